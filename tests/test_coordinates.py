@@ -1,0 +1,620 @@
+"""Coordinate files: the frames and traps of each format, damaged files, folders, and files of other programs."""
+
+import json
+import logging
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import starfile
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
+from scipy.spatial import distance
+
+from cryokit.coordinates import (
+    FORMATS,
+    detect,
+    read,
+    read_folder,
+    read_named,
+    scale,
+    table,
+    validate,
+    write,
+    write_folder,
+    write_list,
+)
+from cryokit.errors import CoordinateError
+
+# RELION leaves a blank at the end of every line.
+RELION_31 = """
+# version 30001
+
+data_optics
+
+loop_
+_rlnOpticsGroupName #1
+_rlnOpticsGroup #2
+_rlnCoordinateX #3
+_rlnCoordinateY #4
+opticsGroup1            1   -5.0  -6.0
+
+
+# version 30001
+
+data_particles
+
+loop_
+_rlnCoordinateX #1
+_rlnCoordinateY #2
+_rlnAutopickFigureOfMerit #3
+_rlnMicrographName #4
+_rlnOpticsGroup #5
+  760.500000  1350.000000   -999.00000 job/Movies/mic_1.mrc            1
+ 1850.000000  1015.250000      0.75000 job/Movies/mic_10.mrc            1
+
+""".replace("\n", " \n")
+
+
+def centres(picks):
+    return picks[["x", "y"]].to_numpy().tolist()
+
+
+def put(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+# --- STAR ------------------------------------------------------------------------------------------------------------
+
+
+def test_star_optics_block_is_not_taken_for_the_particles(tmp_path):
+    picks = read(put(tmp_path, "p.star", RELION_31))
+    assert centres(picks) == [[760.5, 1350.0], [1850.0, 1015.25]]
+    assert picks["micrograph"].tolist() == ["mic_1", "mic_10"]
+
+
+def test_star_figure_of_merit_of_minus_999_is_no_score_both_ways(tmp_path):
+    picks = read(put(tmp_path, "p.star", RELION_31))
+    assert math.isnan(picks["score"][0])
+    assert picks["score"][1] == 0.75
+    write(picks, tmp_path / "out.star")
+    assert starfile.read(tmp_path / "out.star")["rlnAutopickFigureOfMerit"].tolist() == [-999, 0.75]
+
+
+def test_names_match_whole_not_by_their_beginning(tmp_path):
+    path = put(tmp_path, "p.star", RELION_31)
+    assert centres(read(path, micrograph="mic_1")) == [[760.5, 1350.0]]
+    assert centres(read(path, micrograph="mic")) == []
+
+
+def test_star_of_one_block_and_one_pick_without_a_loop(tmp_path):
+    path = put(tmp_path, "a.b_autopick.star", "data_\n\n_rlnCoordinateX 12.5\n_rlnCoordinateY 3\n")
+    picks, names = read_named(path)
+    assert centres(picks) == [[12.5, 3.0]]
+    assert names == ["a.b"]
+
+
+def test_star_numbers_in_micrograph_names_stay_text(tmp_path):
+    text = "data_\n\nloop_\n_rlnMicrographName #1\n_rlnCoordinateX #2\n_rlnCoordinateY #3\n001.mrc 1 2\n002 3 4\n"
+    assert read(put(tmp_path, "p.star", text))["micrograph"].tolist() == ["001", "002"]
+    text = text.replace("001.mrc", "001")
+    assert read(put(tmp_path, "p.star", text))["micrograph"].tolist() == ["001", "002"]
+
+
+def test_star_without_picks_before_a_comment(tmp_path):
+    header = "# version 30001\n\ndata_particles\n\nloop_ \n_rlnCoordinateX #1 \n_rlnCoordinateY #2 \n"
+    text = f"{header} \n\n# version 30001\n\n"
+    picks, names = read_named(put(tmp_path, "mic.star", text))
+    assert len(picks) == 0
+    assert names == ["mic"]
+
+
+def test_star_read_again_after_a_failure_is_not_remembered(tmp_path):
+    path = put(tmp_path, "a.star", "data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n1 2 3\n")
+    with pytest.raises(CoordinateError):
+        read(path)
+    put(tmp_path, "a.star", "data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n3 4\n")
+    assert centres(read(path)) == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_star_written_has_the_columns_of_relions_autopicker(tmp_path, count):
+    write(table("mic", x=range(count), y=range(count), score=0.5), tmp_path / "mic.star")
+    blocks = starfile.read(tmp_path / "mic.star", always_dict=True)
+    assert list(blocks) == [""]
+    assert list(blocks[""].columns) == [
+        *("rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit", "rlnClassNumber", "rlnAnglePsi")
+    ]
+    assert len(blocks[""]) == count
+    assert "loop_" in (tmp_path / "mic.star").read_text()
+
+
+def test_star_of_many_micrographs_names_them(tmp_path):
+    picks = table(["a.b", "c"], x=[1, 2], y=[3, 4])
+    write(picks, tmp_path / "all.star", micrographs={"c": "Movies/c.tif"})
+    block = starfile.read(tmp_path / "all.star", always_dict=True)["particles"]
+    assert block["rlnMicrographName"].tolist() == ["a.b.mrc", "Movies/c.tif"]
+    assert read(tmp_path / "all.star")["micrograph"].tolist() == ["a.b", "c"]
+
+
+@pytest.mark.parametrize("name", ["two words", "it's", 'a"b', "a#b"])
+def test_star_refuses_names_that_would_not_come_back(tmp_path, name):
+    with pytest.raises(CoordinateError, match="STAR"):
+        write(table(name, x=[1], y=[2]), tmp_path / "all.star")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_jobs_list_leads_to_its_coordinate_files(tmp_path, monkeypatch):
+    job = tmp_path / "project" / "AutoPick" / "job007"
+    picks = table(["a.b"] * 2 + ["mic_1"], x=[1, 2, 3], y=[4, 5, 6], score=0.5)
+    files = write_folder(picks, job / "Movies", "star", micrographs=["a.b", "mic_1", "mic_10"])
+    micrographs = {tmp_path / "project" / "Movies" / f"{name}.mrc": file for name, file in files.items()}
+    write_list(job / "autopick.star", micrographs, project=tmp_path / "project")
+    listed = starfile.read(job / "autopick.star", always_dict=True)["coordinate_files"]
+    assert sorted(listed["rlnMicrographName"]) == ["Movies/a.b.mrc", "Movies/mic_1.mrc", "Movies/mic_10.mrc"]
+    assert "AutoPick/job007/Movies/mic_10.star" in listed["rlnMicrographCoordinates"].tolist()
+    monkeypatch.chdir(tmp_path)  # the working folder must not matter
+    for source in (job, job / "autopick.star"):
+        found, names = read_folder(source)
+        assert names == ["a.b", "mic_1", "mic_10"]
+        assert centres(found) == [[1, 4], [2, 5], [3, 6]]
+    (job / "Movies" / "mic_1.star").unlink()
+    with pytest.raises(CoordinateError, match=r"autopick\.star.*mic_1\.star"):
+        read(job / "autopick.star")
+
+
+# --- box -------------------------------------------------------------------------------------------------------------
+
+
+def test_box_corners_are_not_centres(tmp_path):
+    picks = read(put(tmp_path, "a.box", "100\t200\t60\t80\t0.25\n-10 -20 61 61 0.5 \r\n"))
+    assert centres(picks) == [[130, 240], [20, 10]]
+    assert picks["score"].tolist() == [0.25, 0.5]
+    assert picks["diameter"].tolist() == [70, 61]
+
+
+@pytest.mark.parametrize(("size", "corner"), [(60, 70), (61, 70), (59, 71)])
+def test_box_is_written_so_that_whole_number_maths_finds_the_centre(tmp_path, size, corner):
+    write(table("a", x=[100], y=[100]), tmp_path / "a.box", box_size=size)
+    x, y, width, height = map(int, (tmp_path / "a.box").read_text().split())
+    assert (x, y, width, height) == (corner, corner, size, size)
+    assert x + width // 2 == 100  # RELION's and EMAN2's reckoning
+
+
+def test_box_fifth_column_is_helix_code_or_score(tmp_path):
+    text = "0 0 10 10 -1\n50 0 10 10 -2\n9 9 10 10 -3\n"
+    picks = read(put(tmp_path, "a.box", text))
+    assert picks["view"].tolist() == ["helix start", "helix end", ""]
+    assert picks["score"].isna().all()
+    write(picks, tmp_path / "b.box")
+    assert (tmp_path / "b.box").read_text().split() == text.split()
+    scored = read(put(tmp_path, "c.box", "0 0 10 10 -1\n50 0 10 10 -2.5\n"))
+    assert scored["score"].tolist() == [-1, -2.5]
+
+
+def test_box_without_any_size_asks_for_one(tmp_path):
+    picks = table("a", x=[1], y=[2])
+    for format in ("box", "cbox"):
+        with pytest.raises(CoordinateError, match="box size"):
+            write(picks, tmp_path / f"a.{format}")
+        write(picks, tmp_path / f"a.{format}", box_size=30)
+        assert read(tmp_path / f"a.{format}")["diameter"].tolist() == [30]
+
+
+# --- CBOX ------------------------------------------------------------------------------------------------------------
+
+CBOX = """
+data_global
+
+_cbox_format_version 1.0
+
+data_cryolo
+
+loop_
+_CoordinateX #1
+_CoordinateY #2
+_CoordinateZ #3
+_Width #4
+_Height #5
+_Depth #6
+_EstWidth #7
+_EstHeight #8
+_Confidence #9
+_NumBoxes #10
+_Angle #11
+100.5 200 <NA> 60 60 <NA> 50 54 0.9 <NA> <NA>
+0 0 <NA> 61 61 <NA> <NA> <NA> 0.05 1 <NA>
+
+data_cryolo_include
+
+loop_
+_slice_index #1
+
+"""
+
+
+def test_cbox_corners_are_not_centres(tmp_path):
+    picks = read(put(tmp_path, "a.b.cbox", CBOX))
+    assert centres(picks) == [[130.5, 230], [30.5, 30.5]]
+    assert picks["score"].tolist() == [0.9, 0.05]
+    assert picks["diameter"].tolist() == [52, 61]
+    assert picks["micrograph"].tolist() == ["a.b", "a.b"]
+
+
+def test_cbox_of_older_versions_has_bare_columns(tmp_path):
+    picks = read(put(tmp_path, "a.cbox", "100.5 200 60 60 0.9 50 54\n0 0 61 61 0.05\n"))
+    assert centres(picks) == [[130.5, 230], [30.5, 30.5]]
+    assert picks["score"].tolist() == [0.9, 0.05]
+    assert picks["diameter"].tolist() == [52, 61]
+
+
+def test_cbox_without_picks_keeps_its_columns(tmp_path):
+    write(table(), tmp_path / "a.cbox")
+    blocks = starfile.read(tmp_path / "a.cbox", always_dict=True)
+    assert list(blocks) == ["global", "cryolo", "cryolo_include"]
+    assert {"CoordinateX", "CoordinateY", "CoordinateZ", "Width", "Height", "Confidence"} <= set(
+        blocks["cryolo"].columns
+    )
+    picks, names = read_named(tmp_path / "a.cbox")
+    assert len(picks) == 0
+    assert names == ["a"]
+
+
+def test_cbox_of_a_tomogram_is_refused(tmp_path):
+    text = CBOX.replace("<NA> 60 60", "1 60 60").replace("<NA> 61 61", "2 61 61")
+    with pytest.raises(CoordinateError, match="tomogram"):
+        read(put(tmp_path, "a.cbox", text))
+
+
+# --- EMAN2, Topaz, CSV -----------------------------------------------------------------------------------------------
+
+
+def test_eman2_boxes_are_centres_and_other_keys_stay(tmp_path):
+    info = {"ctf": [1, 2], "boxes": [[1, 2, "manual"], [3.5, -4, "auto_local", 0.5]], "quality": 5}
+    path = put(tmp_path, "a.b_info.json", json.dumps(info))
+    picks = read(path)
+    assert centres(picks) == [[1, 2], [3.5, -4]]
+    assert picks["micrograph"].tolist() == ["a.b", "a.b"]
+    assert picks["score"].isna().tolist() == [True, False]
+    write(picks.iloc[:1], path)
+    after = json.loads(path.read_text())
+    assert after == {"ctf": [1, 2], "boxes": [[1, 2, "manual"]], "quality": 5}
+    del after["boxes"]
+    assert len(read(put(tmp_path, "a.b_info.json", json.dumps(after)))) == 0
+
+
+def test_eman2_file_that_is_something_else_is_not_overwritten(tmp_path):
+    path = put(tmp_path, "a_info.json", "[1, 2]")
+    with pytest.raises(CoordinateError, match=r"a_info\.json"):
+        write(table("a", x=[1], y=[2]), path)
+    assert path.read_text() == "[1, 2]"
+
+
+TOPAZ = "image_name\tx_coord\ty_coord\tscore\nmic.1\t12\t30\t0\nmic.10\t3\t4\t-6\n"
+
+
+def test_topaz_scores_become_probabilities(tmp_path):
+    picks = read(put(tmp_path, "all.tsv", TOPAZ))
+    assert picks["micrograph"].tolist() == ["mic.1", "mic.10"]
+    assert picks["score"].tolist() == pytest.approx([0.5, 1 / (1 + math.exp(6))])
+    assert read(tmp_path / "all.tsv", scores="raw")["score"].tolist() == [0, -6]
+
+
+def test_topaz_downsampled_coordinates(tmp_path):
+    path = put(tmp_path, "all.tsv", TOPAZ)
+    assert centres(read(path, scale=8)) == [[96, 240], [24, 32]]
+    assert centres(read(path, scale=8, blocks=True)) == [[99.5, 243.5], [27.5, 35.5]]
+    # The y axis is turned around in the micrograph's own pixels.
+    assert centres(read(path, scale=8, flip_y=1000)) == [[96, 759], [24, 967]]
+
+
+def test_topaz_written_for_topaz(tmp_path):
+    write(table(["a.b", "c"], x=[1, 2.5], y=[3, 4], score=[0.5, math.nan]), tmp_path / "all.tsv")
+    written = pd.read_csv(tmp_path / "all.tsv", sep="\t")
+    assert list(written.columns) == ["image_name", "x_coord", "y_coord", "score"]
+    assert written["score"].tolist() == pytest.approx([0, math.nan], nan_ok=True)
+    write(table("a", x=[1], y=[2]), tmp_path / "none.tsv")
+    assert list(pd.read_csv(tmp_path / "none.tsv", sep="\t").columns) == ["image_name", "x_coord", "y_coord"]
+
+
+def test_topaz_certain_scores_stay_finite(tmp_path):
+    write(table("a", x=[1, 2], y=[3, 4], score=[0, 1]), tmp_path / "all.tsv")
+    assert np.isfinite(pd.read_csv(tmp_path / "all.tsv", sep="\t")["score"]).all()
+    assert read(tmp_path / "all.tsv")["score"].tolist() == pytest.approx([0, 1])
+
+
+def test_scores_that_are_no_probabilities_are_not_turned_into_log_odds(tmp_path):
+    picks = table("a", x=[1], y=[2], score=6.2)
+    with pytest.raises(CoordinateError, match=r"6\.2"):
+        write(picks, tmp_path / "all.tsv")
+    write(picks, tmp_path / "all.tsv", scores="raw")
+    assert read(tmp_path / "all.tsv", scores="raw")["score"].tolist() == [6.2]
+
+
+def test_scores_of_topaz_in_boxes(tmp_path):
+    path = put(tmp_path, "a.box", "0 0 10 10 0\n0 0 10 10 7.2\n")
+    assert read(path)["score"].tolist() == [0, 7.2]
+    assert read(path, scores="log-odds")["score"].tolist() == pytest.approx([0.5, 1 / (1 + math.exp(-7.2))])
+
+
+def test_csv_of_labels_takes_the_micrograph_from_its_name(tmp_path):
+    picks = read(put(tmp_path, "May08_03.05.02.csv", "x,y,diameter,view\n918.3,513.7,76,top\n1,2,,ignore\n"))
+    assert picks["micrograph"].unique().tolist() == ["May08_03.05.02"]
+    assert picks["view"].tolist() == ["top", "ignore"]
+    assert picks["diameter"].tolist() == pytest.approx([76, math.nan], nan_ok=True)
+
+
+def test_csv_columns_in_any_order_with_others_between(tmp_path):
+    path = put(tmp_path, "p.csv", "\ufeffY, note ,X,micrograph\r\n2,hm,1,dir/001.mrc\r\n")
+    assert centres(read(path)) == [[1, 2]]
+    assert read(path)["micrograph"].tolist() == ["001"]
+
+
+# --- every format ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "pictures"])
+def test_no_picks_are_valid_both_ways(tmp_path, format):
+    files = write_folder(table(), tmp_path, format, micrographs=["mic_1", "mic_10"])
+    assert sorted(files) == ["mic_1", "mic_10"]
+    picks, names = read_folder(tmp_path)
+    assert len(picks) == 0
+    assert names == ["mic_1", "mic_10"]
+    validate(picks)
+
+
+GOOD = {
+    "star": "data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n3 4\n",
+    "box": "1 2 10 10 0.5\n3 4 10 10 0.6\n",
+    "cbox": CBOX,
+    "eman2": '{"boxes": [[1, 2, "manual"], [3, 4, "manual"]]}',
+    "topaz": TOPAZ,
+    "csv": "x,y,score\n1,2,0.5\n3,4,0.6\n",
+}
+BAD = {
+    "empty": {name: "" for name in GOOD if name != "box"},
+    "binary": {name: bytes(range(256)) * 4 for name in GOOD},
+    "text in numbers": {
+        "star": GOOD["star"].replace("3 4", "3 four"),
+        "box": GOOD["box"].replace("3 4", "3 four"),
+        "cbox": CBOX.replace("100.5", "hundred"),
+        "eman2": GOOD["eman2"].replace("3", '"three"'),
+        "topaz": TOPAZ.replace("\t4\t", "\tfour\t"),
+        "csv": GOOD["csv"].replace("3", "three"),
+    },
+    "columns missing": {
+        "star": "data_\n\nloop_\n_rlnCoordinateX #1\n1\n",
+        "box": "1 2 10\n3 4 10\n",
+        "cbox": CBOX.replace("_Width", "_Wide"),
+        "eman2": '{"other": 1}',
+        "topaz": "image_name\tx\ty\na\t1\t2\n",
+        "csv": "x,score\n1,0.5\n",
+    },
+    "ragged": {
+        "star": GOOD["star"] + "5 6 7\n",
+        "box": GOOD["box"] + "1 2 3 4 5 6\n",
+        "cbox": CBOX.replace(" 0.9 <NA> <NA>", " 0.9 <NA> <NA> 1 2"),
+        "eman2": '{"boxes": [[1, 2, "manual"], [3]]}',
+        "topaz": TOPAZ + "mic.1\t1\n",
+        "csv": GOOD["csv"] + "1,2,3,4\n",
+    },
+    "no centre": {
+        "star": GOOD["star"] + "nan 6\n",
+        "box": "nan 2 10 10\n",
+        "cbox": CBOX.replace("100.5", "<NA>"),
+        "eman2": '{"boxes": [[NaN, 2, "manual"]]}',
+        "topaz": TOPAZ + "mic.1\t\t3\t1\n",
+        "csv": GOOD["csv"] + ",2,1\n",
+    },
+    "another kind": {
+        "star": "data_job\n\n_rlnJobTypeLabel relion.autopick\n",
+        "box": "1 2 -10 10\n",
+        "cbox": GOOD["star"],
+        "eman2": '{"boxes": 5}',
+        "topaz": GOOD["csv"],
+        "csv": TOPAZ,
+    },
+}
+SUFFIX = {**{name: FORMATS[name].ending for name in GOOD}, "eman2": ".json"}
+
+
+@pytest.mark.parametrize(("kind", "format"), [(kind, format) for kind in BAD for format in BAD[kind]])
+def test_damaged_files_are_one_error_that_names_the_file(tmp_path, kind, format):
+    assert len(read(put(tmp_path, f"good{SUFFIX[format]}", GOOD[format]), format)) == 2
+    path = put(tmp_path, f"bad{SUFFIX[format]}", BAD[kind][format])
+    with pytest.raises(CoordinateError) as caught:
+        read(path, format)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["absent.star", "absent.png", "."])
+def test_files_that_are_not_there(tmp_path, path):
+    with pytest.raises(CoordinateError, match=r"no such file|folder"):
+        read(tmp_path / path)
+
+
+def test_formats_are_told_by_content_where_the_suffix_does_not(tmp_path):
+    for format, text in GOOD.items():
+        suffix = ".json" if format == "eman2" else ".txt"
+        assert detect(put(tmp_path, f"x{suffix}", text)) == format
+    assert detect(put(tmp_path, "x.star", CBOX)) == "cbox"
+    assert detect(put(tmp_path, "x.csv", TOPAZ)) == "topaz"
+    with pytest.raises(CoordinateError, match="name its format"):
+        detect(put(tmp_path, "x.txt", "Dear reader,\n"))
+
+
+def test_unknown_words_are_refused(tmp_path):
+    path = put(tmp_path, "a.box", GOOD["box"])
+    with pytest.raises(CoordinateError, match="no coordinate format 'boxes'"):
+        read(path, "boxes")
+    with pytest.raises(CoordinateError, match="percent"):
+        read(path, scores="percent")
+    with pytest.raises(CoordinateError, match="name the format"):
+        write(table("a"), tmp_path / "a.xyz")
+    with pytest.raises(CoordinateError, match="scale"):
+        read(path, scale=0)
+    with pytest.raises(CoordinateError, match="height"):
+        read(path, flip_y=0)
+    with pytest.raises(CoordinateError, match="height of micrograph a "):
+        read(path, flip_y={"a.b": 100})
+
+
+def test_one_micrograph_formats_do_not_take_several(tmp_path):
+    picks = table(["a", "b"], x=[1, 2], y=[3, 4], diameter=10)
+    for format in ("box", "cbox", "eman2", "pictures"):
+        with pytest.raises(CoordinateError, match="folder"):
+            write(picks, tmp_path / f"a{FORMATS[format].ending}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_scale_moves_diameters_too_and_diameter_overrides(tmp_path):
+    path = put(tmp_path, "a.box", "0 0 10 10\n")
+    assert read(path, scale=2)["diameter"].tolist() == [20]
+    assert read(path, scale=2, diameter=7)["diameter"].tolist() == [7]
+    assert math.isnan(scale(table("a", x=[1], y=[1]), 2)["diameter"][0])
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_folder_with_the_same_picks_in_several_formats_counts_them_once(tmp_path):
+    picks = table(["a", "a", "b"], x=[1, 2, 3], y=[4, 5, 6], score=0.5, diameter=10)
+    for format in ("csv", "box", "star"):
+        write_folder(picks, tmp_path, format, micrographs=["a", "b", "empty"])
+    write(picks, tmp_path / "picks.tsv")
+    found, names = read_folder(tmp_path)
+    assert names == ["a", "b", "empty"]
+    assert centres(found) == [[1, 4], [2, 5], [3, 6]]
+    assert found["diameter"].isna().all(), "the STAR files are read"
+    assert read_folder(tmp_path, "csv")[0]["diameter"].tolist() == [10, 10, 10]
+
+
+def test_folder_with_two_files_of_one_micrograph_is_an_error_that_names_both(tmp_path):
+    put(tmp_path, "a.star", GOOD["star"])
+    put(tmp_path, "a_autopick.star", GOOD["star"])
+    with pytest.raises(CoordinateError, match=r"a\.star and .*a_autopick\.star"):
+        read_folder(tmp_path)
+
+
+def test_folder_names_every_bad_file_and_can_go_on(tmp_path):
+    put(tmp_path, "a.box", GOOD["box"])
+    put(tmp_path, "b.box", "x\n")
+    put(tmp_path, "c.box", b"\0\1")
+    with pytest.raises(CoordinateError) as caught:
+        read_folder(tmp_path)
+    assert "b.box" in str(caught.value)
+    assert "c.box" in str(caught.value)
+    problems = []
+    picks, names = read_folder(tmp_path, problems=problems)
+    assert len(picks) == 2
+    assert names == ["a"]
+    assert len(problems) == 2
+
+
+def test_folder_passes_over_what_is_no_coordinate_file(tmp_path, caplog):
+    put(tmp_path, "a.csv", GOOD["csv"])
+    put(tmp_path, "notes.txt", "Dear reader,\n")
+    put(tmp_path, "settings.json", "{}")
+    put(tmp_path, ".hidden.csv", GOOD["csv"])
+    put(tmp_path, "inside/b.csv", GOOD["csv"])
+    with caplog.at_level(logging.WARNING):
+        assert read_folder(tmp_path)[1] == ["a"]
+    assert "notes.txt" in caplog.text
+
+
+def test_folder_without_coordinates_is_an_error(tmp_path):
+    with pytest.raises(CoordinateError, match="no coordinate files"):
+        read_folder(tmp_path)
+    put(tmp_path, "a.box", GOOD["box"])
+    with pytest.raises(CoordinateError, match="no csv files"):
+        read_folder(tmp_path, "csv")
+    with pytest.raises(CoordinateError, match="no such file or folder"):
+        read_folder(tmp_path / "absent")
+
+
+def test_endings_come_off_file_names_only_at_their_end(tmp_path):
+    put(tmp_path, "a_mask_1_mask.csv", GOOD["csv"])
+    assert read_folder(tmp_path, endings=["_mask"])[1] == ["a_mask_1"]
+
+
+# --- files that other programs wrote ---------------------------------------------------------------------------------
+
+
+def f1(picks, labels, limit):
+    """F1 of a maximum one-to-one matching within `limit` pixels, pooled over micrographs."""
+    matched = 0
+    for name, truth in labels.groupby("micrograph"):
+        own = picks[picks["micrograph"] == name]
+        near = distance.cdist(own[["x", "y"]], truth[["x", "y"]]) <= limit
+        matched += np.count_nonzero(maximum_bipartite_matching(csr_matrix(near)) >= 0)
+    return 2 * matched / (len(picks) + len(labels))
+
+
+# Published by others over 12 micrographs; four of them are here, so the bands are wide.
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("picker", "score", "unturned"), [("cryolo", 0.881, 0.12), ("topaz", 0.745, 0.11), ("deeppicker", 0.302, 0.07)]
+)
+def test_real_boxes_score_what_they_must_with_y_turned_around(shared, picker, score, unturned):
+    folder = shared / "data" / "formats" / picker
+    picks, names = read_folder(folder, flip_y=4096)
+    assert len(names) == 4
+    labels, _ = read_folder([shared / "data" / "betagal_10017" / "labels" / f"{name}.csv" for name in names])
+    assert f1(picks, labels, 0.25 * 108) == pytest.approx(score, abs=0.05)
+    assert f1(read_folder(folder)[0], labels, 0.25 * 108) == pytest.approx(unturned, abs=0.05)
+    assert (picks["diameter"] == 180).all()
+
+
+@pytest.mark.real
+def test_real_boxes_keep_their_score_through_every_format(shared, tmp_path):
+    picks, names = read_folder(shared / "data" / "formats" / "cryolo", flip_y=4096)
+    labels, _ = read_folder([shared / "data" / "betagal_10017" / "labels" / f"{name}.csv" for name in names])
+    before = f1(picks, labels, 0.25 * 108)
+    for format in ("star", "cbox", "topaz", "eman2", "box", "csv"):
+        write_folder(picks, tmp_path / format, format)
+        found, found_names = read_folder(tmp_path / format)
+        assert found_names == names
+        assert f1(found, labels, 0.25 * 108) == pytest.approx(before, abs=0.002)
+        np.testing.assert_allclose(found["score"], picks["score"], rtol=1e-8)
+
+
+@pytest.mark.real
+def test_real_star_and_table_files(shared):
+    formats = shared / "data" / "formats"
+    particles, names = read_named(formats / "relion31_particles.star")
+    assert names == ["example_micrograph"]
+    assert centres(particles)[0] == [760, 1350]
+    assert particles["score"].isna().all()
+
+    manual = read(formats / "manual_14_57_34.star", micrograph="Falcon_2012_06_12-14_57_34_0", flip_y=4096)
+    assert manual["score"].isna().all()
+    labels = read(shared / "data" / "betagal_10017" / "labels" / "Falcon_2012_06_12-14_57_34_0.csv")
+    assert f1(manual, labels, 0.25 * 108) > 0.5
+    assert f1(manual.assign(y=4095 - manual["y"]), labels, 0.25 * 108) < 0.2
+
+    published, names = read_named(formats / "cryosegnet_coordinates.star")
+    assert names == ["Falcon_2012_06_12-14_33_35_0"]
+    labels = read(shared / "data" / "betagal_10017" / "labels" / f"{names[0]}.csv")
+    assert f1(published, labels, 10) > 0.98
+
+    integer = read(formats / "manual_integer.box")
+    assert centres(integer)[0] == [1346 + 108, 2081 + 108]
+    assert integer["score"].isna().all()
+
+
+@pytest.mark.real
+def test_real_topaz_scores_become_probabilities_and_rank_alike(shared):
+    path = shared / "data" / "formats" / "topaz_scores.tsv"
+    picks, raw = read(path), read(path, scores="raw")
+    assert picks["score"].between(0, 1).all()
+    assert ((picks["score"] < 0.5) == (raw["score"] < 0)).all()
+    assert (raw["score"] < 0).any()
+    labels = read(shared / "data" / "apoferritin_10146" / "labels" / "May08_03.05.02.csv")
+    sure = picks[picks["score"] > 0.5]
+    assert f1(sure, labels, 0.25 * 76) > 0.5, "coordinates are those of the full-size micrograph"
+    assert f1(sure.assign(y=1199 - sure["y"]), labels, 0.25 * 76) < 0.25
