@@ -1,0 +1,66 @@
+"""Whether a file is the one that its manifest describes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from cryokit.datasets.manifest import DataFile
+
+_CHUNK = 1 << 20
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return _digest(path, hashlib.sha256())
+
+
+def git_blob_sha1(path: str | os.PathLike) -> str:
+    r"""Return the hash by which git knows the content of a file: SHA-1 of ``blob <size>\0`` and the bytes.
+
+    The same as ``git hash-object FILE`` (without filters), in hexadecimal.
+    """
+    return _digest(path, hashlib.sha1(b"blob %d\0" % os.stat(path).st_size))
+
+
+def problem(path: str | os.PathLike, file: DataFile) -> str | None:
+    """Compare a file on disk with its manifest: size first, then every hash that the manifest has.
+
+    Parameters
+    ----------
+    path : path-like
+        The file on disk; it has to exist.
+    file : DataFile
+        What it should be.
+
+    Returns
+    -------
+    str or None
+        What is wrong, in words; None when the file is the right one.
+
+    Raises
+    ------
+    ValueError
+        When the manifest has no hash for the file: nothing could be said about it.
+    """
+    if not file.hashes:
+        raise ValueError(f"{file.path} has no hash")
+    size = os.stat(path).st_size
+    if file.bytes is not None and size != file.bytes:
+        return f"{size} bytes where the manifest says {file.bytes}"
+    for name, expected in file.hashes.items():
+        found = HASHES[name](path)
+        if found != expected:
+            return f"{name} is {found} where the manifest says {expected}"
+    return None
+
+
+def _digest(path: str | os.PathLike, state) -> str:  # the type of a hash object has no public name
+    with Path(path).open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+HASHES = {"sha256": sha256, "git_blob_sha1": git_blob_sha1}
