@@ -1,0 +1,125 @@
+"""How each protein is imaged by default: microscope, exposure and state of the specimen, in one small table."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from cryokit.errors import CryokitError
+
+
+class SimulationError(CryokitError):
+    """A micrograph cannot be simulated as asked."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Imaging conditions of one micrograph or of a whole set.
+
+    Parameters
+    ----------
+    pixel_size : float
+        Angstrom per pixel, at the specimen.
+    voltage : float
+        Acceleration voltage, kV.
+    cs : float
+        Spherical aberration, mm.
+    defocus : tuple of (float, float)
+        Range of the mean underfocus in micrometres; one value is drawn per micrograph.
+    astigmatism : float
+        Difference between the defocus along the two principal axes, micrometres; its axis is drawn per micrograph.
+    amplitude_contrast : float
+        Fraction of amplitude contrast of the particles, 0 to 1.
+    b_factor : float
+        Envelope exp(-B f^2 / 4) of the transfer, square Angstrom.
+    dose : float
+        Detected electrons per square Angstrom (the dose times the detector's DQE at zero frequency).
+    mtf : float
+        The detector's modulation transfer at the Nyquist frequency, above 0 to 1; Gaussian in between.
+    ice : float
+        Power of the grain of the amorphous ice, relative to the shot noise, where the CTF and envelope are 1.
+    mottle : float
+        Power of the slow grain below some 1 / (60 A), of uneven ice and solutes, relative to the shot noise; not phase
+        contrast, so the CTF does not colour it.
+    contrast : float
+        Factor on the particles' potential against the ice's: 1 is the physical estimate for an ice layer as thin as the
+        particle; below 1 stands for thick ice, inelastic scattering and beam-induced motion.
+    density : float
+        Particles per square micrometre.
+    clustering : float
+        0 spreads the particles evenly; 1 crowds them as drying does, about threefold in places.
+    contamination : float
+        Ice crystals and blobs per square micrometre.
+    filaments : float
+        Long rods (virus or protein filaments) per square micrometre.
+    carbon : float
+        Probability that the edge of the carbon film shows.
+    ice_gradient : float
+        Standard deviation over the micrograph of the uneven intensity (ice thickness, illumination), fraction of 1.
+    overlap_fraction, broken_fraction : float
+        Fractions of the particles put on top of another and broken.
+    """
+
+    pixel_size: float
+    voltage: float
+    cs: float
+    defocus: tuple[float, float]
+    dose: float
+    mtf: float
+    ice: float
+    mottle: float
+    contrast: float
+    density: float
+    b_factor: float
+    astigmatism: float = 0.05
+    amplitude_contrast: float = 0.1
+    clustering: float = 0.5
+    contamination: float = 20.0
+    filaments: float = 0.0
+    carbon: float = 0.2
+    ice_gradient: float = 0.015
+    overlap_fraction: float = 0.03
+    broken_fraction: float = 0.04
+
+    def __post_init__(self) -> None:
+        """Refuse values that no microscope has."""
+        positive = ("pixel_size", "voltage", "dose", "mtf")
+        fractions = ("mtf", "amplitude_contrast", "carbon", "overlap_fraction", "broken_fraction")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "defocus":
+                low, high = value
+                if not -10 <= low <= high <= 10:
+                    raise SimulationError(f"defocus {value} is not a range (low, high) in micrometres within -10 to 10")
+            elif not (value > 0 if field.name in positive else value >= 0):
+                bound = "above zero" if field.name in positive else "zero or more"
+                raise SimulationError(f"{field.name} is {value}; it has to be {bound}")
+            elif field.name in fractions and value > 1:
+                raise SimulationError(f"{field.name} is {value}; it has to lie between 0 and 1")
+
+
+# Like the data sets that the pictures were compared with (benchmarks/compare_simulation.py): KLH data set I of the
+# particle-picking bake-off (CM200, CCD), EMPIAR-10146, EMPIAR-10028 (binned by four) and EMPIAR-10017. Defocus,
+# B factor, MTF, ice, mottle and contrast are fitted to the pictures. The signal-to-noise ratio that comes of them, as
+# `simulate` defines it, is about 1.3, 1.4, 0.7 and 0.6 in this order.
+CONDITIONS = {
+    "klh": Conditions(
+        pixel_size=2.2, voltage=120, cs=2.0, defocus=(2.4, 3.4), b_factor=1200, dose=10, mtf=0.165, ice=0.9,
+        mottle=0.5, contrast=0.27, density=130, amplitude_contrast=0.07, contamination=30, filaments=2,
+        ice_gradient=0.006,
+    ),
+    "apoferritin": Conditions(
+        pixel_size=1.6, voltage=300, cs=2.7, defocus=(1.6, 2.8), b_factor=240, dose=40, mtf=0.88, ice=0.35,
+        mottle=0.8, contrast=0.7, density=3900, amplitude_contrast=0.05, clustering=0.2, contamination=25,
+        overlap_fraction=0.05, ice_gradient=0.006,
+    ),
+    "ribosome": Conditions(
+        pixel_size=5.36, voltage=300, cs=2.0, defocus=(2.2, 3.0), b_factor=700, dose=16, mtf=0.44, ice=2.3,
+        mottle=0.1, contrast=0.43, density=500, amplitude_contrast=0.07, clustering=0.8, contamination=1, carbon=0.1,
+        ice_gradient=0.003,
+    ),
+    "betagal": Conditions(
+        pixel_size=1.77, voltage=300, cs=2.0, defocus=(2.0, 3.0), b_factor=200, dose=24, mtf=0.4, ice=0.4,
+        mottle=0.3, contrast=0.5, density=1200, clustering=0.3, contamination=2, ice_gradient=0.006,
+    ),
+}  # fmt: skip
