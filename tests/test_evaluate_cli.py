@@ -1,0 +1,144 @@
+"""``cryokit evaluate`` on files of several formats."""
+
+import json
+import logging
+
+import pytest
+
+from cryokit.cli import main
+
+
+@pytest.fixture
+def labels(tmp_path):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    (folder / "mic.1.csv").write_text("x,y,diameter,view\n100,100,40,top\n300,100,40,side\n")
+    (folder / "mic.10.csv").write_text("x,y,diameter,view\n200,200,40,top\n400,400,40,ignore\n")
+    (folder / "empty.csv").write_text("x,y,diameter,view\n")
+    return folder
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """Corners and sizes, as EMAN1 writes them: one pick false, two true, one on the ignore label."""
+    folder = tmp_path / "boxes"
+    folder.mkdir()
+    (folder / "mic.1.box").write_text("85 82 36 36 0.9\n500 500 36 36 0.2\n")
+    (folder / "mic.10.box").write_text("180 180 40 40 0.8\n385 385 40 40 0.7\n")
+    return folder
+
+
+def scores(tmp_path, *arguments):
+    path = tmp_path / "out" / "scores.json"
+    assert main(["evaluate", *map(str, arguments), "--json", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+def test_folders_of_two_formats(tmp_path, labels, boxes, capsys):
+    told = scores(tmp_path, "--picks", boxes, "--labels", labels)
+    assert list(told) == ["boxes"]
+    result = told["boxes"]
+    assert (result["tp"], result["fp"], result["fn"], result["ignored"]) == (2, 1, 1, 1)
+    assert [row["micrograph"] for row in result["per_micrograph"]] == ["empty", "mic.1", "mic.10"]
+    text = capsys.readouterr().out
+    assert "3 micrographs, 3 particles, 4 picks" in text
+    assert "0.667" in text
+    assert "mic.10" not in text
+
+
+def test_comparison_of_pickers(tmp_path, labels, boxes, capsys):
+    table = tmp_path / "picks.csv"
+    table.write_text("micrograph,x,y,score\nmic.1,300,102,0.5\nmic.10,203,200,0.4\n")
+    plot = tmp_path / "curves.png"
+    told = scores(
+        tmp_path,
+        *("--picks", f"eman={boxes}", "--picks", f"other={table}", "--labels", labels),
+        *("--plot", plot, "--per-micrograph", "--sweep"),
+    )
+    assert {name: (result["tp"], result["fp"]) for name, result in told.items()} == {"eman": (2, 1), "other": (2, 0)}
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert [row["tp"] for row in told["other"]["sweep"]][::6] == [2, 2]
+    assert [row["tp"] for row in told["eman"]["sweep"]][::6] == [2, 2]
+    text = capsys.readouterr().out
+    assert text.index("eman") < text.index("== other")
+    assert "mic.10" in text
+
+
+def test_threshold_tolerance_and_criterion_reach_the_evaluation(tmp_path, labels, boxes):
+    told = scores(tmp_path, "--picks", boxes, "--labels", labels, "--threshold", 0.85, "--tolerance", "0.07")["boxes"]
+    assert (told["threshold"], told["tolerance"], told["tp"], told["fp"]) == (0.85, 0.07, 0, 1)
+    told = scores(tmp_path, "--picks", boxes, "--labels", labels, "--criterion", "iou")["boxes"]
+    assert (told["criterion"], told["tolerance"], told["tp"]) == ("iou", 0.6, 2)
+
+
+def test_other_frames(tmp_path, labels):
+    """Picks on a copy half the size, its rows counted from the bottom of 512 rows."""
+    (tmp_path / "half.csv").write_text("micrograph,x,y\nmic.1,50,205.5\nmic.1,150,205.5\n")
+    told = scores(tmp_path, "--picks", tmp_path / "half.csv", "--labels", labels, "--scale", 2, "--flip-y", 512)["half"]
+    assert (told["tp"], told["fp"], told["centre_error"]) == (2, 0, 0.0)
+    assert told["scored"] is False
+
+
+def test_names_with_something_added(tmp_path, labels, boxes, capsys):
+    for path in list(boxes.iterdir()):
+        path.rename(boxes / f"{path.stem}_DW.box")
+    assert main(["evaluate", "--picks", str(boxes), "--labels", str(labels)]) == 1
+    assert "--strip" in capsys.readouterr().err
+    assert scores(tmp_path, "--picks", boxes, "--labels", labels, "--strip", "_DW")["boxes"]["tp"] == 2
+
+
+def test_micrographs_without_picks(tmp_path, labels, caplog):
+    (tmp_path / "some.csv").write_text("micrograph,x,y\nmic.1,100,100\n")
+    arguments = ("--picks", tmp_path / "some.csv", "--labels", labels)
+    with caplog.at_level(logging.WARNING):
+        told = scores(tmp_path, *arguments)["some"]
+    assert (told["tp"], told["fn"], len(told["per_micrograph"])) == (1, 2, 3)
+    assert "1 of 2 micrographs with particles has no picks" in caplog.text
+    assert "mic.10" in caplog.text
+    told = scores(tmp_path, *arguments, "--picked-only")["some"]
+    assert (told["tp"], told["fn"], len(told["per_micrograph"])) == (1, 1, 1)
+
+
+def test_diameter_where_the_labels_have_none(tmp_path, labels, boxes, capsys):
+    for path in labels.iterdir():
+        path.write_text("".join(line.replace("diameter", "size") + "\n" for line in path.read_text().splitlines()))
+    assert main(["evaluate", "--picks", str(boxes), "--labels", str(labels)]) == 1
+    error = capsys.readouterr().err
+    assert "--diameter" in error
+    assert str(boxes) in error
+    assert scores(tmp_path, "--picks", boxes, "--labels", labels, "--diameter", 40)["boxes"]["tp"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--picks", "nowhere", "--labels", "{labels}"], "nowhere"),
+        (["--picks", "{boxes}", "--labels", "nowhere"], "nowhere"),
+        (["--picks", "{boxes}", "--picks", "{boxes}", "--labels", "{labels}"], "NAME=PATH"),
+        (["--picks", "a=", "--labels", "{labels}"], "empty"),
+        (["--picks", "{boxes}", "--labels", "{labels}", "--tolerance", "-1"], "tolerance"),
+        (["--picks", "{boxes}", "--labels", "{labels}", "--plot", "curves.docx"], "png"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments, words, labels, boxes, capsys):
+    assert main(["evaluate", *(word.format(labels=labels, boxes=boxes) for word in arguments)]) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.startswith("cryokit evaluate: ")
+    assert error.count("\n") == 1
+
+
+def test_a_path_with_an_equals_sign_is_a_path(tmp_path, labels, boxes):
+    renamed = boxes.rename(tmp_path / "tolerance=25")
+    assert list(scores(tmp_path, "--picks", renamed, "--labels", labels)) == ["tolerance=25"]
+
+
+@pytest.mark.real
+def test_boxes_of_another_program_on_real_labels(tmp_path, shared):
+    told = scores(
+        tmp_path,
+        *("--picks", shared / "data/formats/cryolo", "--flip-y", 4096, "--picked-only"),
+        *("--labels", shared / "data/betagal_10017/labels", "--bootstrap", 200),
+    )["cryolo"]
+    assert told["f1"] == pytest.approx(0.881, abs=0.03)
+    assert len(told["per_micrograph"]) == 4
