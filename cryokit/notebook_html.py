@@ -1,0 +1,120 @@
+"""Notebooks as HTML files that stand alone: no script, style, font, picture or formula comes from the network.
+
+nbconvert's own pages load RequireJS and MathJax from a content delivery network. Here no script is left, and formulas
+are drawn by matplotlib's mathtext, which knows the usual subset of LaTeX (fractions, roots, sums, Greek, sub- and
+superscripts), and embedded as SVG.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import logging
+from typing import TYPE_CHECKING
+
+from jinja2 import pass_context
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+logger = logging.getLogger(__name__)
+# nbconvert's own messages: it would count the plots without an alternative text, which are all of them.
+_CONVERTER = logging.getLogger(f"{__name__}.nbconvert")
+_CONVERTER.setLevel(logging.ERROR)
+
+# The page of JupyterLab's look, less everything that it would fetch.
+_TEMPLATE = """
+{%- extends 'index.html.j2' -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block jupyter_widgets -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block html_head_css -%}
+<style type="text/css">body.jp-Notebook main { max-width: 60rem; margin: 0 auto; }</style>
+{%- endblock -%}
+"""
+
+
+def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
+    """Return a notebook as one HTML page that needs no network.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        With its outputs.
+    name : str
+        The page's title.
+
+    Returns
+    -------
+    str
+    """
+    exporter = _Exporter(raw_template=_TEMPLATE, embed_images=True, log=_CONVERTER)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
+    return page
+
+
+def formula_svg(latex: str, size: float = 11.0) -> tuple[bytes, float]:
+    """Draw a formula.
+
+    Parameters
+    ----------
+    latex : str
+        Without the dollar signs.
+    size : float
+        Of the letters, in points.
+
+    Returns
+    -------
+    svg : bytes
+    depth : float
+        How far the picture reaches below the line of writing, in points.
+
+    Raises
+    ------
+    ValueError
+        When mathtext does not know a command in it.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.mathtext import math_to_image
+
+    buffer = io.BytesIO()
+    depth = math_to_image(f"${' '.join(latex.split())}$", buffer, prop=FontProperties(size=size), format="svg")
+    return buffer.getvalue(), float(depth)
+
+
+class _Renderer(IPythonRenderer):
+    def inline_math(self, body: str) -> str:
+        return self._formula(body, 11.0, "display:inline")
+
+    def block_math(self, body: str) -> str:
+        return self._formula(body, 13.0, "display:block;margin:0.8em auto")
+
+    def _formula(self, latex: str, size: float, style: str) -> str:
+        text = html.escape(latex.strip())
+        try:
+            svg, depth = formula_svg(latex, size)
+        except ValueError:
+            logger.warning("mathtext cannot draw the formula %s; its source is shown", latex.strip())
+            return f"<code>{text}</code>"
+        data = base64.b64encode(svg).decode("ascii")
+        return (
+            f'<img src="data:image/svg+xml;base64,{data}" alt="{text}" style="{style};vertical-align:-{depth:.2f}pt"/>'
+        )
+
+
+class _Exporter(HTMLExporter):
+    @pass_context
+    def markdown2html(self, context, source):
+        """Turn Markdown into HTML as nbconvert does, except for formulas."""
+        renderer = _Renderer(
+            escape=False,
+            attachments=context.get("cell", {}).get("attachments", {}),
+            embed_images=self.embed_images,
+            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
+            exclude_anchor_links=True,
+        )
+        return MarkdownWithMath(renderer=renderer).render(source)
