@@ -1,0 +1,112 @@
+"""``cryokit pick``: from micrographs to coordinate files."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("star", "box", "cbox", "topaz", "eman2", "csv")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's options."""
+    from cryokit import pickers
+
+    parser.add_argument(
+        "micrographs",
+        nargs="+",
+        metavar="MICROGRAPH",
+        help="MRC, TIFF, PNG or JPEG files, folders of them, or @list.txt with a path a line",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for a coordinate file per micrograph, and picks.csv with all picks",
+    )
+    parser.add_argument("--method", choices=pickers.available(), help="how to find particles (default template)")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="use this saved picker instead of fitting one")
+    parser.add_argument("--save-model", type=Path, metavar="FILE", help="save the fitted picker for --model")
+    parser.add_argument(
+        "--diameter",
+        type=float,
+        metavar="PX",
+        help="of the particle, in pixels of the micrographs (default: estimated from them)",
+    )
+    parser.add_argument(
+        "--contrast", choices=("dark", "bright"), help="are particles dark or bright (default: detected)"
+    )
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="lowest score of a pick (default: the method's own)"
+    )
+    parser.add_argument(
+        "--format",
+        type=_formats,
+        default=("star",),
+        metavar="F[,F...]",
+        help=f"of the coordinate files: {', '.join(FORMATS)} (default star)",
+    )
+    parser.add_argument(
+        "--overlays", action="store_true", help="also draw the picks on each micrograph (overlays/*.png)"
+    )
+    parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies that are aligned already")
+    parser.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes for picking (default 1)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fit a picker to the micrographs, or load one, and pick them all."""
+    from cryokit import pickers
+    from cryokit.errors import PickerError
+    from cryokit.micrograph import find
+    from cryokit.picking import fit_files, pick_files
+
+    paths = find(options.micrographs)
+    if options.model is not None:
+        given = [
+            f"--{name}"
+            for name in ("method", "diameter", "contrast", "save-model")
+            if getattr(options, name.replace("-", "_"))
+        ]
+        if given:
+            raise PickerError(f"--model brings its own settings; leave out {', '.join(given)}")
+        picker = pickers.load(options.model)
+    else:
+        settings = {name: getattr(options, name) for name in ("diameter", "contrast") if getattr(options, name)}
+        picker = pickers.create(options.method or "template", **settings)
+        fit_files(picker, paths, sum_frames=options.sum_frames)
+        if options.save_model is not None:
+            logger.info("picker saved as %s", picker.save(options.save_model))
+    result = pick_files(
+        picker,
+        paths,
+        options.out,
+        formats=options.format,
+        threshold=options.threshold,
+        overlays=options.overlays,
+        sum_frames=options.sum_frames,
+        jobs=options.jobs,
+    )
+    logger.info("%d particles in %d micrographs -> %s", len(result.picks), len(result.micrographs), options.out)
+    if result.problems:
+        logger.error("%d of %d micrographs failed:", len(result.problems), len(paths))
+        for problem in result.problems.values():
+            logger.error("  %s", problem)
+    return 1 if result.problems else 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    chosen = tuple(word.strip() for word in text.split(",") if word.strip())
+    unknown = [word for word in chosen if word not in FORMATS]
+    if unknown or not chosen:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'}: choose from {', '.join(FORMATS)}")
+    return chosen
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a number of processes, 1 or more")
+    return int(text)

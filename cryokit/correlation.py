@@ -1,0 +1,94 @@
+"""Normalised cross-correlation with a rotationally symmetric reference, by FFT.
+
+The measure is that of FindEM (Roseman 2003, Ultramicroscopy 94:225) and of RELION's autopicking: at each position the
+micrograph inside a disc is brought to mean 0 and standard deviation 1 before it is compared with the reference, so
+that ice gradients and carbon do not count as particles because they are dark.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+
+class SymmetricPatches:
+    """Discs around the pixels of one micrograph, seen by the mean of each ring around their centre.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (rows, columns)
+        Flattened micrograph; it is mirrored at its borders.
+    radius : int
+        Of the disc, in pixels.
+
+    Attributes
+    ----------
+    deviation : ndarray of float32, shape (rows, columns)
+        Standard deviation inside the disc around each pixel.
+    """
+
+    def __init__(self, data: NDArray, radius: int) -> None:
+        self.shape = data.shape
+        self.radius = radius
+        offsets = np.arange(-radius, radius + 1)
+        distance = np.hypot(offsets[:, None], offsets[None, :])
+        self._distance = distance
+        disc = distance <= radius
+        self._disc = (disc / disc.sum()).astype(np.float32)
+        self._padded = _mirrored(np.asarray(data, dtype=np.float32), radius)
+        self._fft_shape = [fft.next_fast_len(size, True) for size in self._padded.shape]
+        self._spectrum = fft.rfft2(self._padded, self._fft_shape)
+        mean = self._correlate(self._spectrum, self._disc)
+        power = self._correlate(fft.rfft2(self._padded**2, self._fft_shape), self._disc)
+        # Rounding must not make flat regions (a masked border) look like strong signal.
+        floor = 1e-3 * float(np.mean(power)) + 1e-12
+        self.deviation = np.sqrt(np.maximum(power - mean**2, floor))
+        rings = np.where(disc, np.round(distance), radius + 1).astype(int).ravel()
+        self._ring_of = np.minimum(rings, radius + 1)
+        self.ring_sizes = np.bincount(self._ring_of, minlength=radius + 2)[: radius + 1]
+
+    def profiles(self, row: NDArray, column: NDArray) -> NDArray[np.float32]:
+        """Return the mean of each ring around the given pixels, shape (n, radius + 1)."""
+        side = 2 * self.radius + 1
+        windows = np.lib.stride_tricks.sliding_window_view(self._padded, (side, side))
+        means = np.zeros((side * side, self.radius + 2), dtype=np.float32)
+        means[np.arange(side * side), self._ring_of] = 1
+        means = means[:, : self.radius + 1] / np.maximum(self.ring_sizes, 1)
+        result = np.empty((len(row), self.radius + 1), dtype=np.float32)
+        for start in range(0, len(row), 1024):  # bounds the memory of the copied windows
+            part = slice(start, start + 1024)
+            result[part] = windows[row[part], column[part]].reshape(-1, side * side) @ means
+        return result
+
+    def correlate(self, reference: NDArray) -> NDArray[np.float32]:
+        """Return the normalised cross-correlation with a rotationally symmetric reference at each pixel.
+
+        Parameters
+        ----------
+        reference : ndarray, shape (radius + 1,)
+            Radial profile: the grey value at the distances 0, 1, ... pixels from the centre.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, columns)
+            In [-1, 1].
+        """
+        image = np.interp(self._distance, np.arange(len(reference)), reference)
+        image = (image - (image * self._disc).sum()) * (self._disc > 0)
+        image /= np.sqrt((image**2 * self._disc).sum()) + 1e-12
+        correlation = self._correlate(self._spectrum, (image * self._disc).astype(np.float32))
+        return np.clip(correlation / self.deviation, -1, 1)
+
+    def _correlate(self, spectrum: NDArray, kernel: NDArray) -> NDArray:
+        # The kernels are symmetric, so that convolution is correlation.
+        full = fft.irfft2(spectrum * fft.rfft2(kernel, self._fft_shape), self._fft_shape)
+        start = 2 * self.radius
+        return full[start : start + self.shape[0], start : start + self.shape[1]]
+
+
+def _mirrored(data: NDArray, margin: int) -> NDArray:
+    # "reflect" needs fewer pixels of margin than the array has; tiny micrographs are mirrored by repeated reflection,
+    # which numpy does by itself, except for a single row or column.
+    mode = "reflect" if min(data.shape) > 1 else "edge"
+    return np.pad(data, margin, mode=mode)

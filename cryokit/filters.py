@@ -1,0 +1,88 @@
+"""Making micrographs flat and comparable before anything looks for particles in them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cryokit.micrograph import bin_fourier
+
+
+def flatten(
+    data: NDArray, diameter: float, *, contrast: Literal["dark", "bright"], working_diameter: float = 20.0
+) -> NDArray[np.float32]:
+    """Bin a micrograph to the particle's scale, level its background and bring it to unit noise, particles bright.
+
+    Binning is the low-pass and the subtraction of a blurred copy the high-pass of a band-pass around the particle's
+    size. Grey values are counted in robust standard deviations (from the median absolute deviation, which a few ice
+    crystals do not move) and limited to 5 of them, so that one crystal does not outweigh a hundred particles.
+
+    Parameters
+    ----------
+    data : ndarray, shape (rows, columns)
+        Micrograph as stored.
+    diameter : float
+        Of the particle, in pixels of `data`.
+    contrast : {"dark", "bright"}
+        Whether particles are darker or brighter than their surroundings.
+    working_diameter : float
+        The particle's diameter after binning, in pixels. Micrographs are never enlarged.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows / f, columns / f) with f = max(1, diameter / working_diameter)
+        `cryokit.micrograph.unbin_coordinates` with the same f maps positions back.
+    """
+    factor = max(1.0, diameter / working_diameter)
+    flat = bin_fourier(data, factor)
+    if contrast == "dark":
+        flat = -flat
+    flat = flat - np.median(flat)
+    flat -= ndimage.gaussian_filter(flat, diameter / factor, mode="reflect")
+    spread = 1.4826 * np.median(np.abs(flat))
+    return np.clip(flat / max(spread, 1e-6 * float(np.abs(flat).max()) + 1e-30), -5, 5).astype(np.float32)
+
+
+def live_area(data: NDArray) -> tuple[slice, slice]:
+    """Return the part of a micrograph that was recorded, without padding at its borders.
+
+    Programs that shift frames or crop fill borders with a constant or repeat the last row or column. There the
+    difference between neighbouring rows (columns) nearly vanishes: less than half of the micrograph's median. Only
+    the outer eighth at each side is looked at, and most of it must be so from the border on.
+
+    Parameters
+    ----------
+    data : ndarray, shape (rows, columns)
+
+    Returns
+    -------
+    rows, columns : slice
+        All of the micrograph where nothing was padded.
+
+    Examples
+    --------
+    >>> data = np.random.default_rng(0).normal(size=(64, 64)); data[:, :5] = 0
+    >>> live_area(data)
+    (slice(0, 64, None), slice(5, 64, None))
+    """
+    return _live(data), _live(data.T)
+
+
+def _live(data: NDArray) -> slice:
+    size = len(data)
+    if size < 16:
+        return slice(0, size)
+    change = np.abs(np.diff(data, axis=0)).mean(axis=1)
+    dead = change < 0.5 * np.median(change)
+
+    def padding(dead: NDArray) -> int:
+        found = np.flatnonzero(dead[: size // 8])
+        while found.size and dead[: found[-1] + 1].mean() < 0.7:
+            found = found[:-1]
+        # `dead[i]` compares the lines i and i + 1: the recorded part begins with the latter.
+        return int(found[-1]) + 1 if found.size else 0
+
+    return slice(padding(dead), size - padding(dead[::-1]))

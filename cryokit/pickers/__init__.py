@@ -1,0 +1,83 @@
+"""Pickers by name: `available`, `create`, `load`; one interface (`Picker`), a file per method.
+
+Examples
+--------
+>>> available()
+('template',)
+>>> create("template", diameter=76).diameter
+76
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+from cryokit.errors import PickerError
+from cryokit.pickers.base import Picker
+
+__all__ = ["Picker", "available", "create", "load", "picker_class"]
+
+# name -> module and class; the module is imported when the method is used, so that listing the methods is free.
+_PICKERS = {
+    "template": ("cryokit.pickers.template", "TemplatePicker"),
+}
+
+
+def available() -> tuple[str, ...]:
+    """Return the names of the methods."""
+    return tuple(_PICKERS)
+
+
+def picker_class(name: str) -> type[Picker]:
+    """Return the class of the method `name`.
+
+    Raises
+    ------
+    PickerError
+        When there is no such method; the message lists those there are.
+    """
+    if name not in _PICKERS:
+        raise PickerError(f"no method is called {name!r}; there are: {', '.join(available())}")
+    module, cls = _PICKERS[name]
+    return getattr(importlib.import_module(module), cls)
+
+
+def create(name: str, **settings: Any) -> Picker:
+    """Return a new picker.
+
+    Parameters
+    ----------
+    name : str
+        One of `available`.
+    **settings
+        The arguments of its class.
+
+    Returns
+    -------
+    Picker
+
+    Raises
+    ------
+    PickerError
+        When there is no such method, or it has no such setting.
+    """
+    cls = picker_class(name)
+    try:
+        return cls(**settings)
+    except TypeError as error:
+        raise PickerError(f"method {name!r}: {error}") from None
+
+
+def load(path: str | os.PathLike) -> Picker:
+    """Return the picker saved in `path`, whatever its method.
+
+    Raises
+    ------
+    PickerError
+        When the file is not a saved picker.
+    """
+    from cryokit.pickers.storage import method_of
+
+    return picker_class(method_of(path)).load(path)

@@ -1,0 +1,105 @@
+"""The one interface of every picker."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from cryokit.errors import PickerError
+from cryokit.micrograph import Micrograph, read
+
+
+class Picker(ABC):
+    """Finds particles: `fit` on micrographs, then `pick` on these or others.
+
+    Settings are the arguments of the constructor. What `fit` finds out is kept in attributes that end with an
+    underscore, and in the file that `save` writes.
+
+    Attributes
+    ----------
+    name : str
+        What `cryokit.pickers.create` and ``cryokit pick --method`` call it.
+    needs_labels : bool
+        Whether `fit` cannot do without labels.
+    max_micrographs : int or None
+        `fit` looks at no more micrographs than this, spread over those given; None if it looks at all.
+    """
+
+    name: ClassVar[str]
+    needs_labels: ClassVar[bool] = False
+    max_micrographs: int | None = None
+
+    @abstractmethod
+    def fit(self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None) -> Picker:
+        """Learn from micrographs.
+
+        Parameters
+        ----------
+        micrographs : iterable of Micrograph or path
+        labels : pandas.DataFrame, optional
+            Table of picks (`cryokit.coordinates.table`) of these micrographs.
+
+        Returns
+        -------
+        Picker
+            Itself.
+
+        Raises
+        ------
+        PickerError
+            When nothing can be learned from what was given.
+        """
+
+    @abstractmethod
+    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+        """Find the particles of one micrograph.
+
+        Parameters
+        ----------
+        micrograph : Micrograph or path
+        threshold : float, optional
+            Lowest score of a pick; the picker's own threshold when not given, 0 for all candidates.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Table of picks, best score first.
+
+        Raises
+        ------
+        PickerError
+            When the picker has not been fitted.
+        """
+
+    @abstractmethod
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write settings and everything learned to one file, and return its path."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: str | os.PathLike) -> Picker:
+        """Return the picker that `save` wrote to `path`."""
+
+
+def opened(micrographs: Iterable[Micrograph | str | os.PathLike]) -> Iterator[Micrograph]:
+    """Yield micrographs one after the other, reading those given as paths when their turn comes."""
+    for micrograph in micrographs:
+        yield micrograph if isinstance(micrograph, Micrograph) else read(micrograph)
+
+
+def spread(items: list, most: int) -> list:
+    """Return at most `most` items, spread evenly over the list: a session's micrographs drift from first to last."""
+    if len(items) <= most:
+        return items
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)] if most > 1 else items[:1]
+
+
+def require_fitted(picker: Picker, attribute: str) -> None:
+    """Raise a PickerError unless `picker` has learned `attribute`."""
+    if getattr(picker, attribute, None) is None:
+        raise PickerError(f"the picker {picker.name!r} has not been fitted; call fit(micrographs) or load(path) first")

@@ -1,0 +1,379 @@
+"""Label-free template matching: references made from the micrographs themselves."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cryokit.coordinates.table import table
+from cryokit.correlation import SymmetricPatches
+from cryokit.errors import PickerError
+from cryokit.filters import flatten, live_area
+from cryokit.micrograph import Micrograph, bin_fourier, contrast_score, unbin_coordinates
+from cryokit.peaks import local_maxima, refine
+from cryokit.pickers import storage
+from cryokit.pickers.base import Picker, opened, require_fitted, spread
+from cryokit.thresholds import Posterior, otsu, separation
+
+logger = logging.getLogger(__name__)
+
+# Lengths as fractions of the diameter at which the references are made.
+DISC = 1.0  # radius in which reference and micrograph are compared: the particle and as much of its surroundings
+APART = 0.4  # two picks are at least so far apart; touching particles overlap in projection
+WORKING_DIAMETER = 20.0  # pixels across a particle after binning
+ROUNDS = 5  # of finding candidates and averaging them anew
+# The reference may be made a little smaller or larger than the particle, where that tells particles clearly better.
+OTHER_SCALES = (0.8, 1.25)
+CLEARLY = 0.95
+# Hypotheses are tried on an area that holds enough particles to judge by, in squared diameters.
+TRIAL_AREA = 1500.0
+FIRST_GUESSES = ("blob", "texture")
+
+
+class TemplatePicker(Picker):
+    """Picks by a rotationally averaged reference that it makes from the micrographs themselves, without labels.
+
+    1. Micrographs lose padded borders, are binned until a particle is 20 pixels across, levelled, and turned so that
+       particles are bright (`cryokit.filters`).
+    2. First candidates are blobs of the particle's size, by the Laplacian of Gaussian of the grey values, or of the
+       texture (local variance): particles near focus are no darker than the ice around them, but rougher.
+    3. The candidates above Otsu's threshold are averaged, over all rotations, into a reference, which is compared
+       with the micrographs by cross-correlation. The maxima are the next candidates; and again, until the reference
+       settles.
+    4. This is done from both first guesses and at a few scales around the diameter (a series of diameters when it is
+       not given). The outcome is kept whose scores fall most clearly into two groups
+       (`cryokit.thresholds.separation`).
+    5. A score's probability to be a particle comes from the scores alone (`cryokit.thresholds.Posterior`); candidates
+       much darker or rougher than the confident ones (ice, carbon) are marked down. The threshold is 0.5.
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Of the particle, in pixels of the micrograph; estimated when not given, between a hundredth and a tenth of the
+        micrograph's shorter side (not under 12 pixels).
+    contrast : {"dark", "bright"}, optional
+        Of the particles in the micrograph; detected when not given.
+    max_micrographs : int
+        At most so many micrographs, spread evenly over those given, make the reference.
+
+    Attributes
+    ----------
+    diameter_ : float
+        Given or estimated, in pixels of the micrograph.
+    contrast_ : {"dark", "bright"}
+    scale_ : float
+        Diameter at which the reference was made, in pixels of the micrograph.
+    reference_ : ndarray of float32, shape (rings,)
+        Radial profile in binned pixels.
+
+    Notes
+    -----
+    The correlation is that of FindEM (Roseman 2003, Ultramicroscopy 94:225), see `cryokit.correlation`. Blobs as
+    first candidates follow DoG Picker (Voss et al. 2009, J. Struct. Biol. 166:205). Side views of long particles are
+    matched by their rotational average only. There is no randomness.
+    """
+
+    name: ClassVar[str] = "template"
+
+    def __init__(
+        self,
+        diameter: float | None = None,
+        contrast: Literal["dark", "bright"] | None = None,
+        max_micrographs: int = 12,
+    ) -> None:
+        if diameter is not None and not (math.isfinite(diameter) and diameter >= 4):
+            raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
+        if contrast not in (None, "dark", "bright"):
+            raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
+        if max_micrographs < 1:
+            raise PickerError(f"max_micrographs {max_micrographs!r}: at least one micrograph is needed")
+        self.diameter = diameter
+        self.contrast = contrast
+        self.max_micrographs = max_micrographs
+        self.threshold_ = 0.5
+        self.reference_: NDArray[np.float32] | None = None
+
+    def fit(
+        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
+    ) -> TemplatePicker:
+        """Make the reference; labels are not used.
+
+        Parameters
+        ----------
+        micrographs : iterable of Micrograph or path
+        labels : None
+            Ignored: the method needs none.
+
+        Returns
+        -------
+        TemplatePicker
+            Itself.
+
+        Raises
+        ------
+        PickerError
+            When there is no micrograph, or they are too small for the diameter.
+        """
+        images, scores, sides = [], [], []
+        for micrograph in opened(spread(list(micrographs), self.max_micrographs)):
+            image = micrograph.data[live_area(micrograph.data)]
+            sides.append(min(image.shape))
+            # From here on only detail that the finest reference can have is kept, in a fraction of the memory.
+            shrink = max(1.0, self._smallest_scale(sides[0]) / WORKING_DIAMETER)
+            images.append(_Reduced(bin_fourier(image, shrink), shrink))
+            if self.contrast is None:
+                scores.append(contrast_score(image, self.diameter))
+        if not images:
+            raise PickerError("no micrographs to make a reference from")
+        if self.diameter is not None and 2 * self.diameter > min(sides):
+            raise PickerError(
+                f"micrographs of {min(sides)} pixels are too small for particles of {self.diameter:g} pixels; give the "
+                "diameter in pixels of the micrograph as stored"
+            )
+        self.contrast_ = self.contrast or _common_contrast(scores)
+        if self.diameter is not None:
+            best = min(self._outcomes(images, [self.diameter]), key=_unexplained)
+            other = min(self._outcomes(images, [self.diameter * scale for scale in OTHER_SCALES]), key=_unexplained)
+            if other.unexplained < CLEARLY * best.unexplained:
+                best = other
+        else:
+            diameters = _diameters_to_try(min(sides))
+            outcomes = self._outcomes(images, diameters)
+            nearest = min(outcomes, key=_unexplained).scale
+            step = (diameters[1] / diameters[0]) ** (1 / 3)
+            outcomes += self._outcomes(images, [nearest / step, nearest * step])
+            # Over a range around the particle's diameter references do about equally well: its middle is the estimate.
+            limit = min(map(_unexplained, outcomes)) / CLEARLY
+            good = [each.scale for each in outcomes if each.unexplained <= limit]
+            best = min(self._outcomes(images, [math.sqrt(min(good) * max(good))]), key=_unexplained)
+        self.scale_ = float(best.scale)
+        self.diameter_ = float(self.diameter or best.scale)
+        patches = [_Patches(image.data, self.scale_ / image.shrink, self.contrast_) for image in images]
+        # The trial saw a part; now all micrographs have their say.
+        self.reference_ = _average(patches, _candidates([_scores(each, best.reference) for each in patches], patches))
+        self._learn_scores(patches)
+        logger.info(
+            "template: particles are %s, %.1f pixels across (%s); reference from %d micrograph(s)",
+            self.contrast_,
+            self.diameter_,
+            "given" if self.diameter else "estimated",
+            len(images),
+        )
+        return self
+
+    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+        """Find the particles of one micrograph; see `Picker.pick`."""
+        require_fitted(self, "reference_")
+        (micrograph,) = opened([micrograph])
+        threshold = self.threshold_ if threshold is None else threshold
+        area = live_area(micrograph.data)
+        image = micrograph.data[area]
+        patches = _Patches(image, self.scale_, self.contrast_)
+        scores = _scores(patches, self.reference_)
+        row, column = local_maxima(scores, APART * patches.working_diameter)
+        probability = self._probability(patches, scores[row, column], row, column)
+        kept = probability >= threshold
+        x, y = refine(scores, row[kept], column[kept])
+        x, y = unbin_coordinates(x, y, image.shape, max(1.0, self.scale_ / WORKING_DIAMETER))
+        picks = table(micrograph.name, x + area[1].start, y + area[0].start, probability[kept], self.diameter_)
+        return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the fitted picker to `path` (``.npz``)."""
+        require_fitted(self, "reference_")
+        return storage.write(
+            path,
+            self.name,
+            settings={name: getattr(self, name) for name in ("diameter", "contrast", "max_micrographs")},
+            learned={name: getattr(self, name) for name in _LEARNED},
+            arrays={
+                "reference": self.reference_,
+                "posterior_score": self._posterior.score,
+                "posterior_probability": self._posterior.probability,
+                "typical_traits": self._typical_traits,
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> TemplatePicker:
+        """Return the picker that `save` wrote."""
+        header, arrays = storage.read(path, cls.name)
+        picker = cls(**header["settings"])
+        for name in _LEARNED:
+            setattr(picker, name, header["learned"][name])
+        picker.reference_ = arrays["reference"]
+        picker._posterior = Posterior(arrays["posterior_score"], arrays["posterior_probability"])
+        picker._typical_traits = arrays["typical_traits"]
+        return picker
+
+    def _smallest_scale(self, side: int) -> float:
+        return _diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
+
+    def _outcomes(self, images: Sequence[_Reduced], scales: Iterable[float]) -> list[_Outcome]:
+        """Make a reference at each scale, from each first guess."""
+        outcomes = []
+        for scale in scales:
+            windows = [_window(each.data, scale / each.shrink, TRIAL_AREA / len(images)) for each in images]
+            patches = [
+                _Patches(window, scale / each.shrink, self.contrast_)
+                for window, each in zip(windows, images, strict=True)
+            ]
+            for guess in FIRST_GUESSES:
+                outcomes.append(_bootstrap(patches, scale, guess))
+                logger.debug("scale %.1f from %s: %.3f unexplained", scale, guess, outcomes[-1].unexplained)
+        return outcomes
+
+    def _learn_scores(self, patches: Sequence[_Patches]) -> None:
+        maps = [_scores(each, self.reference_) for each in patches]
+        found = [
+            local_maxima(scores, APART * each.working_diameter) for scores, each in zip(maps, patches, strict=True)
+        ]
+        scores = [each[where] for each, where in zip(maps, found, strict=True)]
+        self._posterior = Posterior.fit(np.concatenate(scores))
+        traits = np.concatenate([each.traits(*where) for each, where in zip(patches, found, strict=True)])
+        confident = traits[self._posterior(np.concatenate(scores)) > 0.5]
+        if len(confident) < 8:
+            confident = traits
+        centre = np.median(confident, axis=0)
+        deviation = 1.4826 * np.median(np.abs(confident - centre), axis=0)
+        self._typical_traits = np.stack([centre, np.maximum(deviation, 1e-6)])
+
+    def _probability(self, patches: _Patches, scores: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Return the probability of candidates: by their score, marked down where darkness or texture is unusual."""
+        centre, deviation = self._typical_traits
+        excess = np.maximum((patches.traits(row, column) - centre) / deviation - 5, 0)
+        return self._posterior(scores) * np.exp(-0.5 * (excess**2).sum(axis=1))
+
+
+_LEARNED = ("diameter_", "scale_", "contrast_")
+
+
+class _Patches(SymmetricPatches):
+    """The discs of one micrograph, flattened and binned to the working diameter."""
+
+    def __init__(self, image: NDArray, scale: float, contrast: str) -> None:
+        self.flat = flatten(image, scale, contrast=contrast, working_diameter=WORKING_DIAMETER)
+        self.working_diameter = min(scale, WORKING_DIAMETER)
+        super().__init__(self.flat, math.ceil(DISC * self.working_diameter))
+
+    def traits(self, row: NDArray, column: NDArray) -> NDArray[np.float64]:
+        """Return what tells ice and carbon from particles, shape (n, 2): darkness, and the logarithm of the texture."""
+        darkness = ndimage.gaussian_filter(self.flat, self.working_diameter / 4)
+        return np.column_stack([darkness[row, column], np.log(self.deviation[row, column])])
+
+    def first_guess(self, kind: str) -> NDArray:
+        """Return a map whose maxima are blobs of the particle's size, in grey values or in texture."""
+        image = self.flat
+        if kind == "texture":
+            fine = ndimage.gaussian_filter(image, 1) - ndimage.gaussian_filter(image, self.working_diameter / 4)
+            image = np.log(ndimage.gaussian_filter(fine**2, self.working_diameter / 6) + 1e-3)
+        # At this scale a disc of the particle's diameter responds most strongly.
+        return -ndimage.gaussian_laplace(image, self.working_diameter / (2 * math.sqrt(2)))
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    data: NDArray[np.float32]
+    shrink: float  # by how much the micrograph was binned
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    scale: float
+    reference: NDArray[np.float32]
+    unexplained: float
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    row: NDArray
+    column: NDArray
+    score: NDArray
+
+
+def _unexplained(outcome: _Outcome) -> float:
+    return outcome.unexplained
+
+
+def _common_contrast(scores: Sequence[float]) -> Literal["dark", "bright"]:
+    """All micrographs of a set have the same contrast: let the sum of their evidence decide."""
+    mean = float(np.mean(scores))
+    contrast = "bright" if mean > 0 else "dark"
+    if abs(mean) < 0.05 or abs(mean) < 2 * np.std(scores) / math.sqrt(len(scores)):
+        logger.warning(
+            "particles look %s, but this is doubtful (score %+.2f); look at a micrograph and give the contrast",
+            contrast,
+            mean,
+        )
+    return contrast
+
+
+def _diameters_to_try(side: int) -> NDArray[np.float64]:
+    smallest, largest = max(12.0, side / 100), side / 10
+    if largest < 1.5 * smallest:
+        raise PickerError(f"micrographs of {side} pixels are too small to estimate the particle's diameter; give it")
+    return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
+
+
+def _window(image: NDArray, scale: float, area: float) -> NDArray:
+    """Return the middle of the image, at most `area` squared diameters large."""
+    side = max(1, round(math.sqrt(area) * scale))
+    start = [max(0, (size - side) // 2) for size in image.shape]
+    return image[start[0] : start[0] + side, start[1] : start[1] + side]
+
+
+def _scores(patches: _Patches, reference: NDArray) -> NDArray[np.float32]:
+    """Return the score map: the geometric mean of normalised and plain cross-correlation.
+
+    The normalised one alone takes faint but well-shaped noise for particles, the plain one alone takes carbon.
+    """
+    typical = np.median(patches.deviation)
+    return patches.correlate(reference) * np.sqrt(patches.deviation / typical)
+
+
+def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcome:
+    maps = [each.first_guess(guess) for each in patches]
+    reference = np.zeros(patches[0].radius + 1, np.float32)
+    for _ in range(ROUNDS):
+        previous, reference = reference, _average(patches, _candidates(maps, patches))
+        maps = [_scores(each, reference) for each in patches]
+        if np.allclose(previous, reference, atol=1e-3):
+            break
+    scores = np.concatenate([each.score for each in _candidates(maps, patches)])
+    return _Outcome(scale, reference, separation(scores))
+
+
+def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_Candidates]:
+    result = []
+    for scores, each in zip(maps, patches, strict=True):
+        row, column = local_maxima(scores, APART * each.working_diameter)
+        margin = each.radius // 2  # a disc mostly outside says little about the particle
+        rows, columns = scores.shape
+        inside = (row >= margin) & (row < rows - margin) & (column >= margin) & (column < columns - margin)
+        row, column = row[inside], column[inside]
+        result.append(_Candidates(row, column, scores[row, column]))
+    return result
+
+
+def _average(patches: Sequence[_Patches], candidates: Sequence[_Candidates]) -> NDArray[np.float32]:
+    """Return the rotational average of the candidates above Otsu's threshold, of mean 0 in the disc."""
+    scores = np.concatenate([each.score for each in candidates])
+    threshold = otsu(scores) if scores.size else 0.0
+    total, count = np.zeros(patches[0].radius + 1), 0
+    for each, found in zip(patches, candidates, strict=True):
+        chosen = found.score >= threshold
+        total += each.profiles(found.row[chosen], found.column[chosen]).sum(axis=0)
+        count += int(chosen.sum())
+    profile = total / max(count, 1)
+    weights = patches[0].ring_sizes / patches[0].ring_sizes.sum()
+    return (profile - profile @ weights).astype(np.float32)

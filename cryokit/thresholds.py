@@ -1,0 +1,185 @@
+"""Choosing a threshold from scores alone, without labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def otsu(scores: ArrayLike) -> float:
+    """Return the threshold that splits the scores into the two most compact groups (Otsu 1979), from exact values.
+
+    Parameters
+    ----------
+    scores : array_like, shape (n,), n >= 1
+
+    Returns
+    -------
+    float
+        Midway between the two groups; the only value when all scores are equal.
+
+    Examples
+    --------
+    >>> otsu([1, 2, 9, 10])
+    5.5
+    """
+    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    between = _between_groups(scores)
+    split = int(np.argmax(between)) if between.size else 0
+    return float((scores[split] + scores[min(split + 1, scores.size - 1)]) / 2)
+
+
+def separation(scores: ArrayLike) -> float:
+    """Return how much of the scores' variance a split into two groups leaves unexplained, between 0 and 1.
+
+    One bell-shaped group leaves 0.36, a flat distribution 0.25, two narrow groups close to 0: the smaller, the clearer
+    particles stand out from the rest.
+
+    Parameters
+    ----------
+    scores : array_like, shape (n,)
+
+    Returns
+    -------
+    float
+        1 where nothing can be split (fewer than three scores, or all equal).
+    """
+    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    if scores.size < 3 or scores[0] == scores[-1]:
+        return 1.0
+    return float(1 - _between_groups(scores).max() / scores.var())
+
+
+def _between_groups(scores: NDArray) -> NDArray:
+    """Variance between the two groups for every split of sorted scores, shape (n - 1,)."""
+    low = np.arange(1, scores.size)
+    below = np.cumsum(scores)[:-1] / low
+    above = (scores.sum() - below * low) / (scores.size - low)
+    weight = low / scores.size
+    return weight * (1 - weight) * (above - below) ** 2
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The probability that a candidate is a particle, as a function of its score.
+
+    Candidates are local maxima, of noise or of particles. Their scores are taken for a mixture, fitted by expectation
+    maximisation: a Gumbel distribution for noise, the limit law of maxima, and up to two normal distributions. Those
+    well above the noise are particles (several, because views score differently), the others part of the noise. The
+    Bayesian information criterion (Schwarz 1978) decides how many there are. None above the noise means that the scores
+    show no particles: the probability is 0 everywhere.
+
+    Attributes
+    ----------
+    score : ndarray of float64, shape (n,)
+        Increasing.
+    probability : ndarray of float64, shape (n,)
+        Never decreasing, in [0, 1].
+    """
+
+    score: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, scores: ArrayLike) -> Posterior:
+        """Fit to the scores of candidates, particles and noise mixed.
+
+        Parameters
+        ----------
+        scores : array_like, shape (n,)
+            With fewer than 8 nothing can be said and the probability is 0.
+
+        Returns
+        -------
+        Posterior
+        """
+        scores = np.asarray(scores, dtype=np.float64)
+        if scores.size < 8 or np.ptp(scores) == 0:
+            return cls(np.array([0.0, 1.0]), np.zeros(2))
+        mixture = _best_mixture(scores)
+        grid = np.linspace(scores.min(), scores.max(), 1024)
+        densities = mixture.densities(grid)
+        # 95 % of noise is below its mode + 3 scales. A normal with its mean there only describes noise more closely.
+        particles = mixture.means > mixture.location + 3 * mixture.scale
+        probability = densities[1:][particles].sum(axis=0) / np.maximum(densities.sum(axis=0), 1e-300)
+        # A wide normal would overtake the noise at its lower flank: no particle scores below the typical noise.
+        probability[grid <= mixture.location] = 0
+        return cls(grid, np.maximum.accumulate(np.clip(probability, 0, 1)))
+
+    def __call__(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability for each score; beyond the fitted range that of the nearest end."""
+        return np.interp(scores, self.score, self.probability)
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    location: float  # mode of the noise
+    scale: float
+    weights: NDArray  # of noise, then of each normal
+    means: NDArray
+    deviations: NDArray
+    criterion: float = np.inf
+
+    def densities(self, scores: NDArray) -> NDArray:
+        """Weighted densities of noise and of each normal, shape (1 + normals, n)."""
+        z = (scores - self.location) / self.scale
+        noise = np.exp(-z - np.exp(np.minimum(-z, 700.0))) / self.scale
+        z = (scores - self.means[:, None]) / self.deviations[:, None]
+        normals = np.exp(-0.5 * z**2) / (self.deviations[:, None] * np.sqrt(2 * np.pi))
+        return self.weights[:, None] * np.vstack([noise, normals])
+
+
+def _best_mixture(scores: NDArray) -> _Mixture:
+    scores = np.sort(scores)
+    split = otsu(scores)
+    median = np.median(scores)
+    # Expectation maximisation finds the optimum nearest to its start: where half of the candidates or a handful are
+    # particles, and where one view scores far above the other.
+    starts = {split, otsu(scores[scores < split]), median + 6 * np.median(np.abs(scores - median))}
+    starts = sorted(start for start in starts if scores[0] < start < scores[-1])
+    fitted = [_mixture(scores, 0, scores[-1])]
+    fitted += [_mixture(scores, normals, start) for normals in (1, 2) for start in starts]
+    return min(fitted, key=lambda mixture: mixture.criterion)
+
+
+def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> _Mixture:
+    """Fit to sorted scores, beginning with all of them above `start` as particles."""
+    high = scores[scores >= start]
+    share = high.size / scores.size if normals else 0.0
+    mixture = _Mixture(
+        *_fit_gumbel(scores, (scores < start) if normals else np.ones(scores.size)),
+        np.append(1 - share, np.full(normals, share / max(normals, 1))),
+        np.quantile(high, (np.arange(normals) + 0.5) / max(normals, 1)),
+        np.full(normals, max(high.std() / max(normals, 1), 1e-3 * np.ptp(scores))),
+    )
+    narrowest = 0.02 * scores.std()  # a normal must not collapse onto a single score
+    likelihood = -np.inf
+    for _ in range(rounds):
+        densities = np.maximum(mixture.densities(scores), 1e-300)
+        total = densities.sum(axis=0)
+        previous, likelihood = likelihood, float(np.log(total).sum())
+        if abs(likelihood - previous) < 1e-6 * abs(likelihood):
+            break
+        shares = densities / total
+        weight = np.maximum(shares.sum(axis=1), 1e-12)
+        means = shares[1:] @ scores / weight[1:]
+        variances = (shares[1:] * (scores - means[:, None]) ** 2).sum(axis=1) / weight[1:]
+        location, scale = _fit_gumbel(scores, shares[0])
+        # A wide normal under the noise would turn half of it into particles: those stand clear of it, or are not seen.
+        widest = np.maximum((means - location) / 2, narrowest)
+        deviations = np.clip(np.sqrt(variances), narrowest, widest)
+        mixture = _Mixture(location, scale, weight / scores.size, means, deviations)
+    parameters = 2 + 3 * normals
+    return replace(mixture, criterion=parameters * np.log(scores.size) - 2 * likelihood)
+
+
+def _fit_gumbel(scores: NDArray, weights: NDArray) -> tuple[float, float]:
+    """Mode and scale by L-moments of sorted, weighted scores (Hosking 1990, J. R. Stat. Soc. B 52:105)."""
+    weights = weights / max(weights.sum(), 1e-12)
+    rank = np.cumsum(weights) - weights / 2
+    mean = weights @ scores
+    scale = max(2 * (weights @ (scores * rank)) - mean, 1e-9) / math.log(2)
+    return float(mean - np.euler_gamma * scale), float(scale)
