@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cryokit import coordinates, picking, pickers, plot
+from cryokit import coordinates, pickers, picking, plot
 from cryokit.coordinates.table import concatenate
 from cryokit.evaluate import Evaluation, evaluate
 from cryokit.micrograph import Micrograph, read, write_mrc
@@ -78,9 +78,10 @@ def _report(result: Evaluation, opened: list[Micrograph], picker: pickers.Picker
     first = opened[0]
     report.text(
         f"{len(opened)} simulated micrographs of {first.data.shape[0]} x {first.data.shape[1]} pixels at "
-        f"{first.pixel_size:g} Å (seed {seed}). The picker saw the micrographs only; the truth was used for nothing but "
-        f"this report. A pick is true if it lies within {result.tolerance:g} diameters of a particle that no better pick "
-        "has taken. Tubes, broken and overlapped particles are marked “ignore”: picks there count as neither true nor false."
+        f"{first.pixel_size:g} Å (seed {seed}). The picker saw the micrographs only; the truth was used for nothing "
+        f"but this report. A pick is true if it lies within {result.tolerance:g} diameters of a particle that no "
+        "better pick has taken. Tubes, broken and overlapped particles are labelled “ignore”: picks there count as "
+        "neither true nor false."
     )
     report.heading("How well")
     report.table(_figures(result))
@@ -109,7 +110,7 @@ def _report(result: Evaluation, opened: list[Micrograph], picker: pickers.Picker
 
 
 def _figures(result: Evaluation) -> pd.DataFrame:
-    low_high = {name: f"{low:.3f} – {high:.3f}" for name, (low, high) in result.intervals.items()}
+    low_high = {name: f"{low:.3f} to {high:.3f}" for name, (low, high) in result.intervals.items()}
     rows = [
         ("precision", result.precision, low_high.get("precision", "")),
         ("recall", result.recall, low_high.get("recall", "")),

@@ -67,7 +67,7 @@ class Report:
 
         def cell(value: object) -> str:
             if isinstance(value, float):
-                return "–" if pd.isna(value) else f"{value:.{digits}f}"
+                return "-" if pd.isna(value) else f"{value:.{digits}f}"
             return html.escape(str(value))
 
         head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table.columns)
@@ -83,7 +83,8 @@ class Report:
         source = base64.b64encode(data.getvalue()).decode("ascii")
         caption = html.escape(caption)
         self._parts.append(
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{source}">'
+            f"<figcaption>{caption}</figcaption></figure>"
         )
 
     def to_html(self) -> str:
@@ -103,7 +104,7 @@ class Report:
 
 
 def provenance() -> dict[str, str]:
-    """Return what made a result: versions of cryokit, Python and the packages that compute, the system, the time (UTC)."""
+    """Return what made a result: versions of cryokit, Python and numerical packages, the system, the time."""
     found = {"cryokit": __version__, "Python": platform.python_version()}
     for package in ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras"):
         try:

@@ -11,9 +11,10 @@ particles' side: dark particles give a longer dark tail. That skewness decides. 
 - as the mean over tiles, each limited to 0.5, so that no tile outvotes the others.
 
 The method is this package's own. Its lengths were chosen with an eye on all the real micrographs that the tests use, so
-that these show that it works there, not how often it fails elsewhere. What it cannot see: particles packed so densely that they cover more than
-half of the area without any structure inside, and particles that the noise drowns (it says so). Shot noise of few
-electrons a pixel is itself skewed to the bright side; binning makes that negligible in micrographs of the usual size.
+these show that it works there, not how often it fails elsewhere. What it cannot see: particles packed so densely that
+they cover more than half of the area without any structure inside, and particles that the noise drowns (it says so).
+Shot noise of few electrons a pixel is itself skewed to the bright side; binning makes that negligible in micrographs of
+the usual size.
 """
 
 from __future__ import annotations
