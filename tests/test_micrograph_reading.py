@@ -181,11 +181,11 @@ def test_tiff_compressions(tmp_path, compression):
 @pytest.mark.parametrize(
     ("resolution", "unit", "expected"),
     [
-        ((1e8 / 1.5, 1e8 / 1.5), "CENTIMETER", 1.5),
-        ((2.54e8 / 1.5, 2.54e8 / 1.5), "INCH", 1.5),
+        (((200_000_000, 3),) * 2, "CENTIMETER", 1.5),
+        (((508_000_000, 3),) * 2, "INCH", 1.5),
         ((72, 72), "INCH", None),
         ((300, 300), "INCH", None),
-        ((1e8 / 1.5, 1e8 / 1.5), "NONE", None),
+        (((200_000_000, 3),) * 2, "NONE", None),
     ],
 )
 def test_tiff_resolution(tmp_path, resolution, unit, expected):

@@ -41,6 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     verify = actions.add_parser("verify", help="check the fetched files of a dataset against their hashes")
     verify.add_argument("name", metavar="NAME")
+    export = actions.add_parser(
+        "export",
+        help="write a fetched dataset's labels as CSV files, and lists of its micrographs by split",
+        description="Write labels/<micrograph>.csv and train.txt, validation.txt, test.txt: cryokit pick takes such a "
+        "list as @test.txt, cryokit evaluate the folder of labels.",
+    )
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--out", required=True, metavar="DIR", help="folder to write into")
     describe = actions.add_parser("hash", help="print a manifest of a local folder, with sizes and hashes")
     describe.add_argument("folder", metavar="DIR")
     describe.add_argument("--name", help="the dataset's name (default: the folder's)")
@@ -126,6 +134,29 @@ def _verify(options: argparse.Namespace) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from cryokit import coordinates
+    from cryokit.datasets import SPLITS, load
+    from cryokit.files import write_text
+    from cryokit.names import micrograph_name
+
+    dataset = load(options.name)
+    out = Path(options.out)
+    told = []
+    for split in SPLITS:
+        pairs = dataset.pairs(split)
+        if not pairs:
+            continue
+        write_text(out / f"{split}.txt", "".join(f"{path.resolve()}\n" for path, _ in pairs))
+        labelled = [micrograph_name(path) for path, label in pairs if label is not None]
+        coordinates.write_folder(dataset.labels(split), out / "labels", "csv", micrographs=labelled)
+        told.append(f"{split} {len(pairs)} micrographs, {len(labelled)} labelled")
+    sys.stdout.write(f"{dataset.manifest.name}: {'; '.join(told)} -> {out}\n")
+    return 0
+
+
 def _hash(options: argparse.Namespace) -> int:
     from cryokit.datasets.describing import describe
 
@@ -193,4 +224,4 @@ def _positive(text: str) -> float:
     return value
 
 
-_ACTIONS = {"list": _list, "info": _info, "fetch": _fetch, "verify": _verify, "hash": _hash}
+_ACTIONS = {"list": _list, "info": _info, "fetch": _fetch, "verify": _verify, "export": _export, "hash": _hash}

@@ -139,8 +139,9 @@ def match(pairs: Pairs, priority: np.ndarray) -> Pairs:
     ceiling = float(rank.max() + 1)
     stand_in = np.arange(pick_ids.size)
     cost = np.concatenate([ceiling - rank[pick] + share, np.full(pick_ids.size, ceiling)])
-    rows = np.concatenate([pick, stand_in])
-    columns = np.concatenate([label, label_ids.size + stand_in])
+    # SciPy's graph routines have 32-bit indices; not every version converts wider ones.
+    rows = np.concatenate([pick, stand_in]).astype(np.int32)
+    columns = np.concatenate([label, label_ids.size + stand_in]).astype(np.int32)
     graph = csr_array((cost, (rows, columns)), shape=(pick_ids.size, label_ids.size + pick_ids.size))
     matched_pick, matched_label = min_weight_full_bipartite_matching(graph)
     real = matched_label < label_ids.size

@@ -178,7 +178,8 @@ def bin_coordinates(
     ([0.0, 5.0], [0.0, 10.0])
     """
     (x_scale, y_scale), shift = _mapping(shape, factor, method)
-    return (np.float64(x) + shift) * x_scale - shift, (np.float64(y) + shift) * y_scale - shift
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return (x + shift) * x_scale - shift, (y + shift) * y_scale - shift
 
 
 def unbin_coordinates(
@@ -201,7 +202,8 @@ def unbin_coordinates(
         In pixels of the original micrograph.
     """
     (x_scale, y_scale), shift = _mapping(shape, factor, method)
-    return (np.float64(x) + shift) / x_scale - shift, (np.float64(y) + shift) / y_scale - shift
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return (x + shift) / x_scale - shift, (y + shift) / y_scale - shift
 
 
 def _mapping(shape, factor, method) -> tuple[tuple[float, float], float]:
