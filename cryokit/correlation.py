@@ -18,14 +18,16 @@ class SymmetricPatches:
     Parameters
     ----------
     data : ndarray of float32, shape (rows, columns)
-        Flattened micrograph; it is mirrored at its borders.
+        Flattened micrograph, of mean 0. Outside it counts as 0: with a share s of the disc inside, noise correlates as
+        strongly as elsewhere and a particle by the square root of s less. (Mirroring would make half particles whole
+        and everything at the border symmetric.)
     radius : int
         Of the disc, in pixels.
 
     Attributes
     ----------
     deviation : ndarray of float32, shape (rows, columns)
-        Standard deviation inside the disc around each pixel.
+        Standard deviation in the disc around each pixel, of what lies inside the micrograph.
     """
 
     def __init__(self, data: NDArray, radius: int) -> None:
@@ -36,14 +38,17 @@ class SymmetricPatches:
         self._distance = distance
         disc = distance <= radius
         self._disc = (disc / disc.sum()).astype(np.float32)
-        self._padded = _mirrored(np.asarray(data, dtype=np.float32), radius)
+        self._padded = np.pad(np.asarray(data, dtype=np.float32), radius)
         self._fft_shape = [fft.next_fast_len(size, True) for size in self._padded.shape]
         self._spectrum = fft.rfft2(self._padded, self._fft_shape)
         mean = self._correlate(self._spectrum, self._disc)
         power = self._correlate(fft.rfft2(self._padded**2, self._fft_shape), self._disc)
         # Rounding must not make flat regions (a masked border) look like strong signal.
         floor = 1e-3 * float(np.mean(power)) + 1e-12
-        self.deviation = np.sqrt(np.maximum(power - mean**2, floor))
+        self._norm = np.sqrt(np.maximum(power - mean**2, floor))
+        inside = np.pad(np.ones(data.shape, dtype=np.float32), radius)
+        share = np.clip(self._correlate(fft.rfft2(inside, self._fft_shape), self._disc), 1e-3, 1)
+        self.deviation = np.sqrt(np.maximum(power / share - (mean / share) ** 2, floor))
         rings = np.where(disc, np.round(distance), radius + 1).astype(int).ravel()
         self._ring_of = np.minimum(rings, radius + 1)
         self.ring_sizes = np.bincount(self._ring_of, minlength=radius + 2)[: radius + 1]
@@ -72,23 +77,18 @@ class SymmetricPatches:
         Returns
         -------
         ndarray of float32, shape (rows, columns)
-            In [-1, 1].
+            In [-1, 1]; 0 everywhere for a reference that is the same at all distances.
         """
         image = np.interp(self._distance, np.arange(len(reference)), reference)
         image = (image - (image * self._disc).sum()) * (self._disc > 0)
-        image /= np.sqrt((image**2 * self._disc).sum()) + 1e-12
-        correlation = self._correlate(self._spectrum, (image * self._disc).astype(np.float32))
-        return np.clip(correlation / self.deviation, -1, 1)
+        norm = np.sqrt((image**2 * self._disc).sum())
+        if norm <= 1e-6 * np.abs(reference).max():  # nothing but rounding
+            return np.zeros(self.shape, dtype=np.float32)
+        correlation = self._correlate(self._spectrum, (image / norm * self._disc).astype(np.float32))
+        return np.clip(correlation / self._norm, -1, 1)
 
     def _correlate(self, spectrum: NDArray, kernel: NDArray) -> NDArray:
         # The kernels are symmetric, so that convolution is correlation.
         full = fft.irfft2(spectrum * fft.rfft2(kernel, self._fft_shape), self._fft_shape)
         start = 2 * self.radius
         return full[start : start + self.shape[0], start : start + self.shape[1]]
-
-
-def _mirrored(data: NDArray, margin: int) -> NDArray:
-    # "reflect" needs fewer pixels of margin than the array has; tiny micrographs are mirrored by repeated reflection,
-    # which numpy does by itself, except for a single row or column.
-    mode = "reflect" if min(data.shape) > 1 else "edge"
-    return np.pad(data, margin, mode=mode)

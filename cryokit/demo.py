@@ -11,6 +11,7 @@ import pandas as pd
 from cryokit import coordinates, pickers, picking, plot
 from cryokit.coordinates.table import concatenate
 from cryokit.evaluate import Evaluation, evaluate
+from cryokit.files import make_folder
 from cryokit.micrograph import Micrograph, read, write_mrc
 from cryokit.report import Report
 from cryokit.simulate import simulate_set
@@ -47,7 +48,7 @@ def demo(
     evaluation : Evaluation
         At the method's own threshold.
     """
-    out = Path(out)
+    out = make_folder(out)
     paths, truths = [], []
     logger.info("simulating %d micrographs of %s", micrographs, protein)
     for micrograph, truth in simulate_set(protein, micrographs, seed=seed, shape=shape):
@@ -59,11 +60,12 @@ def demo(
 
     picker = pickers.create(method)
     picking.fit_files(picker, paths)
-    picking.pick_files(picker, paths, out / "picks")
-    # The curve needs the candidates below the threshold, too.
+    # The curve needs the candidates below the threshold, too; the files hold the picks above it.
     opened = [read(path) for path in paths]
     candidates = concatenate(picker.pick(micrograph, threshold=0) for micrograph in opened)
+    picks = candidates[candidates["score"] >= picker.threshold_]
     names = [micrograph.name for micrograph in opened]
+    coordinates.write_folder(picks, out / "picks", "star", micrographs=names)
     result = evaluate(candidates, labels, micrographs=names, threshold=picker.threshold_)
     report = _report(result, opened, picker, protein, seed)
     logger.info(
@@ -98,7 +100,7 @@ def _report(result: Evaluation, opened: list[Micrograph], picker: pickers.Picker
     )
     report.heading("Where")
     for micrograph in opened[:2]:
-        figure, axes = plot.figure(width=9, height=9.6)
+        figure, axes = plot.figure(width=9, height=9)
         plot.overlay(axes[0, 0], micrograph, evaluation=result)
         report.figure(figure, f"{micrograph.name}: picks at the picker's own threshold.")
     report.heading("The same on your micrographs")

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryokit.errors import CryokitError
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
@@ -27,6 +29,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     pathlib.Path
         Where to write; a path that does not exist yet.
 
+    Raises
+    ------
+    CryokitError
+        When nothing can be written there.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -37,8 +44,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     ('whole', 1)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
+    if path.is_dir():
+        raise CryokitError(f"{path}: a folder is in the way; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise CryokitError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     temporary = Path(folder) / path.name
     try:
         yield temporary
@@ -47,6 +59,23 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         os.rmdir(folder)
+
+
+def make_folder(path: str | os.PathLike) -> Path:
+    """Make a folder for results, with its parents, and return it; a long job asks before it begins.
+
+    Raises
+    ------
+    CryokitError
+        When it cannot be made or nothing can be written into it.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise CryokitError(f"{path}: not a folder to write into ({error.strerror}); choose another place") from None
+    return path
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
@@ -38,8 +40,29 @@ def local_maxima(scores: NDArray, distance: float) -> tuple[NDArray[np.intp], ND
     half = max(1, int(distance / np.sqrt(2)))
     highest = ndimage.maximum_filter(scores, size=2 * half + 1, mode="constant", cval=-np.inf)
     row, column = np.nonzero((scores >= highest) & np.isfinite(scores))
-    kept = suppress(column, row, scores[row, column], distance)
+    # Row by row as they come, a stable sort keeps the order of equal scores.
+    order = np.argsort(-scores[row, column], kind="stable")
+    row, column = row[order], column[order]
+    kept = _apart(row, column, scores.shape, distance)
     return row[kept], column[kept]
+
+
+def _apart(row: NDArray, column: NDArray, shape: tuple[int, int], distance: float) -> NDArray[np.intp]:
+    """Greedy suppression of pixels sorted best first.
+
+    Painting discs instead of pairing points: a large plateau has as many maxima as pixels, and each has as many
+    neighbours as the disc has pixels.
+    """
+    reach = min(max(0, math.ceil(distance) - 1), max(shape))
+    offset = np.arange(-reach, reach + 1)
+    disc = np.hypot(offset[:, None], offset[None, :]) < distance
+    taken = np.zeros((shape[0] + 2 * reach, shape[1] + 2 * reach), dtype=bool)
+    kept = []
+    for index, (i, j) in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
+        if not taken[i + reach, j + reach]:
+            kept.append(index)
+            taken[i : i + 2 * reach + 1, j : j + 2 * reach + 1] |= disc
+    return np.array(kept, dtype=np.intp)
 
 
 def suppress(x: ArrayLike, y: ArrayLike, score: ArrayLike, distance: float) -> NDArray[np.intp]:
@@ -82,6 +105,37 @@ def suppress(x: ArrayLike, y: ArrayLike, score: ArrayLike, distance: float) -> N
         better, worse = better[open_pairs], worse[open_pairs]
     state[state == 0] = 1
     return order[state == 1]
+
+
+def without_side_lobes(x: ArrayLike, y: ArrayLike, score: ArrayLike, distance: float, ratio: float) -> NDArray[np.intp]:
+    """Leave out maxima beside far stronger ones: a correlation peak is surrounded by weaker rings of itself.
+
+    Parameters
+    ----------
+    x, y, score : array_like, shape (n,)
+    distance : float
+        How far side lobes reach.
+    ratio : float
+        A maximum with one more than `ratio` times as high within `distance` is a side lobe.
+
+    Returns
+    -------
+    ndarray of int
+        The indices that stay, in their order.
+
+    Examples
+    --------
+    >>> without_side_lobes([0, 3, 9], [0, 0, 0], [0.9, 0.2, 0.2], 5, ratio=3).tolist()
+    [0, 2]
+    """
+    x, y, score = (np.asarray(values, dtype=np.float64) for values in (x, y, score))
+    stays = np.ones(x.size, dtype=bool)
+    if x.size > 1:
+        pairs = cKDTree(np.column_stack([x, y])).query_pairs(distance, output_type="ndarray")
+        weaker = np.where(score[pairs[:, 0]] < score[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+        stronger = pairs.sum(axis=1) - weaker
+        stays[weaker[score[stronger] > ratio * score[weaker]]] = False
+    return np.flatnonzero(stays)
 
 
 def refine(scores: NDArray, row: NDArray, column: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

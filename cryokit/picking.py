@@ -16,8 +16,9 @@ import pandas as pd
 from cryokit import coordinates
 from cryokit.coordinates.table import concatenate
 from cryokit.errors import CryokitError, PickerError
+from cryokit.files import make_folder
 from cryokit.micrograph import Micrograph, read
-from cryokit.names import micrograph_name
+from cryokit.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
 from cryokit.pickers.base import Picker, spread
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ def fit_files(picker: Picker, paths: Sequence[Path], *, sum_frames: bool = False
         except CryokitError as error:
             problems[os.fspath(path)] = str(error)
     if not readable:
+        if len(problems) == 1:
+            raise PickerError(*problems.values())
         raise PickerError("none of the micrographs can be read:\n  " + "\n  ".join(problems.values()))
     picker.fit(readable)
     return problems
@@ -121,7 +124,8 @@ def pick_files(
     """
     from tqdm import tqdm
 
-    out = Path(out)
+    out = make_folder(out)
+    _warn_of_older_results(out, {micrograph_name(path) for path in paths})
     formats = [format for format in dict.fromkeys(formats) if format != "csv"]
     work = _Work(picker, out, tuple(formats), threshold, overlays, sum_frames)
     found: dict[str, pd.DataFrame] = {}
@@ -136,10 +140,28 @@ def pick_files(
     done = [path for path in paths if os.fspath(path) in found]
     picks = concatenate(found[os.fspath(path)] for path in done)
     coordinates.write(picks, out / "picks.csv", "csv", joined=True)
+    # Without STAR files an older list would lead readers of the folder to older picks.
+    (out / "autopick.star").unlink(missing_ok=True)
     if "star" in formats:
         files = {path: coordinates.coordinate_path(out, micrograph_name(path), "star") for path in done}
-        coordinates.write_list(out / "autopick.star", files)
+        unlisted: list[str] = []
+        coordinates.write_list(out / "autopick.star", files, problems=unlisted)
+        for problem in unlisted:
+            logger.warning("%s", problem)
     return Picked(picks, tuple(micrograph_name(path) for path in done), problems)
+
+
+def _warn_of_older_results(out: Path, names: set[str]) -> None:
+    older = [
+        file.name
+        for file in sorted(out.iterdir())
+        if file.name.lower().endswith(COORDINATE_SUFFIXES)
+        and file.name not in ("picks.csv", "autopick.star")
+        and coordinate_file_micrograph(file) not in names
+    ]
+    if older:
+        shown = ", ".join(older[:3]) + (", ..." if len(older) > 3 else "")
+        logger.warning("%s holds coordinate files of other micrographs, which stay there: %s", out, shown)
 
 
 @dataclass(frozen=True)

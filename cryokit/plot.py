@@ -83,7 +83,7 @@ def save(picture: Figure, path: str | os.PathLike, *, dpi: int = 150) -> None:
             f"{path}: a picture is written as one of {', '.join(sorted(known))}; choose such a suffix"
         )
     with replacing(path) as temporary:
-        picture.savefig(temporary, dpi=dpi)
+        picture.savefig(temporary, dpi=dpi, bbox_inches="tight")
 
 
 def show_micrograph(

@@ -79,7 +79,7 @@ class Report:
     def figure(self, figure: Figure, caption: str, *, dpi: int = 110) -> None:
         """Add a matplotlib figure, embedded as PNG."""
         data = io.BytesIO()
-        figure.savefig(data, format="png", dpi=dpi)
+        figure.savefig(data, format="png", dpi=dpi, bbox_inches="tight")
         source = base64.b64encode(data.getvalue()).decode("ascii")
         caption = html.escape(caption)
         self._parts.append(

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def otsu(scores: ArrayLike) -> float:
+def otsu(scores: ArrayLike, *, fewest: int = 1) -> float:
     """Return the threshold that splits the scores into the two most compact groups (Otsu 1979), from exact values.
 
     Parameters
     ----------
     scores : array_like, shape (n,), n >= 1
+    fewest : int
+        The upper group has at least so many scores.
 
     Returns
     -------
@@ -27,12 +29,12 @@ def otsu(scores: ArrayLike) -> float:
     5.5
     """
     scores = np.sort(np.asarray(scores, dtype=np.float64))
-    between = _between_groups(scores)
+    between = _between_groups(scores, fewest)
     split = int(np.argmax(between)) if between.size else 0
     return float((scores[split] + scores[min(split + 1, scores.size - 1)]) / 2)
 
 
-def separation(scores: ArrayLike) -> float:
+def separation(scores: ArrayLike, *, fewest: int = 1) -> float:
     """Return how much of the scores' variance a split into two groups leaves unexplained, between 0 and 1.
 
     One bell-shaped group leaves 0.36, a flat distribution 0.25, two narrow groups close to 0: the smaller, the clearer
@@ -41,6 +43,8 @@ def separation(scores: ArrayLike) -> float:
     Parameters
     ----------
     scores : array_like, shape (n,)
+    fewest : int
+        The upper group has at least so many scores.
 
     Returns
     -------
@@ -50,16 +54,20 @@ def separation(scores: ArrayLike) -> float:
     scores = np.sort(np.asarray(scores, dtype=np.float64))
     if scores.size < 3 or scores[0] == scores[-1]:
         return 1.0
-    return float(1 - _between_groups(scores).max() / scores.var())
+    return float(1 - _between_groups(scores, fewest).max() / scores.var())
 
 
-def _between_groups(scores: NDArray) -> NDArray:
-    """Variance between the two groups for every split of sorted scores, shape (n - 1,)."""
-    low = np.arange(1, scores.size)
-    below = np.cumsum(scores)[:-1] / low
+def _between_groups(scores: NDArray, fewest: int) -> NDArray:
+    """Variance between the two groups for every allowed split of sorted scores, from below; one at least, if n > 1."""
+    low = np.arange(1, max(scores.size - fewest + 1, min(2, scores.size)))
+    below = np.cumsum(scores)[low - 1] / low
     above = (scores.sum() - below * low) / (scores.size - low)
     weight = low / scores.size
     return weight * (1 - weight) * (above - below) ** 2
+
+
+NARROWEST = 0.02  # component, of the deviation of all scores: none must collapse onto a single score
+VERY_STRONG = 10.0  # evidence: difference of the Bayesian information criterion
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,8 @@ class Posterior:
     maximisation: a Gumbel distribution for noise, the limit law of maxima, and up to two normal distributions. Those
     well above the noise are particles (several, because views score differently), the others part of the noise. The
     Bayesian information criterion (Schwarz 1978) decides how many there are. None above the noise means that the scores
-    show no particles: the probability is 0 everywhere.
+    show no particles: the probability is 0 everywhere. So it is without very strong evidence for a mixture (a criterion
+    lower by 10, Raftery 1995, Sociol. Methodol. 25:111) against one Gumbel or one normal distribution.
 
     Attributes
     ----------
@@ -97,7 +106,7 @@ class Posterior:
         Posterior
         """
         scores = np.asarray(scores, dtype=np.float64)
-        if scores.size < 8 or np.ptp(scores) == 0:
+        if scores.size < 8 or min(np.ptp(scores), scores.var()) == 0:
             return cls(np.array([0.0, 1.0]), np.zeros(2))
         mixture = _best_mixture(scores)
         grid = np.linspace(scores.min(), scores.max(), 1024)
@@ -140,9 +149,17 @@ def _best_mixture(scores: NDArray) -> _Mixture:
     # particles, and where one view scores far above the other.
     starts = {split, otsu(scores[scores < split]), median + 6 * np.median(np.abs(scores - median))}
     starts = sorted(start for start in starts if scores[0] < start < scores[-1])
-    fitted = [_mixture(scores, 0, scores[-1])]
-    fitted += [_mixture(scores, normals, start) for normals in (1, 2) for start in starts]
-    return min(fitted, key=lambda mixture: mixture.criterion)
+    noise = _mixture(scores, 0, scores[-1])
+    fitted = [_mixture(scores, normals, start) for normals in (1, 2) for start in starts]
+    best = min([noise, *fitted], key=lambda mixture: mixture.criterion)
+    # Noise that is no Gumbel distribution must not pass for particles without any noise.
+    return best if best.criterion < min(noise.criterion, _one_bell(scores)) - VERY_STRONG else noise
+
+
+def _one_bell(scores: NDArray) -> float:
+    """Return the criterion of a single normal distribution, to compare with that of a mixture."""
+    log_likelihood = -0.5 * scores.size * (math.log(2 * math.pi * scores.var()) + 1)
+    return 2 * math.log(scores.size) - 2 * log_likelihood
 
 
 def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> _Mixture:
@@ -155,7 +172,7 @@ def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> 
         np.quantile(high, (np.arange(normals) + 0.5) / max(normals, 1)),
         np.full(normals, max(high.std() / max(normals, 1), 1e-3 * np.ptp(scores))),
     )
-    narrowest = 0.02 * scores.std()  # a normal must not collapse onto a single score
+    narrowest = NARROWEST * scores.std()
     likelihood = -np.inf
     for _ in range(rounds):
         densities = np.maximum(mixture.densities(scores), 1e-300)
@@ -181,5 +198,6 @@ def _fit_gumbel(scores: NDArray, weights: NDArray) -> tuple[float, float]:
     weights = weights / max(weights.sum(), 1e-12)
     rank = np.cumsum(weights) - weights / 2
     mean = weights @ scores
-    scale = max(2 * (weights @ (scores * rank)) - mean, 1e-9) / math.log(2)
+    scale = (2 * (weights @ (scores * rank)) - mean) / math.log(2)
+    scale = max(scale, NARROWEST * scores.std())
     return float(mean - np.euler_gamma * scale), float(scale)

@@ -7,7 +7,10 @@ import sys
 import pytest
 import yaml
 
+from cryokit import coordinates
 from cryokit.cli import main
+from cryokit.datasets import load
+from cryokit.micrograph import find
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +69,78 @@ def test_an_unknown_name_is_told_with_the_known_ones(capsys):
 def test_fetch_from_a_folder_then_verify(own, cache, capsys):
     folder, manifest = own
     assert yaml.safe_load(manifest.read_text())["files"][0]["sha256"] == hashlib.sha256(b"a").hexdigest()
-    assert main(["data", "verify", str(manifest)]) == 1
-    assert "a.mrc: missing" in capsys.readouterr().err
     assert main(["data", "fetch", str(manifest), "--from", str(folder)]) == 0
     assert str(cache / "own") in capsys.readouterr().out
     assert (cache / "own" / "b.mrc").read_bytes() == b"b"
     assert main(["data", "verify", str(manifest)]) == 0
+    (cache / "own" / "a.mrc").unlink()
+    assert main(["data", "verify", str(manifest)]) == 1
+    error = capsys.readouterr().err
+    assert "1 file missing" in error
+    assert "a.mrc: missing" in error
     (cache / "own" / "b.mrc").write_bytes(b"X")
     assert main(["data", "verify", str(manifest)]) == 1
     assert "b.mrc: sha256 is" in capsys.readouterr().err
     assert (cache / "own" / "b.mrc").read_bytes() == b"X"  # verify changes nothing
+
+
+def test_what_lacks_is_not_listed_without_end(cache, tmp_path, capsys):
+    assert main(["data", "verify", "klh"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "nothing fetched yet" in error
+    first = load("klh").manifest.files[0]
+    (cache / "klh" / first.path).parent.mkdir(parents=True)
+    (cache / "klh" / first.path).write_bytes(b"wrong")
+    assert main(["data", "verify", "klh"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 12
+    assert lines[1].strip().startswith(first.path)
+    assert lines[-1].strip() == "... and 70 more"
+    (tmp_path / "here").mkdir()
+    assert main(["data", "fetch", "klh", "--from", str(tmp_path / "here")]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("  ")]
+    assert lines[-1].strip() == "... and 70 more"
+
+
+def test_export_writes_labels_and_lists(tmp_path, cache, capsys):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / f"{name}.mrc").write_bytes(name.encode())
+    (folder / "a.csv").write_text("x,y,view\n10.5,20,\n30,40,side\n")
+    (folder / "b.csv").write_text("x,y,view\n")
+    (folder / "d.box").write_text("0 0 12 12\n")
+    assert main(["data", "hash", str(folder)]) == 0
+    content = yaml.safe_load(capsys.readouterr().out)
+    splits = {"a.mrc": "train", "b.mrc": "train", "c.mrc": "train", "d.mrc": "test"}
+    for file in content["files"]:
+        if file["role"] == "micrograph":
+            file["split"] = splits[file["path"]]
+    content["diameter"]["pixels"] = 76
+    manifest = tmp_path / "own.yaml"
+    manifest.write_text(yaml.safe_dump(content))
+    out = tmp_path / "out"
+    assert main(["data", "export", str(manifest), "--out", str(out)]) == 1
+    assert "cryokit data fetch" in capsys.readouterr().err
+    assert not out.exists()
+
+    assert main(["data", "fetch", str(manifest), "--from", str(folder)]) == 0
+    capsys.readouterr()
+    assert main(["data", "export", str(manifest), "--out", str(out)]) == 0
+    assert "train 3 micrographs, 2 labelled; test 1 micrograph, 1 labelled" in capsys.readouterr().out
+    # No validation micrographs, so no list of them; no labels of c, so no file that would say it has no particles.
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == [
+        *("labels/a.csv", "labels/b.csv", "labels/d.csv", "test.txt", "train.txt")
+    ]
+    assert find([f"@{out / 'train.txt'}"]) == [(cache / "own" / f"{name}.mrc").resolve() for name in "abc"]
+    labels, names = coordinates.read_folder(out / "labels")
+    assert names == ["a", "b", "d"]
+    assert labels[["micrograph", "x", "y", "diameter", "view"]].to_numpy().tolist() == [
+        ["a", 10.5, 20, 76, ""],
+        ["a", 30, 40, 76, "side"],
+        ["d", 6, 6, 12, ""],
+    ]
 
 
 def test_a_partial_folder_ends_non_zero_and_keeps_what_it_has(own, cache, capsys):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ import starfile
 import tifffile
 
 from cryokit.cli import main
-from cryokit.coordinates import FORMATS, read, read_folder, table, write, write_folder
+from cryokit.cli.convert import FORMATS as FORMATS_OF_THE_COMMAND
+from cryokit.cli.convert import SCORES as SCORES_OF_THE_COMMAND
+from cryokit.coordinates import FORMATS, SCORES, read, read_folder, table, write, write_folder
 
 
 @pytest.fixture
@@ -202,6 +205,8 @@ def test_label_pictures_with_an_ending(tmp_path, micrographs):
     [
         ["--to", "csv", "--flip-y"],
         ["--to", "csv", "--flip-y", "-5"],
+        ["--to", "csv", "--flip-y", "0"],
+        ["--to", "box", "--box-size", "0"],
         ["--to", "star", "--list"],
         ["--to", "pictures"],
         ["--to", "csv", "--scale", "0"],
@@ -209,8 +214,50 @@ def test_label_pictures_with_an_ending(tmp_path, micrographs):
 )
 def test_options_that_do_not_fit_are_told_in_one_line(tmp_path, boxes, capsys, words):
     assert convert(boxes, *words, "--out", tmp_path / "out") == 1
-    assert capsys.readouterr().err.strip()
+    assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("target", ["box", "cbox", "pictures"])
+def test_a_size_that_lacks_is_told_once(tmp_path, micrographs, picks, capsys, caplog, target):
+    unsized = picks.assign(diameter=np.nan)
+    write_folder(unsized, tmp_path / "in", "csv")
+    words = [tmp_path / "in", "--to", target, "--out", tmp_path / "out", "--micrographs", micrographs]
+    assert convert(*words) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "--box-size" in error
+    assert not (tmp_path / "out").exists()
+    # Where some have a size, these are written.
+    write_folder(picks[picks["micrograph"] == "mic_10"], tmp_path / "in", "csv")
+    assert convert(*words) == 1
+    assert [path.stem for path in (tmp_path / "out").iterdir()] == ["mic_10"]
+    assert "picks of mic_1 have no diameter; give --box-size" in caplog.text
+    assert "1 problem;" in caplog.text
+
+
+def test_one_is_not_many(tmp_path, boxes, caplog):
+    with caplog.at_level(logging.INFO):
+        assert convert(boxes / "mic_10.box", "--to", "csv", "--out", tmp_path / "out") == 0
+        assert convert(boxes / "mic_10.box", "--to", "csv", "--out", tmp_path / "out.csv") == 0
+    assert "1 pick in 1 file" in caplog.messages[0]
+    assert "1 pick of 1 micrograph" in caplog.messages[1]
+
+
+def test_the_words_for_formats_and_scores_are_those_of_the_package():
+    assert tuple(FORMATS) == FORMATS_OF_THE_COMMAND
+    assert SCORES == SCORES_OF_THE_COMMAND
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom cryokit.cli import main\n"
+        "try: main(['convert', '--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'numpy', 'pandas', 'scipy', 'starfile'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--flip-y" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_unknown_formats_are_wrong_usage(tmp_path, boxes):

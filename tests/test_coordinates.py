@@ -167,6 +167,19 @@ def test_a_jobs_list_leads_to_its_coordinate_files(tmp_path, monkeypatch):
         read(job / "autopick.star")
 
 
+def test_a_list_is_read_after_its_folder_was_renamed(tmp_path):
+    files = write_folder(table(["a", "b"], x=[1, 2], y=[3, 4]), tmp_path / "picks", "star")
+    micrographs = {f"Movies/{name}.mrc": file for name, file in files.items()}
+    write_list(tmp_path / "picks" / "autopick.star", micrographs, project=tmp_path)
+    moved = (tmp_path / "picks").rename(tmp_path / "kept")
+    found, names = read_folder(moved)
+    assert names == ["a", "b"]
+    assert centres(found) == [[1, 3], [2, 4]]
+    # A file where the list says it is goes before one beside the list.
+    write(table("a", x=[9], y=[9]), tmp_path / "picks" / "a.star")
+    assert centres(read_folder(moved)[0]) == [[9, 9], [2, 4]]
+
+
 # --- box -------------------------------------------------------------------------------------------------------------
 
 
@@ -535,6 +548,39 @@ def test_folder_without_coordinates_is_an_error(tmp_path):
         read_folder(tmp_path, "csv")
     with pytest.raises(CoordinateError, match="no such file or folder"):
         read_folder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("X_center,Y_center\n1,2\n", "no column x, y .*x_center, y_center"),
+        ("x;y\n1,5;2,5\n", "separated by ';' instead of ','"),
+        ("x\ty\n1\t2\n", r"separated by '\\t' instead of ','"),
+        ("", "is empty"),
+    ],
+)
+def test_a_csv_file_of_another_make_is_told_as_such(tmp_path, text, words):
+    path = put(tmp_path, "a.csv", text)
+    with pytest.raises(CoordinateError, match=rf"a\.csv: .*{words}"):
+        read(path)
+    with pytest.raises(CoordinateError, match=r"no coordinate files in this folder; passed over.*a\.csv") as caught:
+        read_folder(tmp_path)
+    assert ("a.csv (empty)" in str(caught.value)) == (not text)
+    with pytest.raises(CoordinateError, match=words):
+        read_folder(tmp_path, "csv")
+    put(tmp_path, "b.csv", GOOD["csv"])
+    assert read_folder(tmp_path)[1] == ["b"]
+
+
+@pytest.mark.parametrize("option", [{"scale": 0}, {"flip_y": 0}, {"diameter": -1}, {"scores": "percent"}])
+def test_a_wrong_option_is_told_once_for_a_folder(tmp_path, option):
+    for name in "abc":
+        put(tmp_path, f"{name}.csv", GOOD["csv"])
+    problems = []
+    with pytest.raises(CoordinateError, match=next(iter(option))) as caught:
+        read_folder(tmp_path, problems=problems, **option)
+    assert "\n" not in str(caught.value)
+    assert not problems
 
 
 def test_endings_come_off_file_names_only_at_their_end(tmp_path):

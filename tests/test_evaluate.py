@@ -413,6 +413,7 @@ def test_given_tables_stay_as_they_are():
         ({"tolerance": 1.5, "criterion": "iou"}, "at most 1"),
         ({"criterion": "overlap"}, "distance, iou"),
         ({"diameter": -1}, "diameter"),
+        ({"seed": -1}, "seed"),
         ({"micrographs": []}, "no micrograph"),
     ],
 )
@@ -424,7 +425,7 @@ def test_arguments_out_of_range(change, words):
 def test_labels_without_diameter_need_one():
     picks, labels = crowd(0)
     labels.loc[5, "diameter"] = np.nan
-    with pytest.raises(CoordinateError, match=r"1 of the 160 labels .*--diameter"):
+    with pytest.raises(CoordinateError, match=r"1 of 160 labels has no .*--diameter"):
         evaluate(picks, labels)
     assert evaluate(picks, labels, diameter=D).tp > 0
 

@@ -105,7 +105,8 @@ def test_diameter_where_the_labels_have_none(tmp_path, labels, boxes, capsys):
     assert main(["evaluate", "--picks", str(boxes), "--labels", str(labels)]) == 1
     error = capsys.readouterr().err
     assert "--diameter" in error
-    assert str(boxes) in error
+    assert f"{labels}: 4 of 4 labels have" in error
+    assert str(boxes) not in error
     assert scores(tmp_path, "--picks", boxes, "--labels", labels, "--diameter", 40)["boxes"]["tp"] == 2
 
 
@@ -126,6 +127,44 @@ def test_bad_input_is_one_clear_line(arguments, words, labels, boxes, capsys):
     assert words in error
     assert error.startswith("cryokit evaluate: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--tolerance", "-1"), ("--diameter", "-1"), ("--seed", "-1"), ("--flip-y", "0"), ("--scale", "0")],
+)
+def test_a_wrong_option_is_told_once_and_not_as_a_fault_of_a_file(option, value, labels, boxes, capsys):
+    assert main(["evaluate", "--picks", str(boxes), "--labels", str(labels), option, value]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert option in error
+    assert str(boxes) not in error
+    assert str(labels) not in error
+
+
+def test_labels_that_name_no_micrograph(tmp_path, boxes, capsys):
+    (tmp_path / "none.csv").write_text("micrograph,x,y,diameter\n")
+    assert main(["evaluate", "--picks", str(boxes), "--labels", str(tmp_path / "none.csv")]) == 1
+    error = capsys.readouterr().err
+    assert "none.csv: the labels name no micrograph" in error
+    assert str(boxes) not in error
+
+
+def test_the_name_of_the_plot_is_checked_first(tmp_path, labels, boxes, capsys):
+    out = tmp_path / "scores.json"
+    words = ["--picks", str(boxes), "--labels", str(labels), "--json", str(out), "--plot", str(tmp_path / "o.xyz")]
+    assert main(["evaluate", *words]) == 1
+    told, error = capsys.readouterr()
+    assert told == ""
+    assert not out.exists()
+    assert "o.xyz" in error
+
+
+def test_one_micrograph_is_not_many(tmp_path, boxes, caplog):
+    (tmp_path / "labels.csv").write_text("micrograph,x,y,diameter\nmic.1,100,100,40\n")
+    with caplog.at_level(logging.INFO):
+        scores(tmp_path, "--picks", boxes, "--labels", tmp_path / "labels.csv")
+    assert "picks on 1 micrograph, which is not scored" in caplog.text
 
 
 def test_a_path_with_an_equals_sign_is_a_path(tmp_path, labels, boxes):

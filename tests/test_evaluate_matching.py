@@ -64,7 +64,8 @@ def test_every_threshold_has_a_maximum_matching(density):
     found = match(pairs, scores)
     for threshold in np.unique(scores):
         keep = scores[pairs.pick] >= threshold
-        graph = csr_array((np.ones(keep.sum()), (pairs.pick[keep], pairs.label[keep])), shape=(120, 80))
+        ends = pairs.pick[keep].astype(np.int32), pairs.label[keep].astype(np.int32)
+        graph = csr_array((np.ones(keep.sum()), ends), shape=(120, 80))
         most = (maximum_bipartite_matching(graph, perm_type="column") >= 0).sum()
         assert (scores[found.pick] >= threshold).sum() == most
 

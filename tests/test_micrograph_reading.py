@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from cryokit.errors import MicrographError
 from cryokit.micrograph import Micrograph, read, write_mrc
+from cryokit.micrograph.reading import shape
 
 PATTERN = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
 
@@ -209,11 +210,26 @@ def test_tiff_thumbnail_is_no_frame(tmp_path):
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_tiff_colours(tmp_path, planar, caplog):
-    axis = 2 if planar == "contig" else 0
-    grey = np.stack([PATTERN.astype(np.uint16)] * 3, axis)
+    # Planes of more than 8 bits are frames, see test_frames_that_tifffile_calls_colours.
+    axis, dtype = (2, np.uint16) if planar == "contig" else (0, np.uint8)
+    grey = np.stack([PATTERN.astype(dtype)] * 3, axis)
     tifffile.imwrite(tmp_path / "a.tif", grey, photometric="rgb", planarconfig=planar)
     assert np.array_equal(read(tmp_path / "a.tif").data, PATTERN)
     assert not caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:tifffile")  # of writing without `photometric`
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("count", [3, 4])
+def test_frames_that_tifffile_calls_colours(tmp_path, dtype, count):
+    frames = np.stack([PATTERN, 2 * PATTERN, 7 - PATTERN % 7, 3 * PATTERN][:count]).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="rgb", planarconfig="separate")
+    with pytest.raises(MicrographError, match=f"a movie of {count} frames"):
+        read(tmp_path / "a.tif")
+    assert np.array_equal(read(tmp_path / "a.tif", sum_frames=True).data, frames.sum(axis=0))
+    tifffile.imwrite(tmp_path / "b.tif", frames)  # whatever this version makes of it
+    with pytest.raises(MicrographError, match=f"a movie of {count} frames"):
+        read(tmp_path / "b.tif")
 
 
 def test_tiff_palette(tmp_path):
@@ -314,6 +330,32 @@ def test_real_micrographs(shared, file, shape, highest, caplog):
     assert micrograph.pixel_size is None
     assert f"{micrograph.name}{micrograph.path.suffix}" == micrograph.path.name
     assert not caplog.text
+
+
+def test_shape_is_told_without_the_pixels(tmp_path):
+    for name in ("a.mrc", "a.mrc.gz", "a.mrc.bz2"):
+        write_mrc(tmp_path / name, PATTERN)
+    with mrcfile.new(tmp_path / "movie.mrcs") as mrc:
+        mrc.set_data(np.stack([PATTERN] * 3))
+    tifffile.imwrite(tmp_path / "a.tif", PATTERN)
+    tifffile.imwrite(tmp_path / "planes.tif", np.stack([PATTERN] * 3), photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(tmp_path / "colours.tif", np.stack([PATTERN] * 3, -1), photometric="rgb")
+    imageio.v3.imwrite(tmp_path / "a.png", PATTERN.astype(np.uint8))
+    imageio.v3.imwrite(tmp_path / "a.jpg", np.stack([PATTERN.astype(np.uint8)] * 3, -1))
+    files = sorted(tmp_path.iterdir())
+    assert {file.name: shape(file) for file in files} == {file.name: (5, 7) for file in files}
+    (tmp_path / "a.mrc").write_bytes((tmp_path / "a.mrc").read_bytes()[:1024])
+    assert shape(tmp_path / "a.mrc") == (5, 7)
+
+
+@pytest.mark.parametrize("suffix", ["mrc", "mrc.gz", "tif", "png", "jpg", "txt"])
+def test_shape_of_what_is_no_micrograph(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    for content in ("this is not a picture " * 100, "", None):
+        path.unlink() if content is None else path.write_text(content)
+        with pytest.raises(MicrographError) as caught:
+            shape(path)
+        assert str(path) in str(caught.value)
 
 
 # ---- errors: each names the file -----------------------------------------------------------------------------------

@@ -63,10 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"cryokit {options.command}: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"cryokit {options.command}: interrupted\n")
-        return 130
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is left to tell it. Close quietly.
         sys.stderr.close()
         return 1
+    except OSError as error:
+        # A full disk, a lost network drive: what the modules cannot foresee, but no fault of the program either.
+        if options.verbose:
+            raise
+        sys.stderr.write(f"cryokit {options.command}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"cryokit {options.command}: interrupted\n")
+        return 130

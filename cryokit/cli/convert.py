@@ -6,7 +6,14 @@ import argparse
 import logging
 from pathlib import Path
 
+from cryokit.wording import plural, some
+
 logger = logging.getLogger(__name__)
+
+# As in cryokit.coordinates, which costs the import of pandas; a test keeps them equal.
+FORMATS = ("star", "cbox", "topaz", "eman2", "box", "csv", "pictures")
+SCORES = ("log-odds", "raw")
+SIZED = ("cbox", "box", "pictures")  # what cannot be written without a size
 
 EPILOG = """
 formats:
@@ -32,8 +39,6 @@ In which pixels: --scale leads from the pixels of the input to those of the micr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from cryokit.coordinates import FORMATS, SCORES
-
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     parser.add_argument("input", nargs="+", metavar="INPUT", type=Path, help="coordinate files, or folders of them")
@@ -81,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flip-y",
         nargs="?",
         type=int,
-        const=0,
+        const=True,  # from the micrographs
         metavar="HEIGHT",
         help="turn the y axis around; HEIGHT is the micrographs' number of rows, or is read from --micrographs",
     )
@@ -137,15 +142,19 @@ def run(options: argparse.Namespace) -> int:
         When the options do not fit together or nothing could be read.
     """
     from cryokit.coordinates import flip_y, read_folder, write, write_folder, write_list
+    from cryokit.coordinates.transforms import check_height
     from cryokit.errors import CoordinateError
 
     to_file = _is_file(options.out)
     if options.list and (options.to != "star" or to_file or not options.micrographs):
         raise CoordinateError("--list needs --to star, a folder as --out, and --micrographs")
-    if options.flip_y == 0 and not options.micrographs:
+    own_heights = options.flip_y is True
+    if own_heights and not options.micrographs:
         raise CoordinateError("--flip-y needs the micrographs' height: give it a number of rows, or --micrographs")
-    if options.flip_y is not None and options.flip_y < 0:
-        raise CoordinateError("the HEIGHT of --flip-y is a positive number of rows")
+    if options.flip_y is not None and not own_heights:
+        check_height(options.flip_y)
+    if options.box_size is not None and not 0 < options.box_size < float("inf"):
+        raise CoordinateError(f"--box-size has to be a positive number of pixels, not {options.box_size:g}")
     if options.to == "pictures" and not options.micrographs:
         raise CoordinateError("--to pictures needs --micrographs, for the pictures' size")
 
@@ -164,12 +173,21 @@ def run(options: argparse.Namespace) -> int:
     if problems and not names:
         raise CoordinateError("\n".join(problems))
     shapes = {}
-    if options.flip_y == 0 or options.to == "pictures":
+    if own_heights or options.to == "pictures":
         shapes = _shapes(names, paths, problems)
         names = [name for name in names if name in shapes]
         picks = picks[picks["micrograph"].isin(names)]
     if options.flip_y is not None:
-        picks = flip_y(picks, options.flip_y or {name: rows for name, (rows, _) in shapes.items()})
+        picks = flip_y(picks, {name: rows for name, (rows, _) in shapes.items()} if own_heights else options.flip_y)
+    if options.to in SIZED and options.box_size is None:
+        unsized = picks.loc[~(picks["diameter"] > 0), "micrograph"].unique().tolist()
+        if unsized:
+            told = f"--to {options.to} needs a size, and picks of {some(unsized)} have no diameter; give --box-size"
+            if set(picks["micrograph"]) <= set(unsized):
+                raise CoordinateError("\n".join([*problems, told]))
+            problems.append(f"{told}; not converted: {plural(len(unsized), 'micrograph')}")
+            names = [name for name in names if name not in set(unsized)]
+            picks = picks[picks["micrograph"].isin(names)]
     settings = {
         "box_size": options.box_size,
         "integers": not options.float,
@@ -178,21 +196,20 @@ def run(options: argparse.Namespace) -> int:
     }
     if to_file:
         write(picks, options.out, options.to, micrographs=paths, **settings)
-        logger.info("%s: %d picks of %d micrographs", options.out, len(picks), len(names))
+        logger.info("%s: %s of %s", options.out, plural(len(picks), "pick"), plural(len(names), "micrograph"))
     else:
         written = write_folder(picks, options.out, options.to, micrographs=names, problems=problems, **settings)
-        logger.info(
-            "%s: %d picks in %d files", options.out, picks["micrograph"].isin(list(written)).sum(), len(written)
-        )
+        count = int(picks["micrograph"].isin(list(written)).sum())
+        logger.info("%s: %s in %s", options.out, plural(count, "pick"), plural(len(written), "file"))
         if options.list:
             unknown = [name for name in written if name not in paths]
             problems.extend(f"micrograph {name} is not among --micrographs, so not listed" for name in unknown)
             listed = {paths[name]: file for name, file in written.items() if name in paths}
-            write_list(options.out / "autopick.star", listed)
+            write_list(options.out / "autopick.star", listed, problems=problems)
     for problem in problems:
         logger.error("%s", problem)
     if problems:
-        logger.error("%d problem(s); everything else was converted", len(problems))
+        logger.error("%s; everything else was converted", plural(len(problems), "problem"))
     return 1 if problems else 0
 
 
@@ -217,6 +234,7 @@ def _micrographs(given: list[Path] | None) -> dict[str, Path]:
 def _shapes(names: list[str], paths: dict[str, Path], problems: list[str]) -> dict[str, tuple[int, int]]:
     """Return the rows and columns of micrographs from their files' headers; what is wrong goes to `problems`."""
     from cryokit.errors import MicrographError
+    from cryokit.micrograph.reading import shape
 
     shapes = {}
     for name in names:
@@ -224,31 +242,7 @@ def _shapes(names: list[str], paths: dict[str, Path], problems: list[str]) -> di
             problems.append(f"micrograph {name} is not among --micrographs, so its size is not known; not converted")
             continue
         try:
-            shapes[name] = _shape(paths[name])
+            shapes[name] = shape(paths[name])
         except MicrographError as error:
             problems.append(f"{error}; the picks of {name} are not converted")
     return shapes
-
-
-def _shape(path: Path) -> tuple[int, int]:
-    from cryokit.errors import MicrographError
-
-    name = path.name.lower()
-    try:
-        if name.endswith((".mrc", ".mrcs", ".mrc.gz", ".mrc.bz2")):
-            import mrcfile
-
-            with mrcfile.open(path, header_only=True, permissive=True) as file:
-                return int(file.header.ny), int(file.header.nx)
-        if name.endswith((".tif", ".tiff")):
-            import tifffile
-
-            with tifffile.TiffFile(path) as file:
-                page = file.pages[0]
-                return int(page.imagelength), int(page.imagewidth)
-        import imageio.v3 as iio
-
-        rows, columns = iio.improps(path).shape[:2]
-        return int(rows), int(columns)
-    except Exception as error:  # three libraries, each with its own kinds
-        raise MicrographError(f"{path}: its size cannot be read ({error})") from None

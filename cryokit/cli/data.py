@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from cryokit.wording import plural
+
 if TYPE_CHECKING:
     from cryokit.datasets import Dataset
 
@@ -124,11 +126,18 @@ def _verify(options: argparse.Namespace) -> int:
 
     dataset = load(options.name)
     troubles = fetching.verify(dataset.manifest, dataset.folder)
-    if troubles:
-        lines = [f"  {path}: {trouble}" for path, trouble in troubles.items()]
+    if not dataset.any_here:
         raise DatasetError(
-            f"{dataset.manifest.name}: {len(troubles)} files are missing from {dataset.folder} or damaged; "
-            f"'cryokit data fetch {options.name}' gets them:\n" + "\n".join(lines)
+            f"{dataset.manifest.name}: nothing fetched yet into {dataset.folder}; 'cryokit data fetch {options.name}' "
+            "gets it"
+        )
+    if troubles:
+        raise DatasetError(
+            fetching.report(
+                f"{dataset.manifest.name}: {plural(len(troubles), 'file')} missing from {dataset.folder} or damaged; "
+                f"'cryokit data fetch {options.name}' gets what is needed",
+                troubles,
+            )
         )
     sys.stdout.write(f"{dataset.manifest.name}: all files in {dataset.folder} are as they should be\n")
     return 0
@@ -152,7 +161,7 @@ def _export(options: argparse.Namespace) -> int:
         write_text(out / f"{split}.txt", "".join(f"{path.resolve()}\n" for path, _ in pairs))
         labelled = [micrograph_name(path) for path, label in pairs if label is not None]
         coordinates.write_folder(dataset.labels(split), out / "labels", "csv", micrographs=labelled)
-        told.append(f"{split} {len(pairs)} micrographs, {len(labelled)} labelled")
+        told.append(f"{split} {plural(len(pairs), 'micrograph')}, {len(labelled)} labelled")
     sys.stdout.write(f"{dataset.manifest.name}: {'; '.join(told)} -> {out}\n")
     return 0
 
@@ -175,7 +184,7 @@ def _description(dataset: Dataset) -> str:
     sizes = [file.bytes for file in manifest.files if not file.optional]
     known = sum(size for size in sizes if size is not None)
     unknown = sum(size is None for size in sizes)
-    size = f"{known / 1e6:.1f} MB" + (f" and {unknown} files of unknown size" if unknown else "")
+    size = f"{known / 1e6:.1f} MB" + (f" and {plural(unknown, 'file')} of unknown size" if unknown else "")
     diameter = [
         f"{value:g} {unit}"
         for value, unit in ((manifest.diameter_pixels, "px"), (manifest.diameter_angstrom, "A"))
@@ -197,9 +206,7 @@ def _description(dataset: Dataset) -> str:
         "split rule": manifest.split_rule,
         "notes": manifest.notes,
         "manifest": str(manifest.source),
-        "in cache": str(dataset.folder)
-        if any((dataset.folder / file.path).is_file() for file in manifest.files)
-        else f"nothing yet (it goes to {dataset.folder})",
+        "in cache": str(dataset.folder) if dataset.any_here else f"nothing yet (it goes to {dataset.folder})",
     }
     text = f"{manifest.name}\n"
     for key, value in lines.items():

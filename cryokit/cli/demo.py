@@ -6,14 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from cryokit.cli.arguments import count
+from cryokit.cli.simulate import PROTEINS
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options."""
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="default %(default)s")
-    parser.add_argument("--protein", default="klh", help="klh, apoferritin, ribosome or betagal (default klh)")
-    parser.add_argument("-n", "--micrographs", type=int, default=4, metavar="N", help="how many (default 4)")
+    parser.add_argument("--protein", choices=PROTEINS, default="klh", help="default %(default)s")
+    parser.add_argument("-n", "--micrographs", type=count, default=4, metavar="N", help="how many (default 4)")
     parser.add_argument(
-        "--shape", type=int, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default 2048 2048"
+        "--shape", type=count, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default 2048 2048"
     )
     parser.add_argument("--seed", type=int, default=0, help="default 0")
 

@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 from cryokit.errors import CoordinateError
+from cryokit.wording import plural, some
 
 logger = logging.getLogger(__name__)
+
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 EXAMPLES = """
 examples:
@@ -78,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--per-micrograph", action="store_true", help="print a line for each micrograph, too")
     output.add_argument("--sweep", action="store_true", help="print (and write) the scores at other tolerances, too")
     output.add_argument("--json", metavar="FILE", help="write everything as JSON: {NAME: {...}}")
-    output.add_argument("--plot", metavar="FILE", help="draw the precision-recall curves (.png, .pdf, .svg)")
+    output.add_argument("--plot", metavar="FILE", help=f"draw the precision-recall curves ({', '.join(PLOT_SUFFIXES)})")
     output.add_argument(
         "--bootstrap", type=int, default=1000, metavar="N", help="replicates for intervals (default 1000)"
     )
@@ -89,14 +92,24 @@ def run(options: argparse.Namespace) -> int:
     """Score the picks; return the exit status."""
     from cryokit.coordinates import IGNORE, read_folder
     from cryokit.evaluate import evaluate, sweep
+    from cryokit.evaluate.evaluation import check_diameters, check_settings
     from cryokit.files import write_text
 
+    if options.plot and not options.plot.lower().endswith(PLOT_SUFFIXES):
+        raise CoordinateError(f"--plot {options.plot}: a name that ends in {' or '.join(PLOT_SUFFIXES)} is needed")
+    check_settings(options.tolerance, options.criterion, diameter=options.diameter, seed=options.seed)
     sources = _named(options.picks)
     endings = options.strip
     labels, labelled = read_folder(options.labels, options.labels_format, diameter=options.diameter, endings=endings)
     frame = {"scale": options.scale, "blocks": options.blocks, "flip_y": options.flip_y, "endings": endings}
     given = {name: read_folder(path, options.format, **frame) for name, path in sources.items()}
+    if not labelled:
+        raise CoordinateError(f"{options.labels}: the labels name no micrograph, so there is nothing to score")
     micrographs = _micrographs(labelled, {name: named for name, (_, named) in given.items()}, options.picked_only)
+    try:
+        check_diameters(labels[labels["micrograph"].isin(micrographs)])
+    except CoordinateError as error:
+        raise CoordinateError(f"{options.labels}: {error}") from None
 
     particles = set(labels.loc[labels["view"] != IGNORE, "micrograph"]) & set(micrographs)
     for name, (_, named) in given.items():
@@ -176,12 +189,9 @@ def _warn_of_missing(source: str, particles: set[str], named: list[str]) -> None
     without = sorted(particles - set(named))
     if without and len(without) < len(particles):
         verb = "has" if len(without) == 1 else "have"
-        message = "%s: %d of %d micrographs with particles %s no picks: missed (--picked-only leaves such out): %s"
-        logger.warning(message, source, len(without), len(particles), verb, _some(without))
-
-
-def _some(names: list[str], limit: int = 3) -> str:
-    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
+        message = "%s: %d of %s with particles %s no picks: missed (--picked-only leaves such out): %s"
+        total = plural(len(particles), "micrograph")
+        logger.warning(message, source, len(without), total, verb, some(without))
 
 
 def _report(results: dict, tolerances: dict, *, per_micrograph: bool) -> str:

@@ -6,15 +6,17 @@ import argparse
 import logging
 from pathlib import Path
 
+from cryokit.cli.arguments import count, positive
+
 logger = logging.getLogger(__name__)
 
+# As cryokit.pickers.available() and cryokit.coordinates.FORMATS, which cost the import of pandas; a test compares them.
+METHODS = ("template",)
 FORMATS = ("star", "box", "cbox", "topaz", "eman2", "csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options."""
-    from cryokit import pickers
-
     parser.add_argument(
         "micrographs",
         nargs="+",
@@ -28,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for a coordinate file per micrograph, and picks.csv with all picks",
     )
-    parser.add_argument("--method", choices=pickers.available(), help="how to find particles (default template)")
+    parser.add_argument("--method", choices=METHODS, help="how to find particles (default template)")
     parser.add_argument("--model", type=Path, metavar="FILE", help="use this saved picker instead of fitting one")
     parser.add_argument("--save-model", type=Path, metavar="FILE", help="save the fitted picker for --model")
     parser.add_argument(
         "--diameter",
-        type=float,
+        type=positive,
         metavar="PX",
         help="of the particle, in pixels of the micrographs (default: estimated from them)",
     )
@@ -54,17 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overlays", action="store_true", help="also draw the picks on each micrograph (overlays/*.png)"
     )
     parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies that are aligned already")
-    parser.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes for picking (default 1)")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes for picking (default 1)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Fit a picker to the micrographs, or load one, and pick them all."""
     from cryokit import pickers
     from cryokit.errors import PickerError
+    from cryokit.files import make_folder
     from cryokit.micrograph import find
     from cryokit.picking import fit_files, pick_files
 
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise PickerError(f"--threshold {options.threshold:g}: scores are probabilities, between 0 and 1")
     paths = find(options.micrographs)
+    make_folder(options.out)  # before the work, not after it
     if options.model is not None:
         given = [
             f"--{name}"
@@ -90,9 +96,9 @@ def run(options: argparse.Namespace) -> int:
         sum_frames=options.sum_frames,
         jobs=options.jobs,
     )
-    logger.info("%d particles in %d micrographs -> %s", len(result.picks), len(result.micrographs), options.out)
+    logger.info("particles: %d, micrographs: %d -> %s", len(result.picks), len(result.micrographs), options.out)
     if result.problems:
-        logger.error("%d of %d micrographs failed:", len(result.problems), len(paths))
+        logger.error("micrographs that failed: %d of %d", len(result.problems), len(paths))
         for problem in result.problems.values():
             logger.error("  %s", problem)
     return 1 if result.problems else 0
@@ -104,9 +110,3 @@ def _formats(text: str) -> tuple[str, ...]:
     if unknown or not chosen:
         raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'}: choose from {', '.join(FORMATS)}")
     return chosen
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: a number of processes, 1 or more")
-    return int(text)

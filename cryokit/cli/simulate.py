@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
+
+from cryokit.cli.arguments import count, positive
+
+logger = logging.getLogger(__name__)
 
 # As in cryokit.simulate.PROTEINS, which costs the import of scipy; a test keeps them equal.
 PROTEINS = ("klh", "apoferritin", "ribosome", "betagal")
@@ -13,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options."""
     parser.add_argument("protein", metavar="PROTEIN", choices=PROTEINS, help=", ".join(PROTEINS))
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the MRC files and labels")
-    parser.add_argument("-n", "--micrographs", type=_count, default=1, metavar="N", help="how many (default 1)")
+    parser.add_argument("-n", "--micrographs", type=count, default=1, metavar="N", help="how many (default 1)")
     parser.add_argument("--particles", type=int, metavar="N", help="per micrograph (default: usual for the protein)")
     parser.add_argument(
-        "--shape", type=int, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default 2048 2048"
+        "--shape", type=count, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default 2048 2048"
     )
-    parser.add_argument("--pixel-size", type=float, metavar="A", help="Angstrom (default: usual for the protein)")
+    parser.add_argument("--pixel-size", type=positive, metavar="A", help="Angstrom (default: usual for the protein)")
     parser.add_argument("--snr", type=float, help="signal-to-noise ratio below 1/20 A (default: follows from the dose)")
     parser.add_argument("--dose", type=float, metavar="E", help="electrons per square Angstrom")
     parser.add_argument("--defocus", type=float, metavar="UM", help="mean underfocus (default: drawn per micrograph)")
@@ -33,10 +38,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the micrographs ``<protein>_001.mrc`` and so on, and ``labels/<micrograph>.csv``."""
     from tqdm import tqdm
 
-    from cryokit.files import write_text
+    from cryokit.files import make_folder, write_text
     from cryokit.micrograph import write_mrc
     from cryokit.simulate import simulate_set
 
+    make_folder(options.out)
     given = {name: getattr(options, name) for name in ("dose", "contamination") if getattr(options, name) is not None}
     made = simulate_set(
         options.protein,
@@ -54,11 +60,5 @@ def run(options: argparse.Namespace) -> int:
         write_mrc(options.out / f"{micrograph.name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
         labels = truth[["x", "y", "diameter", "view"]].to_csv(index=False, float_format="%.3f")
         write_text(options.out / "labels" / f"{micrograph.name}.csv", labels)
+    logger.info("micrographs: %d -> %s, their labels -> %s", options.micrographs, options.out, options.out / "labels")
     return 0
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
-    return value

@@ -112,7 +112,9 @@ def box_sizes(picks: pd.DataFrame, box_size: float | None, path: str | os.PathLi
     """
     sizes = picks["diameter"].to_numpy() if box_size is None else np.full(len(picks), box_size, dtype=np.float64)
     if not (sizes > 0).all():
-        raise CoordinateError(f"{path}: boxes need a size and picks without a diameter have none; give a box size")
+        raise CoordinateError(
+            f"{path}: boxes need a size and picks without a diameter have none; give a box size (box_size=, --box-size)"
+        )
     return sizes
 
 

@@ -76,20 +76,31 @@ def detect(path: str | os.PathLike) -> str:
         When the format cannot be told.
     """
     suffix = Path(path).suffix.lower()
+    found = recognise(path)
+    if found is None and suffix in (".star", ".csv"):
+        return suffix[1:]  # whose reader tells what is wrong
+    if found is None:
+        what = "is in no format that cryokit recognises" if read_text(path).strip() else "is empty"
+        raise CoordinateError(f"{path}: the file {what}; name its format ({', '.join(FORMATS)})")
+    return found
+
+
+def recognise(path: str | os.PathLike) -> str | None:
+    """Tell the format of a coordinate file that looks like one; None when it does not.
+
+    Raises
+    ------
+    CoordinateError
+        When the file cannot be read as text and its suffix does not say enough.
+    """
+    suffix = Path(path).suffix.lower()
     if suffix in (".box", ".cbox"):
         return suffix[1:]
     if suffix in PICTURE_SUFFIXES:
         return "pictures"
     if suffix == ".json":
         return "eman2"
-    text = read_text(path)
-    found = detect_text(text)
-    if found is None and suffix == ".star":
-        return "star"  # whose reader tells what is wrong
-    if found is None:
-        what = "is empty" if not text.strip() else "is in no format that cryokit recognises"
-        raise CoordinateError(f"{path}: the file {what}; name its format ({', '.join(FORMATS)})")
-    return found
+    return detect_text(read_text(path))
 
 
 def detect_text(text: str) -> str | None:

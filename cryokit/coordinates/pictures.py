@@ -108,7 +108,9 @@ def write(
 
     sizes = picks["diameter"].to_numpy() if diameter is None else np.full(len(picks), diameter, dtype=np.float64)
     if not (sizes > 0).all():
-        raise CoordinateError(f"{path}: discs need a diameter and picks without one have none; give it")
+        raise CoordinateError(
+            f"{path}: discs need a diameter and picks without one have none; give it (box_size=, --box-size)"
+        )
     picture = _discs(shape, picks["x"].to_numpy(), picks["y"].to_numpy(), sizes).astype(np.uint8) * 255
     with replacing(path) as temporary:
         iio.imwrite(temporary, picture)

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from cryokit.coordinates import transforms
-from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, detect, known
+from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, detect, known, recognise
 from cryokit.coordinates.table import concatenate
 from cryokit.errors import CoordinateError
 from cryokit.names import coordinate_file_micrograph
+from cryokit.wording import some
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def read(
     Raises
     ------
     CoordinateError
-        When the file is missing, damaged or of another format.
+        When the file is missing, damaged or of another format, or an option is out of range.
 
     Examples
     --------
@@ -116,12 +117,11 @@ def read_named(
     Raises
     ------
     CoordinateError
-        When the file is missing, damaged or of another format.
+        When the file is missing, damaged or of another format, or an option is out of range.
     """
+    _check_options(scale=scale, flip_y=flip_y, diameter=diameter, scores=scores)
     if not Path(path).is_file():
         raise CoordinateError(f"{path}: {'is a folder' if Path(path).is_dir() else 'no such file'}")
-    if scores not in (None, *SCORES):
-        raise CoordinateError(f"scores are {' or '.join(SCORES)}, not {scores!r}")
     format = known(format) if format else detect(path)
     module = importlib.import_module(f"cryokit.coordinates.{format}")
     if format == "pictures":
@@ -177,8 +177,8 @@ def read_folder(
     Raises
     ------
     CoordinateError
-        When there is nothing to read; and, unless `problems` is given, when a file cannot be read or two files hold
-        picks of the same micrograph (all such files are named).
+        When an option is out of range; and, unless `problems` is given, when there is nothing to read, a file cannot be
+        read or two files hold picks of the same micrograph (all such files are named).
 
     Examples
     --------
@@ -190,6 +190,7 @@ def read_folder(
     >>> len(picks), micrographs
     (1, ['mic_1', 'mic_10'])
     """
+    _check_options(**options)
     found: list[str] = []
     picks_of: dict[str, pd.DataFrame] = {}
     source_of: dict[str, Path] = {}
@@ -219,6 +220,26 @@ def read_folder(
     return concatenate(picks_of[name] for name in sorted(picks_of)), sorted(picks_of)
 
 
+def _check_options(
+    *,
+    scale: float = 1.0,
+    blocks: bool = False,
+    flip_y: int | Mapping[str, int] | None = None,
+    diameter: float | None = None,
+    scores: str | None = None,
+) -> None:
+    """Refuse options that are wrong whatever the files hold."""
+    transforms.check_scale(scale)
+    if flip_y is not None and not isinstance(flip_y, Mapping):
+        transforms.check_height(flip_y)
+    if diameter is not None and not 0 < diameter < np.inf:
+        raise CoordinateError(
+            f"the diameter (diameter=, --diameter) has to be a positive number of pixels, not {diameter:g}"
+        )
+    if scores not in (None, *SCORES):
+        raise CoordinateError(f"scores are {' or '.join(SCORES)}, not {scores!r}")
+
+
 def _groups(source: Path, format: str | None) -> dict[str, list[Path]]:
     """Return the files to read, by format, the preferred format first."""
     if format:
@@ -237,16 +258,17 @@ def _groups(source: Path, format: str | None) -> dict[str, list[Path]]:
         if kind:
             groups[kind].append(file)
         elif file.suffix.lower() in _TEXT_SUFFIXES:
-            skipped.append(file.name)
+            skipped.append(file.name if file.stat().st_size else f"{file.name} (empty)")
     groups = {kind: files for kind, files in groups.items() if files}
     if format:
         groups = {kind: files for kind, files in groups.items() if kind == format}
     elif len(groups) > 1:
         groups.pop("pictures", None)
     if not groups:
-        raise CoordinateError(f"{source}: no {format + ' files' if format else 'coordinate files'} in this folder")
+        passed = f"; passed over, for no coordinates by the first line: {some(skipped)}" if skipped else ""
+        raise CoordinateError(f"{source}: no {format or 'coordinate'} files in this folder{passed}")
     if skipped and not format:
-        logger.warning("%s: passed over %s (no coordinates by the first line)", source, ", ".join(skipped))
+        logger.warning("%s: passed over, for no coordinates by the first line: %s", source, some(skipped, 10))
     return groups
 
 
@@ -262,7 +284,7 @@ def _kind(file: Path, format: str | None) -> str | None:
     else:
         return None
     try:
-        return detect(file)
+        return recognise(file) or by_suffix
     except CoordinateError:
         return by_suffix  # and its reader says what is wrong
 

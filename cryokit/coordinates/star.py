@@ -125,15 +125,17 @@ def _read_listed(path: str | os.PathLike, block: pd.DataFrame) -> tuple[pd.DataF
     if problems:
         raise CoordinateError(
             f"{path}: {len(problems)} of {len(block)} listed coordinate files cannot be read "
-            f"(paths are looked up from the file's folder and the folders above it): {'; '.join(problems)}"
+            "(paths are looked up from the file's folder and the folders above it, then names in the file's folder): "
+            + "; ".join(problems)
         )
     return concatenate(tables), list(dict.fromkeys(names))
 
 
 def _find(file: Path, listing: Path) -> Path | None:
     """Find a listed file: RELION's paths start at the project folder, one of those above the list."""
-    folders = listing.absolute().parents
-    return next((folder / file for folder in folders if (folder / file).is_file()), None)
+    places = [folder / file for folder in listing.absolute().parents]
+    # Last, beside the list: its folder may have been renamed or moved since.
+    return next((place for place in [*places, listing.parent / file.name] if place.is_file()), None)
 
 
 def write(
@@ -182,6 +184,7 @@ def write_list(
     files: Mapping[str | os.PathLike, str | os.PathLike],
     *,
     project: str | os.PathLike = ".",
+    problems: list[str] | None = None,
 ) -> None:
     """Write the list of a picking job (``autopick.star``), which RELION 4 and later open with all its picks.
 
@@ -193,22 +196,29 @@ def write_list(
         Micrograph file to coordinate file.
     project : path-like, default the working folder
         RELION's project folder: files inside are listed relative to it, others by their absolute path.
+    problems : list of str, optional
+        Where given, what is wrong with single files is added to this list, and the others are listed.
 
     Raises
     ------
     CoordinateError
-        When a path has a character that STAR files cannot hold.
+        When a path has a character that STAR files cannot hold, unless `problems` is given.
     """
 
     def listed(file: str | os.PathLike) -> str:
         absolute, base = Path(file).absolute(), Path(project).absolute()
         return _path_text(absolute.relative_to(base) if absolute.is_relative_to(base) else absolute, path)
 
-    block = {
-        "rlnMicrographName": [listed(micrograph) for micrograph in files],
-        "rlnMicrographCoordinates": [listed(file) for file in files.values()],
-    }
-    write_blocks(path, {LIST_BLOCK: pd.DataFrame(block, dtype=object)}, header="# version 30001")
+    rows = []
+    for micrograph, file in files.items():
+        try:
+            rows.append((listed(micrograph), listed(file)))
+        except CoordinateError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
+    block = pd.DataFrame(rows, columns=["rlnMicrographName", "rlnMicrographCoordinates"], dtype=object)
+    write_blocks(path, {LIST_BLOCK: block}, header="# version 30001")
 
 
 def write_blocks(path: str | os.PathLike, blocks: Mapping[str, pd.DataFrame | dict], header: str) -> None:
@@ -224,7 +234,8 @@ def _path_text(micrograph: str | os.PathLike, path: str | os.PathLike) -> str:
     text = Path(micrograph).as_posix()
     if re.search(r"[\s\"'#]", text) or not text:
         raise CoordinateError(
-            f"{path}: {text!r} cannot stand in a STAR file (no spaces, quotes or # are allowed); rename the micrograph"
+            f"{path}: {text!r} cannot stand in a STAR file (no spaces, quotes or # are allowed); rename the file or "
+            "its folder"
         )
     # A line that begins like a new block or column would be read as one.
     return f"./{text}" if text.startswith(("data_", "loop_", "_")) else text

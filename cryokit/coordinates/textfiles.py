@@ -40,7 +40,7 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     Raises
     ------
     CoordinateError
-        When the file is empty, or a line has more or fewer fields than the header.
+        When the file is empty, its delimiter is another one, or a line has more or fewer fields than the header.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     try:
@@ -50,6 +50,11 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     if not rows:
         raise CoordinateError(f"{path}: the file is empty; even a list without picks has a header line")
     header = [field.strip().lower() for field in rows[0][1]]
+    other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
+    if len(header) == 1 and other:
+        raise CoordinateError(
+            f"{path}: the fields of its header are separated by {other!r} instead of {delimiter!r}; export it again"
+        )
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise CoordinateError(f"{path}: line {line} has {len(row)} fields, its header {len(header)}")

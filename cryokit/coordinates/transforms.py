@@ -45,12 +45,26 @@ def flip_y(picks: pd.DataFrame, height: int | Mapping[str, int]) -> pd.DataFrame
         unknown = sorted(set(picks["micrograph"]) - set(height))
         if unknown:
             raise CoordinateError(f"the height of micrograph {unknown[0]} is not known, so y cannot be turned around")
+        for rows in height.values():
+            check_height(rows)
         heights = picks["micrograph"].map(height).to_numpy(np.float64)
     else:
+        check_height(height)
         heights = np.full(len(picks), height, dtype=np.float64)
-    if not (heights > 0).all() or (np.isscalar(height) and not height > 0):
-        raise CoordinateError("the height of a micrograph has to be a positive number of pixels")
     return picks.assign(y=heights - 1 - picks["y"].to_numpy())
+
+
+def check_height(height: int) -> None:
+    """Refuse what cannot be a micrograph's number of rows.
+
+    Raises
+    ------
+    CoordinateError
+    """
+    if not height > 0:
+        raise CoordinateError(
+            f"the micrographs' height (flip_y=, --flip-y) has to be a positive number of rows, not {height}"
+        )
 
 
 def scale(picks: pd.DataFrame, factor: float, *, blocks: bool = False) -> pd.DataFrame:
@@ -84,12 +98,22 @@ def scale(picks: pd.DataFrame, factor: float, *, blocks: bool = False) -> pd.Dat
     >>> scale(table("a", x=[10], y=[0]), 4, blocks=True)[["x", "y"]].values.tolist()
     [[41.5, 1.5]]
     """
-    if not (np.isfinite(factor) and factor > 0):
-        raise CoordinateError(f"the scale has to be a positive number, not {factor}")
+    check_scale(factor)
     shift = (factor - 1) / 2 if blocks else 0.0
     return picks.assign(
         x=factor * picks["x"] + shift, y=factor * picks["y"] + shift, diameter=factor * picks["diameter"]
     )
+
+
+def check_scale(factor: float) -> None:
+    """Refuse what cannot be a factor between two sizes of a micrograph.
+
+    Raises
+    ------
+    CoordinateError
+    """
+    if not (np.isfinite(factor) and factor > 0):
+        raise CoordinateError(f"the scale (scale=, --scale) has to be a positive number, not {factor:g}")
 
 
 def probability(log_odds: np.ndarray) -> np.ndarray:

@@ -182,9 +182,10 @@ def write_list(
     files: Mapping[str | os.PathLike, str | os.PathLike],
     *,
     project: str | os.PathLike = ".",
+    problems: list[str] | None = None,
 ) -> None:
     """Write RELION's list of a picking job (``autopick.star``): see `cryokit.coordinates.star.write_list`."""
-    importlib.import_module("cryokit.coordinates.star").write_list(path, files, project=project)
+    importlib.import_module("cryokit.coordinates.star").write_list(path, files, project=project, problems=problems)
 
 
 def _format_of(path: str | os.PathLike) -> str:

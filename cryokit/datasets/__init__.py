@@ -21,6 +21,7 @@ from cryokit.datasets.manifest import (
 )
 from cryokit.errors import DatasetError
 from cryokit.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
+from cryokit.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +66,11 @@ class Dataset:
     manifest: Manifest
     folder: Path
 
+    @property
+    def any_here(self) -> bool:
+        """Whether any of its files is there."""
+        return any((self.folder / file.path).is_file() for file in self.manifest.files)
+
     def micrographs(self, split: str | None = None, *, partial: bool = False) -> list[Path]:
         """Return the micrographs' paths, of one split or of all, sorted as in the manifest.
 
@@ -83,8 +89,9 @@ class Dataset:
         there = [self.folder / file.path for file in files if (self.folder / file.path).is_file()]
         lacking = len(files) - len(there)
         if lacking and not (partial and there):
+            verb = "is" if lacking == 1 else "are"
             raise DatasetError(
-                f"{self.manifest.name}: {lacking} of {len(files)} micrographs are not in {self.folder}; "
+                f"{self.manifest.name}: {lacking} of {plural(len(files), 'micrograph')} {verb} not in {self.folder}; "
                 f"get them with 'cryokit data fetch {self.manifest.name}'"
             )
         return there
@@ -223,7 +230,7 @@ def fetch(
     Raises
     ------
     DatasetError
-        When files could not be had; those that could are kept, and the message lists the others.
+        When files could not be had; those that could are kept, and the message counts the others and lists the first.
     """
     from cryokit.datasets import fetching
 

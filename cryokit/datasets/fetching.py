@@ -15,6 +15,7 @@ from cryokit.datasets import integrity
 from cryokit.datasets.manifest import DataFile, Manifest
 from cryokit.errors import DatasetError
 from cryokit.files import replacing
+from cryokit.wording import plural
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def download(
     ------
     DatasetError
         When the dataset is not verified, the cache cannot be written, or files are left that could not be had: the
-        message lists them all.
+        message counts them and lists the first.
     """
     _refuse_unverified(manifest)
     try:
@@ -121,11 +122,11 @@ def download(
         # A full disk or a forbidden folder would spoil every other file as well: stop at once.
         raise _cannot_write(folder, error) from error
     if failures:
+        total = len(_wanted(manifest, everything))
         raise DatasetError(
-            _report(
-                f"{manifest.name}: {len(failures)} of {len(_wanted(manifest, everything))} files could not be fetched "
-                f"(the others are in {folder}). Run the same command again to try these again, or give a folder that "
-                "has them with --from",
+            report(
+                f"{manifest.name}: {len(failures)} of {plural(total, 'file')} could not be fetched (the others are in "
+                f"{folder}). Run the same command again to try these again, or give a folder that has them with --from",
                 failures,
             )
         )
@@ -170,7 +171,7 @@ def adopt(
     ------
     DatasetError
         When the dataset is not verified, `source` is no folder, the cache cannot be written, or files were not
-        found: the message lists them all, and those found are kept.
+        found: the message counts them and lists the first, and those found are kept.
     """
     _refuse_unverified(manifest)
     source = Path(source)
@@ -200,9 +201,9 @@ def adopt(
         total = len(_wanted(manifest, everything))
         failures = {file.path: there.why_not(file) for file in lost}
         raise DatasetError(
-            _report(
-                f"{manifest.name}: {total - len(lost)} of {total} files are in {folder}, {len(lost)} were not "
-                f"found in {source} (without --from they are downloaded)",
+            report(
+                f"{manifest.name}: {total - len(lost)} of {plural(total, 'file')} are in {folder}, {len(lost)} "
+                f"{'was' if len(lost) == 1 else 'were'} not found in {source} (without --from they are downloaded)",
                 failures,
             )
         )
@@ -266,8 +267,12 @@ def _cannot_write(folder: Path, error: OSError) -> DatasetError:
     )
 
 
-def _report(heading: str, failures: dict[str, str]) -> str:
-    return "\n".join([f"{heading}:", *(f"  {path}: {reason}" for path, reason in failures.items())])
+def report(heading: str, failures: dict[str, str], limit: int = 10) -> str:
+    """Return a heading and, below, the first `limit` files with what is wrong with them."""
+    lines = [f"  {path}: {reason}" for path, reason in failures.items()]
+    if len(lines) > limit:
+        lines[limit:] = [f"  ... and {len(lines) - limit} more"]
+    return "\n".join([f"{heading}:", *lines])
 
 
 def _files_bar(files, name: str, progress: bool) -> tqdm:

@@ -13,6 +13,7 @@ from cryokit.coordinates.table import IGNORE, validate
 from cryokit.errors import CoordinateError
 from cryokit.evaluate import matching, metrics
 from cryokit.evaluate.result import Evaluation
+from cryokit.wording import plural, some
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def evaluate(
     >>> result.picks.outcome.tolist()
     ['false', 'true', 'false']
     """
-    tolerance = _tolerance(tolerance, criterion)
+    tolerance = check_settings(tolerance, criterion, diameter=diameter, seed=seed)
     picks, labels = validate(picks), validate(labels, "the labels")
     picks = picks[picks["view"] != IGNORE].reset_index(drop=True)
     names, unlabelled = _micrographs(picks, labels, micrographs)
@@ -98,7 +99,7 @@ def evaluate(
     labels = labels[labels["micrograph"].isin(names)].reset_index(drop=True)
     if diameter is not None:
         picks, labels = (rows.assign(diameter=float(diameter)) for rows in (picks, labels))
-    _check_diameters(labels)
+    check_diameters(labels)
     scored = _score(picks, threshold)
     if criterion == "iou":
         _warn_of_sizes(picks["diameter"].median(), labels["diameter"].median(), tolerance)
@@ -174,15 +175,30 @@ def sweep(
     return pd.DataFrame({name: [getattr(result, name) for result in results] for name in SWEPT})
 
 
-def _tolerance(tolerance: float | None, criterion: str) -> float:
+def check_settings(
+    tolerance: float | None = None, criterion: str = "distance", *, diameter: float | None = None, seed: int = 0
+) -> float:
+    """Refuse settings of `evaluate` that are wrong whatever the tables hold; return the tolerance to use.
+
+    Raises
+    ------
+    CoordinateError
+    """
     if criterion not in matching.TOLERANCES:
         raise CoordinateError(f"criterion {criterion!r} is not known; use one of {', '.join(matching.TOLERANCES)}")
     tolerance = matching.TOLERANCES[criterion] if tolerance is None else float(tolerance)
     if not 0 < tolerance < math.inf or (criterion == "iou" and tolerance > 1):
         limit = "over 0 and at most 1" if criterion == "iou" else "over 0"
         raise CoordinateError(
-            f"a tolerance of {tolerance:g} makes no sense with the criterion {criterion}; give one {limit}"
+            f"a tolerance (tolerance=, --tolerance) of {tolerance:g} makes no sense with the criterion {criterion}; "
+            f"give one {limit}"
         )
+    if diameter is not None and not 0 < diameter < math.inf:
+        raise CoordinateError(
+            f"the diameter (diameter=, --diameter) has to be a positive number of pixels, not {diameter:g}"
+        )
+    if seed < 0:
+        raise CoordinateError(f"the seed (seed=, --seed) has to be 0 or more, not {seed}")
     return tolerance
 
 
@@ -201,26 +217,31 @@ def _micrographs(
     # Picks that are all elsewhere are a picker's business; picks with names that nobody knows are a mistake.
     if picked and not set(picked) & {*names, *labels["micrograph"]}:
         raise CoordinateError(
-            f"no micrograph of the picks ({_some(picked)}) has the name of a labelled one ({_some(names)}); names are "
+            f"no micrograph of the picks ({some(picked)}) has the name of a labelled one ({some(names)}); names are "
             "compared whole: rename the files, or take off what was added to their names (--strip, endings=)"
         )
     if unlabelled:
         level = logging.WARNING if micrographs is None else logging.INFO
-        message = "picks on %d micrographs that are not scored do not count: %s"
-        logger.log(level, message, len(unlabelled), _some(unlabelled))
+        message = "picks on %s, which is not scored, do not count: %s"
+        if len(unlabelled) > 1:
+            message = "picks on %s, which are not scored, do not count: %s"
+        logger.log(level, message, plural(len(unlabelled), "micrograph"), some(unlabelled))
     return names, unlabelled
 
 
-def _some(names: Sequence[str], limit: int = 3) -> str:
-    return ", ".join(names[:limit]) + (f", ... ({len(names)} in all)" if len(names) > limit else "")
+def check_diameters(labels: pd.DataFrame) -> None:
+    """Refuse labels without a positive diameter.
 
-
-def _check_diameters(labels: pd.DataFrame) -> None:
+    Raises
+    ------
+    CoordinateError
+    """
     bad = labels[~(labels["diameter"] > 0) | np.isinf(labels["diameter"])]
     if len(bad):
         row = bad.iloc[0]
+        verb = "has" if len(bad) == 1 else "have"
         raise CoordinateError(
-            f"{len(bad)} of the {len(labels)} labels have no usable diameter (first: {row['micrograph']} at x "
+            f"{len(bad)} of {plural(len(labels), 'label')} {verb} no usable diameter (first: {row['micrograph']} at x "
             f"{row['x']:g}, y {row['y']:g}, diameter {row['diameter']:g}); give the particle's diameter in pixels "
             "(diameter=, --diameter)"
         )

@@ -149,7 +149,9 @@ def match(pairs: Pairs, priority: np.ndarray) -> Pairs:
     # Look the distances up by the pair's number in row-major order.
     number = pick * label_ids.size + label
     order = np.argsort(number)
-    where = order[np.searchsorted(number[order], matched_pick * label_ids.size + matched_label)]
+    # SciPy may give 32-bit indices, which could overflow here.
+    wanted = matched_pick.astype(np.intp) * label_ids.size + matched_label
+    where = order[np.searchsorted(number[order], wanted)]
     where = where[np.argsort(pairs.pick[where])]
     return Pairs(pairs.pick[where], pairs.label[where], pairs.distance[where])
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit.evaluate import metrics
+from cryokit.wording import plural, some
 
 # The rows of a summary.
 ROWS = {
@@ -159,8 +160,8 @@ class Evaluation:
             "centres within {:g} x diameter" if self.criterion == "distance" else "boxes with an IoU of at least {:g}"
         )
         lines = [
-            f"{_plural(len(self.per_micrograph), 'micrograph')}, {_plural(self.tp + self.fn, 'particle')}, "
-            f"{_plural(len(self.picks), 'pick')}"
+            f"{plural(len(self.per_micrograph), 'micrograph')}, {plural(self.tp + self.fn, 'particle')}, "
+            f"{plural(len(self.picks), 'pick')}"
             + ("" if self.threshold is None else f" with score >= {self.threshold:g}"),
             f"matched one to one, {within.format(self.tolerance)}: {self.tp} true, {self.fp} false, {self.fn} missed"
             + (f", {self.ignored} not counted (on ignore labels)" if self.ignored else ""),
@@ -184,16 +185,12 @@ class Evaluation:
         if per_micrograph:
             lines += ["", _text(self.per_micrograph)]
         if self.unlabelled:
-            shown = ", ".join(self.unlabelled[:5]) + (", ..." if len(self.unlabelled) > 5 else "")
-            lines += ["", f"picks elsewhere, not counted ({_plural(len(self.unlabelled), 'micrograph')}): {shown}"]
+            elsewhere = f"picks elsewhere, not counted ({plural(len(self.unlabelled), 'micrograph')}): "
+            lines += ["", elsewhere + some(self.unlabelled, 5)]
         return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.summary()
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _text(table: pd.DataFrame) -> str:

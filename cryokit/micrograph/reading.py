@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ IMAGEJ_UNITS = {
     "μm": 1e4,
     "micron": 1e4,
 }
+MODES = (0, 1, 2, 6, 12)  # of MRC files: those that can be read
 OTHER_MODES = {3: "complex 16-bit integers", 4: "complex, a Fourier transform", 101: "4-bit integers"}
 IMOD_STAMP, IMOD_SIGNED = 1146047817, 1
 BY_PILLOW = ("LZW", "JPEG")  # TIFF compressions that tifffile leaves to a package of its own and Pillow reads
@@ -92,7 +94,8 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
       a warning: give `pixel_size`.
     - TIFF: the pixel size comes from the resolution if its unit is one of ImageJ's (nm, µm, Angstrom) or centimetres
       or inches, and the result is possible for a microscope. Several pages are a movie; thumbnails are left alone.
-      MINISWHITE pixels stay as stored.
+      MINISWHITE pixels stay as stored. Planes of samples that are no bytes are the frames of a movie, even if the file
+      calls them red, green and blue: so tifffile writes an array of 3 or 4 frames.
     - PNG and JPEG, 8 or 16 bits: no pixel size.
     - Colours (RGB, palettes): channels that are all equal count as grey; otherwise the luminance
       ``0.299 R + 0.587 G + 0.114 B`` is used, with a warning. Transparency is ignored.
@@ -118,37 +121,55 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
     path = Path(path)
     if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
         raise MicrographError(f"{path}: the pixel size has to be a positive number of Angstrom, not {pixel_size!r}")
-    kind, load = _loader(path)
+    format = _format(path)
     _check_file(path)
-    try:
-        data, in_file = load(path, sum_frames)
-    except MicrographError:
-        raise
-    except MemoryError as error:
-        raise MicrographError(f"{path}: does not fit into memory ({error})") from error
-    except Exception as error:  # decoders raise errors of many kinds on damaged bytes
-        raise MicrographError(
-            f"{path}: cannot be read as {kind} ({error}); it is damaged, cut short or not {kind}, so copy or export "
-            "it again"
-        ) from error
+    with _own_errors(path, format.kind):
+        data, in_file = format.load(path, sum_frames)
     _check_pixels(path, data)
     if pixel_size is None:
         pixel_size = _square_pixel(path, *in_file)
     return Micrograph(data, pixel_size, micrograph_name(path), path)
 
 
+def shape(path: str | os.PathLike) -> tuple[int, int]:
+    """Return the rows and columns of a micrograph (of a movie's frames) from the header of its file.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read`; the pixels are not read.
+
+    Raises
+    ------
+    MicrographError
+        When the file is missing, empty or of an unknown format, or its header is damaged.
+    """
+    path = Path(path)
+    format = _format(path)
+    _check_file(path)
+    with _own_errors(path, format.kind):
+        rows, columns = format.shape(path)
+    return int(rows), int(columns)
+
+
 # What a loader gives: the pixels, and the pixel sizes in x and y as the file has them, plausible or not.
 Loaded = tuple[NDArray, tuple[float, float]]
 
 
-def _loader(path: Path) -> tuple[str, Callable[[Path, bool], Loaded]]:
+class _Format(NamedTuple):
+    kind: str
+    load: Callable[[Path, bool], Loaded]
+    shape: Callable[[Path], tuple[int, int]]
+
+
+def _format(path: Path) -> _Format:
     name = path.name.lower()
     if name.endswith((".mrc", ".mrcs", ".mrc.gz", ".mrc.bz2")):
-        return "an MRC file", _load_mrc
+        return _Format("an MRC file", _load_mrc, _mrc_shape)
     if name.endswith((".tif", ".tiff")):
-        return "a TIFF file", _load_tiff
+        return _Format("a TIFF file", _load_tiff, _tiff_shape)
     if name.endswith((".png", ".jpg", ".jpeg")):
-        return "a PNG or JPEG file", _load_picture
+        return _Format("a PNG or JPEG file", _load_picture, _picture_shape)
     raise MicrographError(
         f"{path}: not a micrograph by its name; known are {', '.join(MICROGRAPH_SUFFIXES)} "
         "(movies in other formats are motion-corrected to MRC first)"
@@ -167,6 +188,22 @@ def _check_file(path: Path) -> None:
         raise MicrographError(f"{path}: no such file") from None
     except OSError as error:
         raise MicrographError(f"{path}: cannot be opened ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def _own_errors(path: Path, kind: str) -> Iterator[None]:
+    """Turn what decoders raise into errors that name the file."""
+    try:
+        yield
+    except MicrographError:
+        raise
+    except MemoryError as error:
+        raise MicrographError(f"{path}: does not fit into memory ({error})") from error
+    except Exception as error:  # decoders raise errors of many kinds on damaged bytes
+        raise MicrographError(
+            f"{path}: cannot be read as {kind} ({error}); it is damaged, cut short or not {kind}, so copy or export "
+            "it again"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -208,6 +245,18 @@ def _load_mrc(path: Path, sum_frames: bool) -> Loaded:
         return _one_image(path, len(images), images, sum_frames), (sizes[0], sizes[1])
 
 
+def _mrc_shape(path: Path) -> tuple[int, int]:
+    import mrcfile
+
+    with _hushed(path):
+        opened = mrcfile.open(os.fspath(path), permissive=True, header_only=True)
+    with opened as mrc:
+        header = mrc.header
+        if min(header.nx, header.ny) <= 0 or header.mode not in MODES:
+            raise MicrographError(f"{path}: {_mrc_fault(header)}")
+        return header.ny, header.nx
+
+
 def _mrc_fault(header) -> str:
     """Say why mrcfile gave no pixels for this header."""
     columns, rows, frames, mode = (int(header[field]) for field in ("nx", "ny", "nz", "mode"))
@@ -215,7 +264,7 @@ def _mrc_fault(header) -> str:
         return "not an MRC file (no MAP mark in its header); name it by its true format or convert it"
     if min(columns, rows, frames) <= 0:
         return f"has no pixels ({columns} columns, {rows} rows, {frames} images); export it again"
-    if mode not in (0, 1, 2, 6, 12):
+    if mode not in MODES:
         return _unsupported_mode(mode)
     return (
         f"cut short: its header promises {columns} x {rows} x {frames} pixels of mode {mode}, more than the file "
@@ -245,36 +294,51 @@ def _load_tiff(path: Path, sum_frames: bool) -> Loaded:
         series = tiff.series[0]
         # Axes of a page: rows Y, columns X, samples S (colours). Every other axis counts frames.
         frame_axes = [n for n, axis in zip(series.shape, series.axes, strict=True) if axis not in "YXS"]
-        count = math.prod(frame_axes)
+        pages = math.prod(frame_axes)
         page = series.keyframe
         if page.dtype is None or page.dtype.kind not in "biuf":
             raise MicrographError(f"{path}: TIFF pixels of type {page.dtype} are not supported; export grey values")
         sizes = _tiff_pixel_sizes(page, tiff.imagej_metadata or {})
-        images = _tiff_images(path, series, count)
-        return _one_image(path, count, images, sum_frames), sizes
+        images = _tiff_images(path, series, pages)
+        frames = pages * page.shape[0] if _is_stack(page) else pages
+        return _one_image(path, frames, images, sum_frames), sizes
 
 
-def _tiff_images(path: Path, series, count: int) -> Iterator[NDArray]:
+def _tiff_images(path: Path, series, pages: int) -> Iterator[NDArray]:
     """Go through the images of a TIFF series, each (rows, columns) grey or (rows, columns, samples)."""
     page = series.keyframe
+    stack = _is_stack(page)
     if getattr(page.compression, "name", "") in BY_PILLOW:
         import imageio.v3
 
         for image in series.pages:
             with _hushed(path):
                 pixels = imageio.v3.imread(path, index=image.index, plugin="pillow")
-            yield pixels
+            yield from np.moveaxis(pixels, -1, 0) if stack else [pixels]
         return
-    if len(series.pages) == count:
+    if len(series.pages) == pages:
         images = (image.asarray() for image in series.pages)
     else:
-        images = iter(series.asarray().reshape(count, *page.shape))
+        images = iter(series.asarray().reshape(pages, *page.shape))
     for image in images:
         if page.photometric.name == "PALETTE" and page.colormap is not None:
             image = np.moveaxis(page.colormap[:, image], 0, -1)
-        elif page.axes.startswith("S"):
+        elif page.axes.startswith("S") and not stack:
             image = np.moveaxis(image, 0, -1)
-        yield image
+        yield from image if stack else [image]
+
+
+def _is_stack(page) -> bool:
+    """Whether the samples of a TIFF page, plane by plane, are frames: so tifffile writes 3 or 4 of them."""
+    return page.axes.startswith("S") and page.dtype is not None and page.dtype.itemsize > 1
+
+
+def _tiff_shape(path: Path) -> tuple[int, int]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.series[0].keyframe
+        return page.imagelength, page.imagewidth
 
 
 def _tiff_pixel_sizes(page, imagej: dict) -> tuple[float, float]:
@@ -304,6 +368,13 @@ def _load_picture(path: Path, sum_frames: bool) -> Loaded:
     if not grey and _is_deep_png(path):
         logger.warning("%s: 16 bits per channel are read as 8; save it as grey PNG or TIFF to keep them all", path)
     return _one_image(path, 1, [image], sum_frames), (0.0, 0.0)
+
+
+def _picture_shape(path: Path) -> tuple[int, int]:
+    import imageio.v3
+
+    with _hushed(path):
+        return imageio.v3.improps(path, index=0, plugin="pillow").shape[:2]
 
 
 def _is_deep_png(path: Path) -> bool:

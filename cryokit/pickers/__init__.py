@@ -11,6 +11,7 @@ Examples
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from typing import Any
 
@@ -61,13 +62,14 @@ def create(name: str, **settings: Any) -> Picker:
     Raises
     ------
     PickerError
-        When there is no such method, or it has no such setting.
+        When there is no such method, or it has no such setting; the message lists those there are.
     """
     cls = picker_class(name)
     try:
         return cls(**settings)
     except TypeError as error:
-        raise PickerError(f"method {name!r}: {error}") from None
+        known = ", ".join(inspect.signature(cls).parameters)
+        raise PickerError(f"method {name!r}: {error}; its settings are: {known}") from None
 
 
 def load(path: str | os.PathLike) -> Picker:

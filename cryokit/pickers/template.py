@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -18,9 +18,9 @@ from scipy import ndimage
 from cryokit.coordinates.table import table
 from cryokit.correlation import SymmetricPatches
 from cryokit.errors import PickerError
-from cryokit.filters import flatten, live_area
+from cryokit.filters import flatten, live_area, without_outliers
 from cryokit.micrograph import Micrograph, bin_fourier, contrast_score, unbin_coordinates
-from cryokit.peaks import local_maxima, refine
+from cryokit.peaks import local_maxima, refine, without_side_lobes
 from cryokit.pickers import storage
 from cryokit.pickers.base import Picker, opened, require_fitted, spread
 from cryokit.thresholds import Posterior, otsu, separation
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 # Lengths as fractions of the diameter at which the references are made.
 DISC = 1.0  # radius in which reference and micrograph are compared: the particle and as much of its surroundings
 APART = 0.4  # two picks are at least so far apart; touching particles overlap in projection
+SIDE_LOBES = 0.75  # a peak has weaker rings around it so far out,
+SIDE_LOBE_RATIO = 3.0  # which are at most a third as high
 WORKING_DIAMETER = 20.0  # pixels across a particle after binning
 ROUNDS = 5  # of finding candidates and averaging them anew
 # The reference may be made a little smaller or larger than the particle, where that tells particles clearly better.
@@ -43,8 +45,8 @@ FIRST_GUESSES = ("blob", "texture")
 class TemplatePicker(Picker):
     """Picks by a rotationally averaged reference that it makes from the micrographs themselves, without labels.
 
-    1. Micrographs lose padded borders, are binned until a particle is 20 pixels across, levelled, and turned so that
-       particles are bright (`cryokit.filters`).
+    1. Micrographs lose padded borders and hot pixels, are binned until a particle is 20 pixels across, levelled, and
+       turned so that particles are bright (`cryokit.filters`).
     2. First candidates are blobs of the particle's size, by the Laplacian of Gaussian of the grey values, or of the
        texture (local variance): particles near focus are no darker than the ice around them, but rougher.
     3. The candidates above Otsu's threshold are averaged, over all rotations, into a reference, which is compared
@@ -59,7 +61,7 @@ class TemplatePicker(Picker):
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; estimated when not given, between a hundredth and a tenth of the
+        Of the particle, in pixels of the micrograph; estimated when not given, between a hundredth and an eighth of the
         micrograph's shorter side (not under 12 pixels).
     contrast : {"dark", "bright"}, optional
         Of the particles in the micrograph; detected when not given.
@@ -126,7 +128,7 @@ class TemplatePicker(Picker):
         """
         images, scores, sides = [], [], []
         for micrograph in opened(spread(list(micrographs), self.max_micrographs)):
-            image = micrograph.data[live_area(micrograph.data)]
+            image = without_outliers(micrograph.data[live_area(micrograph.data)])
             sides.append(min(image.shape))
             # From here on only detail that the finest reference can have is kept, in a fraction of the memory.
             shrink = max(1.0, self._smallest_scale(sides[0]) / WORKING_DIAMETER)
@@ -156,6 +158,12 @@ class TemplatePicker(Picker):
             limit = min(map(_unexplained, outcomes)) / CLEARLY
             good = [each.scale for each in outcomes if each.unexplained <= limit]
             best = min(self._outcomes(images, [math.sqrt(min(good) * max(good))]), key=_unexplained)
+            if not diameters[0] < best.scale < 0.99 * diameters[-1]:
+                logger.warning(
+                    "the particles' diameter, estimated as %.0f pixels, is at the end of the range that was looked at; "
+                    "check it on a picture of the picks and give the diameter",
+                    best.scale,
+                )
         self.scale_ = float(best.scale)
         self.diameter_ = float(self.diameter or best.scale)
         patches = [_Patches(image.data, self.scale_ / image.shrink, self.contrast_) for image in images]
@@ -177,10 +185,10 @@ class TemplatePicker(Picker):
         (micrograph,) = opened([micrograph])
         threshold = self.threshold_ if threshold is None else threshold
         area = live_area(micrograph.data)
-        image = micrograph.data[area]
+        image = without_outliers(micrograph.data[area])
         patches = _Patches(image, self.scale_, self.contrast_)
         scores = _scores(patches, self.reference_)
-        row, column = local_maxima(scores, APART * patches.working_diameter)
+        row, column = _clean_maxima(scores, patches)
         probability = self._probability(patches, scores[row, column], row, column)
         kept = probability >= threshold
         x, y = refine(scores, row[kept], column[kept])
@@ -234,14 +242,12 @@ class TemplatePicker(Picker):
         return outcomes
 
     def _learn_scores(self, patches: Sequence[_Patches]) -> None:
-        maps = [_scores(each, self.reference_) for each in patches]
-        found = [
-            local_maxima(scores, APART * each.working_diameter) for scores, each in zip(maps, patches, strict=True)
-        ]
-        scores = [each[where] for each, where in zip(maps, found, strict=True)]
-        self._posterior = Posterior.fit(np.concatenate(scores))
-        traits = np.concatenate([each.traits(*where) for each, where in zip(patches, found, strict=True)])
-        confident = traits[self._posterior(np.concatenate(scores)) > 0.5]
+        candidates = _candidates([_scores(each, self.reference_) for each in patches], patches, _clean_maxima)
+        scores = np.concatenate([found.score for found in candidates])
+        self._posterior = Posterior.fit(scores)
+        traits = [each.traits(found.row, found.column) for each, found in zip(patches, candidates, strict=True)]
+        traits = np.concatenate(traits)
+        confident = traits[self._posterior(scores) > 0.5]
         if len(confident) < 8:
             confident = traits
         centre = np.median(confident, axis=0)
@@ -319,7 +325,7 @@ def _common_contrast(scores: Sequence[float]) -> Literal["dark", "bright"]:
 
 
 def _diameters_to_try(side: int) -> NDArray[np.float64]:
-    smallest, largest = max(12.0, side / 100), side / 10
+    smallest, largest = max(12.0, side / 100), side / 8
     if largest < 1.5 * smallest:
         raise PickerError(f"micrographs of {side} pixels are too small to estimate the particle's diameter; give it")
     return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
@@ -341,6 +347,17 @@ def _scores(patches: _Patches, reference: NDArray) -> NDArray[np.float32]:
     return patches.correlate(reference) * np.sqrt(patches.deviation / typical)
 
 
+def _maxima(scores: NDArray, patches: _Patches) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return local_maxima(scores, APART * patches.working_diameter)
+
+
+def _clean_maxima(scores: NDArray, patches: _Patches) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    row, column = _maxima(scores, patches)
+    reach = SIDE_LOBES * patches.working_diameter
+    kept = without_side_lobes(column, row, scores[row, column], reach, SIDE_LOBE_RATIO)
+    return row[kept], column[kept]
+
+
 def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcome:
     maps = [each.first_guess(guess) for each in patches]
     reference = np.zeros(patches[0].radius + 1, np.float32)
@@ -350,13 +367,13 @@ def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcom
         if np.allclose(previous, reference, atol=1e-3):
             break
     scores = np.concatenate([each.score for each in _candidates(maps, patches)])
-    return _Outcome(scale, reference, separation(scores))
+    return _Outcome(scale, reference, separation(scores, fewest=_fewest(scores)))
 
 
-def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_Candidates]:
+def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches], maxima: Callable = _maxima) -> list[_Candidates]:
     result = []
     for scores, each in zip(maps, patches, strict=True):
-        row, column = local_maxima(scores, APART * each.working_diameter)
+        row, column = maxima(scores, each)
         margin = each.radius // 2  # a disc mostly outside says little about the particle
         rows, columns = scores.shape
         inside = (row >= margin) & (row < rows - margin) & (column >= margin) & (column < columns - margin)
@@ -365,10 +382,15 @@ def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_C
     return result
 
 
+def _fewest(scores: NDArray) -> int:
+    """Return how many candidates make a reference at least: a few ice crystals above all others must not."""
+    return max(5, round(0.01 * scores.size))
+
+
 def _average(patches: Sequence[_Patches], candidates: Sequence[_Candidates]) -> NDArray[np.float32]:
     """Return the rotational average of the candidates above Otsu's threshold, of mean 0 in the disc."""
     scores = np.concatenate([each.score for each in candidates])
-    threshold = otsu(scores) if scores.size else 0.0
+    threshold = otsu(scores, fewest=_fewest(scores)) if scores.size else 0.0
     total, count = np.zeros(patches[0].radius + 1), 0
     for each, found in zip(patches, candidates, strict=True):
         chosen = found.score >= threshold

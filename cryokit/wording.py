@@ -1,0 +1,27 @@
+"""Words that messages share: numbers with their nouns, and lists cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def plural(number: int, noun: str) -> str:
+    """Return the number with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "micrograph"), plural(0, "pick")
+    ('1 micrograph', '0 picks')
+    """
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def some(names: Sequence[str], limit: int = 3) -> str:
+    """Return the first `limit` names, and how many there are where that is not all.
+
+    Examples
+    --------
+    >>> some(["a", "b"]), some(["a", "b", "c", "d"])
+    ('a, b', 'a, b, c, ... (4 in all)')
+    """
+    return ", ".join(names[:limit]) + (f", ... ({len(names)} in all)" if len(names) > limit else "")

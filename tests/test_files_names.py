@@ -1,0 +1,203 @@
+"""Files written whole or not at all, and the names of micrographs."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryokit.errors import CryokitError
+from cryokit.files import make_folder, replacing, write_text
+from cryokit.names import (
+    COORDINATE_ENDINGS,
+    COORDINATE_SUFFIXES,
+    MICROGRAPH_SUFFIXES,
+    coordinate_file_micrograph,
+    micrograph_name,
+)
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def everything_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_file_appears_whole_and_nothing_else_stays(tmp_path):
+    target = tmp_path / "new" / "folders" / "a.b.mrc.gz"
+    with replacing(target) as temporary:
+        assert temporary.name.endswith(".mrc.gz")
+        assert not temporary.exists()
+        temporary.write_bytes(b"half")
+        assert not target.exists()
+        temporary.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    assert everything_in(tmp_path) == ["new", "new/folders", "new/folders/a.b.mrc.gz"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
+def test_a_failed_write_leaves_the_older_file_and_no_traces(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write():
+        with replacing(target) as temporary:
+            temporary.write_text("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert target.read_text() == "old"
+    assert everything_in(tmp_path) == ["a.txt"]
+
+
+def test_a_failed_first_write_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="before anything"), replacing(tmp_path / "a.txt"):
+        raise ValueError("before anything was written")
+    assert everything_in(tmp_path) == []
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(target):
+        pass
+    assert target.read_text() == "old"
+    assert everything_in(tmp_path) == ["a.txt"]
+
+
+def test_a_killed_write_leaves_the_older_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    program = (
+        "import os, sys\n"
+        "from cryokit.files import replacing\n"
+        "with replacing(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os._exit(9)\n"
+    )
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(target)], env={**os.environ, "PYTHONPATH": str(root)}, check=False
+    )
+    assert done.returncode == 9
+    assert target.read_text() == "old"
+    # What is left over is hidden, so that no reader takes it for a file of its own.
+    assert all(name.startswith(".") for name in everything_in(tmp_path) if name != "a.txt")
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    target = tmp_path / "a.txt"
+    with replacing(target) as one:
+        one.write_text("one")
+        with replacing(target) as other:
+            other.write_text("other")
+        assert target.read_text() == "other"
+    assert target.read_text() == "one"
+    assert everything_in(tmp_path) == ["a.txt"]
+
+
+def test_text_is_utf8_on_every_system(tmp_path):
+    write_text(tmp_path / "a.txt", "2.2 Å\n")
+    assert (tmp_path / "a.txt").read_bytes() == "2.2 Å".encode() + b"\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+def test_others_may_read_the_file_as_any_file_written_here(tmp_path):
+    plain = tmp_path / "plain.txt"
+    plain.write_text("")
+    write_text(tmp_path / "a.txt", "")
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_no_place_to_write_is_told(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "a.txt", tmp_path / "folder"):
+        with pytest.raises(CryokitError) as told:
+            write_text(path, "new")
+        assert str(path) in str(told.value)
+    assert everything_in(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_folder_for_results(tmp_path):
+    assert make_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    (tmp_path / "a" / "b" / "old.txt").write_text("kept")
+    assert make_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert everything_in(tmp_path) == ["a", "a/b", "a/b/old.txt"]
+    for path in (tmp_path / "a" / "b" / "old.txt", tmp_path / "a" / "b" / "old.txt" / "c"):
+        with pytest.raises(CryokitError) as told:
+            make_folder(path)
+        assert str(path) in str(told.value)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="who may write everywhere is refused nowhere")
+def test_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(CryokitError, match="Permission"):
+            make_folder(tmp_path)
+        with pytest.raises(CryokitError, match="Permission"):
+            write_text(tmp_path / "a.txt", "")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+# What people call micrographs: dots, blanks, digits; no slashes, and not empty.
+STEMS = st.text("ab01_-. é", min_size=1, max_size=12).filter(lambda stem: not stem.startswith("."))
+
+
+@given(
+    stem=STEMS,
+    suffix=st.sampled_from(MICROGRAPH_SUFFIXES),
+    folder=st.sampled_from(["", "a/b.mrc/", "C:\\data\\run.1\\", "/"]),
+)
+def test_folder_and_suffix_are_taken_off(stem, suffix, folder):
+    assert micrograph_name(folder + stem + suffix) == stem
+    assert micrograph_name(folder + stem + suffix.upper()) == stem
+
+
+@given(stem=STEMS)
+def test_other_names_stay_whole(stem):
+    assert micrograph_name(stem) == stem
+    assert micrograph_name(stem + ".dm4") == stem + ".dm4"
+
+
+@given(
+    stem=STEMS,
+    suffix=st.sampled_from([".star", ".box", ".cbox", ".json", ".tsv", ".csv", ".txt"]),
+    ending=st.sampled_from(["", *COORDINATE_ENDINGS]),
+)
+def test_coordinate_files_belong_to_their_micrograph(stem, suffix, ending):
+    assert coordinate_file_micrograph(f"picks/{stem}{ending}{suffix}") == stem
+    assert coordinate_file_micrograph(f"picks/{stem}.mrc{ending}{suffix}") == stem
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("May08_03.05.02.png", "May08_03.05.02"),
+        ("01nov26b.001.002.001.002.mrc", "01nov26b.001.002.001.002"),
+        ("a.mrcs", "a"),
+        ("a.mrc.bz2", "a"),
+        ("a.TIFF", "a"),
+        ("a.mrc.mrc", "a.mrc"),
+        (".mrc", ".mrc"),
+        (Path("x") / "b.jpg", "b"),
+    ],
+)
+def test_names_of_real_files(path, name):
+    assert micrograph_name(path) == name
+
+
+def test_suffixes_are_told_apart():
+    assert not set(MICROGRAPH_SUFFIXES) & set(COORDINATE_SUFFIXES)
+    assert coordinate_file_micrograph("a_1.star") != coordinate_file_micrograph("a_10.star")
+    assert coordinate_file_micrograph("_autopick.star") == "_autopick"

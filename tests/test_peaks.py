@@ -1,0 +1,222 @@
+"""Maxima of score maps, non-maximum suppression and sub-pixel positions, against brute force and known spots."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cryokit.peaks import local_maxima, refine, suppress, without_side_lobes
+
+# Few different values: ties and plateaus everywhere.
+COARSE_MAPS = arrays(
+    np.float64, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 4).map(float)
+)
+DISTANCES = st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 4.3, 6.0, 9.0])
+
+
+def better(one, other):
+    """Whether (score, row, column) `one` comes before `other` when both cannot stay."""
+    return (-one[0], one[1], one[2]) < (-other[0], other[1], other[2])
+
+
+def found(scores, distance):
+    row, column = local_maxima(scores, distance)
+    return list(zip(row.tolist(), column.tolist(), strict=True))
+
+
+# --- suppression ---------------------------------------------------------------------------------------------------
+
+
+def suppressed_one_by_one(points, distance):
+    """The textbook loop: take the best point that is left, drop what lies closer than `distance`, and again."""
+    left = sorted(range(len(points)), key=lambda i: (-points[i][2], points[i][1], points[i][0], i))
+    kept = []
+    while left:
+        best = left.pop(0)
+        kept.append(best)
+        left = [i for i in left if math.dist(points[i][:2], points[best][:2]) >= distance]
+    return kept
+
+
+POINTS = st.lists(
+    st.tuples(st.integers(0, 12).map(float), st.integers(0, 12).map(float), st.integers(0, 5).map(float)), max_size=40
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(points=POINTS, distance=DISTANCES)
+def test_suppression_is_the_greedy_loop(points, distance):
+    x, y, score = (np.array([point[axis] for point in points]) for axis in range(3))
+    assert suppress(x, y, score, distance).tolist() == suppressed_one_by_one(points, distance)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_suppression_of_many_points_is_the_greedy_loop(seed):
+    # Crowded, so that chains of points that suppress each other are long.
+    rng = np.random.default_rng(seed)
+    points = [tuple(point) for point in np.column_stack([rng.uniform(0, 60, (600, 2)), rng.random(600)])]
+    x, y, score = np.array(points).T
+    assert suppress(x, y, score, 7.3).tolist() == suppressed_one_by_one(points, 7.3)
+
+
+def test_points_exactly_the_distance_apart_both_stay():
+    assert suppress([0, 3], [0, 4], [1, 0.5], 5).tolist() == [0, 1]
+    assert suppress([0, 3], [0, 4], [1, 0.5], 5.000001).tolist() == [0]
+
+
+def test_a_suppressed_point_suppresses_nothing():
+    assert suppress([0, 4, 8], [0, 0, 0], [0.9, 0.8, 0.7], 5).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_none_and_one_point(n):
+    assert suppress(np.zeros(n), np.zeros(n), np.zeros(n), 5).tolist() == list(range(n))
+
+
+@settings(max_examples=100, deadline=None)
+@given(points=POINTS, distance=DISTANCES, ratio=st.sampled_from([1.5, 2.0, 3.0]))
+def test_side_lobes_have_a_far_stronger_maximum_near(points, distance, ratio):
+    x, y, score = (np.array([point[axis] for point in points]) for axis in range(3))
+    expected = [
+        i
+        for i, (*place, height) in enumerate(points)
+        if not any(math.dist(place, other[:2]) <= distance and other[2] > ratio * height for other in points)
+    ]
+    assert without_side_lobes(x, y, score, distance, ratio).tolist() == expected
+
+
+# --- maxima --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(scores=COARSE_MAPS, distance=DISTANCES)
+def test_maxima_are_what_they_are_called(scores, distance):
+    maxima = found(scores, distance)
+    pixels = [(scores[place], *place) for place in np.ndindex(scores.shape)]
+    chosen = [(scores[place], *place) for place in maxima]
+    assert chosen == sorted(chosen, key=lambda pixel: (-pixel[0], pixel[1], pixel[2]))
+    for one, other in itertools.combinations(maxima, 2):
+        assert math.dist(one, other) >= distance
+    for score, row, column in chosen:
+        assert score == scores[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].max()
+    for pixel in pixels:
+        near = [other for other in pixels if other is not pixel and math.dist(other[1:], pixel[1:]) < distance]
+        corners = [other for other in pixels if max(abs(other[1] - pixel[1]), abs(other[2] - pixel[2])) == 1]
+        if all(better(pixel, other) for other in near) and all(pixel[0] >= other[0] for other in corners):
+            assert pixel[1:] in maxima  # nothing near is as good
+
+
+@settings(max_examples=100, deadline=None)
+@given(scores=COARSE_MAPS, distance=DISTANCES)
+def test_a_map_between_low_borders_gives_the_same_maxima(scores, distance):
+    # Were indices wrapped from the end of a row to the start of the next, the border would change what is near.
+    margin = 10
+    framed = np.full((scores.shape[0] + 2 * margin, scores.shape[1] + 2 * margin), -np.inf)
+    framed[margin:-margin, margin:-margin] = scores
+    assert found(framed, distance) == [(row + margin, column + margin) for row, column in found(scores, distance)]
+
+
+def test_no_wrapping_at_row_ends():
+    scores = np.zeros((9, 10))
+    scores[4, 9], scores[5, 0], scores[0, 4], scores[8, 5] = 4, 3, 2, 1
+    assert found(scores, 4)[:4] == [(4, 9), (5, 0), (0, 4), (8, 5)]
+
+
+def test_plateau_gives_its_first_pixel_and_then_those_far_enough():
+    scores = np.zeros((5, 9))
+    scores[1:4, 2:7] = 1
+    assert found(scores, 3)[0] == (1, 2)
+    top = [place for place in found(scores, 3) if scores[place] == 1]
+    assert top == [(1, 2), (1, 5)]
+    assert found(np.ones((4, 4)), 2) == [(0, 0), (0, 2), (2, 0), (2, 2)]
+
+
+def test_a_large_constant_map_is_thinned_in_reasonable_time():
+    assert len(found(np.zeros((200, 200)), 10.0)) > 300
+
+
+def test_nan_is_never_a_maximum_and_hides_no_other():
+    scores = np.zeros((9, 9))
+    scores[4, 4], scores[4, 6] = 5, 3
+    scores[4, 5] = np.nan
+    assert found(scores, 2)[:2] == [(4, 4), (4, 6)]
+    scores[4, 4] = np.nan
+    assert found(scores, 2)[0] == (4, 6)
+    assert not any(np.isnan(scores[place]) for place in found(scores, 2))
+    assert found(np.full((5, 5), np.nan), 2) == []
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 7), (7, 0)])
+def test_empty_map(shape):
+    assert found(np.zeros(shape), 3) == []
+
+
+def test_input_is_left_alone():
+    scores = np.array([[np.nan, 1.0], [2.0, 0.0]])
+    before = scores.copy()
+    local_maxima(scores, 2)
+    assert np.array_equal(scores, before, equal_nan=True)
+
+
+# --- sub-pixel positions -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    dx=st.floats(-0.5, 0.5),
+    dy=st.floats(-0.5, 0.5),
+    sigma=st.floats(1.5, 5),
+    height=st.floats(0.1, 100),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_refined_positions_of_spots(dx, dy, sigma, height, dtype):
+    rows, columns = np.mgrid[:31, :41]
+    x, y = 22 + dx, 13 + dy
+    spot = (height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))).astype(dtype)
+    row, column = local_maxima(spot, 50)
+    assert len(row) == 1
+    got_x, got_y = refine(spot, row, column)
+    assert got_x.dtype == got_y.dtype == np.float64
+    assert got_x[0] == pytest.approx(x, abs=0.1)
+    assert got_y[0] == pytest.approx(y, abs=0.1)
+
+
+def test_refining_a_parabola_is_exact():
+    rows, columns = np.mgrid[:9, :9]
+    scores = -((columns - 4.3) ** 2) - 2 * (rows - 3.6) ** 2
+    x, y = refine(scores, np.array([4]), np.array([4]))
+    assert (x[0], y[0]) == pytest.approx((4.3, 3.6))
+
+
+def test_maxima_on_the_border_stay_on_it_and_move_along_it():
+    rows, columns = np.mgrid[:7, :9]
+    top = -((columns - 4.25) ** 2) - rows.astype(float)
+    x, y = refine(top, np.array([0]), np.array([4]))
+    assert (x[0], y[0]) == pytest.approx((4.25, 0))
+    corner = -(columns + rows).astype(float)
+    for flip in (1, -1), (-1, 1), (-1, -1), (1, 1):
+        turned = corner[:: flip[0], :: flip[1]]
+        row, column = local_maxima(turned, 20)
+        x, y = refine(turned, row, column)
+        assert (x[0], y[0]) == (column[0], row[0])
+
+
+def test_refinement_stays_within_half_a_pixel_and_finite():
+    flat = np.ones((5, 5))
+    assert [values.tolist() for values in refine(flat, np.array([2]), np.array([2]))] == [[2.0], [2.0]]
+    slope = np.tile(np.arange(5.0) ** 2, (5, 1))  # no maximum at all along x
+    x, y = refine(slope, np.array([2]), np.array([2]))
+    assert (x[0], y[0]) == (2, 2)
+    beside_nan = np.array([[0, 0, 0], [np.nan, 3, 2], [0, 1, 0.0]])
+    x, y = refine(beside_nan, np.array([1]), np.array([1]))
+    assert x[0] == 1
+    assert abs(y[0] - 1) < 0.5
+
+
+def test_refining_nothing():
+    none = np.empty(0, dtype=int)
+    assert [values.shape for values in refine(np.zeros((4, 4)), none, none)] == [(0,), (0,)]

@@ -1,0 +1,432 @@
+"""Picking many files: what is written, what goes on when one fails, and ``cryokit pick``."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pandas as pd
+import pytest
+import starfile
+
+from cryokit import coordinates, pickers
+from cryokit.cli import main
+from cryokit.coordinates.table import concatenate, table
+from cryokit.errors import PickerError
+from cryokit.micrograph import read, write_mrc
+from cryokit.pickers import Picker
+from cryokit.picking import fit_files, pick_files
+from cryokit.simulate import simulate_set
+
+NAMES = ("apoferritin_001", "apoferritin_002", "apoferritin_003", "apoferritin_004")
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A folder of four small micrographs, their labels beside them, and a picker fitted to them."""
+    folder = tmp_path_factory.mktemp("session")
+    for micrograph, truth in simulate_set("apoferritin", 4, shape=(448, 512), seed=3):
+        write_mrc(folder / "micrographs" / f"{micrograph.name}.mrc", micrograph.data, pixel_size=1.6)
+        coordinates.write(truth, folder / "labels" / f"{micrograph.name}.csv", "csv", joined=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def paths(session):
+    return sorted((session / "micrographs").iterdir())
+
+
+@pytest.fixture(scope="module")
+def picker(paths):
+    picker = pickers.create("template", diameter=76)
+    assert fit_files(picker, paths) == {}
+    return picker
+
+
+@pytest.fixture
+def broken(tmp_path, paths):
+    """The four micrographs and, between them, one that is cut short and one that is no MRC file."""
+    folder = tmp_path / "with_broken"
+    folder.mkdir()
+    for path in paths:
+        (folder / path.name).symlink_to(path)
+    (folder / "apoferritin_002b.mrc").write_bytes(paths[0].read_bytes()[:5000])
+    (folder / "apoferritin_003b.mrc").write_text("no micrograph")
+    return sorted(folder.iterdir())
+
+
+class Recorder(Picker):
+    """Picks the middle of each micrograph and remembers what it was given; interrupted at the n-th, or failing."""
+
+    name = "recorder"
+    max_micrographs = 2
+
+    def __init__(self, interrupted_at=None, error=None):
+        self.fitted, self.picked = [], []
+        self.interrupted_at, self.error = interrupted_at, error
+
+    def fit(self, micrographs, labels=None):
+        self.fitted = [micrograph.name for micrograph in micrographs]
+        return self
+
+    def pick(self, micrograph, *, threshold=None):
+        self.picked.append((micrograph.name, threshold))
+        if len(self.picked) == self.interrupted_at:
+            raise self.error
+        return table(micrograph.name, x=[224.25], y=[192.5], score=[0.75], diameter=76)
+
+    def save(self, path):
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, path):
+        raise NotImplementedError
+
+
+def files_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+
+
+def contents(folder):
+    return {name: (Path(folder) / name).read_bytes() for name in files_in(folder)}
+
+
+# --- what is written -----------------------------------------------------------------------------------------------
+
+
+def test_star_files_and_one_table(picker, paths, tmp_path):
+    result = pick_files(picker, paths, tmp_path / "out")
+    assert files_in(tmp_path / "out") == [*(f"{name}.star" for name in NAMES), "autopick.star", "picks.csv"]
+    assert result.micrographs == NAMES
+    assert result.problems == {}
+    expected = concatenate(picker.pick(path) for path in paths)
+    assert len(expected) > 40
+    pd.testing.assert_frame_equal(result.picks, expected)
+
+    written = pd.read_csv(tmp_path / "out" / "picks.csv")
+    assert written.columns[:5].tolist() == ["micrograph", "x", "y", "score", "diameter"]
+    assert written.micrograph.tolist() == expected.micrograph.tolist()
+    assert written[["x", "y"]].to_numpy() == pytest.approx(expected[["x", "y"]].to_numpy(), abs=1e-3)
+    assert written.score.to_numpy() == pytest.approx(expected.score.to_numpy(), abs=1e-5)
+
+    one = starfile.read(tmp_path / "out" / f"{NAMES[1]}.star")
+    of_one = expected[expected.micrograph == NAMES[1]]
+    assert one["rlnCoordinateX"].to_numpy() == pytest.approx(of_one.x.to_numpy(), abs=1e-3)
+    assert one["rlnCoordinateY"].to_numpy() == pytest.approx(of_one.y.to_numpy(), abs=1e-3)
+    assert one["rlnAutopickFigureOfMerit"].to_numpy() == pytest.approx(of_one.score.to_numpy(), abs=1e-5)
+
+
+def test_relions_list_names_micrographs_and_files(picker, paths, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pick_files(picker, paths, "out")
+    listed = starfile.read("out/autopick.star")
+    assert [Path(path).name for path in listed["rlnMicrographName"]] == [f"{name}.mrc" for name in NAMES]
+    # RELION resolves both from the project's folder.
+    assert [Path(path).resolve() for path in listed["rlnMicrographCoordinates"]] == [
+        (tmp_path / "out" / f"{name}.star").resolve() for name in NAMES
+    ]
+    assert [Path(path).resolve() for path in listed["rlnMicrographName"]] == [path.resolve() for path in paths]
+    picks, names = coordinates.read_folder("out")
+    assert names == list(NAMES)
+    assert len(picks) == len(pd.read_csv("out/picks.csv"))
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix", "precision"),
+    [("box", ".box", 0.5), ("cbox", ".cbox", 0.01), ("topaz", ".tsv", 0.5), ("eman2", "_info.json", 0.5)],
+)
+def test_every_format_reads_back(picker, paths, tmp_path, format, suffix, precision):
+    result = pick_files(picker, paths[:2], tmp_path, formats=[format])
+    assert files_in(tmp_path) == sorted([*(f"{name}{suffix}" for name in NAMES[:2]), "picks.csv"])
+    picks, names = coordinates.read_folder(tmp_path, format)
+    assert names == list(NAMES[:2])
+    for name in names:
+        got, expected = (rows[rows.micrograph == name] for rows in (picks, result.picks))
+        assert len(got) == len(expected)
+        offset = got[["x", "y"]].to_numpy()[:, None] - expected[["x", "y"]].to_numpy()
+        nearest = np.abs(offset).max(axis=2).argmin(axis=0)
+        assert sorted(nearest) == list(range(len(expected)))
+        assert np.abs(offset[nearest, np.arange(len(expected))]).max() <= precision
+
+
+def test_several_formats_and_overlays(picker, paths, tmp_path):
+    pick_files(picker, paths[:1], tmp_path, formats=["cbox", "star", "csv", "star"], overlays=True)
+    assert files_in(tmp_path) == [
+        *(f"{NAMES[0]}.cbox", f"{NAMES[0]}.star"),
+        *("autopick.star", f"overlays/{NAMES[0]}.png", "picks.csv"),
+    ]
+    assert read(tmp_path / "overlays" / f"{NAMES[0]}.png").data.std() > 1
+
+
+def test_csv_alone(picker, paths, tmp_path):
+    pick_files(picker, paths[:2], tmp_path, formats=["csv"])
+    assert files_in(tmp_path) == ["picks.csv"]
+
+
+def test_micrographs_without_picks_are_there(picker, paths, tmp_path):
+    result = pick_files(picker, paths, tmp_path, threshold=1.01)
+    assert len(result.picks) == 0
+    assert result.micrographs == NAMES
+    picks, names = coordinates.read_folder(tmp_path)
+    assert len(picks) == 0
+    assert names == list(NAMES)
+    assert pd.read_csv(tmp_path / "picks.csv").columns[:3].tolist() == ["micrograph", "x", "y"]
+
+
+def test_threshold_reaches_the_picker(paths, tmp_path):
+    recorder = Recorder()
+    pick_files(recorder, paths[:2], tmp_path / "a", threshold=0.25)
+    pick_files(recorder, paths[:1], tmp_path / "b")
+    assert recorder.picked == [(NAMES[0], 0.25), (NAMES[1], 0.25), (NAMES[0], None)]
+
+
+def test_processes_write_the_same_files(picker, paths, tmp_path):
+    alone = pick_files(picker, paths, tmp_path / "one", formats=["star", "box"])
+    together = pick_files(picker, paths, tmp_path / "two", formats=["star", "box"], jobs=2)
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    # The list and the files' own comments may name the folder.
+    assert {name: text.replace(b"/one/", b"/two/") for name, text in one.items()} == two
+    pd.testing.assert_frame_equal(alone.picks, together.picks, check_exact=True)
+    assert alone.micrographs == together.micrographs
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_broken_micrograph_does_not_stop_the_others(picker, broken, tmp_path, caplog, jobs):
+    result = pick_files(picker, broken, tmp_path / "out", jobs=jobs)
+    assert result.micrographs == NAMES
+    assert [Path(path).name for path in result.problems] == ["apoferritin_002b.mrc", "apoferritin_003b.mrc"] or jobs > 1
+    assert {Path(path).name for path in result.problems} == {"apoferritin_002b.mrc", "apoferritin_003b.mrc"}
+    for path, problem in result.problems.items():
+        assert path in problem
+        assert problem in caplog.text
+    assert files_in(tmp_path / "out") == [*(f"{name}.star" for name in NAMES), "autopick.star", "picks.csv"]
+    assert set(pd.read_csv(tmp_path / "out" / "picks.csv").micrograph) == set(NAMES)
+    assert len(starfile.read(tmp_path / "out" / "autopick.star")) == 4
+
+
+@pytest.mark.parametrize("error", [PickerError("too dark"), MemoryError(), OSError("disk full")])
+def test_a_failing_picker_does_not_stop_the_others(paths, tmp_path, error):
+    result = pick_files(Recorder(2, error), paths, tmp_path)
+    assert result.micrographs == (NAMES[0], *NAMES[2:])
+    assert list(result.problems) == [str(paths[1])]
+    assert str(paths[1]) in result.problems[str(paths[1])]
+    assert (str(error) or type(error).__name__) in result.problems[str(paths[1])]
+
+
+def test_an_interrupted_run_keeps_what_it_has_finished(paths, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        pick_files(Recorder(3, KeyboardInterrupt()), paths, tmp_path)
+    assert files_in(tmp_path) == [f"{NAMES[0]}.star", f"{NAMES[1]}.star"]
+    assert coordinates.read(tmp_path / f"{NAMES[1]}.star").x.tolist() == [224.25]
+
+
+def test_fit_takes_another_for_one_that_cannot_be_read(broken):
+    recorder = Recorder()
+    # Of six it would take the first and the last; then those in between.
+    files = [broken[2], *broken[:2], *broken[3:]]
+    problems = fit_files(recorder, files)
+    assert recorder.fitted == [NAMES[3], NAMES[0]]
+    assert list(problems) == [str(broken[2])]
+    assert broken[2].name in problems[str(broken[2])]
+
+
+def test_fit_without_any_readable_micrograph(broken):
+    with pytest.raises(PickerError, match=r"(?s)none .* can be read.*002b.*003b"):
+        fit_files(Recorder(), [broken[2], broken[4]])
+
+
+# --- cryokit pick --------------------------------------------------------------------------------------------------
+
+
+def pick(*arguments):
+    return main(["pick", *map(str, arguments)])
+
+
+def test_command_picks_a_folder(session, picker, paths, tmp_path):
+    assert pick(session / "micrographs", "--out", tmp_path / "new" / "picks", "--diameter", 76) == 0
+    pick_files(picker, paths, tmp_path / "expected")
+    assert {
+        name: text.replace(b"/expected/", b"/new/picks/") for name, text in contents(tmp_path / "expected").items()
+    } == contents(tmp_path / "new" / "picks")
+
+
+def test_its_picks_are_scored_by_evaluate(session, tmp_path, capsys):
+    import json
+
+    assert pick(session / "micrographs", "--out", tmp_path / "picks", "--diameter", 76, "--format", "star,box") == 0
+    arguments = ["--picks", str(tmp_path / "picks"), "--labels", str(session / "labels")]
+    assert main(["evaluate", *arguments, "--json", str(tmp_path / "scores.json")]) == 0
+    (result,) = json.loads((tmp_path / "scores.json").read_text()).values()
+    assert result["f1"] > 0.9
+    assert len(result["per_micrograph"]) == 4
+
+
+def test_command_takes_lists_and_all_its_options(session, tmp_path):
+    (session / "list.txt").write_text(f"# two of them\nmicrographs/{NAMES[0]}.mrc\n\nmicrographs/{NAMES[2]}.mrc\n")
+    status = pick(
+        *(f"@{session / 'list.txt'}", "--out", tmp_path, "--method", "template", "--diameter", 76),
+        *("--contrast", "dark", "--threshold", 0.9, "--format", "topaz, cbox", "--overlays", "--jobs", 2),
+    )
+    assert status == 0
+    chosen = (NAMES[0], NAMES[2])
+    assert files_in(tmp_path) == sorted(
+        [f"{name}{end}" for name in chosen for end in (".tsv", ".cbox")]
+        + [f"overlays/{name}.png" for name in chosen]
+        + ["picks.csv"]
+    )
+    assert pd.read_csv(tmp_path / "picks.csv").score.min() >= 0.9
+
+
+def test_saved_model_picks_the_same(session, tmp_path):
+    model = tmp_path / "apoferritin.npz"
+    first = [session / "micrographs" / f"{name}.mrc" for name in NAMES[:2]]
+    assert pick(*first, "--out", tmp_path / "a", "--diameter", 76, "--save-model", model) == 0
+    assert pick(*first, "--out", tmp_path / "b", "--model", model) == 0
+    assert (tmp_path / "a" / "picks.csv").read_bytes() == (tmp_path / "b" / "picks.csv").read_bytes()
+    assert pick(session / "micrographs", "--out", tmp_path / "c", "--model", model) == 0
+    every = pd.read_csv(tmp_path / "c" / "picks.csv")
+    pd.testing.assert_frame_equal(
+        every[every.micrograph.isin(NAMES[:2])], pd.read_csv(tmp_path / "a" / "picks.csv"), check_dtype=False
+    )
+
+
+def test_model_and_settings_exclude_each_other(session, picker, tmp_path, capsys):
+    model = picker.save(tmp_path / "model.npz")
+    assert pick(session / "micrographs", "--out", tmp_path / "a", "--model", model, "--diameter", 80) == 1
+    assert "leave out --diameter" in capsys.readouterr().err
+    assert files_in(tmp_path / "a") == []
+
+
+def test_command_tells_of_broken_micrographs_and_ends_non_zero(broken, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    assert pick(broken[0].parent, "--out", tmp_path / "out", "--diameter", 76) == 1
+    told = "\n".join(record.getMessage() for record in caplog.records[-3:])
+    assert "2 of 6" in told
+    assert "apoferritin_002b.mrc" in told
+    assert "apoferritin_003b.mrc" in told
+    assert len(pd.read_csv(tmp_path / "out" / "picks.csv").micrograph.unique()) == 4
+
+
+def test_interrupted_command(session, tmp_path, monkeypatch, capsys):
+    picked = []
+    original = pickers.picker_class("template").pick
+
+    def interrupted(self, micrograph, *, threshold=None):
+        picked.append(micrograph)
+        if len(picked) == 3:
+            raise KeyboardInterrupt
+        return original(self, micrograph, threshold=threshold)
+
+    monkeypatch.setattr(pickers.picker_class("template"), "pick", interrupted)
+    assert pick(session / "micrographs", "--out", tmp_path, "--diameter", 76) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert files_in(tmp_path) == [f"{NAMES[0]}.star", f"{NAMES[1]}.star"]
+
+
+def test_two_micrographs_of_one_name(session, tmp_path, capsys):
+    twin = tmp_path / "elsewhere" / f"{NAMES[0]}.mrc"
+    write_mrc(twin, np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32))
+    assert pick(session / "micrographs", twin, "--out", tmp_path / "out") == 1
+    told = capsys.readouterr().err
+    assert "same micrograph name" in told
+    assert str(twin) in told
+    assert files_in(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["missing.mrc"], "missing.mrc"),
+        (["{session}/micrographs", "--diameter", "2"], "diameter 2"),
+        (["{session}/micrographs", "--diameter", "400"], "too small"),
+        (["{session}/micrographs", "--model", "missing.npz"], "missing.npz"),
+        (["@missing.txt"], "missing.txt"),
+    ],
+)
+def test_mistakes_end_with_one_line(session, tmp_path, capsys, arguments, told):
+    assert pick(*(word.format(session=session) for word in arguments), "--out", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+    assert files_in(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--format", "starr"], ["--format", ","], ["--jobs", "0"], ["--jobs", "two"], ["--method", "magic"]),
+        *(["--diameter", "big"], ["--contrast", "grey"], []),
+    ],
+)
+def test_wrong_usage(session, tmp_path, capsys, arguments):
+    out = ["--out", tmp_path] if arguments else []
+    with pytest.raises(SystemExit) as end:
+        pick(session / "micrographs", *out, *arguments)
+    assert end.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_out_that_is_a_file(session, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert pick(session / "micrographs", "--out", tmp_path / "out", "--diameter", 76) == 1
+    assert str(tmp_path / "out") in capsys.readouterr().err
+
+
+def test_movies_are_summed_only_when_asked_for(session, tmp_path, capsys):
+    frames = [read(session / "micrographs" / f"{NAMES[0]}.mrc").data / 3] * 3
+    with mrcfile.new(tmp_path / "movie.mrcs") as file:
+        file.set_data(np.stack(frames))
+        file.set_image_stack()
+    assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "a", "--diameter", 76) == 1
+    assert "frames" in capsys.readouterr().err
+    assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "b", "--diameter", 76, "--sum-frames") == 0
+    assert len(pd.read_csv(tmp_path / "b" / "picks.csv")) > 10
+
+
+def test_the_commands_own_lists_are_those_of_the_package():
+    from cryokit.cli.pick import FORMATS, METHODS
+
+    assert pickers.available() == METHODS
+    assert set(FORMATS) == set(coordinates.FORMATS) - {"pictures"}
+
+
+def test_older_results_in_the_folder(picker, paths, tmp_path, caplog):
+    pick_files(picker, paths[:2], tmp_path)
+    pick_files(picker, paths[1:3], tmp_path, formats=["box"], threshold=0.9)
+    assert f"{NAMES[0]}.star" in caplog.text  # is of neither of these
+    assert set(pd.read_csv(tmp_path / "picks.csv").micrograph) == set(NAMES[1:3])
+    # A list without its files would lead RELION astray.
+    assert not (tmp_path / "autopick.star").exists()
+
+
+def test_help_is_light():
+    program = (
+        "import sys\n"
+        "from cryokit.cli import main\n"
+        "try:\n"
+        "    main(['pick', '--help'])\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        "heavy = {name.split('.')[0] for name in sys.modules}\n"
+        "heavy &= {'scipy', 'skimage', 'sklearn', 'tensorflow', 'keras', 'matplotlib', 'mrcfile'}\n"
+        "sys.stderr.write(','.join(sorted(heavy)))\n"
+    )
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    for option in ("--out", "--method", "--diameter", "--format", "--jobs", "--model", "--threshold"):
+        assert option in done.stdout
+    for format in ("star", "box", "cbox", "topaz", "csv"):
+        assert format in done.stdout
