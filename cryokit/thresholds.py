@@ -112,7 +112,13 @@ class Posterior:
         grid = np.linspace(scores.min(), scores.max(), 1024)
         densities = mixture.densities(grid)
         # 95 % of noise is below its mode + 3 scales. A normal with its mean there only describes noise more closely.
+        # So does one that has more candidates than the noise and is nearer to it than to the other one: where particles
+        # crowd, or stand very clear, the maxima between them follow no Gumbel distribution.
         particles = mixture.means > mixture.location + 3 * mixture.scale
+        if particles.sum() == 2:
+            lower, upper = np.argsort(mixture.means)
+            nearer = mixture.means[lower] - mixture.location < mixture.means[upper] - mixture.means[lower]
+            particles[lower] = not (nearer and mixture.weights[1 + lower] > mixture.weights[0])
         probability = densities[1:][particles].sum(axis=0) / np.maximum(densities.sum(axis=0), 1e-300)
         # A wide normal would overtake the noise at its lower flank: no particle scores below the typical noise.
         probability[grid <= mixture.location] = 0

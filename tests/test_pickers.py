@@ -67,6 +67,11 @@ def scene(request):
     return SCENES[request.param]
 
 
+@pytest.fixture(params=["apoferritin", "klh"])
+def round_or_not(request):
+    return SCENES[request.param]
+
+
 def scored(picker, micrographs, truth, **settings):
     picks = concatenate(picker.pick(micrograph) for micrograph in micrographs)
     names = [micrograph.name for micrograph in micrographs]
@@ -112,28 +117,30 @@ def test_no_systematic_offset(scene):
         assert abs(error.mean()) <= 0.5 + 3 * error.std() / np.sqrt(error.size)
 
 
+@pytest.mark.parametrize("spread", [0.5, 3])
 @pytest.mark.parametrize(("shape", "diameter"), [((701, 843), 47), ((500, 520), 33.3), ((260, 400), 18)])
-def test_discs_are_found_where_they_are(shape, diameter):
+def test_discs_are_found_where_they_are(shape, diameter, spread):
     # Discs with a soft edge at places between the pixels; neither size nor shape is a multiple of the binning.
     rng = np.random.default_rng(int(diameter))
     cells = np.stack(np.meshgrid(*(np.arange(1, size / diameter / 2 - 1) for size in shape), indexing="ij"), axis=-1)
     centres = (cells.reshape(-1, 2) + rng.uniform(-0.2, 0.2, (cells[..., 0].size, 2))) * 2 * diameter
     centres = centres[rng.random(len(centres)) < 0.6]
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    data = 100 + rng.normal(0, 3, shape)
+    data = 100 + rng.normal(0, spread, shape)
     for y, x in centres:
         data -= 2 / (1 + np.exp((np.hypot(rows - y, columns - x) - diameter / 2) / 1.5))
     micrograph = Micrograph(data, name="discs")
-    picks = pickers.create("template", diameter=diameter).fit([micrograph]).pick(micrograph, threshold=0)
+    picks = pickers.create("template", diameter=diameter).fit([micrograph]).pick(micrograph)
     distance, pick = cKDTree(picks[["y", "x"]]).query(centres)
     assert distance.max() < 0.25 * diameter
+    assert len(picks) <= 1.1 * len(centres)
     assert np.median(distance) < 0.1 * diameter
     error = picks[["y", "x"]].to_numpy()[pick] - centres
     assert np.abs(error.mean(axis=0)).max() < 0.35
 
 
 def test_diameter_is_estimated():
-    scene = Scene("ribosome", 50, (600, 640))
+    scene = Scene("ribosome", 50, (480, 512))
     picker = pickers.create("template", max_micrographs=1).fit(scene.seen)
     assert 0.7 * 50 <= picker.diameter_ <= 1.4 * 50
     known = pickers.create("template", diameter=50, max_micrographs=1).fit(scene.seen)
@@ -167,9 +174,11 @@ def test_a_lower_threshold_adds_picks_and_changes_none(scene):
         assert_same(picker.pick(micrograph, threshold=threshold), kept.reset_index(drop=True))
 
 
-def test_the_same_again(scene):
-    again = pickers.create("template", diameter=scene.diameter).fit(scene.seen)
-    assert_same(again.pick(scene.unseen[0], threshold=0), scene.picker().pick(scene.unseen[0], threshold=0))
+def test_the_same_again(round_or_not):
+    again = pickers.create("template", diameter=round_or_not.diameter).fit(round_or_not.seen)
+    assert_same(
+        again.pick(round_or_not.unseen[0], threshold=0), round_or_not.picker().pick(round_or_not.unseen[0], threshold=0)
+    )
 
 
 def test_saved_and_loaded(scene, tmp_path):
@@ -183,12 +192,12 @@ def test_saved_and_loaded(scene, tmp_path):
     assert_same(pickers.load(tmp_path / "again.npz").pick(scene.unseen[0]), picker.pick(scene.unseen[0]))
 
 
-def test_bright_copies_give_the_same_picks(scene):
-    bright = changed(scene.seen, np.negative)
-    picker = pickers.create("template", diameter=scene.diameter).fit(bright)
+def test_bright_copies_give_the_same_picks(round_or_not):
+    bright = changed(round_or_not.seen, np.negative)
+    picker = pickers.create("template", diameter=round_or_not.diameter).fit(bright)
     assert picker.contrast_ == "bright"
-    picks = picker.pick(*changed(scene.unseen[:1], np.negative))
-    assert_same(picks, scene.picker().pick(scene.unseen[0]))
+    picks = picker.pick(*changed(round_or_not.unseen[:1], np.negative))
+    assert_same(picks, round_or_not.picker().pick(round_or_not.unseen[0]))
 
 
 def test_given_contrast_is_taken():
@@ -285,8 +294,8 @@ def test_without_particles_there_are_hardly_any_picks(seed):
 @pytest.mark.parametrize("diameter", [30, 60])
 def test_noise_alone_is_not_taken_for_particles(diameter):
     picked = []
-    for seed in range(5):
-        micrograph = noise((400, 500), seed)
+    for seed in range(4):
+        micrograph = noise((320, 400), seed)
         picker = pickers.create("template", diameter=diameter, contrast="dark").fit([micrograph])
         picked.append(len(picker.pick(micrograph)))
     assert np.median(picked) == 0
@@ -440,11 +449,11 @@ def real_f1(picker, paths, labels):
 @pytest.mark.real
 def test_real_apoferritin(shared):
     paths, labels = real(shared, "apoferritin_10146")
-    known = real_f1(pickers.create("template", diameter=76).fit(paths), paths, labels)
-    assert known >= 0.95
-    # A third of the micrographs for the estimate, to save time: fewer make it harder.
-    estimated = pickers.create("template", max_micrographs=4).fit(paths)
-    assert real_f1(estimated, paths, labels) >= known - 0.03
+    known = pickers.create("template", diameter=76).fit(paths)
+    assert real_f1(known, paths, labels) >= 0.95
+    # The estimate from two micrographs, the score on five others, to save time.
+    estimated = pickers.create("template").fit(paths[:2])
+    assert real_f1(estimated, paths[2:7], labels) >= real_f1(known, paths[2:7], labels) - 0.03
 
 
 @pytest.mark.real
@@ -458,7 +467,7 @@ def test_real_ribosome(shared):
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("dataset", "diameter", "n", "least"),
-    [("klh", None, None, 0.85), ("klh_preprocessed", 170, None, 0.85), ("betagal_10017", 108, 4, 0.74)],
+    [("klh", None, None, 0.85), ("klh_preprocessed", 170, None, 0.85), ("betagal_10017", 108, 3, 0.74)],
 )
 def test_other_real_micrographs(shared, dataset, diameter, n, least):
     paths, labels = real(shared, dataset, n)

@@ -152,7 +152,7 @@ def test_every_format_reads_back(picker, paths, tmp_path, format, suffix, precis
         assert np.abs(offset[nearest, np.arange(len(expected))]).max() <= precision
 
 
-def test_several_formats_and_overlays(picker, paths, tmp_path):
+def test_several_formats_and_an_overlay(picker, paths, tmp_path):
     pick_files(picker, paths[:1], tmp_path, formats=["cbox", "star", "csv", "star"], overlays=True)
     assert files_in(tmp_path) == [
         *(f"{NAMES[0]}.cbox", f"{NAMES[0]}.star"),
@@ -259,7 +259,9 @@ def test_command_picks_a_folder(session, picker, paths, tmp_path):
 def test_its_picks_are_scored_by_evaluate(session, tmp_path, capsys):
     import json
 
-    assert pick(session / "micrographs", "--out", tmp_path / "picks", "--diameter", 76, "--format", "star,box") == 0
+    options = ["--diameter", 76, "--format", "star,box", "--overlays"]
+    assert pick(session / "micrographs", "--out", tmp_path / "picks", *options) == 0
+    assert len(list((tmp_path / "picks" / "overlays").iterdir())) == 4
     arguments = ["--picks", str(tmp_path / "picks"), "--labels", str(session / "labels")]
     assert main(["evaluate", *arguments, "--json", str(tmp_path / "scores.json")]) == 0
     (result,) = json.loads((tmp_path / "scores.json").read_text()).values()
@@ -271,14 +273,12 @@ def test_command_takes_lists_and_all_its_options(session, tmp_path):
     (session / "list.txt").write_text(f"# two of them\nmicrographs/{NAMES[0]}.mrc\n\nmicrographs/{NAMES[2]}.mrc\n")
     status = pick(
         *(f"@{session / 'list.txt'}", "--out", tmp_path, "--method", "template", "--diameter", 76),
-        *("--contrast", "dark", "--threshold", 0.9, "--format", "topaz, cbox", "--overlays", "--jobs", 2),
+        *("--contrast", "dark", "--threshold", 0.9, "--format", "topaz, cbox", "--jobs", 2),
     )
     assert status == 0
     chosen = (NAMES[0], NAMES[2])
     assert files_in(tmp_path) == sorted(
-        [f"{name}{end}" for name in chosen for end in (".tsv", ".cbox")]
-        + [f"overlays/{name}.png" for name in chosen]
-        + ["picks.csv"]
+        [f"{name}{end}" for name in chosen for end in (".tsv", ".cbox")] + ["picks.csv"]
     )
     assert pd.read_csv(tmp_path / "picks.csv").score.min() >= 0.9
 

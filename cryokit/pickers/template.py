@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -188,7 +188,10 @@ class TemplatePicker(Picker):
         image = without_outliers(micrograph.data[area])
         patches = _Patches(image, self.scale_, self.contrast_)
         scores = _scores(patches, self.reference_)
-        row, column = _clean_maxima(scores, patches)
+        row, column = local_maxima(scores, APART * patches.working_diameter)
+        reach = SIDE_LOBES * patches.working_diameter
+        kept = without_side_lobes(column, row, scores[row, column], reach, SIDE_LOBE_RATIO)
+        row, column = row[kept], column[kept]
         probability = self._probability(patches, scores[row, column], row, column)
         kept = probability >= threshold
         x, y = refine(scores, row[kept], column[kept])
@@ -242,7 +245,7 @@ class TemplatePicker(Picker):
         return outcomes
 
     def _learn_scores(self, patches: Sequence[_Patches]) -> None:
-        candidates = _candidates([_scores(each, self.reference_) for each in patches], patches, _clean_maxima)
+        candidates = _candidates([_scores(each, self.reference_) for each in patches], patches)
         scores = np.concatenate([found.score for found in candidates])
         self._posterior = Posterior.fit(scores)
         traits = [each.traits(found.row, found.column) for each, found in zip(patches, candidates, strict=True)]
@@ -347,17 +350,6 @@ def _scores(patches: _Patches, reference: NDArray) -> NDArray[np.float32]:
     return patches.correlate(reference) * np.sqrt(patches.deviation / typical)
 
 
-def _maxima(scores: NDArray, patches: _Patches) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return local_maxima(scores, APART * patches.working_diameter)
-
-
-def _clean_maxima(scores: NDArray, patches: _Patches) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    row, column = _maxima(scores, patches)
-    reach = SIDE_LOBES * patches.working_diameter
-    kept = without_side_lobes(column, row, scores[row, column], reach, SIDE_LOBE_RATIO)
-    return row[kept], column[kept]
-
-
 def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcome:
     maps = [each.first_guess(guess) for each in patches]
     reference = np.zeros(patches[0].radius + 1, np.float32)
@@ -370,10 +362,10 @@ def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcom
     return _Outcome(scale, reference, separation(scores, fewest=_fewest(scores)))
 
 
-def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches], maxima: Callable = _maxima) -> list[_Candidates]:
+def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_Candidates]:
     result = []
     for scores, each in zip(maps, patches, strict=True):
-        row, column = maxima(scores, each)
+        row, column = local_maxima(scores, APART * each.working_diameter)
         margin = each.radius // 2  # a disc mostly outside says little about the particle
         rows, columns = scores.shape
         inside = (row >= margin) & (row < rows - margin) & (column >= margin) & (column < columns - margin)
