@@ -14,6 +14,7 @@ from scipy.spatial import distance
 
 from cryokit.coordinates import (
     FORMATS,
+    coordinate_path,
     detect,
     read,
     read_folder,
@@ -664,3 +665,10 @@ def test_real_topaz_scores_become_probabilities_and_rank_alike(shared):
     sure = picks[picks["score"] > 0.5]
     assert f1(sure, labels, 0.25 * 76) > 0.5, "coordinates are those of the full-size micrograph"
     assert f1(sure.assign(y=1199 - sure["y"]), labels, 0.25 * 76) < 0.25
+
+
+def test_a_micrograph_called_like_the_list_does_not_take_its_file(tmp_path):
+    file = coordinate_path(tmp_path, "autopick", "star")
+    assert file.name != "autopick.star"
+    write(table("autopick", x=[1], y=[2]), file, "star", joined=False)
+    assert read(file)["micrograph"].tolist() == ["autopick"]

@@ -47,7 +47,7 @@ POINTS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(points=POINTS, distance=DISTANCES)
 def test_suppression_is_the_greedy_loop(points, distance):
     x, y, score = (np.array([point[axis] for point in points]) for axis in range(3))
@@ -92,7 +92,7 @@ def test_side_lobes_have_a_far_stronger_maximum_near(points, distance, ratio):
 # --- maxima --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(scores=COARSE_MAPS, distance=DISTANCES)
 def test_maxima_are_what_they_are_called(scores, distance):
     maxima = found(scores, distance)

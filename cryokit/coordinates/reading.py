@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 SCORES = ("log-odds", "raw")
 # What RELION 4 and later call the list of a job's coordinate files.
-_LISTS = ("autopick.star", "manualpick.star")
+LISTS = ("autopick.star", "manualpick.star")
 # These are coordinate files whatever they hold; other text files only if they look like it.
 _SURE_ENDINGS = (".star", ".box", ".cbox", "_info.json")
 _TEXT_SUFFIXES = (".tsv", ".csv", ".txt")
@@ -248,7 +248,7 @@ def _groups(source: Path, format: str | None) -> dict[str, list[Path]]:
         return {format or detect(source): [source]}
     if not source.is_dir():
         raise CoordinateError(f"{source}: no such file or folder")
-    lists = [source / name for name in _LISTS if (source / name).is_file()]
+    lists = [source / name for name in LISTS if (source / name).is_file()]
     if lists and format in (None, "star"):
         return {"star": lists}
     groups: dict[str, list[Path]] = {name: [] for name in FORMATS}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, known
-from cryokit.coordinates.reading import SCORES
+from cryokit.coordinates.reading import LISTS, SCORES
 from cryokit.coordinates.table import validate
 from cryokit.errors import CoordinateError
 from cryokit.names import coordinate_file_micrograph
@@ -172,6 +172,8 @@ def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> 
     """
     ending = FORMATS[known(format)].ending
     for name in (f"{micrograph}{ending}", f"{micrograph}_autopick{ending}"):
+        if name in LISTS:  # RELION's list of the folder has this name
+            continue
         if Path(name).name == name and name[0] != "." and coordinate_file_micrograph(name) == micrograph:
             return Path(folder) / name
     raise CoordinateError(f"micrograph {micrograph!r}: no file can be named after it; rename the micrograph")
