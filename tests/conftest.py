@@ -1,8 +1,16 @@
 """What several test modules share."""
 
+import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The same examples at every run of continuous integration: a change is judged by what it changes. At one's desk new
+# examples are tried each time.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
