@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit.coordinates.table import IGNORE, validate
-from cryokit.errors import CoordinateError, MicrographError
+from cryokit.errors import CoordinateError, DatasetError, MicrographError
 from cryokit.files import replacing
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from cryokit.evaluate import Evaluation
     from cryokit.micrograph import Micrograph
+    from cryokit.trainingset import TrainingSet
 
 # what -> colour (Okabe and Ito's set, told apart by the colour-blind), line style and words for the legend; in the
 # order of drawing, so that true picks lie on top
@@ -320,6 +321,50 @@ def contact_sheet(
     return ax
 
 
+def training_sheet(ax: Axes, training_set: TrainingSet, per_class: int = 8, *, seed: int = 0) -> Axes:
+    """Draw patches of a training set, a row for each class, drawn at random.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    training_set : TrainingSet
+        All of it, or the `subset` of a split.
+    per_class : int
+        How many patches of each class to show at most; places stay empty where there are fewer.
+    seed : int
+        Another seed shows others.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`; each row is named at its left, with the class's number of patches.
+
+    Raises
+    ------
+    DatasetError
+        When `per_class` is less than 1.
+    """
+    if per_class < 1:
+        raise DatasetError(f"per_class {per_class!r}: show at least one patch of each class")
+    size, labels = training_set.size, training_set.labels
+    gap = max(1, size // 32)
+    sheet = np.ones((len(training_set.classes) * (size + gap) - gap, per_class * (size + gap) - gap), np.float32)
+    rng = np.random.default_rng(seed)
+    names = []
+    for row, name in enumerate(training_set.classes):
+        members = np.flatnonzero(labels == row)
+        names.append(f"{name} ({len(members)})")
+        for column, index in enumerate(rng.permutation(members)[:per_class]):
+            top, left = row * (size + gap), column * (size + gap)
+            sheet[top : top + size, left : left + size] = _stretched(training_set.patches[index].astype(np.float32))
+    ax.imshow(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
+    ax.set_yticks((size - 1) / 2 + (size + gap) * np.arange(len(names)), names)
+    ax.set_xticks([])
+    ax.tick_params(left=False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
 def _data(micrograph: np.ndarray | Micrograph) -> np.ndarray:
     data = micrograph if isinstance(micrograph, np.ndarray) else micrograph.data
     if data.ndim != 2 or not data.size:
@@ -365,8 +410,12 @@ def _cut(data: np.ndarray, x: float, y: float, size: int) -> np.ndarray:
     inside = data[max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)]
     square = np.full((size, size), 0.5, np.float32)
     if inside.size:
-        low, high = np.percentile(inside, (1, 99))
-        values = np.clip((inside - low) / (high - low), 0, 1) if high > low else np.full(inside.shape, 0.5)
         row, column = max(0, -top), max(0, -left)
-        square[row : row + inside.shape[0], column : column + inside.shape[1]] = values
+        square[row : row + inside.shape[0], column : column + inside.shape[1]] = _stretched(inside)
     return square
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    """Map the 1st and 99th percentile to 0 and 1; values without any difference become mid-grey."""
+    low, high = np.percentile(values, (1, 99))
+    return np.clip((values - low) / (high - low), 0, 1) if high > low else np.full(values.shape, 0.5)

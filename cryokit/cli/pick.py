@@ -11,7 +11,13 @@ from cryokit.cli.arguments import count, positive
 logger = logging.getLogger(__name__)
 
 # As cryokit.pickers.available() and cryokit.coordinates.FORMATS, which cost the import of pandas; a test compares them.
-METHODS = ("template",)
+METHODS = (
+    "template",
+    "autocryopicker",
+    "autocryopicker_published",
+    "supercryoempicker",
+    "supercryoempicker_published",
+)
 FORMATS = ("star", "box", "cbox", "topaz", "eman2", "csv")
 
 

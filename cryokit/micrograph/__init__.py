@@ -5,7 +5,7 @@ Rows are never turned upside down: see `read` about the y axis of MRC and TIFF f
 """
 
 from cryokit.micrograph.binning import bin_coordinates, bin_fourier, bin_integer, binned_shape, unbin_coordinates
-from cryokit.micrograph.contrast import contrast_score, detect_contrast
+from cryokit.micrograph.contrast import common_contrast, contrast_score, detect_contrast
 from cryokit.micrograph.finding import find
 from cryokit.micrograph.reading import Micrograph, read, shape
 from cryokit.micrograph.writing import write_mrc
@@ -16,6 +16,7 @@ __all__ = [
     "bin_fourier",
     "bin_integer",
     "binned_shape",
+    "common_contrast",
     "contrast_score",
     "detect_contrast",
     "find",

@@ -22,6 +22,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -98,6 +99,29 @@ def detect_contrast(data: NDArray, diameter: float | None = None) -> Literal["da
             score,
         )
     return _contrast(score)
+
+
+def common_contrast(scores: Sequence[float]) -> Literal["dark", "bright"]:
+    """Return the contrast that all micrographs of a set have, from the `contrast_score` of each.
+
+    Their sum decides. A set that does not tell (the mean within 0.05 or two standard errors of zero) gives a warning.
+
+    Parameters
+    ----------
+    scores : sequence of float, at least one
+
+    Returns
+    -------
+    {"dark", "bright"}
+    """
+    mean = float(np.mean(scores))
+    if abs(mean) < 0.05 or abs(mean) < DOUBTFUL * np.std(scores) / math.sqrt(len(scores)):
+        logger.warning(
+            "particles look %s, but this is doubtful (score %+.2f); look at a micrograph and give the contrast",
+            _contrast(mean),
+            mean,
+        )
+    return _contrast(mean)
 
 
 def _contrast(score: float) -> Literal["dark", "bright"]:

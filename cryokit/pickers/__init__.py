@@ -2,8 +2,8 @@
 
 Examples
 --------
->>> available()
-('template',)
+>>> available()[:2]
+('template', 'autocryopicker')
 >>> create("template", diameter=76).diameter
 76
 """
@@ -23,6 +23,10 @@ __all__ = ["Picker", "available", "create", "load", "picker_class"]
 # name -> module and class; the module is imported when the method is used, so that listing the methods is free.
 _PICKERS = {
     "template": ("cryokit.pickers.template", "TemplatePicker"),
+    "autocryopicker": ("cryokit.pickers.autocryopicker", "AutoCryoPicker"),
+    "autocryopicker_published": ("cryokit.pickers.autocryopicker", "PublishedAutoCryoPicker"),
+    "supercryoempicker": ("cryokit.pickers.supercryoempicker", "SuperCryoEMPicker"),
+    "supercryoempicker_published": ("cryokit.pickers.supercryoempicker", "PublishedSuperCryoEMPicker"),
 }
 
 

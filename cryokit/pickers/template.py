@@ -19,7 +19,7 @@ from cryokit.coordinates.table import table
 from cryokit.correlation import SymmetricPatches
 from cryokit.errors import PickerError
 from cryokit.filters import flatten, live_area, without_outliers
-from cryokit.micrograph import Micrograph, bin_fourier, contrast_score, unbin_coordinates
+from cryokit.micrograph import Micrograph, bin_fourier, common_contrast, contrast_score, unbin_coordinates
 from cryokit.peaks import local_maxima, refine, without_side_lobes
 from cryokit.pickers import storage
 from cryokit.pickers.base import Picker, opened, require_fitted, spread
@@ -142,7 +142,7 @@ class TemplatePicker(Picker):
                 f"micrographs of {min(sides)} pixels are too small for particles of {self.diameter:g} pixels; give the "
                 "diameter in pixels of the micrograph as stored"
             )
-        self.contrast_ = self.contrast or _common_contrast(scores)
+        self.contrast_ = self.contrast or common_contrast(scores)
         if self.diameter is not None:
             best = min(self._outcomes(images, [self.diameter]), key=_unexplained)
             other = min(self._outcomes(images, [self.diameter * scale for scale in OTHER_SCALES]), key=_unexplained)
@@ -312,19 +312,6 @@ class _Candidates:
 
 def _unexplained(outcome: _Outcome) -> float:
     return outcome.unexplained
-
-
-def _common_contrast(scores: Sequence[float]) -> Literal["dark", "bright"]:
-    """All micrographs of a set have the same contrast: let the sum of their evidence decide."""
-    mean = float(np.mean(scores))
-    contrast = "bright" if mean > 0 else "dark"
-    if abs(mean) < 0.05 or abs(mean) < 2 * np.std(scores) / math.sqrt(len(scores)):
-        logger.warning(
-            "particles look %s, but this is doubtful (score %+.2f); look at a micrograph and give the contrast",
-            contrast,
-            mean,
-        )
-    return contrast
 
 
 def _diameters_to_try(side: int) -> NDArray[np.float64]:

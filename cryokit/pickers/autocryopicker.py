@@ -1,0 +1,198 @@
+"""AutoCryoPicker: intensity clustering of enhanced micrographs; circles are top views, squares side views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from cryokit.cluster import ibc
+from cryokit.errors import PickerError
+from cryokit.peaks import local_maxima, refine, suppress
+from cryokit.pickers.clustering import ClusteringPicker
+from cryokit.preprocess import Preprocessing
+from cryokit.shapes import (
+    Circle,
+    Particle,
+    clean,
+    coverage,
+    each_circle,
+    filled,
+    hough_circles,
+    label_image,
+    objects,
+    radial_votes,
+    shapes_at,
+    side_views,
+    split_overlaps,
+    top_views,
+)
+from cryokit.shapes.particle import RADII
+
+# Chosen on simulated KLH and apoferritin and on half of the real micrographs (benchmarks/component1.py names them).
+CIRCLE, CIRCLE_STEP = 0.5, 0.05  # strength of a circle that is as likely a particle as not; and e times as likely
+EVIDENCE, EVIDENCE_STEP = 0.28, 0.03  # the same of outline and filling
+APART = 0.5  # diameters between two particles, at least
+WEAKEST_CIRCLE = 0.2  # below it is noise
+SIDES = 0.15  # share of the picks without a circle that makes a micrograph one with side views
+
+
+class AutoCryoPicker(ClusteringPicker):
+    """Picks round and square particles in the darkest cluster of enhanced micrographs, without labels.
+
+    1. The preprocessing chain (`cryokit.preprocess`) at the particle's scale; the darkest of `clusters` intensity
+       clusters (`cryokit.cluster.ibc`) is the particle mask.
+    2. Circles in the enhanced picture (`cryokit.shapes.hough_circles`) are candidates for top views.
+    3. Squares have no circle, but still a closed outline and a filled mask. The geometric mean of the two
+       (`cryokit.shapes.radial_votes` and `coverage` of the mask with gaps closed and holes filled) is the evidence; its
+       maxima are candidates, too.
+    4. A candidate's score is the larger of two logistic functions: of the circle's strength and of the evidence. It
+       is 0.5 at the thresholds, which are the same for all micrographs. Of candidates closer than half a
+       diameter the best stays.
+    5. Picks with a circle are top views. The others are side views, if the micrograph has a fair share of them: in one
+       that has only top views they are faint rings.
+
+    The published method, as `PublishedAutoCryoPicker`, looks for circles in the cleaned mask instead and takes the
+    objects that are left for side views, so that a particle whose mask is broken or touches another is lost.
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Of the particle, in pixels of the micrograph; estimated when not given, as the method ``template`` does.
+    contrast : {"dark", "bright"}, optional
+        Of the particles in the micrograph; detected when not given.
+    max_micrographs : int
+        At most so many micrographs, spread evenly over those given, tell contrast and diameter.
+    clusters : int
+        Of intensity.
+    preprocessing : Preprocessing or mapping, optional
+        The chain, or its parameters. By default the published one with a uniform instead of a Rayleigh distribution in
+        adaptive equalisation, which leaves more contrast to faint side views.
+
+    Attributes
+    ----------
+    diameter_ : float
+    contrast_ : {"dark", "bright"}
+
+    Notes
+    -----
+    Al-Azzawi et al. 2019, BMC Bioinformatics 20:326 (AutoCryoPicker), as used by DeepCryoPicker (2020). There is no
+    randomness.
+    """
+
+    name: ClassVar[str] = "autocryopicker"
+    usual_preprocessing: ClassVar[Preprocessing] = Preprocessing(clahe_distribution="uniform")
+
+    def __init__(
+        self,
+        diameter: float | None = None,
+        contrast: Literal["dark", "bright"] | None = None,
+        max_micrographs: int = 12,
+        clusters: int = 4,
+        preprocessing: Preprocessing | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(diameter, contrast, max_micrographs, preprocessing or self.usual_preprocessing)
+        if not 2 <= clusters <= 64:
+            raise PickerError(f"clusters {clusters!r}: give a whole number of intensity clusters from 2 to 64")
+        self.clusters = clusters
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"clusters": self.clusters}
+
+    def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
+        picture = stages["opened"]
+        clustering = ibc(picture, self.clusters)
+        masks = {"cluster": clustering.labels == 0}
+        masks["filled"] = filled(masks["cluster"], diameter)
+        evidence = np.sqrt(radial_votes(picture, diameter) * coverage(masks["filled"], diameter))
+        circles = each_circle(
+            hough_circles(picture, (RADII[0] * diameter, RADII[1] * diameter), threshold=WEAKEST_CIRCLE)
+        )
+        particles = _particles(evidence, circles, masks["filled"], diameter)
+        return dict(clustering=clustering, masks=masks, evidence=evidence, particles=particles)
+
+
+def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter: float) -> list[Particle]:
+    """Merge maxima of the evidence with circles, and tell the views."""
+    row, column = local_maxima(evidence, APART * diameter)
+    x, y = refine(evidence, row, column)
+    score = _logistic(evidence[row, column], EVIDENCE, EVIDENCE_STEP)
+    circle_of: list[Circle | None] = [None] * len(x)
+    if circles:
+        at = np.array([(circle.x, circle.y) for circle in circles])
+        inside = np.clip(np.rint(at).astype(int), 0, np.array(evidence.shape[::-1]) - 1)
+        strength = np.array([circle.strength for circle in circles])
+        by_evidence = _logistic(evidence[inside[:, 1], inside[:, 0]], EVIDENCE, EVIDENCE_STEP)
+        # Each circle is a candidate, and stands for the maxima of the evidence that are the same particle.
+        score = np.concatenate([np.maximum(_logistic(strength, CIRCLE, CIRCLE_STEP), by_evidence), score])
+        x, y = np.concatenate([at[:, 0], x]), np.concatenate([at[:, 1], y])
+        circle_of = [*circles, *circle_of]
+        if len(row):
+            distance, nearest = cKDTree(at).query(np.column_stack([x, y])[len(circles) :])
+            for index in np.flatnonzero(distance < APART / 2 * diameter):
+                circle_of[len(circles) + index] = circles[nearest[index]]
+    kept = suppress(x, y, score, APART * diameter)
+    x, y, score, circle_of = x[kept], y[kept], score[kept], [circle_of[index] for index in kept]
+    shapes = objects(mask, diameter)
+    under = shapes_at(shapes, label_image(shapes, mask.shape), x, y)
+    round_ones = np.array([circle is not None and circle.strength >= CIRCLE for circle in circle_of], dtype=bool)
+    picked = score >= 0.5
+    sides = (picked & ~round_ones).sum() > SIDES * picked.sum()
+    particles = []
+    for index, (circle, shape) in enumerate(zip(circle_of, under, strict=True)):
+        if sides and not round_ones[index] and shape is not None:
+            rectangle = shape.feret.rectangle
+            view, size, angle = "side", rectangle.length, rectangle.angle
+        else:
+            view, size, angle = "top", (2 * circle.radius if circle else diameter), math.nan
+        particles.append(
+            Particle(float(x[index]), float(y[index]), view, size, angle, shape, circle, float(score[index]))
+        )
+    return particles
+
+
+def _logistic(values: NDArray, middle: float, step: float) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-np.clip((values - middle) / step, -50, 50)))
+
+
+class PublishedAutoCryoPicker(AutoCryoPicker):
+    """AutoCryoPicker as published: circles and squares of the cleaned mask of the darkest cluster.
+
+    1. The published chain; intensity-based clustering; the darkest cluster, cleaned (`cryokit.shapes.clean`).
+    2. Circles of the Hough transform of the mask are top views; their score is the circle's strength.
+    3. What is left of the mask, cut where objects overlap, gives side views: objects that are neither round nor far
+       from a square, each replaced by its perfect Feret rectangle; their score is the part of it that is filled.
+
+    The scale of the chain follows the particle instead of halving every micrograph; all sizes follow the diameter.
+
+    Parameters
+    ----------
+    diameter, contrast, max_micrographs, clusters, preprocessing
+        As for `AutoCryoPicker`.
+
+    Notes
+    -----
+    Al-Azzawi et al. 2019, BMC Bioinformatics 20:326. Scores are shares in [0, 1], not probabilities.
+    """
+
+    name: ClassVar[str] = "autocryopicker_published"
+    own_threshold: ClassVar[float] = 0.4
+    usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()
+
+    def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
+        clustering = ibc(stages["opened"], self.clusters)
+        masks = {"cluster": clustering.labels == 0}
+        masks["cleaned"] = clean(masks["cluster"], diameter)
+        tops = top_views(masks["cleaned"], diameter)
+        rest = masks["cleaned"].copy()
+        row, column = np.indices(rest.shape, sparse=True)
+        for top in tops:
+            rest &= (column - top.x) ** 2 + (row - top.y) ** 2 > (1.1 * top.circle.radius) ** 2
+        masks["without_circles"] = rest
+        masks["split"] = split_overlaps(rest, diameter)
+        particles = [*tops, *side_views(masks["split"], diameter)]
+        return dict(clustering=clustering, masks=masks, evidence=None, particles=particles)

@@ -1,0 +1,296 @@
+"""What the pickers that cluster enhanced micrographs share: fitting, coordinates, files, and all that they see."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from cryokit.cluster import Clustering
+from cryokit.coordinates.table import table
+from cryokit.errors import MicrographError, PickerError
+from cryokit.filters import live_area, without_outliers
+from cryokit.micrograph import Micrograph, common_contrast, contrast_score, unbin_coordinates
+from cryokit.pickers import storage
+from cryokit.pickers.base import Picker, opened, require_fitted, spread
+from cryokit.preprocess import Preprocessing
+from cryokit.selection import Decision
+from cryokit.shapes import Particle
+
+logger = logging.getLogger(__name__)
+
+SMALLEST = 1.0  # diameters: in a smaller picture there is no particle with its surroundings
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """All that a picker saw in one micrograph, in working pixels: for notebooks, and for making training sets.
+
+    Attributes
+    ----------
+    name : str
+        Of the micrograph.
+    stages : dict of str to ndarray of float32, shape (rows, columns)
+        The pictures of the preprocessing chain, in order; empty where there was nothing to look at.
+    clustering : Clustering or None
+    masks : dict of str to ndarray of bool, shape (rows, columns)
+        From the particle cluster to the cleaned mask, in order.
+    evidence : ndarray of float32, shape (rows, columns), or None
+        How much speaks for a particle at each pixel.
+    particles : list of Particle
+        Candidates, best first.
+    diameter : float
+        Of the particle, working pixels.
+    factor : float
+        By how much the micrograph was binned.
+    corner : (int, int)
+        Row and column of the micrograph at which the recorded area begins.
+    shape : (int, int)
+        Of the recorded area, pixels of the micrograph.
+    threshold : float
+        Lowest score of a pick.
+    """
+
+    name: str
+    stages: dict[str, NDArray[np.float32]]
+    clustering: Clustering | None
+    masks: dict[str, NDArray[np.bool_]]
+    evidence: NDArray[np.float32] | None
+    particles: list[Particle]
+    diameter: float
+    factor: float
+    corner: tuple[int, int]
+    shape: tuple[int, int]
+    threshold: float
+
+    @property
+    def picked(self) -> list[Particle]:
+        """The candidates that the picker takes for particles."""
+        return [particle for particle in self.particles if particle.score >= self.threshold]
+
+    def to_micrograph(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return positions in pixels of the micrograph as stored."""
+        x, y = unbin_coordinates(np.asarray(x, float), np.asarray(y, float), self.shape, self.factor)
+        return x + self.corner[1], y + self.corner[0]
+
+    def picks(self, threshold: float | None = None) -> pd.DataFrame:
+        """Return the candidates at or above a score, in pixels of the micrograph.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            The picker's own when not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A table of picks.
+        """
+        threshold = self.threshold if threshold is None else threshold
+        chosen = [particle for particle in self.particles if particle.score >= threshold]
+        x, y = self.to_micrograph([particle.x for particle in chosen], [particle.y for particle in chosen])
+        return table(
+            self.name,
+            x,
+            y,
+            [particle.score for particle in chosen],
+            self.diameter * self.factor,
+            [particle.view for particle in chosen],
+        )
+
+    def training_particles(self, decisions: Iterable[Decision], *, debris: bool = True) -> pd.DataFrame:
+        """Return the particles of a training set: good ones by their view, the others as negatives.
+
+        Parameters
+        ----------
+        decisions : iterable of Decision
+            On `picked`, of `cryokit.selection.select`.
+        debris : bool
+            Whether the candidates that were not picked (noise, ice, debris) are negatives, too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns micrograph, x, y, diameter, class; pixels of the micrograph. See `cryokit.trainingset.build`.
+        """
+        rows = [(each.particle, each.particle.view if each.good else "negative") for each in decisions]
+        if debris:
+            rows += [(particle, "negative") for particle in self.particles if particle.score < self.threshold]
+        x, y = self.to_micrograph([particle.x for particle, _ in rows], [particle.y for particle, _ in rows])
+        return pd.DataFrame(
+            {
+                "micrograph": self.name,
+                "x": x,
+                "y": y,
+                "diameter": self.diameter * self.factor,
+                "class": [what for _, what in rows],
+            }
+        )
+
+
+class ClusteringPicker(Picker):
+    """Base of the pickers of DeepCryoPicker's first half: enhance, cluster, clean, measure shapes.
+
+    `fit` finds out only what was not given: the contrast, and the diameter (as the method ``template`` does).
+    """
+
+    own_threshold: ClassVar[float] = 0.5
+
+    def __init__(
+        self,
+        diameter: float | None,
+        contrast: Literal["dark", "bright"] | None,
+        max_micrographs: int,
+        preprocessing: Preprocessing | Mapping[str, Any],
+    ) -> None:
+        if diameter is not None and not (math.isfinite(diameter) and diameter >= 4):
+            raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
+        if contrast not in (None, "dark", "bright"):
+            raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
+        if max_micrographs < 1:
+            raise PickerError(f"max_micrographs {max_micrographs!r}: at least one micrograph is needed")
+        self.diameter = diameter
+        self.contrast = contrast
+        self.max_micrographs = max_micrographs
+        if not isinstance(preprocessing, Preprocessing):
+            try:
+                preprocessing = Preprocessing(**preprocessing)
+            except TypeError as error:
+                raise PickerError(f"preprocessing: {error}; see cryokit.preprocess.Preprocessing") from None
+        self.preprocessing = preprocessing
+        self.threshold_ = self.own_threshold
+        self.diameter_: float | None = None
+        self.contrast_: Literal["dark", "bright"] | None = None
+
+    def fit(
+        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
+    ) -> ClusteringPicker:
+        """Find out the contrast and the diameter, where they were not given; labels are not used.
+
+        Parameters
+        ----------
+        micrographs : iterable of Micrograph or path
+        labels : None
+            Ignored: the method needs none.
+
+        Returns
+        -------
+        ClusteringPicker
+            Itself.
+
+        Raises
+        ------
+        PickerError
+            When there is no micrograph, or they are too small to estimate the diameter.
+        """
+        micrographs = spread(list(micrographs), self.max_micrographs)
+        if not micrographs:
+            raise PickerError("no micrographs to fit to")
+        self.contrast_ = self.contrast or _contrast(micrographs, self.diameter)
+        self.diameter_ = self.diameter or _diameter(micrographs, self.contrast_)
+        logger.info(
+            "%s: particles are %s, %.1f pixels across (%s)",
+            self.name,
+            self.contrast_,
+            self.diameter_,
+            "given" if self.diameter else "estimated",
+        )
+        return self
+
+    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+        """Find the particles of one micrograph; see `Picker.pick`."""
+        picks = self.examine(micrograph).picks(threshold)
+        return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+    def examine(self, micrograph: Micrograph | str | os.PathLike) -> Examination:
+        """Return everything that is seen on the way to the picks of one micrograph.
+
+        Parameters
+        ----------
+        micrograph : Micrograph or path
+
+        Returns
+        -------
+        Examination
+
+        Raises
+        ------
+        PickerError
+            When the picker has not been fitted.
+        """
+        require_fitted(self, "diameter_")
+        (micrograph,) = opened([micrograph])
+        area = live_area(micrograph.data)
+        image = micrograph.data[area]
+        factor = self.preprocessing.factor(self.diameter_)
+        seen: dict[str, Any] = dict(stages={}, clustering=None, masks={}, evidence=None, particles=[])
+        # In a constant picture, or one smaller than a particle, there is nothing to find.
+        if min(image.shape) >= max(SMALLEST * self.diameter_, 8 * factor) and np.ptp(image) > 0:
+            stages = self.preprocessing.stages(without_outliers(image), self.diameter_, self.contrast_)
+            seen = dict(stages=stages) | self._look(stages, self.diameter_ / factor)
+        corner = (area[0].start, area[1].start)
+        return Examination(
+            name=micrograph.name,
+            diameter=self.diameter_ / factor,
+            factor=factor,
+            corner=corner,
+            shape=image.shape,
+            threshold=self.threshold_,
+            **seen,
+        )
+
+    @abstractmethod
+    def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
+        """Return clustering, masks, evidence and particles of an enhanced picture, as in `Examination`."""
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, as JSON values."""
+        return {
+            "diameter": self.diameter,
+            "contrast": self.contrast,
+            "max_micrographs": self.max_micrographs,
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the fitted picker to `path` (``.npz``)."""
+        require_fitted(self, "diameter_")
+        learned = {"diameter_": self.diameter_, "contrast_": self.contrast_}
+        return storage.write(path, self.name, settings=self._settings(), learned=learned, arrays={})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> ClusteringPicker:
+        """Return the picker that `save` wrote."""
+        header, _ = storage.read(path, cls.name)
+        picker = cls(**header["settings"])
+        picker.diameter_, picker.contrast_ = (header["learned"][name] for name in ("diameter_", "contrast_"))
+        return picker
+
+
+def _contrast(micrographs: list, diameter: float | None) -> Literal["dark", "bright"]:
+    scores = []
+    for micrograph in opened(micrographs):
+        image = micrograph.data[live_area(micrograph.data)]
+        try:
+            scores.append(contrast_score(without_outliers(image), diameter))
+        except MicrographError as error:
+            logger.warning("%s: %s", micrograph.name, error)
+    if not scores:
+        logger.warning("no micrograph tells whether particles are dark or bright; they are taken for dark")
+    return common_contrast(scores) if scores else "dark"
+
+
+def _diameter(micrographs: list, contrast: Literal["dark", "bright"]) -> float:
+    # A cold import: who gives the diameter does without the other method.
+    from cryokit.pickers.template import TemplatePicker
+
+    return TemplatePicker(contrast=contrast).fit(micrographs).diameter_

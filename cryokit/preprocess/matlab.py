@@ -1,0 +1,588 @@
+"""The operations of the preprocessing chain, as MATLAB's Image Processing Toolbox documents them.
+
+The published chains are MATLAB programs; their parameters mean what they mean only with MATLAB's definitions (where it
+rounds, how it pads, what a clip limit is). Where a function here does something else, its docstring says so and why.
+
+Pictures are arrays (rows, columns) of floats in [0, 1]; values outside are taken for 0 or 1 where grey levels are
+counted. float32 stays float32, everything else becomes float64. No function changes its input.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from cryokit.errors import MicrographError, PickerError
+
+# Grey levels in which MATLAB counts a picture of floats.
+HISTEQ_LEVELS = 256
+STRETCHLIM_LEVELS = 65536
+
+
+def mat2gray(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDArray:
+    """Map grey values linearly to [0, 1].
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        Any real numbers.
+    limits : (low, high), optional
+        The values that become 0 and 1; minimum and maximum when not given. What lies outside is cut off.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+        Where both limits are equal, the input limited to [0, 1], as MATLAB does.
+
+    Raises
+    ------
+    MicrographError
+        When `image` is not a two-dimensional array with at least one pixel.
+
+    Examples
+    --------
+    >>> mat2gray([[-1.0, 0.0], [1.0, 3.0]]).tolist()
+    [[0.0, 0.25], [0.5, 1.0]]
+    >>> mat2gray([[-1.0, 0.0], [1.0, 3.0]], (0, 2)).tolist()
+    [[0.0, 0.0], [0.5, 1.0]]
+    """
+    image = _picture(image)
+    low, high = (float(image.min()), float(image.max())) if limits is None else map(float, limits)
+    if low == high:
+        return np.clip(image, 0, 1)
+    # The difference first: grey values may be large beside it, and float32 has 7 digits.
+    return np.clip((image - low) / (high - low), 0, 1)
+
+
+def stretchlim(image: ArrayLike, tolerance: tuple[float, float] = (0.01, 0.99)) -> tuple[float, float]:
+    """Find the limits of a contrast stretch that saturates given fractions of the pixels.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        Grey values in [0, 1].
+    tolerance : (low, high)
+        Fractions of the pixels at or below the lower and the upper limit, 0 <= low < high <= 1.
+
+    Returns
+    -------
+    low, high : float
+        Grey levels of a histogram with 65,536 levels (what MATLAB uses for everything but 8-bit pictures): the first
+        whose cumulative share exceeds the lower fraction, and the first whose share reaches the upper one. (0, 1) if
+        both are the same level.
+
+    Raises
+    ------
+    PickerError
+        When the fractions are not in order or outside [0, 1].
+
+    Examples
+    --------
+    >>> stretchlim([[0.0, 0.2, 0.4], [0.6, 0.8, 1.0]], (0.2, 0.8))
+    (0.2, 0.8)
+    """
+    low, high = map(float, tolerance)
+    if not 0 <= low < high <= 1:
+        raise PickerError(f"cannot saturate the fractions {low:g} and {high:g}; give 0 <= low < high <= 1")
+    levels = _levels(_picture(image), STRETCHLIM_LEVELS)
+    share = np.cumsum(np.bincount(levels.ravel(), minlength=STRETCHLIM_LEVELS)) / levels.size
+    first, last = int(np.argmax(share > low)), int(np.argmax(share >= high))
+    if first == last:
+        return 0.0, 1.0
+    return first / (STRETCHLIM_LEVELS - 1), last / (STRETCHLIM_LEVELS - 1)
+
+
+def imadjust(
+    image: ArrayLike,
+    limits: tuple[float, float] | None = None,
+    out: tuple[float, float] = (0.0, 1.0),
+    gamma: float = 1.0,
+) -> NDArray:
+    """Map grey values between two limits to a new range, along a power law.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        Grey values in [0, 1].
+    limits : (low, high), optional
+        What becomes ``out[0]`` and ``out[1]``; ``stretchlim(image)`` when not given, so that 1 % of the pixels
+        saturate at each end.
+    out : (low, high)
+        New range; a decreasing one turns dark into bright.
+    gamma : float
+        Below 1 brightens the middle, above 1 darkens it.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+
+    Raises
+    ------
+    PickerError
+        When the lower limit is not below the upper one, or gamma is not positive.
+
+    Examples
+    --------
+    >>> imadjust([[0.1, 0.3], [0.5, 0.9]], (0.1, 0.5)).round(6).tolist()
+    [[0.0, 0.5], [1.0, 1.0]]
+    >>> imadjust([[0.0, 0.5, 1.0]], (0, 1), (1, 0), gamma=2).tolist()
+    [[1.0, 0.75, 0.0]]
+    """
+    image = _picture(image)
+    low, high = stretchlim(image) if limits is None else map(float, limits)
+    if not low < high:
+        raise PickerError(f"cannot stretch grey values from {low:g} to {high:g}; the lower limit comes first")
+    if not gamma > 0:
+        raise PickerError(f"gamma {gamma!r}: give a number above 0")
+    stretched = np.clip((image - low) / (high - low), 0, 1)
+    if gamma != 1:
+        stretched **= gamma
+    if tuple(out) != (0, 1):
+        stretched *= out[1] - out[0]
+        stretched += out[0]
+    return stretched
+
+
+def histeq(image: ArrayLike, bins: int = 64) -> NDArray:
+    """Equalise the histogram: about as many pixels at each of `bins` grey levels.
+
+    The 256 grey levels k of the picture are mapped by the monotone T(k) that minimises
+    ``c1(T(k)) - (c0(k) - h(k) / 2)`` among the values that are not negative (Gonzalez and Wintz; MATLAB's histeq):
+    c0 is the picture's cumulative histogram, c1 that of `bins` equally filled levels, h(k) the number of pixels at
+    level k, taken as 0 at the two ends so that black and white are reached.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        Grey values in [0, 1].
+    bins : int
+        Grey levels of the result, 0, 1 / (bins - 1), ..., 1; at least 2.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+
+    Raises
+    ------
+    PickerError
+        When `bins` is not a whole number of at least 2.
+
+    Examples
+    --------
+    >>> histeq([[0.4, 0.4, 0.5, 0.5, 0.6, 0.6, 0.7, 0.7]], 5).tolist()
+    [[0.0, 0.0, 0.25, 0.25, 0.75, 0.75, 1.0, 1.0]]
+    """
+    image = _picture(image)
+    _whole(bins, "bins", 2)
+    levels = _levels(image, HISTEQ_LEVELS)
+    counts = np.bincount(levels.ravel(), minlength=HISTEQ_LEVELS)
+    half = counts / 2
+    half[[0, -1]] = 0
+    wanted = np.arange(1, bins + 1) * (image.size / bins)
+    # MATLAB forgives rounding errors of the sums up to this.
+    slack = image.size * math.sqrt(np.finfo(np.float64).eps)
+    new = np.searchsorted(wanted, np.cumsum(counts) - half - slack)
+    return (new / (bins - 1)).astype(image.dtype)[levels]
+
+
+def wiener2(
+    image: ArrayLike,
+    window: tuple[int, int] = (3, 3),
+    noise: float | None = None,
+    *,
+    border: Literal["zeros", "symmetric"] = "zeros",
+) -> NDArray:
+    """Smooth by the adaptive Wiener filter: strongly where the local variance is low, little where it is high.
+
+    With the mean m and the variance v in the window around a pixel of value a, the result is
+    ``m + max(v - noise, 0) / max(v, noise) * (a - m)`` (Lee 1980; Lim 1990).
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+    window : (rows, columns)
+        Of an even window one more pixel lies after the centre than before it, as in MATLAB.
+    noise : float, optional
+        Variance of the noise; the mean of all local variances when not given.
+    border : {"zeros", "symmetric"}
+        What windows meet outside the picture. MATLAB's ``zeros`` draws a dark frame, half a window wide; the mirror
+        image, which MATLAB's function does not offer, does not.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+        Where the variance and the noise are both 0, the mean (MATLAB divides 0 by 0).
+
+    Raises
+    ------
+    PickerError
+        When the window is not made of positive whole numbers, or the noise is negative.
+
+    Examples
+    --------
+    >>> wiener2([[0.0, 0.0, 0.0], [0.0, 0.9, 0.0], [0.0, 0.0, 0.0]]).round(6).tolist()
+    [[0.1, 0.1, 0.1], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1]]
+    >>> wiener2([[0.0, 0.0, 0.0], [0.0, 0.9, 0.0], [0.0, 0.0, 0.0]], noise=0.02).round(6)[1].tolist()
+    [0.025, 0.7, 0.025]
+    """
+    image = _picture(image)
+    window = _window(window)
+    modes = {"zeros": "constant", "symmetric": "reflect"}
+    if border not in modes:
+        raise PickerError(f"border {border!r}: give 'zeros' or 'symmetric'")
+    mean = _box(image, window, modes[border])
+    variance = _box(image * image, window, modes[border])
+    variance -= mean * mean
+    # Rounding leaves flat areas with a variance of about -1e-17.
+    np.maximum(variance, 0, out=variance)
+    if noise is None:
+        noise = float(variance.mean(dtype=np.float64))
+    elif not noise >= 0:
+        raise PickerError(f"noise {noise!r}: a variance is not negative")
+    gain = np.maximum(variance - noise, 0)
+    np.maximum(variance, noise, out=variance)
+    np.divide(gain, variance, out=gain, where=variance > 0)
+    gain *= image - mean
+    gain += mean
+    return gain
+
+
+def adapthisteq(
+    image: ArrayLike,
+    tiles: tuple[int, int] = (8, 8),
+    clip_limit: float = 0.01,
+    bins: int = 256,
+    distribution: Literal["uniform", "rayleigh", "exponential"] = "uniform",
+    alpha: float = 0.4,
+    range: Literal["full", "original"] = "full",
+) -> NDArray:
+    """Equalise contrast tile by tile, with limited amplification (CLAHE, Zuiderveld 1994).
+
+    Each tile's histogram is cut off at the clip limit, what is cut off is handed out to the other levels, and its
+    cumulative sum makes the tile's mapping of grey levels. A pixel's value is interpolated bilinearly between the
+    mappings of the four tiles whose centres surround it.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        Grey values in [0, 1].
+    tiles : (rows, columns)
+        Number of tiles. The picture is padded symmetrically until each tile has the same, even, number of pixels in
+        each direction.
+    clip_limit : float
+        Between 0 (hardly any contrast gained) and 1 (no limit): with N pixels in a tile, a level keeps at most
+        ``lowest + round(clip_limit * (N - lowest))`` of them, ``lowest = ceil(N / bins)``.
+    bins : int
+        Grey levels counted, at least 2.
+    distribution : {"uniform", "rayleigh", "exponential"}
+        What a tile's histogram is made like: flat, bell-shaped, or falling.
+    alpha : float
+        Parameter of the Rayleigh and the exponential distribution.
+    range : {"full", "original"}
+        Whether the result spans [0, 1] or no more than the picture did.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+
+    Raises
+    ------
+    PickerError
+        When an argument is out of its range.
+
+    Notes
+    -----
+    Differences from MATLAB: a single tile in a direction is allowed. A picture with less than two pixels for each
+    tile, which MATLAB refuses, has fewer tiles. With ``range="original"`` MATLAB looks stretched grey values up in
+    histograms that were not stretched; here the levels are counted and looked up between the picture's minimum and
+    maximum.
+
+    Examples
+    --------
+    With one tile and no limit it is plain histogram equalisation.
+
+    >>> adapthisteq([[0.4, 0.4, 0.6, 1.0]] * 2, tiles=(1, 1), clip_limit=1).tolist()
+    [[0.5, 0.5, 0.75, 1.0], [0.5, 0.5, 0.75, 1.0]]
+    """
+    image = _picture(image)
+    _whole(tiles[0], "tiles", 1)
+    _whole(tiles[1], "tiles", 1)
+    _whole(bins, "bins", 2)
+    if not 0 <= clip_limit <= 1:
+        raise PickerError(f"clip_limit {clip_limit!r}: give a number between 0 and 1")
+    if range not in ("full", "original"):
+        raise PickerError(f"range {range!r}: give 'full' or 'original'")
+    count = tuple(min(n, max(1, size // 2)) for n, size in zip(tiles, image.shape, strict=True))
+    tile = tuple(2 * math.ceil(size / (2 * n)) for n, size in zip(count, image.shape, strict=True))
+    extra = [n * length - size for n, length, size in zip(count, tile, image.shape, strict=True)]
+    before = [each // 2 for each in extra]
+    levels = np.pad(
+        _levels(image if range == "full" else mat2gray(image), bins),
+        [(first, all_ - first) for first, all_ in zip(before, extra, strict=True)],
+        "symmetric",
+    )
+    pixels = tile[0] * tile[1]
+    lowest = math.ceil(pixels / bins)
+    limit = lowest + math.floor(clip_limit * (pixels - lowest) + 0.5)
+
+    span = (0.0, 1.0) if range == "full" else (float(image.min()), float(image.max()))
+    histograms = _tile_histograms(levels, count, tile, bins)
+    clipped = np.stack([_clip_histogram(each, limit) for each in histograms])
+    shares = np.cumsum(clipped, axis=1) / pixels
+    mappings = np.minimum(span[0] + _quantiles(shares, distribution, alpha) * (span[1] - span[0]), span[1])
+    mapped = _interpolate(levels, mappings.astype(image.dtype).reshape(*count, bins), tile)
+    return mapped[before[0] : before[0] + image.shape[0], before[1] : before[1] + image.shape[1]].copy()
+
+
+def imguidedfilter(
+    image: ArrayLike,
+    guide: ArrayLike | None = None,
+    window: tuple[int, int] = (5, 5),
+    smoothing: float | None = None,
+) -> NDArray:
+    """Smooth, but keep the edges that the guide has (He, Sun and Tang 2013).
+
+    In each window the result is taken for a linear function of the guide, ``a * guide + b``, with
+    ``a = cov(guide, image) / (var(guide) + smoothing)``; a and b are then averaged over all windows around a pixel.
+    All of it is six box filters, each in one pass whatever the window's size.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+    guide : array_like, shape (rows, columns), optional
+        `image` itself when not given.
+    window : (rows, columns)
+        Of an even window one more pixel lies after the centre than before it, as in MATLAB. The border pixels are
+        repeated outside the picture.
+    smoothing : float, optional
+        Variance below which neighbourhoods are smoothed and above which they are kept; 0.01 when not given: MATLAB's
+        ``0.01 * diff(getrangefromclass(guide))^2``, in which the range of floats is [0, 1], whatever values the guide
+        has. 0, which MATLAB refuses, keeps a picture that guides itself as it is.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+
+    Raises
+    ------
+    MicrographError
+        When image and guide differ in shape.
+    PickerError
+        When the window is not made of positive whole numbers, or the smoothing is negative.
+
+    Examples
+    --------
+    An edge much higher than the square root of the smoothing stays.
+
+    >>> imguidedfilter([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]], window=(1, 3), smoothing=0.002).round(3).tolist()
+    [[0.0, 0.001, 0.003, 0.997, 0.999, 1.0]]
+    """
+    image = _picture(image)
+    itself = guide is None
+    guide = image if itself else _picture(guide)
+    if guide.shape != image.shape:
+        raise MicrographError(f"the guide's shape is {guide.shape}, the picture's {image.shape}; they have to agree")
+    if smoothing is None:
+        smoothing = 0.01
+    if not smoothing >= 0:
+        raise PickerError(f"smoothing {smoothing!r}: a variance is not negative")
+    window = _window(window)
+
+    guide_mean = _box(guide, window)
+    variance = _box(guide * guide, window)
+    variance -= guide_mean * guide_mean
+    np.maximum(variance, 0, out=variance)
+    if itself:
+        mean, slope = guide_mean, variance.copy()
+    else:
+        mean = _box(image, window)
+        slope = _box(guide * image, window)
+        slope -= guide_mean * mean
+    variance += smoothing
+    # Where the guide is flat and nothing is smoothed any slope will do: the guide does not vary there.
+    np.divide(slope, variance, out=slope, where=variance > 0)
+    offset = mean - slope * guide_mean
+    filtered = _box(slope, window)
+    filtered *= guide
+    filtered += _box(offset, window)
+    return filtered
+
+
+def disk(radius: int) -> NDArray[np.bool_]:
+    """Return a flat disc: all pixels whose centres lie within `radius` of the middle one.
+
+    It is MATLAB's ``strel('disk', radius, 0)``. ``strel('disk', radius)`` is the same up to radius 2, and from 3 on
+    an approximation made for speed that is not needed here.
+
+    Parameters
+    ----------
+    radius : int
+        0 or more.
+
+    Returns
+    -------
+    ndarray of bool, shape (2 radius + 1, 2 radius + 1)
+
+    Raises
+    ------
+    PickerError
+        When the radius is not a whole number of at least 0.
+
+    Examples
+    --------
+    >>> disk(1).astype(int).tolist()
+    [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+    """
+    _whole(radius, "radius", 0)
+    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return rows**2 + columns**2 <= radius**2
+
+
+def imopen(image: ArrayLike, radius: int) -> NDArray:
+    """Remove what is bright and narrower than a disc: erosion (local minimum), then dilation (local maximum).
+
+    What lies outside the picture counts as +infinity for the erosion and as -infinity for the dilation, as in MATLAB:
+    the border neither eats nor feeds the picture.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+    radius : int
+        Of the flat disc (`disk`), in pixels; 0 changes nothing.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (rows, columns)
+
+    Raises
+    ------
+    PickerError
+        When the radius is not a whole number of at least 0.
+
+    Examples
+    --------
+    >>> imopen([[0.5, 0.5, 0.5], [0.5, 1.0, 0.5], [0.5, 0.5, 0.5]], 1).tolist()
+    [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
+    """
+    image = _picture(image)
+    _whole(radius, "radius", 0)
+    return _over_disk(_over_disk(image, radius, np.minimum, np.inf), radius, np.maximum, -np.inf)
+
+
+def _over_disk(image: NDArray, radius: int, extreme: np.ufunc, outside: float) -> NDArray:
+    """Local minimum or maximum over a disc, put together from horizontal runs that grow by a pixel at each end."""
+    rows, columns = image.shape
+    padded = np.pad(image, radius, constant_values=outside)
+    run = padded[:, radius : radius + columns].copy()
+    reach = disk(radius).sum(axis=1) // 2
+    result = np.full(image.shape, outside, image.dtype)
+    for half in range(radius + 1):
+        if half:
+            extreme(run, padded[:, radius - half : radius - half + columns], out=run)
+            extreme(run, padded[:, radius + half : radius + half + columns], out=run)
+        for top in np.flatnonzero(reach == half).tolist():
+            extreme(result, run[top : top + rows], out=result)
+    return result
+
+
+def _tile_histograms(levels: NDArray, count: tuple[int, int], tile: tuple[int, int], bins: int) -> NDArray[np.int64]:
+    """Histograms of all tiles, row by row: shape (tiles, bins)."""
+    blocks = levels.reshape(count[0], tile[0], count[1], tile[1]).swapaxes(1, 2)
+    return np.stack([np.bincount(block.ravel(), minlength=bins) for row in blocks for block in row])
+
+
+def _clip_histogram(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Cut a histogram off at the limit and hand the excess out to the other levels, in MATLAB's order."""
+    bins = counts.size
+    excess = int(np.maximum(counts - limit, 0).sum())
+    share = excess // bins
+    clipped = np.minimum(counts + share, limit)
+    excess = int(counts.sum() - clipped.sum())
+    start = 0
+    while excess:
+        # The fewer pixels are left, the further apart they are put; each round begins one level later.
+        places = np.arange(start, bins, max(bins // excess, 1))
+        places = places[clipped[places] < limit][:excess]
+        clipped[places] += 1
+        excess -= places.size
+        start = (start + 1) % bins
+    return clipped
+
+
+def _quantiles(shares: NDArray[np.float64], distribution: str, alpha: float) -> NDArray[np.float64]:
+    """Grey values in [0, 1] below which a distribution, cut off at 1, has given shares."""
+    if distribution == "uniform":
+        return shares
+    if distribution not in ("rayleigh", "exponential"):
+        raise PickerError(f"distribution {distribution!r}: give 'uniform', 'rayleigh' or 'exponential'")
+    if not (math.isfinite(alpha) and alpha > 0):
+        raise PickerError(f"alpha {alpha!r}: give a number above 0")
+    # Below 1, as in MATLAB: the logarithm of 0 is avoided. log1p and expm1 keep the digits of small shares.
+    most = 1 - np.finfo(np.float64).eps
+    if distribution == "rayleigh":
+        spread = 2 * alpha**2
+        return np.sqrt(-spread * np.log1p(-np.minimum(-math.expm1(-1 / spread) * shares, most)))
+    return -np.log1p(-np.minimum(-math.expm1(-alpha) * shares, most)) / alpha
+
+
+def _interpolate(levels: NDArray, mappings: NDArray, tile: tuple[int, int]) -> NDArray:
+    """Look every pixel up in the mappings of the four tiles around it, shape (tile rows, tile columns, bins)."""
+    result = np.empty(levels.shape, mappings.dtype)
+    rows, columns = (_between_centres(n, length) for n, length in zip(mappings.shape[:2], tile, strict=True))
+    for top, bottom, across in rows:
+        lower = np.linspace(0, 1, across.stop - across.start, endpoint=False, dtype=mappings.dtype)[:, None]
+        for left, right, along in columns:
+            further = np.linspace(0, 1, along.stop - along.start, endpoint=False, dtype=mappings.dtype)
+            block = levels[across, along]
+
+            def looked_up(row, left=left, right=right, further=further, block=block):
+                # a + w (b - a) rather than (1 - w) a + w b: equal mappings give exactly the same value.
+                at_left, at_right = mappings[row, left], mappings[row, right]
+                return at_left[block] + further * (at_right - at_left)[block]
+
+            upper = looked_up(top)
+            result[across, along] = upper if top == bottom else upper + lower * (looked_up(bottom) - upper)
+    return result
+
+
+def _between_centres(count: int, length: int) -> list[tuple[int, int, slice]]:
+    """Stretches between the centres of neighbouring tiles: (tile before, tile after, pixels); the ends have one."""
+    half = length // 2
+    inner = [(i, i + 1, slice(half + i * length, half + (i + 1) * length)) for i in range(count - 1)]
+    return [(0, 0, slice(0, half)), *inner, (count - 1, count - 1, slice(count * length - half, count * length))]
+
+
+def _box(image: NDArray, window: tuple[int, int], mode: str = "nearest") -> NDArray:
+    """Mean over a window around each pixel."""
+    origin = tuple(-((size + 1) % 2) for size in window)
+    return ndimage.uniform_filter(image, window, mode=mode, cval=0.0, origin=origin)
+
+
+def _levels(image: NDArray, number: int) -> NDArray:
+    """Nearest of `number` grey levels, 0 and 1 being the first and the last; halves are rounded up."""
+    scaled = np.clip(image, 0, 1)
+    scaled *= number - 1
+    scaled += 0.5
+    return scaled.astype(np.uint8 if number <= 256 else np.uint16 if number <= 65536 else np.intp)
+
+
+def _picture(image: ArrayLike) -> NDArray:
+    image = np.asarray(image)
+    if image.ndim != 2 or image.size == 0:
+        raise MicrographError(f"a picture has rows and columns; this array has the shape {image.shape}")
+    return image if image.dtype == np.float32 else image.astype(np.float64)
+
+
+def _window(window: tuple[int, int]) -> tuple[int, int]:
+    rows, columns = window
+    return _whole(rows, "window", 1), _whole(columns, "window", 1)
+
+
+def _whole(value: int, name: str, least: int) -> int:
+    if isinstance(value, bool) or value != int(value) or value < least:
+        raise PickerError(f"{name} {value!r}: give a whole number of at least {least}")
+    return int(value)
