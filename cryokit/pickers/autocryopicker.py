@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -10,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cryokit.cluster import ibc
+from cryokit.cluster import Clustering, ibc
 from cryokit.errors import PickerError
+from cryokit.filters import live_area, without_outliers
+from cryokit.micrograph import Micrograph
 from cryokit.peaks import local_maxima, refine, suppress
+from cryokit.pickers.base import diameters_to_try, middle, opened, spread
 from cryokit.pickers.clustering import ClusteringPicker
 from cryokit.preprocess import Preprocessing
 from cryokit.shapes import (
@@ -33,11 +38,15 @@ from cryokit.shapes import (
 )
 from cryokit.shapes.particle import RADII
 
+logger = logging.getLogger(__name__)
+
 # Chosen on simulated KLH and apoferritin and on half of the real micrographs (benchmarks/component1.py names them).
 CIRCLE, CIRCLE_STEP = 0.5, 0.05  # strength of a circle that is as likely a particle as not; and e times as likely
 EVIDENCE, EVIDENCE_STEP = 0.28, 0.03  # the same of outline and filling
 APART = 0.5  # diameters between two particles, at least
 WEAKEST_CIRCLE = 0.2  # below it is noise
+FEWEST = 5  # particles that tell a diameter
+TRIAL_MICROGRAPHS, TRIAL_AREA = 3, 400.0  # squared diameters of each: what a diameter is tried on
 SIDES = 0.15  # share of the picks without a circle that makes a micrograph one with side views
 
 
@@ -62,7 +71,9 @@ class AutoCryoPicker(ClusteringPicker):
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; estimated when not given, as the method ``template`` does.
+        Of the particle, in pixels of the micrograph. When not given, the one at which the evidence, weighted by the
+        particles' area, is largest, and then the median of those of the particles found. It is looked for between a
+        hundredth and an eighth of the micrograph's shorter side.
     contrast : {"dark", "bright"}, optional
         Of the particles in the micrograph; detected when not given.
     max_micrographs : int
@@ -103,17 +114,69 @@ class AutoCryoPicker(ClusteringPicker):
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"clusters": self.clusters}
 
+    def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
+        """Return the diameter at which the evidence above the threshold, weighted by the particles' area, is largest.
+
+        A smaller one sees parts of particles, a larger one few or none.
+        """
+        micrographs = spread(micrographs, TRIAL_MICROGRAPHS)
+        images = [each.data[live_area(each.data)] for each in opened(micrographs)]
+        images = [without_outliers(image) for image in images if np.ptp(image) > 0]
+        if not images:
+            raise PickerError("constant micrographs do not show the particle's diameter; give it")
+        diameters = diameters_to_try(min(min(image.shape) for image in images))
+        chain = AutoCryoPicker.usual_preprocessing
+        seen = np.zeros(len(diameters))
+        for index, diameter in enumerate(diameters):
+            working = diameter / chain.factor(diameter)
+            for image in images:
+                window = middle(image, diameter, TRIAL_AREA)
+                evidence, _, _ = _evidence(chain(window, diameter, self.contrast_), working, self.clusters)
+                row, column = local_maxima(evidence, APART * working)
+                excess = np.maximum(evidence[row, column] - EVIDENCE, 0)
+                seen[index] += excess.sum() * diameter**2 / window.size
+        best = int(np.argmax(seen))
+        if not 0 < best < len(diameters) - 1:
+            logger.warning(
+                "the particles' diameter, estimated as %.0f pixels, is at the end of the range that was looked at; "
+                "check it on a picture of the picks and give the diameter",
+                diameters[best],
+            )
+            return float(diameters[best])
+        # The top of a parabola through the best and its neighbours, over the logarithm of the diameter.
+        before, top, after = seen[best - 1 : best + 2]
+        offset = 0.5 * (before - after) / (before - 2 * top + after) if top > min(before, after) else 0.0
+        return self._measured_diameter(images, float(diameters[best] * (diameters[1] / diameters[0]) ** offset))
+
+    def _measured_diameter(self, images: list[NDArray], diameter: float) -> float:
+        """Return the median of the particles' own diameters: of circles, and longer sides of rectangles."""
+        measured = []
+        for image in images:
+            window = middle(image, diameter, TRIAL_AREA)
+            factor = AutoCryoPicker.usual_preprocessing.factor(diameter)
+            stages = AutoCryoPicker.usual_preprocessing.stages(window, diameter, self.contrast_)
+            seen = AutoCryoPicker._look(self, stages, diameter / factor)
+            measured += [particle.diameter * factor for particle in seen["particles"] if particle.score >= 0.5]
+        return float(np.median(measured)) if len(measured) >= FEWEST else diameter
+
     def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
         picture = stages["opened"]
-        clustering = ibc(picture, self.clusters)
-        masks = {"cluster": clustering.labels == 0}
-        masks["filled"] = filled(masks["cluster"], diameter)
-        evidence = np.sqrt(radial_votes(picture, diameter) * coverage(masks["filled"], diameter))
+        evidence, clustering, masks = _evidence(picture, diameter, self.clusters)
         circles = each_circle(
             hough_circles(picture, (RADII[0] * diameter, RADII[1] * diameter), threshold=WEAKEST_CIRCLE)
         )
         particles = _particles(evidence, circles, masks["filled"], diameter)
         return dict(clustering=clustering, masks=masks, evidence=evidence, particles=particles)
+
+
+def _evidence(
+    picture: NDArray, diameter: float, clusters: int
+) -> tuple[NDArray[np.float32], Clustering, dict[str, NDArray[np.bool_]]]:
+    """Return how much speaks for a particle at each pixel, by outline and filling, and what it was taken from."""
+    clustering = ibc(picture, clusters)
+    masks = {"cluster": clustering.labels == 0}
+    masks["filled"] = filled(masks["cluster"], diameter)
+    return np.sqrt(radial_votes(picture, diameter) * coverage(masks["filled"], diameter)), clustering, masks
 
 
 def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter: float) -> list[Particle]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph, read
@@ -97,6 +100,42 @@ def spread(items: list, most: int) -> list:
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)] if most > 1 else items[:1]
+
+
+def diameters_to_try(side: int) -> NDArray[np.float64]:
+    """Return the diameters among which an unknown one is looked for, in pixels, three to an octave.
+
+    Parameters
+    ----------
+    side : int
+        Shorter side of the micrographs: particles are between a hundredth and an eighth of it, and not under 12 pixels.
+
+    Raises
+    ------
+    PickerError
+        When the micrographs are too small for that.
+    """
+    smallest, largest = max(12.0, side / 100), side / 8
+    if largest < 1.5 * smallest:
+        raise PickerError(f"micrographs of {side} pixels are too small to estimate the particle's diameter; give it")
+    return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
+
+
+def middle(image: NDArray, diameter: float, area: float) -> NDArray:
+    """Return the middle of an image, at most `area` squared diameters large: a part is enough to try a diameter on."""
+    side = max(1, round(math.sqrt(area) * diameter))
+    start = [max(0, (size - side) // 2) for size in image.shape]
+    return image[start[0] : start[0] + side, start[1] : start[1] + side]
+
+
+def check_settings(diameter: float | None, contrast: str | None, max_micrographs: int) -> None:
+    """Raise a PickerError, naming the setting, unless these three make sense."""
+    if diameter is not None and not (math.isfinite(diameter) and diameter >= 4):
+        raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
+    if contrast not in (None, "dark", "bright"):
+        raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
+    if max_micrographs < 1:
+        raise PickerError(f"max_micrographs {max_micrographs!r}: at least one micrograph is needed")
 
 
 def require_fitted(picker: Picker, attribute: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,7 @@ from cryokit.errors import MicrographError, PickerError
 from cryokit.filters import live_area, without_outliers
 from cryokit.micrograph import Micrograph, common_contrast, contrast_score, unbin_coordinates
 from cryokit.pickers import storage
-from cryokit.pickers.base import Picker, opened, require_fitted, spread
+from cryokit.pickers.base import Picker, check_settings, opened, require_fitted, spread
 from cryokit.preprocess import Preprocessing
 from cryokit.selection import Decision
 from cryokit.shapes import Particle
@@ -140,7 +139,8 @@ class Examination:
 class ClusteringPicker(Picker):
     """Base of the pickers of DeepCryoPicker's first half: enhance, cluster, clean, measure shapes.
 
-    `fit` finds out only what was not given: the contrast, and the diameter (as the method ``template`` does).
+    `fit` finds out only what was not given: the contrast, and the diameter (as the method ``template`` does, unless a
+    subclass knows better).
     """
 
     own_threshold: ClassVar[float] = 0.5
@@ -152,12 +152,7 @@ class ClusteringPicker(Picker):
         max_micrographs: int,
         preprocessing: Preprocessing | Mapping[str, Any],
     ) -> None:
-        if diameter is not None and not (math.isfinite(diameter) and diameter >= 4):
-            raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
-        if contrast not in (None, "dark", "bright"):
-            raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
-        if max_micrographs < 1:
-            raise PickerError(f"max_micrographs {max_micrographs!r}: at least one micrograph is needed")
+        check_settings(diameter, contrast, max_micrographs)
         self.diameter = diameter
         self.contrast = contrast
         self.max_micrographs = max_micrographs
@@ -196,7 +191,7 @@ class ClusteringPicker(Picker):
         if not micrographs:
             raise PickerError("no micrographs to fit to")
         self.contrast_ = self.contrast or _contrast(micrographs, self.diameter)
-        self.diameter_ = self.diameter or _diameter(micrographs, self.contrast_)
+        self.diameter_ = self.diameter or self._estimated_diameter(micrographs)
         logger.info(
             "%s: particles are %s, %.1f pixels across (%s)",
             self.name,
@@ -248,6 +243,12 @@ class ClusteringPicker(Picker):
             **seen,
         )
 
+    def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
+        # A late import: who gives the diameter does without the other method.
+        from cryokit.pickers.template import TemplatePicker
+
+        return TemplatePicker(contrast=self.contrast_).fit(micrographs).diameter_
+
     @abstractmethod
     def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
         """Return clustering, masks, evidence and particles of an enhanced picture, as in `Examination`."""
@@ -287,10 +288,3 @@ def _contrast(micrographs: list, diameter: float | None) -> Literal["dark", "bri
     if not scores:
         logger.warning("no micrograph tells whether particles are dark or bright; they are taken for dark")
     return common_contrast(scores) if scores else "dark"
-
-
-def _diameter(micrographs: list, contrast: Literal["dark", "bright"]) -> float:
-    # A cold import: who gives the diameter does without the other method.
-    from cryokit.pickers.template import TemplatePicker
-
-    return TemplatePicker(contrast=contrast).fit(micrographs).diameter_

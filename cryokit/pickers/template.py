@@ -22,7 +22,7 @@ from cryokit.filters import flatten, live_area, without_outliers
 from cryokit.micrograph import Micrograph, bin_fourier, common_contrast, contrast_score, unbin_coordinates
 from cryokit.peaks import local_maxima, refine, without_side_lobes
 from cryokit.pickers import storage
-from cryokit.pickers.base import Picker, opened, require_fitted, spread
+from cryokit.pickers.base import Picker, check_settings, diameters_to_try, middle, opened, require_fitted, spread
 from cryokit.thresholds import Posterior, otsu, separation
 
 logger = logging.getLogger(__name__)
@@ -93,12 +93,7 @@ class TemplatePicker(Picker):
         contrast: Literal["dark", "bright"] | None = None,
         max_micrographs: int = 12,
     ) -> None:
-        if diameter is not None and not (math.isfinite(diameter) and diameter >= 4):
-            raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
-        if contrast not in (None, "dark", "bright"):
-            raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
-        if max_micrographs < 1:
-            raise PickerError(f"max_micrographs {max_micrographs!r}: at least one micrograph is needed")
+        check_settings(diameter, contrast, max_micrographs)
         self.diameter = diameter
         self.contrast = contrast
         self.max_micrographs = max_micrographs
@@ -149,7 +144,7 @@ class TemplatePicker(Picker):
             if other.unexplained < CLEARLY * best.unexplained:
                 best = other
         else:
-            diameters = _diameters_to_try(min(sides))
+            diameters = diameters_to_try(min(sides))
             outcomes = self._outcomes(images, diameters)
             nearest = min(outcomes, key=_unexplained).scale
             step = (diameters[1] / diameters[0]) ** (1 / 3)
@@ -228,13 +223,13 @@ class TemplatePicker(Picker):
         return picker
 
     def _smallest_scale(self, side: int) -> float:
-        return _diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
+        return diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
 
     def _outcomes(self, images: Sequence[_Reduced], scales: Iterable[float]) -> list[_Outcome]:
         """Make a reference at each scale, from each first guess."""
         outcomes = []
         for scale in scales:
-            windows = [_window(each.data, scale / each.shrink, TRIAL_AREA / len(images)) for each in images]
+            windows = [middle(each.data, scale / each.shrink, TRIAL_AREA / len(images)) for each in images]
             patches = [
                 _Patches(window, scale / each.shrink, self.contrast_)
                 for window, each in zip(windows, images, strict=True)
@@ -312,20 +307,6 @@ class _Candidates:
 
 def _unexplained(outcome: _Outcome) -> float:
     return outcome.unexplained
-
-
-def _diameters_to_try(side: int) -> NDArray[np.float64]:
-    smallest, largest = max(12.0, side / 100), side / 8
-    if largest < 1.5 * smallest:
-        raise PickerError(f"micrographs of {side} pixels are too small to estimate the particle's diameter; give it")
-    return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
-
-
-def _window(image: NDArray, scale: float, area: float) -> NDArray:
-    """Return the middle of the image, at most `area` squared diameters large."""
-    side = max(1, round(math.sqrt(area) * scale))
-    start = [max(0, (size - side) // 2) for size in image.shape]
-    return image[start[0] : start[0] + side, start[1] : start[1] + side]
 
 
 def _scores(patches: _Patches, reference: NDArray) -> NDArray[np.float32]:
