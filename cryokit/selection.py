@@ -203,8 +203,10 @@ def select_irregular(
     list of Decision
     """
     areas = [particle.shape.area for particle in particles if particle.shape is not None]
-    average = float(np.mean(areas)) if len(areas) >= FEWEST else math.nan
-    limits = (smallest * average, largest * average)
+    known = len(areas) >= FEWEST
+    average = float(np.mean(areas)) if known else math.nan
+    limits = (smallest * average, largest * average) if known else (0.0, math.inf)
+    usual = f", the average is {average:.0f}" if known else ""
     decisions = []
     for particle in particles:
         if particle.shape is None:
@@ -213,16 +215,16 @@ def select_irregular(
         area = particle.shape.area
         away = math.hypot(particle.shape.x - particle.x, particle.shape.y - particle.y) / particle.diameter
         if area < limits[0]:
-            words = f"area {area:.0f}, the average is {average:.0f}: too small"
+            words = f"area {area:.0f}{usual}: too small"
             decisions.append(Decision(particle, False, words, area, limits))
         elif area > limits[1]:
-            words = f"area {area:.0f}, the average is {average:.0f}: several particles, or ice"
+            words = f"area {area:.0f}{usual}: several particles, or ice"
             decisions.append(Decision(particle, False, words, area, limits))
         elif away > centred:
             words = f"the mask is {away:.2f} diameters off the centre"
             decisions.append(Decision(particle, False, words, away, (0.0, centred)))
         else:
-            words = f"area {area:.0f}, the average is {average:.0f}"
+            words = f"area {area:.0f}{usual}"
             decisions.append(Decision(particle, True, words, area, limits))
     return decisions
 

@@ -17,12 +17,13 @@ from cryokit.errors import PickerError
 from cryokit.filters import live_area, without_outliers
 from cryokit.micrograph import Micrograph
 from cryokit.peaks import local_maxima, refine, suppress
-from cryokit.pickers.base import diameters_to_try, middle, opened, spread
+from cryokit.pickers.base import check_whole, diameters_to_try, middle, opened, spread
 from cryokit.pickers.clustering import ClusteringPicker
 from cryokit.preprocess import Preprocessing
 from cryokit.shapes import (
     Circle,
     Particle,
+    circle_radii,
     clean,
     coverage,
     each_circle,
@@ -36,7 +37,6 @@ from cryokit.shapes import (
     split_overlaps,
     top_views,
 )
-from cryokit.shapes.particle import RADII
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class AutoCryoPicker(ClusteringPicker):
     clusters : int
         Of intensity.
     preprocessing : Preprocessing or mapping, optional
-        The chain, or its parameters. By default the published one with a uniform instead of a Rayleigh distribution in
-        adaptive equalisation, which leaves more contrast to faint side views.
+        The chain, or the parameters to change. By default the published one with a uniform
+        instead of a Rayleigh distribution in adaptive equalisation, which leaves more contrast to faint side views.
 
     Attributes
     ----------
@@ -106,9 +106,8 @@ class AutoCryoPicker(ClusteringPicker):
         clusters: int = 4,
         preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(diameter, contrast, max_micrographs, preprocessing or self.usual_preprocessing)
-        if not 2 <= clusters <= 64:
-            raise PickerError(f"clusters {clusters!r}: give a whole number of intensity clusters from 2 to 64")
+        super().__init__(diameter, contrast, max_micrographs, preprocessing)
+        check_whole("clusters", clusters, 2, 64)
         self.clusters = clusters
 
     def _settings(self) -> dict[str, Any]:
@@ -162,9 +161,7 @@ class AutoCryoPicker(ClusteringPicker):
     def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
         picture = stages["opened"]
         evidence, clustering, masks = _evidence(picture, diameter, self.clusters)
-        circles = each_circle(
-            hough_circles(picture, (RADII[0] * diameter, RADII[1] * diameter), threshold=WEAKEST_CIRCLE)
-        )
+        circles = each_circle(hough_circles(picture, circle_radii(diameter), threshold=WEAKEST_CIRCLE))
         particles = _particles(evidence, circles, masks["filled"], diameter)
         return dict(clustering=clustering, masks=masks, evidence=evidence, particles=particles)
 

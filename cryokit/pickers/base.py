@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -130,12 +131,22 @@ def middle(image: NDArray, diameter: float, area: float) -> NDArray:
 
 def check_settings(diameter: float | None, contrast: str | None, max_micrographs: int) -> None:
     """Raise a PickerError, naming the setting, unless these three make sense."""
-    if diameter is not None and not (math.isfinite(diameter) and diameter >= 4):
+    if diameter is not None and not (_is_number(diameter) and diameter >= 4):
         raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
     if contrast not in (None, "dark", "bright"):
         raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
-    if max_micrographs < 1:
-        raise PickerError(f"max_micrographs {max_micrographs!r}: at least one micrograph is needed")
+    check_whole("max_micrographs", max_micrographs, 1)
+
+
+def check_whole(name: str, value: Any, least: int, most: float = math.inf) -> None:
+    """Raise a PickerError, naming the setting, unless its value is a whole number in a range."""
+    if not (_is_number(value) and int(value) == value and least <= value <= most):
+        span = f"from {least} to {most}" if math.isfinite(most) else f"of at least {least}"
+        raise PickerError(f"{name} {value!r}: give a whole number {span}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def require_fitted(picker: Picker, attribute: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from abc import abstractmethod
@@ -144,13 +145,14 @@ class ClusteringPicker(Picker):
     """
 
     own_threshold: ClassVar[float] = 0.5
+    usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()
 
     def __init__(
         self,
         diameter: float | None,
         contrast: Literal["dark", "bright"] | None,
         max_micrographs: int,
-        preprocessing: Preprocessing | Mapping[str, Any],
+        preprocessing: Preprocessing | Mapping[str, Any] | None,
     ) -> None:
         check_settings(diameter, contrast, max_micrographs)
         self.diameter = diameter
@@ -158,7 +160,7 @@ class ClusteringPicker(Picker):
         self.max_micrographs = max_micrographs
         if not isinstance(preprocessing, Preprocessing):
             try:
-                preprocessing = Preprocessing(**preprocessing)
+                preprocessing = dataclasses.replace(self.usual_preprocessing, **(preprocessing or {}))
             except TypeError as error:
                 raise PickerError(f"preprocessing: {error}; see cryokit.preprocess.Preprocessing") from None
         self.preprocessing = preprocessing

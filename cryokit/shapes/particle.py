@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from cryokit.shapes.hough import Circles, hough_circles
+from cryokit.shapes.hough import SMALLEST_RADIUS, Circles, hough_circles
 from cryokit.shapes.mask import as_mask, clean, particle_area
 from cryokit.shapes.measure import Shape, components, label_image
 from cryokit.shapes.overlap import split_overlaps, without_overlaps
@@ -105,7 +105,8 @@ def circle_overlap(shape: Shape, circle: Circle) -> float:
     row, column = np.nonzero(filled)
     row, column = row + shape.top, column + shape.left
     both = int(((column - circle.x) ** 2 + (row - circle.y) ** 2 <= circle.radius**2).sum())
-    return both / (len(row) + math.pi * circle.radius**2 - both)
+    # The disc is counted in whole pixels here, and exactly there.
+    return min(1.0, both / (len(row) + math.pi * circle.radius**2 - both))
 
 
 def objects(mask: ArrayLike, diameter: float) -> list[Shape]:
@@ -168,9 +169,15 @@ def top_views(
     """
     shapes = [shape for shape in components(mask) if shape.circularity < least_round]
     labels = label_image(shapes, np.shape(mask))
-    found = hough_circles(labels > 0, (radii[0] * diameter, radii[1] * diameter), threshold=strength)
+    found = hough_circles(labels > 0, circle_radii(diameter, radii), threshold=strength)
     under = shapes_at(shapes, labels, found.x, found.y)
     return [_top(circle, shape) for circle, shape in zip(each_circle(found), under, strict=True)]
+
+
+def circle_radii(diameter: float, radii: tuple[float, float] = RADII) -> tuple[float, float]:
+    """Return the range of radii, in pixels, in which circles are looked for: none too small for the Hough transform."""
+    smallest = max(radii[0] * diameter, SMALLEST_RADIUS)
+    return smallest, max(radii[1] * diameter, 1.5 * smallest)
 
 
 def _top(circle: Circle, shape: Shape | None) -> Particle:

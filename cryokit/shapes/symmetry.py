@@ -45,7 +45,8 @@ def radial_votes(
     Returns
     -------
     ndarray of float32, shape (rows, columns)
-        1 in the centre of a black disc of the diameter on white; never negative.
+        About 1 in the centre of a black disc of the diameter on white (0.7 between pixels), 0.2 in that of a square;
+        never negative.
 
     Raises
     ------
@@ -64,6 +65,8 @@ def radial_votes(
         raise PickerError(
             f"diameter {diameter!r}, radii {radii!r}: give a positive diameter, and 0 < smallest < largest"
         )
+    if np.size(image) == 0:
+        return np.zeros(np.shape(image), np.float32)
     votes = _votes(-np.asarray(image, np.float32) if dark else np.asarray(image, np.float32), diameter, radii)
     return (votes / _perfect_votes(round(float(diameter), 2), radii)).astype(np.float32)
 
@@ -115,6 +118,8 @@ def coverage(mask: NDArray, diameter: float) -> NDArray[np.float32]:
         In [0, 1]. Beyond the border nothing is covered.
     """
     mask = as_mask(mask)
+    if mask.size == 0:
+        return np.zeros(mask.shape, np.float32)
     reach = math.ceil(DISC * diameter / 2)
     row, column = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
     disc = (np.hypot(row, column) <= DISC * diameter / 2).astype(np.float32)
