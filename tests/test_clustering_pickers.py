@@ -326,7 +326,7 @@ def test_training_particles():
     scene = SCENES["klh"]
     seen = scene.examinations("autocryopicker")[0]
     decisions = select(seen.picked)
-    particles = seen.training_particles(decisions)
+    particles = seen.training_particles(decisions, debris=0)
     assert list(particles.columns) == ["micrograph", "x", "y", "diameter", "class"]
     assert set(particles["class"]) <= set(CLASSES)
     assert (particles.micrograph == scene.names[0]).all()
@@ -336,8 +336,11 @@ def test_training_particles():
     good = particles[particles["class"] != "negative"]
     assert len(good) == sum(decision.good for decision in decisions) > 0
     assert sorted(good["class"]) == sorted(each.particle.view for each in decisions if each.good)
-    without = seen.training_particles(decisions, debris=False)
-    assert len(without) == len(seen.picked) < len(particles)
+    without = seen.training_particles(decisions, debris=None)
+    near = seen.training_particles(decisions, debris=0.05)
+    assert len(without) == len(seen.picked) < len(near) < len(particles)
+    scores = np.array([particle.score for particle in seen.particles])
+    assert len(near) - len(without) == ((scores >= 0.05) & (scores < 0.5)).sum()
 
 
 # --- difficult micrographs -----------------------------------------------------------------------------------------

@@ -107,15 +107,17 @@ class Examination:
             [particle.view for particle in chosen],
         )
 
-    def training_particles(self, decisions: Iterable[Decision], *, debris: bool = True) -> pd.DataFrame:
+    def training_particles(self, decisions: Iterable[Decision], *, debris: float | None = 0.05) -> pd.DataFrame:
         """Return the particles of a training set: good ones by their view, the others as negatives.
 
         Parameters
         ----------
         decisions : iterable of Decision
             On `picked`, of `cryokit.selection.select`.
-        debris : bool
-            Whether the candidates that were not picked (noise, ice, debris) are negatives, too.
+        debris : float or None
+            Candidates that were not picked (ice, debris, dense noise) are negatives, too, if they have at least this
+            score; None for none of them. Nearly every place of a micrograph is a candidate of score 0: with 0 hardly a
+            place is left for background.
 
         Returns
         -------
@@ -123,8 +125,9 @@ class Examination:
             Columns micrograph, x, y, diameter, class; pixels of the micrograph. See `cryokit.trainingset.build`.
         """
         rows = [(each.particle, each.particle.view if each.good else "negative") for each in decisions]
-        if debris:
-            rows += [(particle, "negative") for particle in self.particles if particle.score < self.threshold]
+        if debris is not None:
+            missed = (particle for particle in self.particles if debris <= particle.score < self.threshold)
+            rows += [(particle, "negative") for particle in missed]
         x, y = self.to_micrograph([particle.x for particle, _ in rows], [particle.y for particle, _ in rows])
         return pd.DataFrame(
             {
