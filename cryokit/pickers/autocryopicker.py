@@ -204,7 +204,7 @@ def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter
     sides = (picked & ~round_ones).sum() > SIDES * picked.sum()
     particles = []
     for index, (circle, shape) in enumerate(zip(circle_of, under, strict=True)):
-        if sides and not round_ones[index] and shape is not None:
+        if sides and picked[index] and not round_ones[index] and shape is not None:
             rectangle = shape.feret.rectangle
             view, size, angle = "side", rectangle.length, rectangle.angle
         else:

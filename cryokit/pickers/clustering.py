@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,10 +19,10 @@ from cryokit.cluster import Clustering
 from cryokit.coordinates.table import table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.filters import live_area, without_outliers
-from cryokit.micrograph import Micrograph, common_contrast, contrast_score, unbin_coordinates
+from cryokit.micrograph import Micrograph, common_contrast, contrast_score, shape, unbin_coordinates
 from cryokit.pickers import storage
 from cryokit.pickers.base import Picker, check_settings, opened, require_fitted, spread
-from cryokit.preprocess import Preprocessing
+from cryokit.preprocess import STAGES, Preprocessing
 from cryokit.selection import Decision
 from cryokit.shapes import Particle
 
@@ -196,7 +196,7 @@ class ClusteringPicker(Picker):
         if not micrographs:
             raise PickerError("no micrographs to fit to")
         self.contrast_ = self.contrast or _contrast(micrographs, self.diameter)
-        self.diameter_ = self.diameter or self._estimated_diameter(micrographs)
+        self.diameter_ = self.diameter or self._estimated_diameter(_large(micrographs))
         logger.info(
             "%s: particles are %s, %.1f pixels across (%s)",
             self.name,
@@ -208,7 +208,7 @@ class ClusteringPicker(Picker):
 
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        picks = self.examine(micrograph).picks(threshold)
+        picks = self._examined(micrograph, keep=("stretched", "opened")).picks(threshold)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
     def examine(self, micrograph: Micrograph | str | os.PathLike) -> Examination:
@@ -227,15 +227,24 @@ class ClusteringPicker(Picker):
         PickerError
             When the picker has not been fitted.
         """
+        return self._examined(micrograph, keep=STAGES)
+
+    def _examined(self, micrograph: Micrograph | str | os.PathLike, keep: Collection[str]) -> Examination:
         require_fitted(self, "diameter_")
         (micrograph,) = opened([micrograph])
         area = live_area(micrograph.data)
         image = micrograph.data[area]
         factor = self.preprocessing.factor(self.diameter_)
         seen: dict[str, Any] = dict(stages={}, clustering=None, masks={}, evidence=None, particles=[])
-        # In a constant picture, or one smaller than a particle, there is nothing to find.
-        if min(image.shape) >= max(SMALLEST * self.diameter_, 8 * factor) and np.ptp(image) > 0:
-            stages = self.preprocessing.stages(without_outliers(image), self.diameter_, self.contrast_)
+        if min(image.shape) < max(SMALLEST * self.diameter_, 8 * factor):
+            logger.warning(
+                "%s: %d x %d pixels are too few for particles of %.0f; give the diameter in pixels of the micrograph",
+                micrograph.name,
+                *image.shape,
+                self.diameter_,
+            )
+        elif np.ptp(image) > 0:
+            stages = self.preprocessing.stages(without_outliers(image), self.diameter_, self.contrast_, keep=keep)
             seen = dict(stages=stages) | self._look(stages, self.diameter_ / factor)
         corner = (area[0].start, area[1].start)
         return Examination(
@@ -252,6 +261,7 @@ class ClusteringPicker(Picker):
         # A late import: who gives the diameter does without the other method.
         from cryokit.pickers.template import TemplatePicker
 
+        logger.info("%s: estimates the diameter as the method template does", self.name)
         return TemplatePicker(contrast=self.contrast_).fit(micrographs).diameter_
 
     @abstractmethod
@@ -280,6 +290,12 @@ class ClusteringPicker(Picker):
         picker = cls(**header["settings"])
         picker.diameter_, picker.contrast_ = (header["learned"][name] for name in ("diameter_", "contrast_"))
         return picker
+
+
+def _large(micrographs: list[Micrograph | str | os.PathLike]) -> list[Micrograph | str | os.PathLike]:
+    """Leave out micrographs far smaller than the largest: a stray crop must not limit what diameters are looked for."""
+    sides = [min(each.data.shape if isinstance(each, Micrograph) else shape(each)) for each in micrographs]
+    return [each for each, side in zip(micrographs, sides, strict=True) if side >= max(sides) / 2]
 
 
 def _contrast(micrographs: list, diameter: float | None) -> Literal["dark", "bright"]:

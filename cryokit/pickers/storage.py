@@ -61,8 +61,9 @@ def read(path: str | os.PathLike, method: str | None = None) -> tuple[dict[str, 
         header = json.loads(str(arrays.pop(_HEADER)))
     except FileNotFoundError:
         raise PickerError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise PickerError(f"{path}: not a saved picker, or damaged ({error}); save it again") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # What numpy says to this (to load it unsafely) leads astray.
+        raise PickerError(f"{path}: not a saved picker, or damaged; give a file that --save-model wrote") from None
     if method is not None and header["method"] != method:
         raise PickerError(f"{path}: holds a picker of the method {header['method']!r}, not {method!r}")
     return header, arrays

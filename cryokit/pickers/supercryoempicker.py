@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cryokit.cluster import particle_mask, super_kmeans, superpixel_count
+from cryokit.micrograph import bin_integer
 from cryokit.peaks import local_maxima, refine
 from cryokit.pickers.base import check_whole
 from cryokit.pickers.clustering import ClusteringPicker
@@ -23,6 +24,7 @@ APART = 0.5  # diameters between two particles, at least
 PER_PARTICLE = 20  # superpixels in a particle's area
 NOISE_SKEWNESS = 0.22  # of the blobs' grey values: noise is symmetrical, particles have one sign
 SMALLEST = 0.1  # particle areas: the published 500 pixels in ribosomes of 320 pixels, after halving, are even less
+NOISE_DIAMETER = 10.0  # pixels across a particle that suffice to tell blobs from noise
 CLEAR = 3.5  # robust standard deviations: hardly one in a thousand blobs of noise stands out so far
 
 
@@ -103,9 +105,12 @@ class SuperCryoEMPicker(ClusteringPicker):
         masks = {"cluster": clustering.labels == 0}
         evidence = np.sqrt(coverage(masks["cluster"], diameter) * np.maximum(blobs(masks["cluster"], diameter), 0))
         row, column = local_maxima(evidence, APART * diameter)
-        if _like_noise(stages["stretched"], diameter):
-            clear = _standing_out(stages["stretched"], diameter)[row, column] > CLEAR
-            row, column = row[clear], column[clear]
+        shrink = max(1, int(diameter / NOISE_DIAMETER))
+        standing_out = _standing_out(bin_integer(stages["stretched"], shrink), diameter / shrink)
+        if _skewness(standing_out) < NOISE_SKEWNESS:
+            last_row, last_column = (side - 1 for side in standing_out.shape)
+            small = standing_out[np.minimum(row // shrink, last_row), np.minimum(column // shrink, last_column)]
+            row, column = row[small > CLEAR], column[small > CLEAR]
         x, y = refine(evidence, row, column)
         score = 1 / (1 + np.exp(-np.clip((evidence[row, column] - EVIDENCE) / EVIDENCE_STEP, -50, 50)))
         masks["cleaned"] = clean(masks["cluster"], diameter, smallest=0.2, largest_hole=0.2)
@@ -127,12 +132,12 @@ def _standing_out(picture: NDArray, diameter: float) -> NDArray[np.float32]:
     return response / max(1.4826 * float(np.median(np.abs(response))), 1e-6)
 
 
-def _like_noise(picture: NDArray, diameter: float) -> bool:
-    response = _standing_out(picture, diameter)
+def _skewness(response: NDArray) -> float:
     response = np.clip(response, -3, 3)  # one crystal of ice, or one particle, must not speak for all
     response = response - response.mean()
-    spread = float(np.mean(response**2))
-    return spread == 0 or float(np.mean(response**3)) / spread**1.5 < NOISE_SKEWNESS
+    squared = response * response
+    spread = float(squared.mean())
+    return float((squared * response).mean()) / spread**1.5 if spread else 0.0
 
 
 class PublishedSuperCryoEMPicker(SuperCryoEMPicker):

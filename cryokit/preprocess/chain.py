@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -162,7 +162,12 @@ class Preprocessing:
         return max(1.0, float(diameter) / self.working_diameter)
 
     def stages(
-        self, data: NDArray, diameter: float, contrast: Literal["dark", "bright"] = "dark"
+        self,
+        data: NDArray,
+        diameter: float,
+        contrast: Literal["dark", "bright"] = "dark",
+        *,
+        keep: Collection[str] = STAGES,
     ) -> dict[str, NDArray[np.float32]]:
         """Return the pictures after each stage.
 
@@ -174,6 +179,8 @@ class Preprocessing:
             Of the particle, in pixels of `data`.
         contrast : {"dark", "bright"}
             Of the particles in `data`.
+        keep : collection of str
+            The stages that are wanted; the pictures of the others do not take up memory.
 
         Returns
         -------
@@ -188,7 +195,7 @@ class Preprocessing:
         MicrographError
             When `data` is not two-dimensional.
         """
-        return dict(self._steps(data, diameter, contrast))
+        return {name: picture for name, picture in self._steps(data, diameter, contrast) if name in keep}
 
     def __call__(
         self, data: NDArray, diameter: float, contrast: Literal["dark", "bright"] = "dark"

@@ -18,6 +18,7 @@ from cryokit.shapes.overlap import split_overlaps, without_overlaps
 RADII = (0.35, 0.65)  # diameters: circles of a top view; side views are longer, so the range is wide
 ROUNDEST = 0.87  # overlap with the disc of the same area: discs reach 0.9 and more, squares 0.84
 OPENING = 0.075  # diameters: strings of noise that hang on an object are thinner
+SMALLEST_PART = 0.6  # particle areas: what is cut off an object is a particle, not a corner of one
 IRREGULAR_BOX = 1.125  # the predecessors' margin around irregular particles
 
 
@@ -119,7 +120,7 @@ def objects(mask: ArrayLike, diameter: float) -> list[Shape]:
         # Beyond the border lies neither particle nor background.
         padded = np.pad(mask, 2 * radius, mode="edge")
         mask = ndimage.binary_opening(padded, disc)[2 * radius : -2 * radius, 2 * radius : -2 * radius]
-    return components(split_overlaps(mask, diameter))
+    return components(split_overlaps(mask, diameter, smallest=SMALLEST_PART))
 
 
 def filled(mask: ArrayLike, diameter: float, closing: float = 0.05) -> NDArray[np.bool_]:
