@@ -45,6 +45,7 @@ CIRCLE, CIRCLE_STEP = 0.5, 0.05  # strength of a circle that is as likely a part
 EVIDENCE, EVIDENCE_STEP = 0.28, 0.03  # the same of outline and filling
 APART = 0.5  # diameters between two particles, at least
 WEAKEST_CIRCLE = 0.2  # below it is noise
+SMALLEST_PART = 0.6  # particle areas: what is cut off a filled object is a particle, not a corner of one
 FEWEST = 5  # particles that tell a diameter
 TRIAL_MICROGRAPHS, TRIAL_AREA = 3, 400.0  # squared diameters of each: what a diameter is tried on
 SIDES = 0.15  # share of the picks without a circle that makes a micrograph one with side views
@@ -197,7 +198,7 @@ def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter
                 circle_of[len(circles) + index] = circles[nearest[index]]
     kept = suppress(x, y, score, APART * diameter)
     x, y, score, circle_of = x[kept], y[kept], score[kept], [circle_of[index] for index in kept]
-    shapes = objects(mask, diameter)
+    shapes = objects(mask, diameter, smallest=SMALLEST_PART)
     under = shapes_at(shapes, label_image(shapes, mask.shape), x, y)
     round_ones = np.array([circle is not None and circle.strength >= CIRCLE for circle in circle_of], dtype=bool)
     picked = score >= 0.5

@@ -18,7 +18,6 @@ from cryokit.shapes.overlap import split_overlaps, without_overlaps
 RADII = (0.35, 0.65)  # diameters: circles of a top view; side views are longer, so the range is wide
 ROUNDEST = 0.87  # overlap with the disc of the same area: discs reach 0.9 and more, squares 0.84
 OPENING = 0.075  # diameters: strings of noise that hang on an object are thinner
-SMALLEST_PART = 0.6  # particle areas: what is cut off an object is a particle, not a corner of one
 IRREGULAR_BOX = 1.125  # the predecessors' margin around irregular particles
 
 
@@ -110,8 +109,21 @@ def circle_overlap(shape: Shape, circle: Circle) -> float:
     return min(1.0, both / (len(row) + math.pi * circle.radius**2 - both))
 
 
-def objects(mask: ArrayLike, diameter: float) -> list[Shape]:
-    """Return the objects of a filled mask, without hanging strings, and cut where several particles touch."""
+def objects(mask: ArrayLike, diameter: float, *, smallest: float = 0.3) -> list[Shape]:
+    """Return the objects of a filled mask, without hanging strings, and cut where several particles touch.
+
+    Parameters
+    ----------
+    mask : array_like of bool, shape (rows, columns)
+    diameter : float
+        Of the particle, in pixels of `mask`.
+    smallest : float
+        Particle areas; nothing smaller is cut off. Where masks of particles are whole discs, 0.6 saves much time.
+
+    Returns
+    -------
+    list of Shape
+    """
     mask = as_mask(mask)
     radius = round(OPENING * diameter)
     if radius > 0 and min(mask.shape) > 0:
@@ -120,7 +132,7 @@ def objects(mask: ArrayLike, diameter: float) -> list[Shape]:
         # Beyond the border lies neither particle nor background.
         padded = np.pad(mask, 2 * radius, mode="edge")
         mask = ndimage.binary_opening(padded, disc)[2 * radius : -2 * radius, 2 * radius : -2 * radius]
-    return components(split_overlaps(mask, diameter, smallest=SMALLEST_PART))
+    return components(split_overlaps(mask, diameter, smallest=smallest))
 
 
 def filled(mask: ArrayLike, diameter: float, closing: float = 0.05) -> NDArray[np.bool_]:
