@@ -770,8 +770,8 @@ plt.show()
 # ## 10. What goes wrong, and how it looks
 #
 # All limits are relative: to the circle, to the rectangle, to the average of the micrograph. That makes them fit any
-# protein, and blind to whatever is wrong with *all* particles. Here the picker is told a wrong diameter. It finds
-# objects of the size that it was told, and among themselves these look normal.
+# protein, and blind to whatever is wrong with *all* particles. Here the picker is told a wrong diameter. With one that
+# is too small it finds objects of the size that it was told, and among themselves these look normal.
 
 # %%
 few = 2  # micrographs
@@ -804,11 +804,12 @@ for words, number in (what["clean"] / what["good"]).items():
 #
 # - **Diameter too small**: pieces of particles, of tubes and of ice have the usual size now, and pass. Good ones appear
 #   with nothing whole beneath them; the outlines lie side by side on one object, or on none that is seen by eye.
-# - **Diameter too large**: few picks are left. The rings are smaller than any circle that is looked for; those that are
-#   found at all pass for side views.
+# - **Diameter too large**: few picks are left, and hardly a good one. The rings are smaller than any circle that is
+#   looked for, and what touches is taken for one particle.
 #
-# The share of good ones hardly warns of either. The share of clean ones falls, but only the truth knows that. Without a
-# truth, look at the outlines, and at the contact sheet: a row of it should be one thing. What else it shows:
+# The second error shows by itself. The first does not: the share of good ones is no smaller than with the right
+# diameter. The share of clean ones falls, but only the truth knows that. Without a truth, look at the outlines, and at
+# the contact sheet: a row of it should be one thing. What else it shows:
 #
 # - **Two kinds in one row**, such as rings among the side views: the views were mixed up, and no test of section 3 to 5
 #   asks whether the view is the right one.

@@ -79,11 +79,12 @@ class TestGoodParticleSelection:
         drawn = results["whole particles among the negatives of the training set"]
         assert drawn == pytest.approx(shares[1], abs=0.15)
 
-    def test_wrong_diameter_shows_in_the_truth_only(self, results):
-        right = results["clean share of good, diameter x 1"]
-        for factor in ("0.7", "1.4"):
-            assert results[f"clean share of good, diameter x {factor}"] < right - 0.2
-            assert results[f"share of good, diameter x {factor}"] > results["share of good, diameter x 1"] - 0.2
+    def test_too_small_a_diameter_shows_in_the_truth_only(self, results):
+        assert results["clean share of good, diameter x 0.7"] < results["clean share of good, diameter x 1"] - 0.2
+        assert results["share of good, diameter x 0.7"] > results["share of good, diameter x 1"] - 0.1
+
+    def test_too_large_a_diameter_shows_by_itself(self, results):
+        assert results["share of good, diameter x 1.4"] < 0.5 * results["share of good, diameter x 1"]
 
     def test_page(self, executed):
         page = executed.with_suffix(".html").read_text(encoding="utf-8")
