@@ -205,11 +205,11 @@ def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter
     sides = (picked & ~round_ones).sum() > SIDES * picked.sum()
     particles = []
     for index, (circle, shape) in enumerate(zip(circle_of, under, strict=True)):
-        if sides and picked[index] and not round_ones[index] and shape is not None:
-            rectangle = shape.feret.rectangle
-            view, size, angle = "side", rectangle.length, rectangle.angle
-        else:
-            view, size, angle = "top", (2 * circle.radius if circle else diameter), math.nan
+        view, size, angle = "top", (2 * circle.radius if circle else diameter), math.nan
+        if sides and picked[index] and not round_ones[index]:
+            view, size = "side", diameter
+            if shape is not None:
+                size, angle = shape.feret.rectangle.length, shape.feret.rectangle.angle
         particles.append(
             Particle(float(x[index]), float(y[index]), view, size, angle, shape, circle, float(score[index]))
         )
@@ -249,11 +249,19 @@ class PublishedAutoCryoPicker(AutoCryoPicker):
         masks = {"cluster": clustering.labels == 0}
         masks["cleaned"] = clean(masks["cluster"], diameter)
         tops = top_views(masks["cleaned"], diameter)
-        rest = masks["cleaned"].copy()
-        row, column = np.indices(rest.shape, sparse=True)
-        for top in tops:
-            rest &= (column - top.x) ** 2 + (row - top.y) ** 2 > (1.1 * top.circle.radius) ** 2
-        masks["without_circles"] = rest
-        masks["split"] = split_overlaps(rest, diameter)
+        masks["without_circles"] = _without_discs(masks["cleaned"], tops)
+        masks["split"] = split_overlaps(masks["without_circles"], diameter)
         particles = [*tops, *side_views(masks["split"], diameter)]
         return dict(clustering=clustering, masks=masks, evidence=None, particles=particles)
+
+
+def _without_discs(mask: NDArray[np.bool_], tops: list[Particle]) -> NDArray[np.bool_]:
+    """Return the mask without the discs of top views, and a rim of a tenth of their radius."""
+    rest = mask.copy()
+    for top in tops:
+        radius = 1.1 * top.circle.radius
+        first_row, first_column = max(0, math.ceil(top.y - radius)), max(0, math.ceil(top.x - radius))
+        part = rest[first_row : math.floor(top.y + radius) + 1, first_column : math.floor(top.x + radius) + 1]
+        row, column = np.ogrid[: part.shape[0], : part.shape[1]]
+        part &= (column + first_column - top.x) ** 2 + (row + first_row - top.y) ** 2 > radius**2
+    return rest
