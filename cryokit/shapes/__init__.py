@@ -1,5 +1,6 @@
 """From a particle mask to particles: cleaning, connected components, circles, Feret diameters, overlaps, views."""
 
+from cryokit.shapes.evidence import blobs, coverage, radial_votes
 from cryokit.shapes.feret import Feret, Rectangle, feret
 from cryokit.shapes.hough import Circles, hough_circles, hough_map
 from cryokit.shapes.mask import clean, clean_stages, fill_holes, particle_area
@@ -20,7 +21,6 @@ from cryokit.shapes.particle import (
     side_views,
     top_views,
 )
-from cryokit.shapes.symmetry import blobs, coverage, radial_votes
 
 __all__ = [
     "Circle",
