@@ -28,16 +28,21 @@ What is approximated:
 """
 
 from cryokit.simulate.conditions import CONDITIONS, Conditions, SimulationError
-from cryokit.simulate.density import PROTEINS
+from cryokit.simulate.density import PROTEINS, Form, Protein
 from cryokit.simulate.micrograph import TRUTH_COLUMNS, Parts, simulate, simulate_parts, simulate_set
+from cryokit.simulate.shapes import fragment, random_protein
 
 __all__ = [
     "CONDITIONS",
     "PROTEINS",
     "TRUTH_COLUMNS",
     "Conditions",
+    "Form",
     "Parts",
+    "Protein",
     "SimulationError",
+    "fragment",
+    "random_protein",
     "simulate",
     "simulate_parts",
     "simulate_set",

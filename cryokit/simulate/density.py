@@ -84,6 +84,22 @@ class Form:
     length: float = 0.0
 
 
+@dataclass(frozen=True)
+class Protein:
+    """A protein that `cryokit.simulate.simulate` can put on a micrograph.
+
+    Parameters
+    ----------
+    name : str
+        Micrographs are named after it.
+    forms : tuple of Form
+        The ways in which it shows.
+    """
+
+    name: str
+    forms: tuple[Form, ...]
+
+
 def rotation_matrix(phi: float, theta: float, psi: float) -> np.ndarray:
     """Return the rotation from the model's frame into the microscope's, by RELION's Euler angles (ZYZ).
 

@@ -18,7 +18,7 @@ from cryokit.micrograph import Micrograph
 from cryokit.simulate import specimen
 from cryokit.simulate.conditions import CONDITIONS, Conditions, SimulationError
 from cryokit.simulate.ctf import aberration, ctf, electron_wavelength, envelope, interaction_constant
-from cryokit.simulate.density import MODELS, PROTEINS, Cloud, Form, atom_transfer, rotation_matrix, splat
+from cryokit.simulate.density import MODELS, PROTEINS, Cloud, Form, Protein, atom_transfer, rotation_matrix, splat
 from cryokit.simulate.placement import Floor, waves
 
 SNR_RESOLUTION = 20.0  # Angstrom: the SNR is that of spatial frequencies below one over this
@@ -97,7 +97,7 @@ class _Particle:
 
 
 def simulate(
-    protein: str,
+    protein: str | Protein,
     *,
     shape: tuple[int, int] = (2048, 2048),
     pixel_size: float | None = None,
@@ -114,8 +114,8 @@ def simulate(
 
     Parameters
     ----------
-    protein : str
-        One of `PROTEINS`.
+    protein : str or Protein
+        One of `PROTEINS`, or another one (`cryokit.simulate.random_protein`) together with `conditions`.
     shape : tuple of (int, int)
         Rows and columns; 32 or more each.
     pixel_size : float, optional
@@ -185,13 +185,13 @@ def simulate(
 
 
 def simulate_set(
-    protein: str, n: int, *, seed: int = 0, name: str | None = None, **settings: object
+    protein: str | Protein, n: int, *, seed: int = 0, name: str | None = None, **settings: object
 ) -> Iterator[tuple[Micrograph, pd.DataFrame]]:
     """Simulate `n` micrographs that differ in everything drawn; a longer set begins like a shorter one.
 
     Parameters
     ----------
-    protein : str
+    protein : str or Protein
     n : int
     seed : int
     name : str, optional
@@ -204,11 +204,11 @@ def simulate_set(
     tuple of (Micrograph, pandas.DataFrame)
     """
     for index, child in enumerate(np.random.SeedSequence(seed).spawn(n), start=1):
-        yield simulate(protein, seed=child, name=f"{name or protein}_{index:03d}", **settings)
+        yield simulate(protein, seed=child, name=f"{name or _name(protein)}_{index:03d}", **settings)
 
 
 def simulate_parts(
-    protein: str,
+    protein: str | Protein,
     *,
     shape: tuple[int, int] = (2048, 2048),
     pixel_size: float | None = None,
@@ -232,7 +232,7 @@ def simulate_parts(
     if n_particles < 0:
         raise SimulationError(f"n_particles is {n_particles}; it has to be zero or more")
     if name is None:
-        name = f"{protein}_{seed}" if isinstance(seed, Integral) else protein
+        name = f"{_name(protein)}_{seed}" if isinstance(seed, Integral) else _name(protein)
 
     # One stream of random numbers per stage, so that more dirt, say, does not move the particles.
     sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
@@ -283,7 +283,7 @@ def simulate_parts(
             spectrum *= factor
         return fft.irfft2(spectrum, field, workers=_THREADS)[inner]
 
-    sigma = MODELS[protein][0].cloud().sigma
+    sigma = _forms(protein)[0].cloud().sigma
     strength = 2 * interaction_constant(conditions.voltage)
     contrast = image(potential, strength * transfer, atom_transfer(fx, fy, pixel, sigma))
 
@@ -379,10 +379,25 @@ def _disc_mask(shape: tuple[int, int], truth: pd.DataFrame) -> np.ndarray:
     return mask
 
 
+def _name(protein: str | Protein) -> str:
+    return protein.name if isinstance(protein, Protein) else protein
+
+
+def _forms(protein: str | Protein) -> tuple[Form, ...]:
+    return protein.forms if isinstance(protein, Protein) else MODELS[protein]
+
+
 def _conditions(
-    protein: str, conditions: Conditions | None, pixel_size: float | None, defocus: float | None, overrides: dict
+    protein: str | Protein,
+    conditions: Conditions | None,
+    pixel_size: float | None,
+    defocus: float | None,
+    overrides: dict,
 ) -> Conditions:
-    if protein not in MODELS:
+    if isinstance(protein, Protein):
+        if conditions is None:
+            raise SimulationError(f"{protein.name} has no usual conditions; give `conditions`")
+    elif protein not in MODELS:
         raise SimulationError(f"no protein {protein!r}; there are {', '.join(PROTEINS)}")
     if pixel_size is not None:
         overrides = {**overrides, "pixel_size": pixel_size}
@@ -422,7 +437,7 @@ def _at(discs: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def _place(
-    protein: str,
+    protein: str | Protein,
     shape: tuple[int, int],
     n_particles: int,
     conditions: Conditions,
@@ -434,7 +449,7 @@ def _place(
     """Draw the particles: `n_particles` with their centre on the micrograph, and others around it."""
     rows, columns = shape
     pixel = conditions.pixel_size
-    forms = MODELS[protein]
+    forms = _forms(protein)
     radii = [form.diameter / 2 / pixel for form in forms]
     floor = Floor(shape, max(radii), max(1.0, min(radii) / 10), rng, conditions.clustering)
     if distance is not None:
