@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from cryokit.errors import PickerError
+from cryokit.nms import nms_distance
+
 
 def local_maxima(scores: NDArray, distance: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the maxima of a score map that are at least `distance` apart, best first.
@@ -35,11 +38,7 @@ def local_maxima(scores: NDArray, distance: float) -> tuple[NDArray[np.intp], ND
     >>> (2, 5) in zip(rows, columns), (3, 0) in zip(rows, columns)
     (True, True)
     """
-    scores = np.where(np.isnan(scores), -np.inf, scores)
-    # A maximum within a disc is a maximum within the square inside that disc, which is found in constant time a pixel.
-    half = max(1, int(distance / np.sqrt(2)))
-    highest = ndimage.maximum_filter(scores, size=2 * half + 1, mode="constant", cval=-np.inf)
-    row, column = np.nonzero((scores >= highest) & np.isfinite(scores))
+    row, column = np.nonzero(_window_maxima(scores, distance))
     # Row by row as they come, a stable sort keeps the order of equal scores.
     order = np.argsort(-scores[row, column], kind="stable")
     row, column = row[order], column[order]
@@ -66,7 +65,7 @@ def _apart(row: NDArray, column: NDArray, shape: tuple[int, int], distance: floa
 
 
 def suppress(x: ArrayLike, y: ArrayLike, score: ArrayLike, distance: float) -> NDArray[np.intp]:
-    """Non-maximum suppression by the distance of centres.
+    """Non-maximum suppression by the distance of centres, of one class (`cryokit.nms.nms_distance`).
 
     Greedy: the best pick stays, every other one closer than `distance` to it goes, and so on with the best of the
     rest. Ties go to the lower y, then the lower x, then the earlier row.
@@ -86,25 +85,7 @@ def suppress(x: ArrayLike, y: ArrayLike, score: ArrayLike, distance: float) -> N
     >>> suppress([0, 1, 5], [0, 0, 0], [0.5, 0.9, 0.1], 2).tolist()
     [1, 2]
     """
-    x, y, score = (np.asarray(values, dtype=np.float64) for values in (x, y, score))
-    order = np.lexsort((np.arange(x.size), x, y, -score))
-    if x.size < 2:
-        return order
-    points = np.column_stack([x, y])[order]
-    # `<` not `<=`: picks exactly `distance` apart both stay.
-    pairs = cKDTree(points).query_pairs(np.nextafter(distance, 0), output_type="ndarray")
-    better, worse = pairs.min(axis=1), pairs.max(axis=1)
-    state = np.zeros(x.size, dtype=np.int8)  # 0 open, 1 stays, -1 goes
-    while len(better):
-        # A point stays once no open point that is better lies near it. Each round settles all such points at once.
-        blocked = np.zeros(x.size, dtype=bool)
-        blocked[worse] = True
-        state[(state == 0) & ~blocked] = 1
-        state[worse[state[better] == 1]] = -1
-        open_pairs = (state[better] == 0) & (state[worse] == 0)
-        better, worse = better[open_pairs], worse[open_pairs]
-    state[state == 0] = 1
-    return order[state == 1]
+    return nms_distance(x, y, score, distance)
 
 
 def without_side_lobes(x: ArrayLike, y: ArrayLike, score: ArrayLike, distance: float, ratio: float) -> NDArray[np.intp]:
@@ -167,3 +148,133 @@ def refine(scores: NDArray, row: NDArray, column: NDArray) -> tuple[NDArray[np.f
         return position + np.clip(offset, -0.5, 0.5)
 
     return along(1, np.asarray(column)), along(0, np.asarray(row))
+
+
+def find_peaks(
+    scores: NDArray,
+    min_distance: float,
+    threshold: float = -np.inf,
+    *,
+    margin: float = 0.0,
+    allowed: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the peaks of a score map, their positions between the pixels, best first.
+
+    A peak is a maximum within a square of the side `min_distance` x sqrt(2) (at least 3 pixels). Its position is the
+    top of a parabola (`refine`); that of a flat top no wider than `min_distance`, as scores that have reached 1.0
+    leave it, is the middle of the flat. Of two peaks closer than `min_distance` the better one stays.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (rows, columns)
+        NaN is never a peak.
+    min_distance : float
+        Pixels of the map, above 0.
+    threshold : float
+        Lowest score of a peak.
+    margin : float
+        Pixels of the map: a peak less than this from the map's edge is left out, with half a diameter the particles
+        that the edge cuts (`inside`).
+    allowed : ndarray of bool, shape (rows, columns), optional
+        False where no peak may be, as `cryokit.cleaning.clean` says. Scores there still decide what a maximum is: the
+        rim of an excluded area does not become one.
+
+    Returns
+    -------
+    x, y, score : ndarray of float64, shape (n,)
+        Column and row in the map, first pixel's centre = 0, and the score of the highest pixel.
+
+    Raises
+    ------
+    PickerError
+        When `min_distance` is not above 0, or the mask has another shape than the map.
+
+    Examples
+    --------
+    >>> scores = np.zeros((20, 30)); scores[4, 7:9] = 1; scores[10:13, 20] = 0.5, 0.9, 0.7
+    >>> [values.round(2).tolist() for values in find_peaks(scores, 5, 0.5)]
+    [[7.5, 20.0], [4.0, 11.17], [1.0, 0.9]]
+    """
+    scores = np.asarray(scores)
+    if not min_distance > 0:
+        raise PickerError(f"the distance between peaks has to be above 0, not {min_distance:g}")
+    if allowed is not None and np.shape(allowed) != scores.shape:
+        raise PickerError(f"the mask of allowed pixels has the shape {np.shape(allowed)}, the map {scores.shape}")
+    maxima = _window_maxima(scores, min_distance) & (scores >= threshold)
+    if allowed is not None:
+        maxima &= allowed
+    row, column = np.nonzero(maxima)
+    x, y = refine(scores, row, column)
+    score = scores[row, column].astype(np.float64)
+    x, y, score = _without_plateaus(maxima, x, y, score, min_distance)
+    within = inside(x, y, scores.shape, margin)
+    x, y, score = x[within], y[within], score[within]
+    kept = nms_distance(x, y, score, min_distance)
+    return x[kept], y[kept], score[kept]
+
+
+def inside(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], margin: float) -> NDArray[np.bool_]:
+    """Say which positions are at least `margin` away from the edge of an image.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (n,)
+        First pixel's centre = 0: the edge is half a pixel further out.
+    shape : tuple of int
+        Rows and columns of the image.
+    margin : float
+        Pixels. Half a particle's diameter leaves only whole particles; negative values reach beyond the edge.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    A particle of 5 pixels across the first pixels of a row:
+
+    >>> inside([1.9, 2.0, 17.0, 17.1], [5, 5, 5, 5], (10, 20), 2.5).tolist()
+    [False, True, True, False]
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    rows, columns = shape
+    low = margin - 0.5
+    return (x >= low) & (y >= low) & (x <= columns - 1 - low) & (y <= rows - 1 - low)
+
+
+def _window_maxima(scores: NDArray, distance: float) -> NDArray[np.bool_]:
+    """Say which pixels are as high as all within the square inside a disc of the radius `distance`."""
+    # A maximum within a disc is a maximum within the square inside it, which is found in constant time a pixel.
+    half = max(1, int(distance / np.sqrt(2)))
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    highest = ndimage.maximum_filter(scores, size=2 * half + 1, mode="constant", cval=-np.inf)
+    return (scores >= highest) & np.isfinite(scores)
+
+
+def _without_plateaus(
+    maxima: NDArray[np.bool_], x: NDArray, y: NDArray, score: NDArray, widest: float
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Replace the maxima of each flat top by one in its middle; `x`, `y` and `score` are in the order of the pixels.
+
+    Maxima that touch are equally high. A flat wider than `widest` says nothing about one particle's place: of its
+    pixels, of which there may be very many, those `widest` apart stay.
+    """
+    plateau, count = ndimage.label(maxima, structure=np.ones((3, 3), dtype=int))
+    if count == x.size:
+        return x, y, score
+    extent = [max(part.stop - part.start for part in place) for place in ndimage.find_objects(plateau)]
+    pixels = np.bincount(plateau[maxima], minlength=count + 1)[1:]
+    flat = (pixels > 1) & (np.array(extent) <= widest)
+    of_flat = flat[plateau[maxima] - 1]
+    middle = np.array(ndimage.center_of_mass(maxima, plateau, np.flatnonzero(flat) + 1)).reshape(-1, 2)
+    first = np.unique(plateau[maxima], return_index=True)[1][flat]
+    single = pixels[plateau[maxima] - 1] == 1
+    wide = np.flatnonzero(~of_flat & ~single)
+    wide = wide[np.argsort(-score[wide], kind="stable")]
+    row, column = np.nonzero(maxima)
+    rest = np.append(np.flatnonzero(single), wide[_apart(row[wide], column[wide], maxima.shape, widest)])
+    return (
+        np.append(x[rest], middle[:, 1]),
+        np.append(y[rest], middle[:, 0]),
+        np.append(score[rest], score[first]),
+    )

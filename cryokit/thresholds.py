@@ -1,12 +1,19 @@
-"""Choosing a threshold from scores alone, without labels."""
+"""Choosing a threshold: from scores alone, without labels, or from picks of labelled micrographs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from cryokit.errors import PickerError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def otsu(scores: ArrayLike, *, fewest: int = 1) -> float:
@@ -207,3 +214,166 @@ def _fit_gumbel(scores: NDArray, weights: NDArray) -> tuple[float, float]:
     scale = (2 * (weights @ (scores * rank)) - mean) / math.log(2)
     scale = max(scale, NARROWEST * scores.std())
     return float(mean - np.euler_gamma * scale), float(scale)
+
+
+UNDECIDED = 0.5  # where a classifier's classes are equally probable
+# Probabilities beyond are taken for these: how close a network comes to 0 and 1 is a matter of rounding.
+SATURATED = 1e-4
+FEWEST = 8  # scores on either side of the boundary that say something about their distribution
+
+
+def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> float:
+    """Choose the threshold of a network's picks from the distribution of their scores, without labels.
+
+    The probabilities of a network's peaks gather near 0 and 1, but where best to part them depends on how many
+    particles there are and how sure the network is. Their log-odds are taken for a mixture of two groups, noise and
+    particles, fitted by expectation maximisation from what the network itself tells apart at `default`: particles with
+    a normal distribution, noise, as maxima of it, with a Gumbel or a normal one, whichever is likelier. From each
+    pick's probability to be a particle follows the expected F1 of the picks above any threshold; the threshold with the
+    largest one is chosen.
+
+    Parameters
+    ----------
+    scores : array_like, shape (n,)
+        Probabilities in [0, 1] of candidates, weak ones included; NaN are left out.
+    default : float
+        The network's own boundary. It is returned where one side of it has fewer than 8 scores, as where nearly all or
+        nearly none are particles, or where the two groups do not lie on both sides of it.
+
+    Returns
+    -------
+    float
+        Picks with at least this score are particles.
+
+    Raises
+    ------
+    PickerError
+        When a score is not in [0, 1], or the default not between 0 and 1.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> odds = np.concatenate([rng.normal(-2, 1, 900), rng.normal(5, 1, 100)])
+    >>> 0.7 < threshold_from_scores(1 / (1 + np.exp(-odds))) < 0.95
+    True
+    """
+    if not 0 < default < 1:
+        raise PickerError(f"a threshold between noise and particles has to be between 0 and 1, not {default:g}")
+    scores = np.asarray(scores, dtype=np.float64).ravel()
+    scores = np.sort(scores[~np.isnan(scores)])
+    if scores.size and not 0 <= scores[0] <= scores[-1] <= 1:
+        raise PickerError(f"scores of a network are between 0 and 1, not between {scores[0]:g} and {scores[-1]:g}")
+    odds = _log_odds(np.clip(scores, SATURATED, 1 - SATURATED))
+    boundary = _log_odds(default)
+    above = int((odds >= boundary).sum())
+    if min(above, odds.size - above) < FEWEST or np.ptp(odds[:-above]) == 0 or np.ptp(odds[-above:]) == 0:
+        return default
+    noise, particles, densities = max(
+        (_gumbel_and_normal(odds, boundary), _two_normals(odds, boundary)),
+        key=lambda fit: float(np.log(np.maximum(fit[2].sum(axis=0), 1e-300)).sum()),
+    )
+    if not noise < boundary < particles:
+        return default
+    probability = densities[1] / np.maximum(densities.sum(axis=0), 1e-300)
+    probability[odds <= noise] = 0  # the wider group overtakes the other at its far flank
+    probability = np.maximum.accumulate(probability)[::-1]
+    # Of the k best picks, sum(probability[:k]) are expected to be particles.
+    expected = 2 * np.cumsum(probability) / (np.arange(1, odds.size + 1) + probability.sum())
+    falling = odds[::-1]
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))  # equal scores come together
+    best = int(np.argmax(expected[last]))
+    lower = falling[last[min(best + 1, last.size - 1)]]
+    return float(1 / (1 + np.exp(-(falling[last[best]] + lower) / 2)))
+
+
+def _log_odds(probability: ArrayLike) -> NDArray[np.float64]:
+    return np.log(probability) - np.log1p(-np.asarray(probability))
+
+
+def _gumbel_and_normal(scores: NDArray, start: float) -> tuple[float, float, NDArray[np.float64]]:
+    """Return where noise and particles lie, and their weighted densities at the sorted scores, shape (2, n)."""
+    mixture = _mixture(scores, 1, start)
+    return mixture.location, float(mixture.means[0]), mixture.densities(scores)
+
+
+def _two_normals(scores: NDArray, start: float, rounds: int = 200) -> tuple[float, float, NDArray[np.float64]]:
+    """As `_gumbel_and_normal`, with noise that is normally distributed, too."""
+    share = np.stack([scores < start, scores >= start]).astype(np.float64)
+    narrowest = NARROWEST * scores.std()
+    for _ in range(rounds):
+        weight = np.maximum(share.sum(axis=1, keepdims=True), 1e-9)
+        means = (share * scores).sum(axis=1, keepdims=True) / weight
+        spread = np.sqrt((share * (scores - means) ** 2).sum(axis=1, keepdims=True) / weight)
+        spread = np.maximum(spread, narrowest)
+        densities = weight / scores.size * np.exp(-0.5 * ((scores - means) / spread) ** 2)
+        densities /= spread * math.sqrt(2 * math.pi)
+        before, share = share, densities / np.maximum(densities.sum(axis=0), 1e-300)
+        if np.abs(share - before).max() < 1e-4:
+            break
+    return float(means[0, 0]), float(means[1, 0]), densities
+
+
+def best_threshold(
+    picks: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    micrographs: Iterable[str] | None = None,
+    tolerance: float | None = None,
+    criterion: str = "distance",
+    diameter: float | None = None,
+) -> float:
+    """Choose the threshold with the largest F1 on labelled micrographs that the network was not trained on.
+
+    Parameters
+    ----------
+    picks : pandas.DataFrame
+        Table of picks with scores, weak ones included.
+    labels : pandas.DataFrame
+        Table of picks: the particles there are.
+    micrographs, tolerance, criterion, diameter
+        As in `cryokit.evaluate.evaluate`.
+
+    Returns
+    -------
+    float
+        Midway between the lowest score that is taken and the next lower one; of several thresholds with the same F1 the
+        one in the widest gap.
+
+    Raises
+    ------
+    PickerError
+        When the picks have no scores, or none of them matches a label.
+    CoordinateError
+        When a table is not what `cryokit.evaluate.evaluate` needs.
+
+    Examples
+    --------
+    >>> from cryokit.coordinates.table import table
+    >>> labels = table("a", x=[100, 300], y=[100, 300], diameter=80)
+    >>> picks = table("a", x=[104, 300, 600], y=[103, 305, 50], score=[0.8, 0.9, 0.3])
+    >>> best_threshold(picks, labels)
+    0.55
+    """
+    from cryokit.evaluate import evaluate
+
+    result = evaluate(
+        picks,
+        labels,
+        micrographs=micrographs,
+        tolerance=tolerance,
+        criterion=criterion,
+        diameter=diameter,
+        bootstrap=0,
+    )
+    if not result.scored:
+        raise PickerError("no threshold can be chosen for picks without scores")
+    if not result.best_f1 > 0:
+        raise PickerError(
+            "no threshold can be chosen: none of the picks matches a label; check that both have the same names, frame "
+            "and diameter"
+        )
+    score, f1 = result.curve["threshold"].to_numpy(), result.curve["f1"].to_numpy()
+    lower = np.append(score[1:], score[-1])
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    chosen = best[np.argmax((score - lower)[best])]
+    return float((score[chosen] + lower[chosen]) / 2)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cryokit.peaks import local_maxima, refine, suppress, without_side_lobes
+from cryokit.errors import PickerError
+from cryokit.peaks import find_peaks, inside, local_maxima, refine, suppress, without_side_lobes
 
 # Few different values: ties and plateaus everywhere.
 COARSE_MAPS = arrays(
@@ -220,3 +221,121 @@ def test_refinement_stays_within_half_a_pixel_and_finite():
 def test_refining_nothing():
     none = np.empty(0, dtype=int)
     assert [values.shape for values in refine(np.zeros((4, 4)), none, none)] == [(0,), (0,)]
+
+
+# --- peaks of a score map ------------------------------------------------------------------------------------------
+
+
+def spots(shape, places, sigma=3.0, heights=None, dtype=np.float32):
+    rows, columns = np.indices(shape)
+    heights = np.ones(len(places)) if heights is None else heights
+    each = zip(places, heights, strict=True)
+    return sum(h * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2)) for (x, y), h in each).astype(dtype)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), sigma=st.floats(2, 5))
+def test_peaks_of_spots_between_the_pixels(seed, sigma):
+    rng = np.random.default_rng(seed)
+    grid = np.array([(x, y) for y in range(25, 130, 35) for x in range(25, 200, 35)])
+    places = grid + rng.uniform(-3, 3, grid.shape)
+    heights = rng.uniform(0.5, 1, len(places))
+    x, y, score = find_peaks(spots((150, 220), places, sigma, heights), 3 * sigma, 0.3)
+    assert len(x) == len(places)
+    assert (np.diff(score) <= 0).all()
+    distance = np.hypot(x[:, None] - places[:, 0], y[:, None] - places[:, 1])
+    nearest = distance.argmin(axis=1)
+    assert sorted(nearest) == list(range(len(places)))
+    # The parabola through three values of a bell of this width is off by 0.03 pixels at most, along each axis.
+    assert distance.min(axis=1).max() < 0.05
+    assert score == pytest.approx(heights[nearest], abs=0.07)  # of the highest pixel, up to half a pixel beside the top
+
+
+def test_peaks_of_noisy_spots_are_nearer_than_their_pixels():
+    rng = np.random.default_rng(0)
+    grid = np.array([(x, y) for y in range(20, 380, 40) for x in range(20, 380, 40)])
+    places = grid + rng.uniform(-0.5, 0.5, grid.shape)
+    scores = spots((400, 400), places, 3.0) + rng.normal(0, 0.01, (400, 400))
+    x, y, _ = find_peaks(scores, 15, 0.5)
+    nearest = np.hypot(x[:, None] - places[:, 0], y[:, None] - places[:, 1]).min(axis=1)
+    assert len(x) == len(places)
+    assert np.sqrt((nearest**2).mean()) < 0.2
+    assert np.sqrt((np.hypot(*(grid - places).T) ** 2).mean()) > 0.35
+
+
+@settings(max_examples=60, deadline=None)
+@given(x=st.floats(20, 40), y=st.floats(20, 30), height=st.floats(1.5, 50))
+def test_the_peak_of_a_score_that_has_reached_one_is_in_the_middle_of_the_flat(x, y, height):
+    scores = np.minimum(spots((60, 70), [(x, y)], 4.0, [height]), 1)
+    (found_x,), (found_y,), (score,) = find_peaks(scores, 25, 0.5)
+    assert score == 1
+    assert math.hypot(found_x - x, found_y - y) < 0.5
+
+
+def test_flats_wider_than_the_distance_are_thinned():
+    scores = np.zeros((40, 90))
+    scores[5:35, 5:60] = 1
+    scores[19:22, 73:76] = 1
+    x, y, _ = find_peaks(scores, 10, 0.5)
+    assert (74, 20) in zip(x, y, strict=True)
+    assert 8 < len(x) < 40
+    for one, other in itertools.combinations(zip(x, y, strict=True), 2):
+        assert math.dist(one, other) >= 10
+
+
+@settings(max_examples=80, deadline=None)
+@given(scores=COARSE_MAPS, distance=DISTANCES, threshold=st.integers(0, 4))
+def test_peaks_are_apart_above_the_threshold_and_best_first(scores, distance, threshold):
+    x, y, score = find_peaks(scores, distance, threshold)
+    assert (score >= threshold).all()
+    assert (np.diff(score) <= 0).all()
+    assert len(x) == 0 or score[0] == scores.max()
+    assert (len(x) > 0) == (scores.max() >= threshold)
+    for one, other in itertools.combinations(zip(x, y, strict=True), 2):
+        assert math.dist(one, other) >= distance - 1e-9
+
+
+def test_the_threshold_itself_is_above_it():
+    scores = np.zeros((20, 20))
+    scores[5, 5], scores[15, 15] = 0.5, 0.4999
+    assert [values.tolist() for values in find_peaks(scores, 4, 0.5)] == [[5.0], [5.0], [0.5]]
+
+
+def test_a_margin_leaves_out_particles_that_the_edge_cuts():
+    scores = np.zeros((50, 70))
+    for row, column in ((5, 30), (4, 50), (44, 30), (45, 50), (25, 4), (25, 64), (35, 65), (25, 35)):
+        scores[row, column] = 1
+    # Particles of 11 pixels: five on either side of their middle pixel.
+    x, y, _ = find_peaks(scores, 3, 0.5, margin=5.5)
+    assert sorted(zip(y, x, strict=True)) == [(5, 30), (25, 35), (25, 64), (44, 30)]
+    assert len(find_peaks(scores, 3, 0.5)[0]) == 8
+
+
+def test_inside_of_an_image():
+    # 10 columns reach from -0.5 to 9.5.
+    assert inside([-0.5, -0.6, 9.5, 9.6], [1, 1, 1, 1], (4, 10), 0).tolist() == [True, False, True, False]
+    assert inside([1, 1, 1], [0.4, 0.5, 2.6], (4, 10), 1).tolist() == [False, True, False]
+    assert inside([-2], [1], (4, 10), -2).tolist() == [True]
+
+
+def test_excluded_pixels_are_no_peaks_but_still_count_as_neighbours():
+    scores = np.zeros((20, 40))
+    scores[:, :20] = np.linspace(1, 0.6, 20)
+    scores[10, 30] = 0.7
+    allowed = np.ones(scores.shape, bool)
+    allowed[:, :10] = False
+    x, y, _ = find_peaks(scores, 5, 0.5, allowed=allowed)
+    assert [*zip(x, y, strict=True)] == [(30, 10)]
+
+
+def test_peaks_of_nothing():
+    for scores in (np.zeros((0, 4)), np.zeros((9, 9)), np.full((9, 9), np.nan)):
+        assert [values.shape for values in find_peaks(scores, 3, 0.5)] == [(0,)] * 3
+    with pytest.raises(PickerError, match="above 0"):
+        find_peaks(np.zeros((4, 4)), 0)
+    with pytest.raises(PickerError, match="shape"):
+        find_peaks(np.zeros((4, 4)), 2, allowed=np.ones((4, 5), bool))
+
+
+def test_a_map_of_even_scores_is_thinned_in_reasonable_time():
+    assert len(find_peaks(np.ones((300, 300), np.float32), 10, 0.5)[0]) > 700

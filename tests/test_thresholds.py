@@ -6,7 +6,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cryokit.thresholds import Posterior, otsu, separation
+from cryokit.coordinates.table import concatenate, table
+from cryokit.errors import PickerError
+from cryokit.evaluate import evaluate
+from cryokit.thresholds import Posterior, best_threshold, otsu, separation, threshold_from_scores
 
 SCORES = st.lists(st.floats(-100, 100).map(lambda value: round(value, 3)), min_size=1, max_size=40)
 
@@ -205,3 +208,162 @@ def test_order_of_the_scores_does_not_matter():
     scores, _ = mixture(np.random.default_rng(6), *MIXTURES["two views"])
     shuffled = np.random.default_rng(7).permutation(scores)
     assert Posterior.fit(shuffled)(scores) == pytest.approx(Posterior.fit(scores)(scores), abs=1e-6)
+
+
+# --- threshold of a network's scores, without labels ---------------------------------------------------------------
+
+
+def network_scores(rng, n, share, *, noise="gumbel", centre=-4.0, spread=1.0, particle=3.5, width=1.5):
+    """Scores of peaks as float32 probabilities, and which are particles."""
+    truth = rng.random(n) < share
+    draw = rng.gumbel(centre, spread, n) if noise == "gumbel" else rng.normal(centre, 1.3 * spread, n)
+    odds = np.where(truth, rng.normal(particle, width, n), draw)
+    return (1 / (1 + np.exp(-odds))).astype(np.float32), truth
+
+
+def f1(scores, truth, threshold):
+    taken = scores >= threshold
+    return 2 * (taken & truth).sum() / max(taken.sum() + truth.sum(), 1)
+
+
+def best_f1(scores, truth):
+    order = np.argsort(-scores)
+    return (2 * np.cumsum(truth[order]) / (np.arange(1, scores.size + 1) + truth.sum())).max()
+
+
+@pytest.mark.parametrize("noise", ["gumbel", "normal"])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.6, 0.9, 0.98])
+def test_threshold_of_clear_scores_is_nearly_the_best(share, noise):
+    for seed in range(4):
+        scores, truth = network_scores(np.random.default_rng(seed), 1000, share, noise=noise, centre=-5)
+        # The best is known only afterwards: it finds the gap that one particle left by chance.
+        assert f1(scores, truth, threshold_from_scores(scores)) >= best_f1(scores, truth) - 0.02 - 1 / truth.sum()
+
+
+@pytest.mark.parametrize(
+    ("centre", "particle", "share"),
+    [(-1.5, 4.0, 0.15), (-1.5, 4.0, 0.4), (-2.0, 5.0, 0.05), (-5.0, 2.0, 0.5), (-5.0, 2.0, 0.9), (-6.0, 1.5, 0.7)],
+    ids=str,
+)
+def test_threshold_is_better_than_one_half_for_networks_that_are_too_sure_or_not_sure_enough(centre, particle, share):
+    chosen, half, best = [], [], []
+    for seed in range(6):
+        scores, truth = network_scores(
+            np.random.default_rng(seed), 1500, share, centre=centre, particle=particle, width=1.2
+        )
+        threshold = threshold_from_scores(scores)
+        assert (threshold > 0.5) == (centre > -3)
+        chosen.append(f1(scores, truth, threshold))
+        half.append(f1(scores, truth, 0.5))
+        best.append(best_f1(scores, truth))
+    assert np.mean(chosen) > np.mean(half) + 0.01
+    assert np.mean(chosen) > np.mean(best) - 0.02
+
+
+@pytest.mark.parametrize("cut", [0.02, 0.1, 0.3])
+def test_weak_candidates_may_be_missing(cut):
+    for seed in range(4):
+        scores, truth = network_scores(np.random.default_rng(seed), 1500, 0.4, centre=-3)
+        scores, truth = scores[scores >= cut], truth[scores >= cut]
+        assert f1(scores, truth, threshold_from_scores(scores)) >= best_f1(scores, truth) - 0.04
+
+
+@pytest.mark.parametrize("n", [1, 20, 200, 2000])
+def test_particles_alone_are_all_kept_and_noise_alone_gives_nothing(n):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        particles, _ = network_scores(rng, n, 1.0, particle=5)
+        assert (particles >= threshold_from_scores(particles)).mean() > 0.97
+        noise, _ = network_scores(rng, n, 0.0, centre=-6)
+        assert (noise >= threshold_from_scores(noise)).sum() <= 0.01 * n
+
+
+def test_two_groups_of_particles_are_not_parted():
+    # Top views score higher than side views; hardly any noise passed the network.
+    rng = np.random.default_rng(0)
+    odds = np.concatenate([rng.normal(8, 0.7, 300), rng.normal(2.5, 0.7, 300), rng.gumbel(-4, 1, 5)])
+    assert threshold_from_scores(1 / (1 + np.exp(-odds))) == 0.5
+
+
+def test_ice_below_the_boundary_is_no_particle():
+    rng = np.random.default_rng(0)
+    odds = np.concatenate([rng.normal(-7, 0.7, 300), rng.normal(-2, 0.5, 100)])
+    assert (1 / (1 + np.exp(-odds)) >= threshold_from_scores(1 / (1 + np.exp(-odds)))).sum() <= 1
+
+
+def test_saturated_scores():
+    scores = np.concatenate([np.zeros(400), np.ones(300), np.linspace(0.001, 0.2, 40), np.linspace(0.9, 0.999, 30)])
+    assert 0.2 < threshold_from_scores(scores.astype(np.float32)) < 0.9
+    assert threshold_from_scores(np.repeat([0.0, 1.0], 50)) == 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores=st.lists(st.floats(0, 1), max_size=80), default=st.sampled_from([0.2, 0.5, 0.7]))
+def test_any_scores_give_a_threshold_between_zero_and_one(scores, default):
+    threshold = threshold_from_scores(scores, default=default)
+    assert 0 < threshold < 1
+    assert threshold == threshold_from_scores([*scores[::-1], np.nan], default=default)
+
+
+def test_scores_that_are_no_probabilities_are_refused():
+    with pytest.raises(PickerError, match=r"between 0 and 1, not between -3 and 7"):
+        threshold_from_scores([-3, 7])
+    with pytest.raises(PickerError, match="between 0 and 1"):
+        threshold_from_scores([0.5], default=1.0)
+
+
+# --- threshold of labelled micrographs -----------------------------------------------------------------------------
+
+
+def labelled(seed=0, micrographs=4, particles=40, spurious=30):
+    """Picks on a lattice, some of them of particles, and the labels; scores overlap."""
+    rng = np.random.default_rng(seed)
+    x, y = (100.0 * axis.ravel() for axis in np.meshgrid(np.arange(1, 11), np.arange(1, 11)))
+    picks, labels = [], []
+    for number in range(micrographs):
+        place = rng.permutation(100)[: particles + spurious]
+        true = place[:particles]
+        labels.append(table(f"m{number}", x[true], y[true], diameter=50))
+        score = np.concatenate([rng.beta(6, 2, particles), rng.beta(2, 6, spurious)])
+        picks.append(table(f"m{number}", x[place] + 3, y[place] - 2, score=score, diameter=50))
+    return concatenate(picks), concatenate(labels)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_threshold_of_labelled_picks_has_the_largest_f1(seed):
+    picks, labels = labelled(seed)
+    threshold = best_threshold(picks, labels)
+    chosen = evaluate(picks, labels, threshold=threshold, bootstrap=0).f1
+    others = [evaluate(picks, labels, threshold=other, bootstrap=0).f1 for other in np.linspace(0, 1, 41)]
+    assert chosen >= max(others)
+    assert threshold not in picks["score"].to_numpy()  # between two scores
+
+
+def test_threshold_lies_between_the_scores_in_the_widest_gap_of_those_with_the_same_f1():
+    labels = table("a", x=[100, 300], y=[100, 100], diameter=50)
+
+    def choose(*scores):  # particle, nothing, nothing, particle, nothing
+        return best_threshold(table("a", x=[100, 500, 600, 300, 700], y=100 * np.ones(5), score=scores), labels)
+
+    # One pick or four: F1 2 / 3 both times.
+    assert choose(0.95, 0.5, 0.45, 0.4, 0.1) == pytest.approx(0.725)
+    assert choose(0.95, 0.8, 0.75, 0.5, 0.1) == pytest.approx(0.3)
+    assert choose(0.95, 0.3, 0.25, 0.9, 0.1) == pytest.approx(0.6)  # two, both true
+
+
+def test_micrographs_and_diameter_are_passed_on():
+    picks, labels = labelled(0)
+    picks.loc[picks["micrograph"] != "m0", "score"] = 0.9
+    assert best_threshold(picks, labels, micrographs=["m0"]) == best_threshold(
+        picks[picks["micrograph"] == "m0"], labels[labels["micrograph"] == "m0"]
+    )
+    with pytest.raises(PickerError, match="none of the picks matches"):
+        best_threshold(picks, labels, diameter=4)
+
+
+def test_picks_without_scores_have_no_threshold():
+    picks, labels = labelled(0)
+    with pytest.raises(PickerError, match="without scores"):
+        best_threshold(picks.assign(score=np.nan), labels)
+    with pytest.raises(PickerError, match="none of the picks"):
+        best_threshold(picks.iloc[:0], labels)
