@@ -5,16 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON ?=
+EXTRAS := dev
 OUT ?= out
 # Tests of one file share what they have prepared, so they stay in one process.
 PYTEST_OPTIONS ?= -n auto --maxprocesses 4 --dist loadfile
+# Other backends of Keras, each in an environment of its own (.venv-jax, .venv-torch), and the tests that they have to pass.
+# PyTorch without CUDA, a tenth of the size: make backends PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+BACKENDS ?= jax torch
+BACKEND_TESTS := $(wildcard $(addprefix tests/test_,networks.py scoring.py training.py compact.py devices.py backends.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint notebooks lab clean distclean FORCE
+.PHONY: help install demo test backends lint notebooks lab clean distclean FORCE
 
 help:
 	@echo 'make demo       find particles in simulated micrographs and write a report'
 	@echo 'make test       run the tests'
+	@echo 'make backends   run the tests of the networks with Keras on JAX and on PyTorch'
 	@echo 'make lab        open JupyterLab on notebooks/'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
 	@echo 'make lint       check the style of the code'
@@ -42,7 +48,7 @@ $(INSTALLED): pyproject.toml $(if $(shell $(BIN)/python -c 'print("alive")' 2>/d
 	  rm -rf $(VENV) && "$$chosen" -m venv $(VENV); \
 	fi
 	@# The stamp is written only after pip has succeeded; the pipe only thins out what pip says.
-	@{ $(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]' && touch $@; } \
+	@{ $(BIN)/python -m pip install --disable-pip-version-check -e '.[$(EXTRAS)]' && touch $@; } \
 	  | grep --line-buffered -v -e '^Requirement already' -e '^Collecting' -e '^Processing' -e '^  Using cached' -e '^  Preparing' \
 	      -e '^  Getting' -e '^  Installing build' -e 'metadata' -e '^Looking in' -e '^ *$$'; test -f $@
 
@@ -52,6 +58,13 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 	@$(MAKE) --no-print-directory lint
+
+backends: $(addprefix backend-,$(BACKENDS))
+
+backend-%:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-$* EXTRAS=dev,$* install
+	@echo 'Keras on $*:'
+	@KERAS_BACKEND=$* $(VENV)-$*/bin/python -m pytest $(PYTEST_OPTIONS) $(BACKEND_TESTS)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
@@ -67,9 +80,9 @@ lab: $(INSTALLED)
 
 clean:
 	rm -rf $(OUT) build dist .pytest_cache .ruff_cache .hypothesis
-	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	find . -path './$(VENV)*' -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-jax $(VENV)-torch
 
 FORCE:

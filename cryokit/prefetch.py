@@ -1,0 +1,75 @@
+"""Reading ahead: the next files are read while the device works on the one before."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from cryokit.errors import PickerError
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+def ahead(paths: Iterable[P], load: Callable[[P], T], depth: int = 2) -> Iterator[tuple[P, T | Exception]]:
+    """Load files in a thread, in order, some ahead of the one that is being worked on.
+
+    Reading waits for disks and, in NumPy, SciPy and the readers of files, leaves Python's lock alone, so it goes on
+    beside the work. A consumer that stops early ends the thread too (closing the iterator, as the end of a ``for`` loop
+    does, waits for the file being read).
+
+    Parameters
+    ----------
+    paths : iterable
+        What to load; taken one by one as needed.
+    load : callable
+        Called in the thread with each of `paths`.
+    depth : int
+        How many loaded files may wait. In memory are at most these and the one that was given out last.
+
+    Yields
+    ------
+    path : object
+        The next of `paths`.
+    value : object or Exception
+        What `load` returned, or the exception it raised: one file that cannot be read does not end the others. Look
+        with ``isinstance(value, Exception)``.
+
+    Raises
+    ------
+    PickerError
+        When `depth` is not at least 1.
+
+    Examples
+    --------
+    >>> for number, value in ahead([1, 0, 2], lambda n: 6 / n):
+    ...     (number, value if isinstance(value, float) else type(value).__name__)
+    (1, 6.0)
+    (0, 'ZeroDivisionError')
+    (2, 3.0)
+    """
+    if depth < 1:
+        raise PickerError(f"reading ahead needs a depth of at least 1, not {depth}")
+    return _ahead(iter(paths), load, depth)
+
+
+def _ahead(paths: Iterator[P], load: Callable[[P], T], depth: int) -> Iterator[tuple[P, T | Exception]]:
+    waiting: deque[tuple[P, Future[T]]] = deque()
+    reader = ThreadPoolExecutor(1, thread_name_prefix="cryokit-reading")
+    try:
+        waiting.extend((path, reader.submit(load, path)) for path in islice(paths, depth))
+        while waiting:
+            path, future = waiting.popleft()
+            error = future.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error  # KeyboardInterrupt, SystemExit
+            result = [future.result() if error is None else error]
+            waiting.extend((following, reader.submit(load, following)) for following in islice(paths, 1))
+            # Taken out of everything here: once the consumer lets go of the value, its memory is free.
+            del future, error
+            yield path, result.pop()
+    finally:
+        reader.shutdown(wait=True, cancel_futures=True)
