@@ -1,0 +1,135 @@
+"""What the pictures of trainings show, read back from the axes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from cryokit import plot, plot_training
+from cryokit.errors import CryokitError
+from cryokit.training import MODERN, History
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plot.figure()
+    FigureCanvasAgg(figure)
+    return axes[0, 0]
+
+
+def history(losses, held_out):
+    number = len(losses)
+    table = pd.DataFrame(
+        {
+            "epoch": np.arange(1, number + 1), "loss": losses, "accuracy": np.linspace(0.4, 0.9, number),
+            "val_loss": held_out, "val_accuracy": np.where(np.isnan(held_out), np.nan, 0.5), "learning_rate": 0.1,
+            "seconds": 1.0,
+        }
+    )  # fmt: skip
+    best = number if np.isnan(held_out).any() else int(np.argmin(held_out)) + 1
+    return History(table, best, False, MODERN, 0)
+
+
+def drawn(ax):
+    ax.figure.canvas.draw()
+    return ax
+
+
+def lines(ax):
+    return {line.get_label(): line for line in ax.lines}
+
+
+def test_curves_of_one_training(ax):
+    plot_training.curves(ax, history([3.0, 2.0, 1.0], [3.0, 1.5, 2.5]), title="five classes")
+    shown = lines(drawn(ax))
+    assert set(shown) == {"training", "validation", "best epoch, 2"}
+    assert shown["training"].get_xydata().tolist() == [[1, 3], [2, 2], [3, 1]]
+    assert shown["validation"].get_ydata().tolist() == [3, 1.5, 2.5]
+    assert shown["best epoch, 2"].get_xydata().tolist() == [[2, 1.5]]
+    assert shown["training"].get_linestyle() != shown["validation"].get_linestyle()
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("epoch", "cross-entropy", "five classes")
+    assert all(float(tick).is_integer() for tick in ax.get_xticks())
+
+
+def test_curves_of_several_trainings(ax):
+    both = {"a": history([2.0, 1.0], [2.0, 1.0]), "b": history([3.0, 2.0], [np.nan, np.nan])}
+    plot_training.curves(ax, both, "accuracy")
+    shown = lines(drawn(ax))
+    # The second has no validation, so no curve of it.
+    assert {name for name in shown if not name.startswith("_")} == {"a, training", "a, validation", "b, training"}
+    assert shown["a, training"].get_color() == shown["a, validation"].get_color() != shown["b, training"].get_color()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a, training", "a, validation", "b, training"]
+    with pytest.raises(CryokitError, match="what 'f1'"):
+        plot_training.curves(ax, both, "f1")
+
+
+def test_curve_of_one_epoch_can_be_seen(ax):
+    plot_training.curves(ax, history([2.0], [1.0]))
+    assert lines(drawn(ax))["training"].get_marker() == "."
+
+
+def test_confusion_in_per_cent_and_counts(ax):
+    matrix = pd.DataFrame([[8, 2], [0, 0]], index=["top", "ice"], columns=["top", "ice"])
+    plot_training.confusion(ax, matrix)
+    texts = {text.get_position(): text.get_text() for text in drawn(ax).texts}
+    # Position (column, row): a class that does not occur has no shares.
+    assert texts == {(0, 0): "80.0", (1, 0): "20.0", (0, 1): "none", (1, 1): "none"}
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["top (10)", "ice (0)"]
+    assert np.asarray(ax.images[0].get_array()).tolist() == [[0.8, 0.2], [0, 0]]
+
+    ax.clear()
+    plot_training.confusion(ax, matrix, shares=False, title="counts")
+    assert [text.get_text() for text in drawn(ax).texts][:2] == ["8", "2"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["top", "ice"]
+    assert ax.get_title() == "counts"
+
+
+def test_kernels_are_side_by_side_in_their_own_contrast(ax):
+    found = np.zeros((5, 3, 3))
+    found[0, 0, 0], found[4, 2, 1] = 0.5, -20.0
+    plot_training.kernels(ax, found, columns=2)
+    sheet = np.ma.filled(drawn(ax).images[0].get_array(), np.nan)
+    assert sheet.shape == (11, 7)
+    assert (sheet[0, 0], sheet[10, 1]) == (1, -1)
+    # Between kernels, and where the sixth would be, is nothing.
+    assert np.isnan(sheet[3]).all()
+    assert np.isnan(sheet[:, 3]).all()
+    assert np.isnan(sheet[8:, 4:]).all()
+    plot_training.kernels(ax, found)
+    for wrong, columns in [(np.zeros((3, 3)), None), (found, 0)]:
+        with pytest.raises(CryokitError, match=r"kernels|columns"):
+            plot_training.kernels(ax, wrong, columns=columns)
+
+
+def test_saliency_lies_over_its_picture(ax):
+    picture = np.random.default_rng(0).normal(size=(10, 12, 1))
+    found = np.zeros((10, 12))
+    found[2, 3], found[5, 6], found[7, 7] = 4.0, -2.0, 1.0
+    plot_training.saliency_overlay(ax, picture, found, limit=2.0, title="top")
+    below, above = drawn(ax).images
+    np.testing.assert_allclose(below.get_array(), picture[..., 0], rtol=1e-6)
+    red, _, blue = above.to_rgba(above.get_array())[2, 3, :3]
+    assert red > blue  # orange speaks for the class
+    red, _, blue = above.to_rgba(above.get_array())[5, 6, :3]
+    assert blue > red
+    opacity = above.get_alpha()
+    assert opacity[2, 3] == opacity[5, 6] == 0.8
+    assert opacity[7, 7] == pytest.approx(0.4)
+    assert opacity[0, 0] == 0
+    # Nothing to show is drawn all the same.
+    plot_training.saliency_overlay(ax, np.ones((4, 4)), np.zeros((4, 4)))
+    drawn(ax)
+    with pytest.raises(CryokitError, match="same shape"):
+        plot_training.saliency_overlay(ax, picture, found[1:])
+
+
+def test_samples_share_a_contrast(ax):
+    pictures = np.stack([np.full((8, 8, 1), value) for value in (0.0, 1.0, 2.0)])
+    plot_training.samples(ax, pictures, ("as it is", "changed"), columns=2)
+    sheet = np.ma.filled(drawn(ax).images[0].get_array(), np.nan)
+    assert sheet.shape == (17, 17)
+    assert (sheet[0, 0], sheet[0, 9], sheet[9, 0]) == (0, 1, 2)
+    assert np.isnan(sheet[9, 9])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["as it is", "changed"]
+    with pytest.raises(CryokitError, match="1 names for 2 rows"):
+        plot_training.samples(ax, pictures, ("one",), columns=2)

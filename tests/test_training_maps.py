@@ -1,0 +1,99 @@
+"""Crops with class maps."""
+
+import numpy as np
+import pytest
+
+from cryokit.coordinates.table import table
+from cryokit.errors import PickerError
+from cryokit.networks import create
+from cryokit.prepared import Prepared
+from cryokit.training.maps import crops
+
+CONFIG = create("compact")
+
+
+def picture(rows=300, columns=340):
+    """Return a picture whose grey values say where they are."""
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    return Prepared(1 + y * 1000 + x, (rows * 2, columns * 2), 0, 0, 28.0)
+
+
+def places(samples, prepared):
+    """Return x and y of every position of every crop, read from the grey values; NaN outside the picture."""
+    offset = (CONFIG.window - 1) / 2
+    lattice = offset + CONFIG.stride * np.arange(samples.y.shape[1])
+    low, high = np.floor(lattice).astype(int), np.ceil(lattice).astype(int)
+
+    def at(rows, columns):
+        values = samples.x[:, rows][:, :, columns, 0].astype(float)
+        values[values == 0] = np.nan
+        return values - 1
+
+    values = (at(low, low) + at(high, high)) / 2
+    # Rows advance by 1000; half pixels in both directions.
+    y = np.floor(values / 1000)
+    first = at(low, low)
+    return first % 1000 + 0.5, np.floor(first / 1000) + 0.5 + 0 * y
+
+
+def test_positions_have_the_class_of_what_is_there():
+    prepared = picture()
+    labels = table("m", [2 * 80 + 0.5, 2 * 200 + 0.5], [2 * 100 + 0.5, 2 * 180 + 0.5], diameter=56)
+    samples = crops([prepared], [labels], CONFIG, 60, seed=1)
+    assert samples.x.shape == (60, 162, 162, 1)
+    assert samples.y.shape == samples.weights.shape == (60, 24, 24)
+    x, y = places(samples, prepared)
+    centres = np.stack(prepared.from_micrograph(labels["x"], labels["y"]))
+    distance = np.min([np.hypot(x - cx, y - cy) for cx, cy in centres.T], axis=0)
+    inside = np.isfinite(distance)
+    particle = samples.y == CONFIG.classes.index("particle")
+    assert particle.any()
+    assert particle[inside & (distance < 0.18 * 28 - 0.1)].all()
+    assert not particle[inside & (distance > 0.18 * 28 + 0.1)].any()
+    between = inside & (distance > 0.18 * 28 + 0.1) & (distance < 0.35 * 28 - 0.1)
+    assert between.any()
+    assert not samples.weights[between].any()
+    assert samples.weights[inside & (distance > 0.36 * 28)].all()
+
+
+def test_nothing_is_asked_outside_and_around_ignored_labels():
+    prepared = picture(200, 200)
+    labels = table("m", [200.5], [200.5], diameter=56, view="ignore")
+    samples = crops([prepared], [labels], CONFIG, 80, seed=2)
+    x, y = places(samples, prepared)
+    assert not (samples.y == CONFIG.classes.index("particle")).any()
+    near = np.hypot(x - 100, y - 100) < 0.4 * 28 - 0.5
+    assert near.any()
+    assert not samples.weights[near].any()
+    # The four pixels around a position are all beyond the border.
+    lattice = np.arange(24) * CONFIG.stride + (CONFIG.window - 1) / 2
+    pixels = samples.x[..., 0]
+    around = [pixels[:, r][:, :, c] for r in _both(lattice) for c in _both(lattice)]
+    outside = (np.stack(around) == 0).all(axis=0)
+    assert outside.any()
+    assert not samples.weights[outside].any()
+
+
+def _both(lattice):
+    return np.floor(lattice).astype(int), np.ceil(lattice).astype(int)
+
+
+def test_views_are_classes_where_the_network_has_them():
+    config = create("compact", classes=("top", "side", "background"))
+    labels = table("m", [160.5, 400.5], [200.5, 360.5], diameter=56, view=["top", "side"])
+    samples = crops([picture()], [labels], config, 40, seed=3)
+    assert set(np.unique(samples.y)) == {0, 1, 2}
+
+
+def test_same_seed_same_crops():
+    labels = table("m", [160.5], [200.5], diameter=56)
+    first, again, other = (crops([picture()], [labels], CONFIG, 5, seed=seed) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first.x, again.x)
+    np.testing.assert_array_equal(first.y, again.y)
+    assert not np.array_equal(first.x, other.x)
+
+
+def test_without_background_maps_mean_nothing():
+    config = create("compact", classes=("top", "side"))
+    with pytest.raises(PickerError, match="background"):
+        crops([picture()], [table("m")], config, 4)
