@@ -6,9 +6,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from cryokit.micrograph import bin_fourier
+
+_RINGS = 40  # in which a spectrum is averaged, up to the Nyquist frequency
 
 
 def flatten(
@@ -44,6 +46,45 @@ def flatten(
     flat -= ndimage.gaussian_filter(flat, diameter / factor, mode="reflect")
     spread = 1.4826 * np.median(np.abs(flat))
     return np.clip(flat / max(spread, 1e-6 * float(np.abs(flat).max()) + 1e-30), -5, 5).astype(np.float32)
+
+
+def whiten(image: NDArray, diameter: float) -> NDArray[np.float32]:
+    """Give a levelled micrograph the same power spectrum as any other.
+
+    What a microscope, a detector or somebody's noise filter did to all of a micrograph alike is a factor on its
+    Fourier transform. It is divided out (by the square root of the power, averaged over rings and smoothed), so that a
+    network trained on some micrographs, or on simulated ones, meets the same background on others. What takes its
+    place falls off above a quarter of the sampling rate and below one wave in 1.4 diameters.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        As `flatten` gives it.
+    diameter : float
+        Of the particle, in pixels of `image`.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        In robust standard deviations, limited to 5 of them.
+    """
+    spectrum = fft.rfft2(image.astype(np.float32, copy=False), workers=-1)
+    fy = fft.fftfreq(image.shape[0])[:, None]
+    fx = fft.rfftfreq(image.shape[1])[None, :]
+    frequency = np.hypot(fx, fy).astype(np.float32)  # waves per pixel
+    ring = np.minimum((frequency * (2 * _RINGS)).astype(np.intp), _RINGS - 1).ravel()
+    power = (spectrum.real**2 + spectrum.imag**2).ravel()
+    power = np.bincount(ring, power, _RINGS) / np.maximum(np.bincount(ring, minlength=_RINGS), 1)
+    power = np.exp(ndimage.gaussian_filter1d(np.log(power + 1e-12 * power.max() + 1e-30), 1, mode="nearest"))
+    # A table of the factor, finer than the rings, saves computing it for every pixel.
+    steps = np.linspace(0, frequency.max(), 16 * _RINGS)
+    wanted = np.exp(-((steps / 0.3) ** 2)) * -np.expm1(-((steps * diameter / 0.7) ** 2))
+    factor = wanted / np.sqrt(np.interp(steps, (np.arange(_RINGS) + 0.5) / (2 * _RINGS), power))
+    spectrum *= factor.astype(np.float32)[np.rint(frequency * ((len(steps) - 1) / frequency.max())).astype(np.intp)]
+    white = fft.irfft2(spectrum, s=image.shape, workers=-1)
+    white -= np.median(white)
+    spread = 1.4826 * float(np.median(np.abs(white)))
+    return np.clip(white / max(spread, 1e-6 * float(np.abs(white).max()) + 1e-30), -5, 5).astype(np.float32)
 
 
 def without_outliers(data: NDArray) -> NDArray:
