@@ -1,0 +1,27 @@
+"""The networks: built from settings by name, turned fully convolutional, described layer by layer, saved and loaded.
+
+Nothing here imports Keras before a network is built or loaded, so a saved model's header is read at no cost. Networks
+run on every backend of Keras 3 (``KERAS_BACKEND``).
+
+Examples
+--------
+>>> available()
+('deepcryopicker', 'deepcryopicker_valid', 'compact')
+>>> config = create("deepcryopicker", classes=("top", "background"))
+>>> config.window, config.stride, config.valid
+(227, 32, False)
+"""
+
+from cryokit.networks.config import NetworkConfig, available, config_from_dict, create, particle_classes
+from cryokit.networks.storage import Model, header, shipped
+
+__all__ = [
+    "Model",
+    "NetworkConfig",
+    "available",
+    "config_from_dict",
+    "create",
+    "header",
+    "particle_classes",
+    "shipped",
+]

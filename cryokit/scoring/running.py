@@ -1,0 +1,67 @@
+"""Running a network without training it, as fast as its backend can."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+_runners: weakref.WeakKeyDictionary[keras.Model, Callable[[NDArray], NDArray]] = weakref.WeakKeyDictionary()
+
+
+def runner(network: keras.Model) -> Callable[[NDArray], NDArray]:
+    """Return a compiled function that gives a network's outputs for a batch, from arrays to arrays.
+
+    It runs the network's present weights, also after further training, and is kept as long as the network.
+
+    Parameters
+    ----------
+    network : keras.Model
+
+    Returns
+    -------
+    callable
+    """
+    if network not in _runners:
+        import keras
+
+        # A model of its own around the same layers: how the network was compiled for training stays as it is.
+        model = keras.Model(network.input, network.output)
+        # TensorFlow's graph with oneDNN's kernels is faster on a CPU than XLA; JAX is slow without it.
+        model.compile(jit_compile=keras.backend.backend() == "jax")
+        _runners[network] = model.predict_on_batch
+    return _runners[network]
+
+
+def mirrored(image: NDArray, start: tuple[int, int], shape: tuple[int, int]) -> NDArray:
+    """Return a rectangle of an image that goes on beyond its borders as its mirror image (the border pixel once).
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+    start : (row, column)
+        Of the rectangle; may be negative.
+    shape : (rows, columns)
+        Of the rectangle.
+
+    Examples
+    --------
+    >>> mirrored(np.arange(4)[None], (0, -2), (1, 8)).tolist()
+    [[2, 1, 0, 1, 2, 3, 2, 1]]
+    """
+    inside = all(s >= 0 and s + n <= m for s, n, m in zip(start, shape, image.shape, strict=True))
+    if inside:
+        return image[start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]]
+    return image[np.ix_(*(_mirror(s, n, m) for s, n, m in zip(start, shape, image.shape, strict=True)))]
+
+
+def _mirror(start: int, number: int, size: int) -> NDArray[np.intp]:
+    period = max(1, 2 * (size - 1))
+    place = np.arange(start, start + number) % period
+    return np.minimum(place, period - place) if size > 1 else np.zeros(number, np.intp)
