@@ -14,7 +14,9 @@ from cryokit.nms import nms_distance
 
 SAME = 0.25  # diameters: picks of two pickers so near to each other are of the same particle
 APART = 0.4  # diameters between two labels at least
-CERTAIN, DOUBTFUL = 0.5, 0.2
+PICKED = 0.5  # score of what a picker itself takes for a particle
+# A label that is wrong does more harm than one that is missing: in between, a network is told nothing.
+CERTAIN, DOUBTFUL = 0.7, 0.2
 
 
 def agreement(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame], diameter: float) -> float:
@@ -40,7 +42,7 @@ def agreement(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame], dia
     """
     both = total = 0
     for one, other in zip(first, second, strict=True):
-        one, other = (each.loc[each["score"] >= CERTAIN, ["x", "y"]].to_numpy() for each in (one, other))
+        one, other = (each.loc[each["score"] >= PICKED, ["x", "y"]].to_numpy() for each in (one, other))
         total += len(one) + len(other)
         if len(one) and len(other):
             distance, nearest = cKDTree(other).query(one, distance_upper_bound=SAME * diameter)

@@ -91,6 +91,6 @@ def test_two_picks_of_one_particle_are_one_agreement():
 
 
 def test_doubtful_picks_become_ignore_labels():
-    labels = as_labels(table("m", [1, 2, 3], [1, 2, 3], [0.9, 0.4, 0.1]))
+    labels = as_labels(table("m", [1, 2, 3], [1, 2, 3], [0.9, 0.6, 0.1]))
     assert labels["x"].tolist() == [1, 2]
     assert labels["view"].tolist() == ["", "ignore"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from cryokit.devices import import_keras
 from cryokit.networks.config import NetworkConfig, check_number
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class CompactConfig(NetworkConfig):
 
     def build(self) -> keras.Model:
         """Return a new network for pictures of any size, giving maps; see `NetworkConfig.build`."""
-        import keras
+        keras = import_keras()
 
         seeds = keras.random.SeedGenerator(self.seed)
         pictures = values = keras.Input((None, None, self.channels), name="pictures")
