@@ -25,7 +25,7 @@ def demo(
     protein: str = "klh",
     micrographs: int = 4,
     shape: tuple[int, int] = (2048, 2048),
-    method: str = "template",
+    method: str = "auto",
     seed: int = 0,
 ) -> tuple[Path, Evaluation]:
     """Simulate micrographs, pick them without labels, score the picks against the truth and write a report.

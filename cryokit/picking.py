@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,11 +17,13 @@ import pandas as pd
 
 from cryokit import coordinates
 from cryokit.coordinates.table import concatenate
+from cryokit.devices import limit_threads
 from cryokit.errors import CryokitError, PickerError
 from cryokit.files import make_folder
 from cryokit.micrograph import Micrograph, read
 from cryokit.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
 from cryokit.pickers.base import Picker, spread
+from cryokit.prefetch import ahead
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +47,18 @@ class Picked:
     problems: dict[str, str]
 
 
-def fit_files(picker: Picker, paths: Sequence[Path], *, sum_frames: bool = False) -> dict[str, str]:
+def fit_files(
+    picker: Picker, paths: Sequence[Path], labels: pd.DataFrame | None = None, *, sum_frames: bool = False
+) -> dict[str, str]:
     """Fit a picker to micrograph files; one that cannot be read is replaced by another.
 
     Parameters
     ----------
     picker : Picker
     paths : sequence of path-like
+    labels : pandas.DataFrame, optional
+        Table of picks of these micrographs, to learn from. With labels all micrographs are read: each is worth its
+        labelling.
     sum_frames : bool
         Sum the frames of movies.
 
@@ -63,7 +72,7 @@ def fit_files(picker: Picker, paths: Sequence[Path], *, sum_frames: bool = False
     PickerError
         When no file could be read, or the picker can learn nothing from them.
     """
-    most = picker.max_micrographs or len(paths)
+    most = len(paths) if labels is not None else picker.max_micrographs or len(paths)
     first = spread(list(paths), most)
     problems: dict[str, str] = {}
     readable: list[Micrograph] = []
@@ -78,8 +87,14 @@ def fit_files(picker: Picker, paths: Sequence[Path], *, sum_frames: bool = False
         if len(problems) == 1:
             raise PickerError(*problems.values())
         raise PickerError("none of the micrographs can be read:\n  " + "\n  ".join(problems.values()))
-    picker.fit(readable)
+    picker.fit(readable, labels)
     return problems
+
+
+def check_maps(picker: Picker) -> None:
+    """Raise a PickerError unless the picker makes score maps."""
+    if not hasattr(picker, "score_map"):
+        raise PickerError(f"the method {picker.name!r} makes no score maps; those of networks do")
 
 
 def pick_files(
@@ -90,13 +105,14 @@ def pick_files(
     formats: Iterable[str] = ("star",),
     threshold: float | None = None,
     overlays: bool = False,
+    maps: bool = False,
     sum_frames: bool = False,
     jobs: int = 1,
 ) -> Picked:
     """Pick micrograph files with a fitted picker and write their coordinate files into a folder.
 
     Every micrograph's files are written as soon as it has been picked, so an interrupted run keeps them. A micrograph
-    that fails does not stop the others.
+    that fails does not stop the others. With one job the next micrograph is read while one is picked.
 
     Parameters
     ----------
@@ -113,24 +129,35 @@ def pick_files(
         Lowest score; the picker's own threshold when not given.
     overlays : bool
         Also draw the picks of each micrograph, into ``overlays/<name>.png``.
+    maps : bool
+        Also write the probability of a particle at each position, into ``maps/<name>.mrc``; its pixel size is the
+        distance of the positions. It takes another pass over each micrograph.
     sum_frames : bool
         Sum the frames of movies.
     jobs : int
-        Processes.
+        Processes, each with a copy of the picker. A network uses all cores by itself, so that more than one process
+        hardly makes it faster; they share the cores then.
 
     Returns
     -------
     Picked
+
+    Raises
+    ------
+    PickerError
+        When `maps` are wanted of a picker that makes none.
     """
     from tqdm import tqdm
 
+    if maps:
+        check_maps(picker)
     out = make_folder(out)
     _warn_of_older_results(out, {micrograph_name(path) for path in paths})
     formats = [format for format in dict.fromkeys(formats) if format != "csv"]
-    work = _Work(picker, out, tuple(formats), threshold, overlays, sum_frames)
+    work = _Work(picker, out, tuple(formats), threshold, overlays, maps, sum_frames)
     found: dict[str, pd.DataFrame] = {}
     problems: dict[str, str] = {}
-    results = _in_processes(work, paths, jobs) if jobs > 1 and len(paths) > 1 else map(work, paths)
+    results = _in_processes(work, paths, jobs) if jobs > 1 and len(paths) > 1 else _one_by_one(work, paths)
     for path, picks, problem in tqdm(results, total=len(paths), desc="picking", unit="micrograph", disable=None):
         if problem is None:
             found[os.fspath(path)] = picks
@@ -164,6 +191,9 @@ def _warn_of_older_results(out: Path, names: set[str]) -> None:
         logger.warning("%s holds coordinate files of other micrographs, which stay there: %s", out, shown)
 
 
+_Result = tuple[Path, "pd.DataFrame | None", "str | None"]
+
+
 @dataclass(frozen=True)
 class _Work:
     """The work on one micrograph; an object, so that it can be sent to other processes."""
@@ -173,29 +203,62 @@ class _Work:
     formats: tuple[str, ...]
     threshold: float | None
     overlays: bool
+    maps: bool
     sum_frames: bool
 
-    def __call__(self, path: Path) -> tuple[Path, pd.DataFrame | None, str | None]:
+    def __call__(self, path: Path) -> _Result:
+        """Return the path with the picks, or with what went wrong."""
         try:
-            micrograph = read(path, sum_frames=self.sum_frames)
+            micrograph = self.read(path)
+        except (CryokitError, OSError, MemoryError) as error:
+            return path, None, _told(error, path)
+        return self.pick(path, micrograph)
+
+    def read(self, path: Path) -> Micrograph:
+        return read(path, sum_frames=self.sum_frames)
+
+    def pick(self, path: Path, micrograph: Micrograph) -> _Result:
+        try:
             picks = self.picker.pick(micrograph, threshold=self.threshold)
             for format in self.formats:
                 file = coordinates.coordinate_path(self.out, micrograph.name, format)
                 coordinates.write(picks, file, format, joined=False)
             if self.overlays:
                 _draw(micrograph, picks, self.out / "overlays" / f"{micrograph.name}.png")
+            if self.maps:
+                scores = self.picker.score_map(micrograph)
+                scores.write_mrc(self.out / "maps" / f"{micrograph.name}.mrc", micrograph.pixel_size)
         except (CryokitError, OSError, MemoryError) as error:
-            message = str(error) or type(error).__name__
-            return path, None, message if os.fspath(path) in message else f"{path}: {message}"
+            return path, None, _told(error, path)
         return path, picks, None
 
 
-def _in_processes(
-    work: _Work, paths: Sequence[Path], jobs: int
-) -> Iterator[tuple[Path, pd.DataFrame | None, str | None]]:
+def _told(error: Exception, path: Path) -> str:
+    message = str(error) or type(error).__name__
+    return message if os.fspath(path) in message else f"{path}: {message}"
+
+
+def _one_by_one(work: _Work, paths: Sequence[Path]) -> Iterator[_Result]:
+    # One ahead: the device need not wait for the disk, and no more than two micrographs are in memory.
+    with contextlib.closing(ahead(paths, work.read, depth=1)) as loaded:
+        for path, micrograph in loaded:
+            if isinstance(micrograph, Micrograph):
+                result = work.pick(path, micrograph)
+            elif isinstance(micrograph, (CryokitError, OSError, MemoryError)):
+                result = path, None, _told(micrograph, path)
+            else:
+                raise micrograph
+            del micrograph
+            yield result
+
+
+def _in_processes(work: _Work, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
+    jobs = min(jobs, len(paths))
+    # Pickled once for each process, not for each micrograph: a network is large.
+    start = (pickle.dumps(work), max(1, _cores() // jobs))
     # Not forked: libraries that have started threads do not survive a fork.
-    with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(work, path): path for path in paths}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start) as pool:
+        waiting = {pool.submit(_work_on, path): path for path in paths}
         try:
             for future in as_completed(waiting):
                 try:
@@ -206,6 +269,26 @@ def _in_processes(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+_own: _Work | None = None  # what this process works on
+
+
+def _start(pickled: bytes, threads: int) -> None:
+    """Begin a process: with its share of the cores, which has to be said before a network is unpickled."""
+    global _own
+    with contextlib.suppress(PickerError):  # Keras is there already: the main module has imported it
+        limit_threads(threads)
+    _own = pickle.loads(pickled)
+
+
+def _work_on(path: Path) -> _Result:
+    return _own(path)
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _draw(micrograph: Micrograph, picks: pd.DataFrame, path: Path) -> None:

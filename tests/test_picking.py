@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import mrcfile
@@ -19,6 +20,7 @@ from cryokit.errors import PickerError
 from cryokit.micrograph import read, write_mrc
 from cryokit.pickers import Picker
 from cryokit.picking import fit_files, pick_files
+from cryokit.scoring import ScoreMap
 from cryokit.simulate import simulate_set
 
 NAMES = ("apoferritin_001", "apoferritin_002", "apoferritin_003", "apoferritin_004")
@@ -193,6 +195,38 @@ def test_processes_write_the_same_files(picker, paths, tmp_path):
     assert alone.micrographs == together.micrographs
 
 
+def test_the_next_micrograph_is_read_while_one_is_picked(paths, tmp_path, monkeypatch):
+    second_read = threading.Event()
+
+    def noted(path, **options):
+        if path == paths[1]:
+            second_read.set()
+        return read(path, **options)
+
+    class Waiting(Recorder):
+        def pick(self, micrograph, *, threshold=None):
+            assert second_read.wait(10)
+            return super().pick(micrograph, threshold=threshold)
+
+    monkeypatch.setattr("cryokit.picking.read", noted)
+    assert pick_files(Waiting(), paths, tmp_path).micrographs == NAMES
+
+
+def test_score_maps_are_written_beside_the_picks(paths, tmp_path):
+    class Mapping(Recorder):
+        def score_map(self, micrograph):
+            particle = np.linspace(0, 1, 28 * 32, dtype=np.float32).reshape(28, 32)
+            return ScoreMap(np.stack([particle, 1 - particle], axis=-1), ("particle", "background"), 0.0, 0.0, 16.0)
+
+    pick_files(Mapping(), paths[:2], tmp_path / "a", maps=True)
+    assert {f"maps/{name}.mrc" for name in NAMES[:2]} <= set(files_in(tmp_path / "a"))
+    written = read(tmp_path / "a" / "maps" / f"{NAMES[0]}.mrc")
+    assert written.data == pytest.approx(np.linspace(0, 1, 28 * 32).reshape(28, 32), abs=1e-6)
+    assert written.pixel_size == pytest.approx(16 * 1.6)
+    with pytest.raises(PickerError, match="'recorder' makes no score maps"):
+        pick_files(Recorder(), paths[:2], tmp_path / "b", maps=True)
+
+
 # --- what goes wrong -----------------------------------------------------------------------------------------------
 
 
@@ -236,6 +270,21 @@ def test_fit_takes_another_for_one_that_cannot_be_read(broken):
     assert broken[2].name in problems[str(broken[2])]
 
 
+def test_with_labels_all_micrographs_are_read(paths, broken):
+    learned = {}
+
+    class Learner(Recorder):
+        def fit(self, micrographs, labels=None):
+            learned["labels"] = labels
+            return super().fit(micrographs)
+
+    labels = table(NAMES[1], [10], [20])
+    learner = Learner()
+    assert len(fit_files(learner, broken, labels)) == 2
+    assert learner.fitted == list(NAMES)
+    assert learned["labels"] is labels
+
+
 def test_fit_without_any_readable_micrograph(broken):
     with pytest.raises(PickerError, match=r"(?s)none .* can be read.*002b.*003b"):
         fit_files(Recorder(), [broken[2], broken[4]])
@@ -244,12 +293,15 @@ def test_fit_without_any_readable_micrograph(broken):
 # --- cryokit pick --------------------------------------------------------------------------------------------------
 
 
+TEMPLATE = ("--method", "template", "--diameter", 76)
+
+
 def pick(*arguments):
     return main(["pick", *map(str, arguments)])
 
 
 def test_command_picks_a_folder(session, picker, paths, tmp_path):
-    assert pick(session / "micrographs", "--out", tmp_path / "new" / "picks", "--diameter", 76) == 0
+    assert pick(session / "micrographs", "--out", tmp_path / "new" / "picks", *TEMPLATE) == 0
     pick_files(picker, paths, tmp_path / "expected")
     assert {
         name: text.replace(b"/expected/", b"/new/picks/") for name, text in contents(tmp_path / "expected").items()
@@ -259,7 +311,7 @@ def test_command_picks_a_folder(session, picker, paths, tmp_path):
 def test_its_picks_are_scored_by_evaluate(session, tmp_path, capsys):
     import json
 
-    options = ["--diameter", 76, "--format", "star,box", "--overlays"]
+    options = [*TEMPLATE, "--format", "star,box", "--overlays"]
     assert pick(session / "micrographs", "--out", tmp_path / "picks", *options) == 0
     assert len(list((tmp_path / "picks" / "overlays").iterdir())) == 4
     arguments = ["--picks", str(tmp_path / "picks"), "--labels", str(session / "labels")]
@@ -272,7 +324,7 @@ def test_its_picks_are_scored_by_evaluate(session, tmp_path, capsys):
 def test_command_takes_lists_and_all_its_options(session, tmp_path):
     (session / "list.txt").write_text(f"# two of them\nmicrographs/{NAMES[0]}.mrc\n\nmicrographs/{NAMES[2]}.mrc\n")
     status = pick(
-        *(f"@{session / 'list.txt'}", "--out", tmp_path, "--method", "template", "--diameter", 76),
+        *(f"@{session / 'list.txt'}", "--out", tmp_path, *TEMPLATE),
         *("--contrast", "dark", "--threshold", 0.9, "--format", "topaz, cbox", "--jobs", 2),
     )
     assert status == 0
@@ -286,7 +338,7 @@ def test_command_takes_lists_and_all_its_options(session, tmp_path):
 def test_saved_model_picks_the_same(session, tmp_path):
     model = tmp_path / "apoferritin.npz"
     first = [session / "micrographs" / f"{name}.mrc" for name in NAMES[:2]]
-    assert pick(*first, "--out", tmp_path / "a", "--diameter", 76, "--save-model", model) == 0
+    assert pick(*first, "--out", tmp_path / "a", *TEMPLATE, "--save-model", model) == 0
     assert pick(*first, "--out", tmp_path / "b", "--model", model) == 0
     assert (tmp_path / "a" / "picks.csv").read_bytes() == (tmp_path / "b" / "picks.csv").read_bytes()
     assert pick(session / "micrographs", "--out", tmp_path / "c", "--model", model) == 0
@@ -305,7 +357,7 @@ def test_model_and_settings_exclude_each_other(session, picker, tmp_path, capsys
 
 def test_command_tells_of_broken_micrographs_and_ends_non_zero(broken, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    assert pick(broken[0].parent, "--out", tmp_path / "out", "--diameter", 76) == 1
+    assert pick(broken[0].parent, "--out", tmp_path / "out", *TEMPLATE) == 1
     told = "\n".join(record.getMessage() for record in caplog.records[-3:])
     assert "2 of 6" in told
     assert "apoferritin_002b.mrc" in told
@@ -324,7 +376,7 @@ def test_interrupted_command(session, tmp_path, monkeypatch, capsys):
         return original(self, micrograph, threshold=threshold)
 
     monkeypatch.setattr(pickers.picker_class("template"), "pick", interrupted)
-    assert pick(session / "micrographs", "--out", tmp_path, "--diameter", 76) == 130
+    assert pick(session / "micrographs", "--out", tmp_path, *TEMPLATE) == 130
     assert "interrupted" in capsys.readouterr().err
     assert files_in(tmp_path) == [f"{NAMES[0]}.star", f"{NAMES[1]}.star"]
 
@@ -344,7 +396,9 @@ def test_two_micrographs_of_one_name(session, tmp_path, capsys):
     [
         (["missing.mrc"], "missing.mrc"),
         (["{session}/micrographs", "--diameter", "2"], "diameter 2"),
-        (["{session}/micrographs", "--diameter", "400"], "too small"),
+        (["{session}/micrographs", "--method", "template", "--diameter", "400"], "too small"),
+        (["{session}/micrographs", "--method", "template", "--seed", "1"], "its settings are: diameter"),
+        (["{session}/micrographs", "--method", "template", "--save-maps"], "makes no score maps"),
         (["{session}/micrographs", "--model", "missing.npz"], "missing.npz"),
         (["@missing.txt"], "missing.txt"),
     ],
@@ -361,7 +415,7 @@ def test_mistakes_end_with_one_line(session, tmp_path, capsys, arguments, told):
     "arguments",
     [
         *(["--format", "starr"], ["--format", ","], ["--jobs", "0"], ["--jobs", "two"], ["--method", "magic"]),
-        *(["--diameter", "big"], ["--contrast", "grey"], []),
+        *(["--diameter", "big"], ["--set", "width"], ["--contrast", "grey"], []),
     ],
 )
 def test_wrong_usage(session, tmp_path, capsys, arguments):
@@ -374,7 +428,7 @@ def test_wrong_usage(session, tmp_path, capsys, arguments):
 
 def test_out_that_is_a_file(session, tmp_path, capsys):
     (tmp_path / "out").write_text("")
-    assert pick(session / "micrographs", "--out", tmp_path / "out", "--diameter", 76) == 1
+    assert pick(session / "micrographs", "--out", tmp_path / "out", *TEMPLATE) == 1
     assert str(tmp_path / "out") in capsys.readouterr().err
 
 
@@ -383,14 +437,15 @@ def test_movies_are_summed_only_when_asked_for(session, tmp_path, capsys):
     with mrcfile.new(tmp_path / "movie.mrcs") as file:
         file.set_data(np.stack(frames))
         file.set_image_stack()
-    assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "a", "--diameter", 76) == 1
+    assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "a", *TEMPLATE) == 1
     assert "frames" in capsys.readouterr().err
-    assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "b", "--diameter", 76, "--sum-frames") == 0
+    assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "b", *TEMPLATE, "--sum-frames") == 0
     assert len(pd.read_csv(tmp_path / "b" / "picks.csv")) > 10
 
 
 def test_the_commands_own_lists_are_those_of_the_package():
-    from cryokit.cli.pick import FORMATS, METHODS
+    from cryokit.cli.arguments import METHODS
+    from cryokit.cli.pick import FORMATS
 
     assert pickers.available() == METHODS
     assert set(FORMATS) == set(coordinates.FORMATS) - {"pictures"}

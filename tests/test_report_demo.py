@@ -125,7 +125,7 @@ def test_report_says_what_made_it():
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
-    path, result = demo(out, protein="ribosome", micrographs=2, shape=(512, 544), seed=2)
+    path, result = demo(out, protein="ribosome", micrographs=2, shape=(512, 544), method="template", seed=2)
     return out, path, result
 
 

@@ -14,6 +14,7 @@ from cryokit.errors import CryokitError
 # name -> (module, one line of help). Only the module of the command in use is imported, so that help comes at once.
 COMMANDS = {
     "pick": ("cryokit.cli.pick", "find particles in micrographs"),
+    "train": ("cryokit.cli.train", "train a picker and save it for cryokit pick --model"),
     "evaluate": ("cryokit.cli.evaluate", "score picks against labels"),
     "convert": ("cryokit.cli.convert", "turn coordinate files of one format into another"),
     "data": ("cryokit.cli.data", "list, fetch and verify datasets"),

@@ -6,18 +6,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from cryokit.cli.arguments import count, positive
+from cryokit.cli.arguments import add_picker, count, picker_settings
 
 logger = logging.getLogger(__name__)
 
-# As cryokit.pickers.available() and cryokit.coordinates.FORMATS, which cost the import of pandas; a test compares them.
-METHODS = (
-    "template",
-    "autocryopicker",
-    "autocryopicker_published",
-    "supercryoempicker",
-    "supercryoempicker_published",
-)
+# As cryokit.coordinates.FORMATS, which costs the import of pandas; a test compares them.
 FORMATS = ("star", "box", "cbox", "topaz", "eman2", "csv")
 
 
@@ -36,18 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for a coordinate file per micrograph, and picks.csv with all picks",
     )
-    parser.add_argument("--method", choices=METHODS, help="how to find particles (default template)")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="use this saved picker instead of fitting one")
-    parser.add_argument("--save-model", type=Path, metavar="FILE", help="save the fitted picker for --model")
+    add_picker(parser)
     parser.add_argument(
-        "--diameter",
-        type=positive,
-        metavar="PX",
-        help="of the particle, in pixels of the micrographs (default: estimated from them)",
+        "--model",
+        metavar="PATH",
+        help="use this saved picker instead of fitting one: a file, a folder, or the name of a model of cryokit's",
     )
-    parser.add_argument(
-        "--contrast", choices=("dark", "bright"), help="are particles dark or bright (default: detected)"
-    )
+    parser.add_argument("--save-model", type=Path, metavar="PATH", help="save the fitted picker for --model")
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="lowest score of a pick (default: the method's own)"
     )
@@ -61,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlays", action="store_true", help="also draw the picks on each micrograph (overlays/*.png)"
     )
+    parser.add_argument(
+        "--save-maps",
+        action="store_true",
+        help="also write the score maps of a method with a network (maps/*.mrc, the probability of a particle)",
+    )
     parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies that are aligned already")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes for picking (default 1)")
 
@@ -71,24 +64,23 @@ def run(options: argparse.Namespace) -> int:
     from cryokit.errors import PickerError
     from cryokit.files import make_folder
     from cryokit.micrograph import find
-    from cryokit.picking import fit_files, pick_files
+    from cryokit.picking import check_maps, fit_files, pick_files
 
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise PickerError(f"--threshold {options.threshold:g}: scores are probabilities, between 0 and 1")
     paths = find(options.micrographs)
     make_folder(options.out)  # before the work, not after it
     if options.model is not None:
-        given = [
-            f"--{name}"
-            for name in ("method", "diameter", "contrast", "save-model")
-            if getattr(options, name.replace("-", "_"))
-        ]
+        given = [name for name in ("method", "save_model") if getattr(options, name)]
+        given = [f"--{name.replace('_', '-')}" for name in (*given, *picker_settings(options))]
         if given:
             raise PickerError(f"--model brings its own settings; leave out {', '.join(given)}")
         picker = pickers.load(options.model)
     else:
-        settings = {name: getattr(options, name) for name in ("diameter", "contrast") if getattr(options, name)}
-        picker = pickers.create(options.method or "template", **settings)
+        picker = pickers.create(options.method or "auto", **picker_settings(options))
+    if options.save_maps:
+        check_maps(picker)
+    if options.model is None:
         fit_files(picker, paths, sum_frames=options.sum_frames)
         if options.save_model is not None:
             logger.info("picker saved as %s", picker.save(options.save_model))
@@ -99,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
         formats=options.format,
         threshold=options.threshold,
         overlays=options.overlays,
+        maps=options.save_maps,
         sum_frames=options.sum_frames,
         jobs=options.jobs,
     )

@@ -34,6 +34,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from cryokit.devices import import_keras
 from cryokit.networks.config import NetworkConfig, check_choice, check_number
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class DeepCryoPickerConfig(NetworkConfig):
         Weights are drawn by He's (ReLU) or Glorot's rule (sigmoid) from `seed`. The paper's "randomly initialized
         [0-1]" would let the sums of thousands of inputs run off.
         """
-        import keras
+        keras = import_keras()
 
         # Layers of the same shape must not start with the same weights: each has its own seed.
         seeds = iter(range(1000 * self.seed, 1000 * (self.seed + 1)))

@@ -13,86 +13,95 @@ scores are an approximation, and depend on a wider field than the window.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
+from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.networks.geometry import extent
 
-
-class SharedConvolution(keras.layers.Layer):
-    """A convolution with the weights of another layer, `Conv2D` or `Dense`: the same variables, not copies.
-
-    So a network that is trained further needs no new conversion, and 58 million parameters are in memory once.
-
-    Parameters
-    ----------
-    source : keras.layers.Conv2D or keras.layers.Dense
-    kernel_size : int
-        For `Dense`: side of the square that it was connected to.
-    strides, dilation_rate : int
-    """
-
-    padding = "valid"
-
-    def __init__(self, source: keras.layers.Layer, kernel_size: int, strides: int, dilation_rate: int) -> None:
-        super().__init__(name=source.name, dtype=source.dtype_policy)
-        self.source = source
-        self.kernel_size, self.strides, self.dilation_rate = kernel_size, strides, dilation_rate
-        self.filters = source.kernel.shape[-1]
-        # The weights are there already, whatever the input's size.
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:  # noqa: D102
-        kernel = keras.ops.cast(self.source.kernel, self.compute_dtype)
-        shape = (self.kernel_size, self.kernel_size, inputs.shape[-1], self.filters)
-        if tuple(kernel.shape) != shape:
-            kernel = keras.ops.reshape(kernel, shape)
-        outputs = keras.ops.conv(
-            inputs, kernel, strides=self.strides, padding="valid", dilation_rate=self.dilation_rate
-        )
-        if self.source.bias is not None:
-            outputs = outputs + keras.ops.cast(self.source.bias, self.compute_dtype)
-        return self.source.activation(outputs)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:  # noqa: D102
-        return _output_shape(input_shape, self.filters, self.kernel_size, self.strides, self.dilation_rate)
+if TYPE_CHECKING:
+    import keras
 
 
-class DilatedPooling(keras.layers.Layer):
-    """Max-pooling whose taps are `dilation_rate` pixels apart (no backend's own pooling is dilated in Keras).
+@functools.cache
+def _layer_types() -> tuple[type[keras.layers.Layer], type[keras.layers.Layer]]:
+    """Return the two kinds of layers, made when they are first needed: their base class costs the import of Keras."""
+    keras = import_keras()
 
-    Parameters
-    ----------
-    pool_size, strides, dilation_rate : int
-    **settings
-        Of every layer.
-    """
+    class SharedConvolution(keras.layers.Layer):
+        """A convolution with the weights of another layer, `Conv2D` or `Dense`: the same variables, not copies.
 
-    padding = "valid"
+        So a network that is trained further needs no new conversion, and 58 million parameters are in memory once.
 
-    def __init__(self, pool_size: int, strides: int, dilation_rate: int, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.pool_size, self.strides, self.dilation_rate = pool_size, strides, dilation_rate
+        Parameters
+        ----------
+        source : keras.layers.Conv2D or keras.layers.Dense
+        kernel_size : int
+            For `Dense`: side of the square that it was connected to.
+        strides, dilation_rate : int
+        """
 
-    def call(self, inputs: Any) -> Any:  # noqa: D102
-        reach = (self.pool_size - 1) * self.dilation_rate
-        outputs = inputs
-        for axis in (1, 2):
-            # Where the length is not known in advance, ends are counted from the end; -0 would be the start.
-            parts = []
-            for tap in range(0, reach + 1, self.dilation_rate):
-                part = slice(tap, tap - reach or None)
-                parts.append(outputs[:, part] if axis == 1 else outputs[:, :, part])
-            outputs = parts[0]
-            for part in parts[1:]:
-                outputs = keras.ops.maximum(outputs, part)
-        return outputs[:, :: self.strides, :: self.strides] if self.strides > 1 else outputs
+        padding = "valid"
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:  # noqa: D102
-        return _output_shape(input_shape, input_shape[-1], self.pool_size, self.strides, self.dilation_rate)
+        def __init__(self, source: keras.layers.Layer, kernel_size: int, strides: int, dilation_rate: int) -> None:
+            super().__init__(name=source.name, dtype=source.dtype_policy)
+            self.source = source
+            self.kernel_size, self.strides, self.dilation_rate = kernel_size, strides, dilation_rate
+            self.filters = source.kernel.shape[-1]
+            # The weights are there already, whatever the input's size.
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            kernel = keras.ops.cast(self.source.kernel, self.compute_dtype)
+            shape = (self.kernel_size, self.kernel_size, inputs.shape[-1], self.filters)
+            if tuple(kernel.shape) != shape:
+                kernel = keras.ops.reshape(kernel, shape)
+            outputs = keras.ops.conv(
+                inputs, kernel, strides=self.strides, padding="valid", dilation_rate=self.dilation_rate
+            )
+            if self.source.bias is not None:
+                outputs = outputs + keras.ops.cast(self.source.bias, self.compute_dtype)
+            return self.source.activation(outputs)
+
+        def compute_output_shape(self, input_shape: tuple) -> tuple:
+            return _output_shape(input_shape, self.filters, self.kernel_size, self.strides, self.dilation_rate)
+
+    class DilatedPooling(keras.layers.Layer):
+        """Max-pooling whose taps are `dilation_rate` pixels apart (no backend's own pooling is dilated in Keras).
+
+        Parameters
+        ----------
+        pool_size, strides, dilation_rate : int
+        **settings
+            Of every layer.
+        """
+
+        padding = "valid"
+
+        def __init__(self, pool_size: int, strides: int, dilation_rate: int, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.pool_size, self.strides, self.dilation_rate = pool_size, strides, dilation_rate
+
+        def call(self, inputs: Any) -> Any:
+            reach = (self.pool_size - 1) * self.dilation_rate
+            outputs = inputs
+            for axis in (1, 2):
+                # Where the length is not known in advance, ends are counted from the end; -0 would be the start.
+                parts = []
+                for tap in range(0, reach + 1, self.dilation_rate):
+                    part = slice(tap, tap - reach or None)
+                    parts.append(outputs[:, part] if axis == 1 else outputs[:, :, part])
+                outputs = parts[0]
+                for part in parts[1:]:
+                    outputs = keras.ops.maximum(outputs, part)
+            return outputs[:, :: self.strides, :: self.strides] if self.strides > 1 else outputs
+
+        def compute_output_shape(self, input_shape: tuple) -> tuple:
+            return _output_shape(input_shape, input_shape[-1], self.pool_size, self.strides, self.dilation_rate)
+
+    return SharedConvolution, DilatedPooling
 
 
 def _output_shape(shape: tuple, channels: int, side: int, stride: int, dilation: int) -> tuple:
@@ -134,6 +143,8 @@ def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> k
     Score (i, j) is that of the window whose first pixel is (stride * i, stride * j) of the input, moved by half the
     difference between the field (`cryokit.networks.geometry`) and the window where the network pads.
     """
+    keras = import_keras()
+    SharedConvolution, DilatedPooling = _layer_types()
     own = own_stride(network)
     stride = own if stride is None else stride
     if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1 or own % stride:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryokit import __version__
+from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.networks.config import NetworkConfig, check_number, config_from_dict
 
@@ -88,7 +89,7 @@ class Model:
         PickerError
             When something else is there, a value is not JSON, or nothing can be written.
         """
-        import keras
+        keras = import_keras()
 
         folder = Path(folder)
         if folder.exists() and not (folder.is_dir() and ((folder / HEADER).is_file() or not any(folder.iterdir()))):

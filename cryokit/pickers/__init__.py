@@ -3,7 +3,7 @@
 Examples
 --------
 >>> available()[:2]
-('template', 'autocryopicker')
+('auto', 'template')
 >>> create("template", diameter=76).diameter
 76
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+from pathlib import Path
 from typing import Any
 
 from cryokit.errors import PickerError
@@ -22,11 +23,13 @@ __all__ = ["Picker", "available", "create", "load", "picker_class"]
 
 # name -> module and class; the module is imported when the method is used, so that listing the methods is free.
 _PICKERS = {
+    "auto": ("cryokit.pickers.auto", "AutoPicker"),
     "template": ("cryokit.pickers.template", "TemplatePicker"),
     "autocryopicker": ("cryokit.pickers.autocryopicker", "AutoCryoPicker"),
     "autocryopicker_published": ("cryokit.pickers.autocryopicker", "PublishedAutoCryoPicker"),
     "supercryoempicker": ("cryokit.pickers.supercryoempicker", "SuperCryoEMPicker"),
     "supercryoempicker_published": ("cryokit.pickers.supercryoempicker", "PublishedSuperCryoEMPicker"),
+    "deepcryopicker": ("cryokit.pickers.deepcryopicker", "DeepCryoPicker"),
 }
 
 
@@ -77,13 +80,29 @@ def create(name: str, **settings: Any) -> Picker:
 
 
 def load(path: str | os.PathLike) -> Picker:
-    """Return the picker saved in `path`, whatever its method.
+    """Return a saved picker, whatever its method.
+
+    Parameters
+    ----------
+    path : path-like
+        A file (``.npz``) or folder that `Picker.save` wrote, or the name of a model that comes with the package
+        (`cryokit.networks.shipped`).
 
     Raises
     ------
     PickerError
-        When the file is not a saved picker.
+        When there is none, it is damaged, or it is a network without a picker.
     """
-    from cryokit.pickers.storage import method_of
+    if Path(path).suffix == ".npz":
+        from cryokit.pickers.storage import method_of
 
-    return picker_class(method_of(path)).load(path)
+        return picker_class(method_of(path)).load(path)
+    from cryokit.networks import header
+
+    method = header(path)["method"]
+    if not method:
+        raise PickerError(
+            f"{path}: holds a network that belongs to no picker; cryokit.networks.Model.load gives it, and the method "
+            "'auto' with pretrained=True picks with the one that comes with the package"
+        )
+    return picker_class(method).load(path)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit.devices import import_keras
+
 if TYPE_CHECKING:
     import keras
 
@@ -29,7 +31,7 @@ def runner(network: keras.Model) -> Callable[[NDArray], NDArray]:
     callable
     """
     if network not in _runners:
-        import keras
+        keras = import_keras()
 
         # A model of its own around the same layers: how the network was compiled for training stays as it is.
         model = keras.Model(network.input, network.output)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import keras
+import functools
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit.devices import import_keras
 from cryokit.training.samples import Samples
+
+if TYPE_CHECKING:
+    import keras
 
 CONTRAST, BRIGHTNESS = 0.2, 0.1  # in standard deviations of a standardised patch
 
 
-class TrainingBatches(keras.utils.PyDataset):
+class TrainingBatches:
     """One epoch of training: shuffled, all batches of one size, augmented when asked.
 
     The last batch is filled up with the epoch's first samples: with one size, backends compile one function, and
@@ -19,7 +25,6 @@ class TrainingBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, samples: Samples, batch_size: int, augmentation: bool, seed: int, epoch: int) -> None:
-        super().__init__()
         self.samples = samples
         self.augmentation = augmentation
         self.seed, self.epoch = seed, epoch
@@ -49,11 +54,10 @@ class TrainingBatches(keras.utils.PyDataset):
         return tuple(batch)
 
 
-class ValidationBatches(keras.utils.PyDataset):
+class ValidationBatches:
     """All samples once, as they are."""
 
     def __init__(self, samples: Samples, batch_size: int) -> None:
-        super().__init__()
         self.samples, self.batch_size = samples, batch_size
         self.scale = None if samples.weights is None else np.float32(1 / samples.weights.mean(dtype=np.float64))
 
@@ -66,6 +70,28 @@ class ValidationBatches(keras.utils.PyDataset):
         if samples.weights is None:
             return samples.x[chosen], samples.y[chosen]
         return samples.x[chosen], samples.y[chosen], samples.weights[chosen] * self.scale
+
+
+def dataset(batches: TrainingBatches | ValidationBatches) -> keras.utils.PyDataset:
+    """Return batches as Keras' `fit` takes them."""
+    return _dataset_type()(batches)
+
+
+@functools.cache
+def _dataset_type() -> type[keras.utils.PyDataset]:
+    # Made when it is first needed: its base class costs the import of Keras.
+    class Dataset(import_keras().utils.PyDataset):
+        def __init__(self, batches: TrainingBatches | ValidationBatches) -> None:
+            super().__init__()
+            self.batches = batches
+
+        def __len__(self) -> int:
+            return len(self.batches)
+
+        def __getitem__(self, index: int) -> tuple[NDArray, ...]:
+            return self.batches[index]
+
+    return Dataset
 
 
 def number_of_steps(samples: int, batch_size: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.training.measures import probabilities
 
@@ -117,8 +118,8 @@ def saliency(
 
 def _descending(network: keras.Model, shape: tuple[int, ...]) -> keras.Model:
     """Return a model whose only weight, `steps`, moves up the gradient of the log-odds by each training step."""
-    import keras
-    from keras import ops
+    keras = import_keras()
+    ops = keras.ops
 
     class Descent(keras.Model):
         def __init__(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.files import make_folder
 from cryokit.training.resume import State, describe, read_state, write_state
@@ -126,10 +127,10 @@ def train(
     -----
     Al-Azzawi et al. 2020, BMC Bioinformatics 21:509, "The deep network's training"; `PAPER` has its settings.
     """
-    import keras
+    keras = import_keras()
     from tqdm.auto import tqdm
 
-    from cryokit.training.batches import TrainingBatches, ValidationBatches, number_of_steps
+    from cryokit.training.batches import TrainingBatches, ValidationBatches, dataset, number_of_steps
 
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise PickerError(f"seed {seed!r}: give a whole number, 0 or more")
@@ -158,7 +159,7 @@ def train(
         _assign(variables, state.variables)
         logger.info("%s: goes on after epoch %d", folder, len(rows))
 
-    held_out = None if validation is None else ValidationBatches(validation, settings.batch_size)
+    held_out = None if validation is None else dataset(ValidationBatches(validation, settings.batch_size))
     with (
         _half_precision(network, settings.mixed_precision),
         tqdm(total=settings.epochs * steps, initial=len(rows) * steps, disable=not progress, unit="step") as bar,
@@ -174,7 +175,7 @@ def train(
             bar.set_description(f"epoch {epoch + 1}/{settings.epochs}")
             start = time.perf_counter()
             logs = trainer.fit(
-                TrainingBatches(training, batch_size, settings.augmentation, seed, epoch),
+                dataset(TrainingBatches(training, batch_size, settings.augmentation, seed, epoch)),
                 validation_data=held_out,
                 shuffle=False,
                 verbose=0,
@@ -219,8 +220,8 @@ def _compiled(
 
     The network itself stays as it is, so that saving it does not save an optimizer and a loss with it.
     """
-    import keras
-    from keras import ops
+    keras = import_keras()
+    ops = keras.ops
 
     rate: Any = settings.learning_rate
     if settings.schedule == "cosine":
@@ -285,7 +286,7 @@ def _layers(network: keras.Model) -> list[keras.Layer]:
 
 def _seed_generators(network: keras.Model, seed: int, epoch: int) -> None:
     """Give every random generator of the network (dropout) a state that follows from the seed and the epoch."""
-    import keras
+    keras = import_keras()
 
     states = [v for v in network.non_trainable_variables if v.path.endswith("seed_generator_state")]
     rng = np.random.default_rng((seed, epoch, 1))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.training.loop import train
 from cryokit.training.samples import Samples, check_fit
@@ -43,7 +44,7 @@ def probabilities(network: keras.Model, pictures: ArrayLike, *, batch_size: int 
     -------
     ndarray of float32, shape (n, classes) or (n, h, w, classes)
     """
-    import keras
+    keras = import_keras()
 
     # As in training: XLA only costs time on TensorFlow's processor.
     network.jit_compile = keras.backend.backend() == "jax"

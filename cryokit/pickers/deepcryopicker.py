@@ -1,0 +1,561 @@
+"""DeepCryoPicker: component 1 finds training particles without labels, the paper's network learns them and picks."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from cryokit.cleaning import clean, largest_area
+from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.errors import PickerError
+from cryokit.micrograph import Micrograph
+from cryokit.names import micrograph_name
+from cryokit.networks import Model, create, particle_classes
+from cryokit.nms import nms_iou
+from cryokit.peaks import find_peaks, inside
+from cryokit.pickers import component1, windows
+from cryokit.pickers.base import Picker, check_settings, check_whole, opened, require_fitted, spread
+from cryokit.scale import scale_factor
+from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
+from cryokit.trainingset.particles import BACKGROUND, VIEWS
+from cryokit.trainingset.storage import CLASS_SETTINGS, TrainingSet
+from cryokit.wording import plural, some
+
+if TYPE_CHECKING:
+    from cryokit.scoring import ScoreMap
+    from cryokit.training import History
+
+logger = logging.getLogger(__name__)
+
+NEGATIVE = "negative"
+# A class of fewer particles than this is not learned but remembered.
+FEWEST = 12
+FEWEST_SHARE = 0.03  # of all particles: fewer of a view are its mistakes rather than its examples
+VALIDATION = 0.2  # share of the patches, of micrographs of their own
+# Diameters from its centre within which a window shows a particle, and how often each is shown.
+CENTRED, SHIFTED = 0.12, 4
+# Background beside particles, in diameters from the centre of the nearest one.
+BESIDE = (0.4, 0.8)
+LEAST_PER_CLASS = 100  # patches; where there are so few particles, filtered copies are better than none
+APART = 0.5  # diameters between two picks at least
+SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
+FAINTEST = 0.02  # candidates with less are not worth keeping
+SCORED = 6  # micrographs that tell a threshold
+EPOCHS = {"modern": 15, "paper": 20}
+DROPOUT = 0.3  # between the fully connected layers; the paper has none
+SETTINGS = (
+    *("diameter", "contrast", "padding", "classes_setting", "width", "training", "epochs", "per_class", "off_centre"),
+    *("stride", "scoring", "overlap", "largest", "margin", "max_micrographs", "seed"),
+)
+LEARNED = ("diameter_", "contrast_", "factor_", "threshold_", "decisions_")
+
+
+class DeepCryoPicker(Picker):
+    """Picks as DeepCryoPicker does: a network for windows, trained on particles that component 1 finds by itself.
+
+    1. *Training particles.* Component 1 (`AutoCryoPicker`, or `SuperCryoEMPicker` for irregular particles, see
+       `cryokit.pickers.component1`) picks the micrographs, and the tests of `cryokit.selection` say which picks are
+       good examples of their view. With labels these are the training particles.
+    2. *Scale.* The micrographs are resized in steps of 0.125, so that the particle's box is slightly smaller than the
+       network's window of 227 pixels (`cryokit.scale`).
+    3. *Training set.* A balanced one of the classes of `classes_setting` that are there, divided by micrograph
+       (`cryokit.trainingset`).
+    4. *Training* of the network of table 9, or of its variant without padding (`cryokit.networks.deepcryopicker`).
+    5. *Picking.* Scores of the whole micrograph; joined areas above the threshold that are too large for particles
+       removed; peaks; of overlapping picks the best stays. The class that scores highest is the view.
+
+    What the paper leaves open or what is otherwise here: the variant ``padding="valid"`` is the default, since its
+    scores over a whole micrograph are exact; the network is narrow by default, so that two cores train it in a minute
+    or two (``width=1`` for the paper's); windows beside particles are among the background (`off_centre`), without
+    which a network scores all parts of a particle alike; suppression is among all views together, since per class one
+    particle could be picked as two views.
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Of the particle, in pixels of the micrograph; estimated (with labels: their median) when not given.
+    contrast : {"dark", "bright"}, optional
+        Of the particles in the micrograph; detected when not given. With labels it makes no difference.
+    padding : {"valid", "same"}
+        Of the network's convolutions; ``same`` is table 9.
+    classes_setting : {"4 + background", "4 + negative", "five classes"}
+        The paper's experiments (`cryokit.trainingset.CLASS_SETTINGS`). Views that the micrographs do not show are left
+        out.
+    width : float
+        Factor on the numbers of filters and units of the network.
+    training : {"modern", "paper"}
+        `cryokit.training.MODERN` or `PAPER`. The latter's rate of 1e-4 is slow: give it many `epochs`.
+    epochs : int, optional
+        At most so many; 15 (modern) or 20 (paper) when not given.
+    per_class : int
+        Patches of each class, those for validation included. The paper has 1,500.
+    off_centre : bool
+        Windows whose centre is on no particle, beside particles or anywhere, are the background (in the settings with
+        negatives: are among these), and particles are shown a little off their centre, too. False: background are
+        windows that touch no particle, as in the paper.
+    stride : int
+        Pixels of the resized micrograph between scores: 1, 2, 4, 8, 16 or 32.
+    scoring : {"dense", "sliding"}
+        All windows at once, or one after the other as in the paper (much slower).
+    overlap : float
+        Largest intersection over union of the boxes of two picks.
+    largest : float
+        Joined areas above the threshold that are larger than this, in areas of a particle, are none.
+    margin : float
+        In diameters: picks so near to the border are left out; 0.5 leaves out all that the border cuts.
+    max_micrographs : int
+        At most so many micrographs, spread evenly over those given, are learned from. With labels all are.
+    seed : int
+        Of the training particles' draw, the weights and the training.
+
+    Attributes
+    ----------
+    diameter_ : float
+    contrast_ : {"dark", "bright"}
+    factor_ : float
+        By which micrographs are resized.
+    threshold_ : float
+        With labels, the best on the validation micrographs; without, the best if the picks of component 1 were the
+        truth (on simulated micrographs this comes nearer to the best than the distribution of the scores, which is
+        asked where there is nothing to compare with, as for a single labelled micrograph).
+    decisions_ : list of str
+        What was decided, and from what.
+    training_set_ : TrainingSet or None
+        After `fit`; not saved.
+    history_ : cryokit.training.History or None
+        After `fit`; its summary is saved.
+
+    Notes
+    -----
+    Al-Azzawi et al. 2020, BMC Bioinformatics 21:509.
+    """
+
+    name: ClassVar[str] = "deepcryopicker"
+
+    def __init__(
+        self,
+        diameter: float | None = None,
+        contrast: Literal["dark", "bright"] | None = None,
+        padding: Literal["valid", "same"] = "valid",
+        classes_setting: str = "4 + background",
+        width: float = 0.125,
+        training: Literal["modern", "paper"] = "modern",
+        epochs: int | None = None,
+        per_class: int = 800,
+        off_centre: bool = True,
+        stride: int = 16,
+        scoring: Literal["dense", "sliding"] = "dense",
+        overlap: float = 0.3,
+        largest: float = 3.0,
+        margin: float = 0.0,
+        max_micrographs: int = 12,
+        seed: int = 0,
+    ) -> None:
+        check_settings(diameter, contrast, max_micrographs)
+        for name, value, known in (
+            ("classes_setting", classes_setting, tuple(CLASS_SETTINGS)),
+            ("training", training, tuple(EPOCHS)),
+            ("scoring", scoring, ("dense", "sliding")),
+            ("stride", stride, (1, 2, 4, 8, 16, 32)),
+            ("off_centre", off_centre, (True, False)),
+        ):
+            if value not in known:
+                raise PickerError(f"{name} {value!r}: give one of {', '.join(map(repr, known))}")
+        for name, value, least, most in (("overlap", overlap, 0, 1), ("margin", margin, 0, 2)):
+            if not least <= value <= most:
+                raise PickerError(f"{name} {value!r}: give a number from {least} to {most}")
+        if not largest > 0:
+            raise PickerError(f"largest {largest!r}: give areas of a particle, more than 0")
+        if epochs is not None:
+            check_whole("epochs", epochs, 1)
+        check_whole("per_class", per_class, FEWEST)
+        check_whole("seed", seed, 0)
+        self.diameter = diameter
+        self.contrast = contrast
+        self.padding = padding
+        self.classes_setting = classes_setting
+        self.width = width
+        self.training = training
+        self.epochs = epochs
+        self.per_class = per_class
+        self.off_centre = off_centre
+        self.stride = stride
+        self.scoring = scoring
+        self.overlap = overlap
+        self.largest = largest
+        self.margin = margin
+        self.max_micrographs = max_micrographs
+        self.seed = seed
+        self.model_: Model | None = None
+        self.training_set_: TrainingSet | None = None
+        self.history_: History | None = None
+        self.decisions_: list[str] = []
+        # The network checks its own settings; now, not after minutes of looking for particles.
+        self._config(CLASS_SETTINGS[classes_setting])
+
+    def fit(
+        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
+    ) -> DeepCryoPicker:
+        """Find training particles, or take them from labels, and train the network.
+
+        Parameters
+        ----------
+        micrographs : iterable of Micrograph or path
+            They are read several times where given as paths, and only one is in memory at a time.
+        labels : pandas.DataFrame, optional
+            Table of picks (`cryokit.coordinates.table`) of these micrographs: of each one all its particles. Views
+            other than top and side are irregular; rows of the view ``ignore`` are neither particles nor background.
+
+        Returns
+        -------
+        DeepCryoPicker
+            Itself.
+
+        Raises
+        ------
+        PickerError
+            When there is no micrograph, too few particles to learn from, none of the labels is of these micrographs, or
+            the micrographs are too small for the diameter.
+        """
+        self.decisions_ = []
+        micrographs = list(micrographs)
+        if not micrographs:
+            raise PickerError("no micrographs to learn from")
+        if labels is None:
+            micrographs = spread(micrographs, self.max_micrographs)
+            found = self._found_particles(micrographs)
+            particles, truth = found.particles, found.picks
+        else:
+            particles, truth = self._labelled_particles(micrographs, labels), labels
+        self.factor_ = scale_factor(windows.BOX * self.diameter_, self._window)
+        self._decide(
+            f"scale {self.factor_:g}: a box of {windows.BOX:g} diameters is "
+            f"{windows.BOX * self.working_diameter:.0f} pixels in the window of {self._window}"
+        )
+        self.training_set_ = self._training_set(micrographs, particles)
+        self._train(self.training_set_)
+        self._choose_threshold(micrographs, truth, labelled=labels is not None)
+        return self
+
+    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+        """Find the particles of one micrograph; see `Picker.pick`."""
+        require_fitted(self, "model_")
+        (micrograph,) = opened([micrograph])
+        threshold = self.threshold_ if threshold is None else threshold
+        picture, frame = self._prepare(micrograph)
+        return self._picks(self._scores(picture), frame, micrograph.name, threshold)
+
+    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+        """Return the scores of every position of one micrograph.
+
+        Returns
+        -------
+        ScoreMap
+            Its positions are in pixels of the micrograph as stored.
+        """
+        require_fitted(self, "model_")
+        (micrograph,) = opened([micrograph])
+        picture, frame = self._prepare(micrograph)
+        scores = self._scores(picture)
+        x, y = frame.to_micrograph(scores.x0, scores.y0)
+        return dataclasses.replace(scores, x0=float(x), y0=float(y), step=scores.step / frame.scale)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
+        require_fitted(self, "model_")
+        self.model_.settings = {name: getattr(self, name) for name in SETTINGS}
+        self.model_.learned = {name: getattr(self, name) for name in LEARNED}
+        return self.model_.save(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> DeepCryoPicker:
+        """Return the picker that `save` wrote."""
+        model = Model.load(path)
+        if model.method != cls.name:
+            raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
+        picker = cls(**model.settings)
+        for name in LEARNED:
+            setattr(picker, name, model.learned[name])
+        picker.model_ = model
+        return picker
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes pick; what the training left behind would only be sent and kept many times.
+        return self.__dict__ | {"training_set_": None, "history_": None}
+
+    def _decide(self, what: str) -> None:
+        self.decisions_.append(what)
+        logger.info("%s: %s", self.name, what)
+
+    def _config(self, classes: Sequence[str]) -> Any:
+        dropout = DROPOUT if self.training == "modern" else 0.0
+        return create(
+            self.name, classes=tuple(classes), seed=self.seed, padding=self.padding, width=self.width, dropout=dropout
+        )
+
+    @property
+    def working_diameter(self) -> float:
+        """The particle's diameter in pixels of the resized micrograph."""
+        return self.diameter_ * self.factor_
+
+    @property
+    def _window(self) -> int:
+        return self._config(CLASS_SETTINGS[self.classes_setting]).window
+
+    def _prepare(self, micrograph: Micrograph) -> tuple[NDArray[np.float32], windows.Frame]:
+        return windows.prepare(micrograph, self.diameter_, self.contrast_, self.factor_, self._window)
+
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
+        from cryokit.scoring import sliding
+
+        return sliding(picture, self.model_, stride=self.stride) if self.scoring == "sliding" else self._dense(picture)
+
+    def _dense(self, picture: NDArray[np.float32]) -> ScoreMap:
+        from cryokit.scoring import dense
+
+        return dense(picture, self.model_, stride=self.stride)
+
+    def _picks(self, scores: ScoreMap, frame: windows.Frame, name: str, threshold: float) -> pd.DataFrame:
+        """Return the particles of a score map."""
+        diameter = self.working_diameter
+        particle = scores.particle
+        # Areas are joined at the picker's own threshold whatever candidates are asked for: at 0 all is one area.
+        cut_off = max(1.0, largest_area(diameter, scores.step, particles=self.largest))
+        allowed = (particle < self.threshold_) | clean(particle, self.threshold_, cut_off)
+        smooth = ndimage.gaussian_filter(particle, SMOOTH * diameter / scores.step, mode="nearest")
+        column, row, score = find_peaks(smooth, APART * diameter / scores.step, threshold, allowed=allowed)
+        indices = particle_classes(scores.classes)
+        at = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
+        view = np.array([scores.classes[index] for index in indices], object)[at.argmax(axis=1)]
+        x, y = scores.to_image(row, column)
+        kept = np.flatnonzero(inside(x, y, frame.resized, self.margin * diameter))
+        kept = kept[nms_iou(x[kept], y[kept], diameter, score[kept], limit=self.overlap)]
+        x, y = frame.to_micrograph(x[kept], y[kept])
+        return table(name, x, y, np.clip(score[kept], 0, 1), self.diameter_, view[kept])
+
+    # --- training --------------------------------------------------------------------------------------------------
+
+    def _found_particles(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> component1.Found:
+        found = component1.training_particles(micrographs, diameter=self.diameter, contrast=self.contrast)
+        self.diameter_, self.contrast_ = float(found.picker.diameter_), found.picker.contrast_
+        self._decide(
+            f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
+            f"across ({'given' if self.diameter else 'estimated'})"
+        )
+        self._decide(f"training particles from {found.picker.name}: {found.reason}")
+        return found
+
+    def _labelled_particles(
+        self, micrographs: Sequence[Micrograph | str | os.PathLike], labels: pd.DataFrame
+    ) -> pd.DataFrame:
+        names = names_of(micrographs)
+        labels = labels[labels["micrograph"].isin(names)]
+        view = labels["view"].fillna("").astype(str).to_numpy()
+        if not (view != IGNORE).any():
+            raise PickerError(
+                f"no label is of these micrographs ({some(names)}); file names without their suffixes have to agree"
+            )
+        kinds = np.where(np.isin(view, [*VIEWS, IGNORE]), view, "irregular").astype(object)
+        diameter = self.diameter or float(labels["diameter"][view != IGNORE].median())
+        if not math.isfinite(diameter):
+            raise PickerError("the labels say no diameter; give it, in pixels of the micrographs")
+        self.diameter_, self.contrast_ = float(diameter), self.contrast or "dark"
+        self._decide(
+            f"labels: {plural(int((view != IGNORE).sum()), 'particle')} in {plural(len(names), 'micrograph')}, "
+            f"{self.diameter_:.0f} pixels across ({'given' if self.diameter else 'from the labels'})"
+        )
+        return pd.DataFrame(
+            {
+                "micrograph": labels["micrograph"].to_numpy(),
+                "x": labels["x"].to_numpy(),
+                "y": labels["y"].to_numpy(),
+                "diameter": labels["diameter"].fillna(self.diameter_).to_numpy(),
+                "class": kinds,
+            }
+        )
+
+    def _classes(self, particles: pd.DataFrame) -> tuple[str, ...]:
+        """Return the classes of the setting of which there are enough particles."""
+        counts = particles["class"].value_counts()
+        found = sum(int(counts.get(view, 0)) for view in VIEWS)
+        fewest = max(FEWEST, FEWEST_SHARE * found)
+        kept = [
+            name
+            for name in CLASS_SETTINGS[self.classes_setting]
+            if name == BACKGROUND
+            or (name == NEGATIVE and self.off_centre)
+            or counts.get(name, 0) >= (FEWEST if name == NEGATIVE else fewest)
+        ]
+        if not set(kept) & set(VIEWS):
+            raise PickerError(
+                f"{plural(found, 'training particle')} found, fewer than {FEWEST} of any view; give more micrographs, "
+                "the diameter and the contrast, or labels"
+            )
+        if not set(kept) - set(VIEWS):
+            raise PickerError(
+                f"classes_setting {self.classes_setting!r}: there are only {counts.get(NEGATIVE, 0)} negatives; take "
+                "'4 + background', or off_centre=True"
+            )
+        return tuple(kept)
+
+    def _training_set(
+        self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame
+    ) -> TrainingSet:
+        """Cut the training set from the very pictures that are scored."""
+        from cryokit.trainingset import build
+
+        classes = self._classes(particles)
+        # `build` takes places of its own choice for background, and others as negatives, which are no class then.
+        stand_in = self.off_centre and NEGATIVE not in classes
+        if stand_in:
+            particles = particles.assign(**{"class": particles["class"].replace(NEGATIVE, IGNORE)})
+        rows = self._rows(micrographs, particles)
+        per_class = self.per_class
+        if self.training == "modern":
+            # Training mirrors and rotates by itself. More copies than rotations would have to be filtered ones, of all
+            # classes alike, and those look like no picture that is scored.
+            rarest = rows["class"].value_counts()[[name for name in classes if name != BACKGROUND]].min()
+            per_class = min(per_class, max(LEAST_PER_CLASS, 4 * int(rarest)))
+        built = build(
+            self._pictures(micrographs),
+            rows,
+            classes=[NEGATIVE if stand_in and name == BACKGROUND else name for name in classes],
+            per_class=per_class,
+            size=self._window,
+            diameter=self.working_diameter,
+            # A trifle more than the window: patches are cut out as they are, not enlarged by a rounding error.
+            box=self._window / self.working_diameter * (1 + 1e-9),
+            validation=VALIDATION if len(micrographs) > 1 else 0.0,
+            test=0.0,
+            seed=self.seed,
+        )
+        if stand_in:
+            table = built.table.assign(**{"class": built.table["class"].replace(NEGATIVE, BACKGROUND)})
+            built = TrainingSet(built.patches, classes, table, built.provenance)
+        self._decide("training set: " + ", ".join(f"{n} {name}" for name, n in built.counts().sum(axis=1).items()))
+        return built
+
+    def _rows(self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame) -> pd.DataFrame:
+        """Return the particles in pixels of the pictures and, with `off_centre`, other places as negatives."""
+        rng = np.random.default_rng(self.seed)
+        number = math.ceil(self.per_class / len(micrographs))
+        tables = []
+        for micrograph in opened(micrographs):
+            here = particles[particles["micrograph"] == micrograph.name]
+            frame = windows.Frame.of(micrograph, self.diameter_, self.factor_)
+            x, y = frame.from_micrograph(here["x"], here["y"])
+            here = here.assign(x=x, y=y, diameter=here["diameter"] * frame.scale)
+            tables.append(_shifted(here, self.working_diameter, rng) if self.off_centre else here)
+            if self.off_centre:
+                places = _off_centre(np.column_stack([x, y]), self.working_diameter, frame.resized, number, rng)
+                tables.append(
+                    pd.DataFrame(places, columns=["x", "y"]).assign(
+                        **{"micrograph": micrograph.name, "diameter": self.working_diameter, "class": NEGATIVE}
+                    )
+                )
+        return pd.concat([each for each in tables if len(each)], ignore_index=True)
+
+    def _pictures(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> Iterator[Micrograph]:
+        for micrograph in opened(micrographs):
+            yield Micrograph(self._prepare(micrograph)[0], name=micrograph.name)
+
+    def _train(self, training_set: TrainingSet) -> None:
+        from cryokit.training import MODERN, PAPER, Samples, train
+
+        settings = dataclasses.replace(
+            MODERN if self.training == "modern" else PAPER, epochs=self.epochs or EPOCHS[self.training]
+        )
+        config = self._config(training_set.classes)
+        network = config.build()
+        counts = training_set.counts()
+        validation = Samples(*training_set.arrays("validation")) if counts["validation"].any() else None
+        self.history_ = train(network, Samples(*training_set.arrays("train")), validation, settings, seed=self.seed)
+        self.model_ = Model(
+            network=network,
+            config=config,
+            working_diameter=self.working_diameter,
+            threshold=UNDECIDED,
+            diameter=self.diameter_,
+            preprocessing={
+                "kind": "windows",
+                "factor": self.factor_,
+                "contrast": self.contrast_,
+                "detail": windows.DETAIL,
+                "levelled": self._window,
+            },
+            provenance={"training": self.history_.summary(), "training_set": counts.to_dict("index")},
+            method=self.name,
+        )
+
+    def _choose_threshold(
+        self, micrographs: Sequence[Micrograph | str | os.PathLike], truth: pd.DataFrame, labelled: bool
+    ) -> None:
+        table = self.training_set_.table
+        held_out = set(table.loc[table["split"] == "validation", "micrograph"])
+        # Labels are what the network has learned, so those that judge it have to be others. Component 1 is wrong now
+        # and then: mistakes of a single micrograph would move the threshold further than what is known by heart.
+        chosen = spread(list(micrographs), SCORED)
+        where = plural(len(chosen), "micrograph")
+        if labelled and held_out:
+            chosen = [each for each, name in zip(micrographs, names_of(micrographs), strict=True) if name in held_out]
+            where = f"{plural(len(chosen), 'micrograph')} held out"
+        self.threshold_ = UNDECIDED
+        found = []
+        for micrograph in opened(chosen):
+            picture, frame = self._prepare(micrograph)
+            found.append(self._picks(self._dense(picture), frame, micrograph.name, FAINTEST))
+        picks, names = concatenate(found), names_of(chosen)
+        truth = truth[truth["micrograph"].isin(names)]
+        best = None
+        if len(truth) and (held_out or not labelled):
+            with contextlib.suppress(PickerError):  # no pick is where a particle is
+                best = best_threshold(picks, truth, micrographs=names, diameter=self.diameter_)
+        self.threshold_ = threshold_from_scores(picks["score"]) if best is None else best
+        self.model_.threshold = self.threshold_
+        how = f"the best for the {'labels' if labelled else 'picks of component 1'}"
+        how = "from the distribution of the scores" if best is None else how
+        self._decide(f"threshold {self.threshold_:.2f}, {how} on {where}")
+
+
+def _shifted(rows: pd.DataFrame, diameter: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Return each particle some times, a little beside its centre: between the positions that are scored it is so."""
+    rows = pd.concat([rows] * SHIFTED, ignore_index=True)
+    distance = CENTRED * diameter * np.sqrt(rng.random(len(rows)))
+    angle = rng.uniform(0, 2 * math.pi, len(rows))
+    return rows.assign(x=rows["x"] + distance * np.cos(angle), y=rows["y"] + distance * np.sin(angle))
+
+
+def _off_centre(
+    particles: NDArray[np.float64], diameter: float, shape: tuple[int, int], number: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return places that are at the centre of no particle, half of them beside particles, the others anywhere."""
+    anywhere = rng.uniform(0, shape[::-1], (4 * number, 2))
+    places = [anywhere]
+    if len(particles):
+        distance, angle = diameter * rng.uniform(*BESIDE, 4 * number), rng.uniform(0, 2 * math.pi, 4 * number)
+        beside = particles[rng.integers(len(particles), size=4 * number)]
+        beside = beside + np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])
+        # Alternating, so that half of the first ones that can be used are of either kind.
+        places = [np.stack([anywhere, beside], axis=1).reshape(-1, 2)]
+    places = np.concatenate(places)
+    free = (places >= 0).all(axis=1) & (places <= np.array(shape[::-1]) - 1).all(axis=1)
+    if len(particles):
+        free &= cKDTree(particles).query(places)[0] >= BESIDE[0] * diameter
+    return places[free][:number]
+
+
+def names_of(micrographs: Iterable[Micrograph | str | os.PathLike]) -> list[str]:
+    """Return the names of micrographs, without reading those given as paths."""
+    return [each.name if isinstance(each, Micrograph) else micrograph_name(each) for each in micrographs]

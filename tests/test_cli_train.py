@@ -1,0 +1,178 @@
+"""``cryokit train``: what it saves, and what it refuses; and picking with what it saved."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cryokit import coordinates, pickers
+from cryokit.cli import main
+from cryokit.coordinates.table import concatenate
+from cryokit.micrograph import read, write_mrc
+from cryokit.simulate import simulate_set
+
+DEEP = ("--method", "deepcryopicker", "--set", "width=0.02", "--set", "per_class=24", "--set", "epochs=1")
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A folder of three small micrographs, and labels of two of them."""
+    folder = tmp_path_factory.mktemp("session")
+    for index, (micrograph, truth) in enumerate(simulate_set("ribosome", 3, shape=(400, 420), seed=3)):
+        write_mrc(folder / "micrographs" / f"{micrograph.name}.mrc", micrograph.data, pixel_size=5.36)
+        if index < 2:
+            coordinates.write(truth, folder / "labels" / f"{micrograph.name}.csv", "csv", joined=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(session):
+    """A model that the command trained from the labels."""
+    arguments = [session / "micrographs", "--out", session / "model", *DEEP, "--set", "stride=32"]
+    assert train(*arguments, "--labels", session / "labels", "--seed", 4) == 0
+    return session / "model"
+
+
+def run(command, *arguments):
+    return main([command, *map(str, arguments)])
+
+
+def train(*arguments):
+    return run("train", *arguments)
+
+
+def test_model_of_labels_picks_what_the_picker_picks(session, trained, tmp_path):
+    header = json.loads((trained / "model.json").read_text())
+    assert header["method"] == "deepcryopicker"
+    assert header["settings"]["seed"] == 4
+    assert header["settings"]["width"] == 0.02
+    assert "2 micrographs, 50 pixels across (from the labels)" in header["learned"]["decisions_"][0]
+    options = ["--model", trained, "--save-maps", "--threshold", 0]
+    assert run("pick", session / "micrographs", "--out", tmp_path, *options) == 0
+    picks = pd.read_csv(tmp_path / "picks.csv")
+    paths = sorted((session / "micrographs").iterdir())
+    expected = concatenate(pickers.load(trained).pick(path, threshold=0) for path in paths)
+    assert picks["x"].to_numpy() == pytest.approx(expected["x"].to_numpy(), abs=1e-3)
+    assert len(expected) > 10
+    scores = read(tmp_path / "maps" / f"{paths[0].stem}.mrc")
+    assert 0 <= scores.data.min() <= scores.data.max() <= 1
+    assert scores.pixel_size * scores.data.shape[1] == pytest.approx(5.36 * 420, rel=0.1)
+
+
+def test_processes_load_a_copy_of_the_network_each(session, trained, tmp_path):
+    options = ["--model", trained, "--threshold", 0, "--jobs", 2]
+    assert run("pick", session / "micrographs", "--out", tmp_path, *options) == 0
+    paths = sorted((session / "micrographs").iterdir())
+    expected = concatenate(pickers.load(trained).pick(path, threshold=0) for path in paths)
+    picks = pd.read_csv(tmp_path / "picks.csv")
+    assert picks["micrograph"].tolist() == expected["micrograph"].tolist()
+    # Another number of threads adds up in another order.
+    columns = ["x", "y", "score"]
+    assert picks[columns].to_numpy() == pytest.approx(expected[columns].to_numpy(), abs=1e-2)
+
+
+def test_without_labels_and_a_method_without_a_network(session, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    assert (
+        train(session / "micrographs", "--out", tmp_path / "new" / "m", "--method", "template", "--diameter", 50) == 0
+    )
+    assert "50.0 pixels across (given)" in caplog.text
+    assert str(tmp_path / "new" / "m.npz") in caplog.text
+    assert pickers.load(tmp_path / "new" / "m.npz").diameter_ == 50
+
+
+def test_an_older_model_is_replaced_and_nothing_else(session, trained, tmp_path, capsys):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name in ("notes", "file"):
+        labels = ["--labels", session / "labels"]
+        start = time.perf_counter()
+        assert train(session / "micrographs", "--out", tmp_path / name, *DEEP, *labels) == 1
+        assert time.perf_counter() - start < 3  # before the work, not after it
+        assert "in the way" in capsys.readouterr().err
+    assert (tmp_path / "notes" / "a.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+    before = (trained / "model.json").read_text()
+    options = [*DEEP, "--set", "stride=32", "--labels", session / "labels", "--diameter", 48]
+    assert train(session / "micrographs", "--out", trained, *options) == 0
+    assert json.loads((trained / "model.json").read_text())["diameter"] == 48
+    assert json.loads(before)["diameter"] == 50
+
+
+def test_a_broken_micrograph_is_told_and_left_out(session, tmp_path, caplog):
+    folder = tmp_path / "micrographs"
+    folder.mkdir()
+    for path in (session / "micrographs").iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "ribosome_009.mrc").write_text("no micrograph")
+    assert train(folder, "--out", tmp_path / "m", "--method", "template", "--diameter", 50) == 1
+    assert "left out" in caplog.text
+    assert "ribosome_009.mrc" in caplog.text
+    assert (tmp_path / "m.npz").exists()
+
+
+@pytest.fixture
+def others(session, tmp_path):
+    """Labels that do not fit: of other names, in another frame, of nothing."""
+    path = session / "labels" / "ribosome_001.csv"
+    labels = coordinates.read(path)
+    for name, content, rows in (
+        ("names", "elsewhere_001", labels),
+        ("frame", "ribosome_001", labels.assign(x=labels["x"] * 4)),
+        ("nothing", "ribosome_001", labels.assign(view="ignore")),
+    ):
+        coordinates.write(rows.assign(micrograph=content), tmp_path / name / f"{content}.csv", "csv", joined=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ("names", ["elsewhere_001", "ribosome_001", "have to be the same"]),
+        ("frame", ["lie outside", "400 rows and 420 columns"]),
+        ("nothing", ["no particle is labelled"]),
+        ("missing", ["missing"]),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(session, others, tmp_path, capsys, labels, told):
+    assert train(session / "micrographs", "--out", tmp_path / "m", *DEEP, "--labels", others / labels) == 1
+    error = capsys.readouterr().err
+    assert all(words in error for words in told)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--method", "template", "--labels", "{session}/labels"], "does not learn from labels"),
+        (["--method", "template", "--pretrained"], "its settings are: diameter"),
+        (["--method", "deepcryopicker", "--set", "widht=1"], "widht"),
+        (["--method", "deepcryopicker", "--set", "stride=5"], "stride 5"),
+    ],
+)
+def test_mistakes_end_with_one_line(session, tmp_path, capsys, arguments, told):
+    arguments = [word.format(session=session) for word in arguments]
+    assert train(session / "micrographs", "--out", tmp_path / "m", *arguments) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("command", ["train", "pick"])
+def test_help_is_light(command):
+    code = (
+        "import sys\n"
+        "from cryokit.cli import main\n"
+        "try: main([sys.argv[1], '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'numpy', 'pandas', 'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, command], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--pretrained" in done.stdout
