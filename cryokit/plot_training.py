@@ -91,6 +91,90 @@ def curves(
     return ax
 
 
+def network(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
+    """Draw a network as boxes from left to right: as high as its maps have rows, as broad as they are many.
+
+    Both go with the square root, or the last layers could not be seen. Fully connected layers are black bars.
+    Normalisations and activations, which change no shape, belong to the layer before. `layer_shares` draws bars at the
+    same places, for axes below these.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    table : pandas.DataFrame
+        Of `cryokit.networks.describe.layers`.
+    title : str, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+    """
+    from matplotlib.patches import Rectangle
+
+    steps = _steps(table)
+    shapes = [tuple(shape) for shape in steps["output_shape"]]
+    tallest = max(shape[0] for shape in shapes if len(shape) == 3)
+    most = {length: max((s[-1] for s in shapes if len(s) == length), default=1) for length in (1, 3)}
+    for place, shape in enumerate(shapes):
+        part = math.sqrt(shape[-1] / most[len(shape)])
+        flat = len(shape) == 1
+        height = 0.7 * part if flat else math.sqrt(shape[0] / tallest)
+        breadth = 0.08 if flat else max(0.04, 0.8 * part)
+        colour = "black" if flat else CURVE_COLOURS[0]
+        corner = (place - breadth / 2, -height / 2)
+        ax.add_patch(Rectangle(corner, breadth, height, facecolor=colour, edgecolor="black", alpha=0.75))
+        words = f"{shape[0]}" if flat else f"{shape[0]} \u00d7 {shape[1]}\n\u00d7 {shape[2]}"
+        ax.text(place, -0.56, words, ha="center", va="top", fontsize="small")
+    ax.set_xlim(-0.6, len(shapes) - 0.4)
+    ax.set_ylim(-0.85, 0.52)
+    ax.set_axis_off()
+    if title:
+        ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def layer_shares(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
+    """Draw which share of a network's parameters and of its multiply-adds each layer has, as pairs of bars.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    table : pandas.DataFrame
+        Of `cryokit.networks.describe.layers`. Normalisations and activations count with the layer before.
+    title : str, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`, in per cent.
+    """
+    steps = _steps(table)
+    places = np.arange(len(steps))
+    for number, (column, words) in enumerate([("parameters", "parameters"), ("multiply_adds", "multiply-adds")]):
+        shares = 100 * steps[column].to_numpy(float) / max(1, steps[column].sum())
+        bars = ax.bar(places + 0.4 * number - 0.2, shares, 0.4, color=CURVE_COLOURS[number], label=words)
+        ax.bar_label(bars, [f"{share:.0f}" if share >= 0.5 else "" for share in shares], fontsize="small")
+    ax.set_xticks(places, steps["name"])
+    ax.set_xlim(-0.6, len(steps) - 0.4)
+    ax.set_ylabel("per cent")
+    ax.margins(y=0.12)
+    ax.legend()
+    if title:
+        ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def _steps(table: pd.DataFrame) -> pd.DataFrame:
+    """Join layers that neither have multiply-adds nor change the maps' size to the layer before."""
+    sides = [shape[0] if len(shape) == 3 else None for shape in table["output_shape"]]
+    changed = [side is not None and side != before for side, before in zip(sides, [None, *sides], strict=False)]
+    starts = np.array(changed) | (table["multiply_adds"] > 0).to_numpy()
+    groups = table.groupby(np.cumsum(starts), sort=False)
+    joined = {"name": "first", "output_shape": "first", "parameters": "sum", "multiply_adds": "sum"}
+    return groups.agg(joined).reset_index(drop=True)
+
+
 def confusion(ax: Axes, matrix: pd.DataFrame, *, shares: bool = True, title: str | None = None) -> Axes:
     """Draw a confusion matrix: each row a true class, coloured and labelled by what it was taken for.
 

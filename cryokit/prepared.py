@@ -18,6 +18,9 @@ WORKING_DIAMETER = 28.0  # pixels across a particle
 class Prepared:
     """The picture, and how its pixels lie in the micrograph.
 
+    Positions are carried over by the areas of the pixels: the outer edges of the picture are those of the recorded
+    part. Labels and picks take the same way there and back, so a network's positions come out where the labels were.
+
     Attributes
     ----------
     image : ndarray of float32, shape (rows, columns)

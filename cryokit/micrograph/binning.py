@@ -27,6 +27,7 @@ from cryokit.errors import MicrographError
 
 Method = Literal["fourier", "integer"]
 METHODS = ("fourier", "integer")
+_ROWS = 256  # transformed at a time
 
 
 def binned_shape(shape: tuple[int, int], factor: float, *, method: Method = "fourier") -> tuple[int, int]:
@@ -100,22 +101,27 @@ def bin_fourier(data: NDArray, factor: float) -> NDArray[np.float32]:
     new_rows, new_columns = binned_shape(data.shape, factor)
     if (new_rows, new_columns) == data.shape:
         return data.astype(np.float32)
-    # Without its mean a single-precision transform keeps the digits for the signal.
-    mean = data.mean(dtype=np.float64)
-    spectrum = scipy.fft.rfft2(data.astype(np.float32) - np.float32(mean), workers=-1, overwrite_x=True)
+    # Without its mean, or nearly, a single-precision transform keeps the digits for the signal.
+    level = np.float32(data[::16, ::16].mean(dtype=np.float64))
     kept = new_columns // 2 + 1
+    # Some rows at a time, and of each only the frequencies that stay: the whole transform is never in memory.
+    low_columns = np.empty((rows, kept), np.complex64)
+    for start in range(0, rows, _ROWS):
+        part = data[start : start + _ROWS].astype(np.float32)
+        part -= level
+        low_columns[start : start + _ROWS] = scipy.fft.rfft(part, workers=-1, overwrite_x=True)[:, :kept]
+    spectrum = scipy.fft.fft(low_columns, axis=0, workers=-1, overwrite_x=True)
     low, high = (new_rows + 1) // 2, new_rows // 2
-    cropped = np.concatenate([spectrum[:low, :kept], spectrum[rows - high :, :kept]])
+    cropped = np.concatenate([spectrum[:low], spectrum[rows - high :]])
     # At an even new size the highest frequency stands for +f and -f at once; one of the two alone would shift the
     # image's finest detail. Leave it out: the result stays strictly band-limited and the mapping exact.
     if new_rows % 2 == 0 and new_rows < rows:
         cropped[new_rows // 2] = 0
     if new_columns % 2 == 0 and new_columns < columns:
         cropped[:, -1] = 0
-    cropped[0, 0] = 0
     binned = scipy.fft.irfft2(cropped, s=(new_rows, new_columns), workers=-1, overwrite_x=True)
     binned *= (new_rows * new_columns) / (rows * columns)
-    binned += np.float32(mean)
+    binned += level
     return binned
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cryokit.consensus import agreement, as_labels, mutual_trust, vote
 from cryokit.coordinates.table import IGNORE, concatenate
+from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.filters import live_area, without_outliers
 from cryokit.micrograph import Micrograph, common_contrast, contrast_score
@@ -144,12 +145,13 @@ class AutoPicker(Picker):
 
         self.decisions_ = []
         self.history_ = pd.DataFrame()
-        # Loaded anew: a network learns in place.
-        model = Model.load(GENERAL)
-        if labels is not None:
-            self._learn_from_labels(model, list(opened(micrographs)), labels)
-        else:
-            self._learn_alone(model, list(opened(spread(list(micrographs), self.max_micrographs))))
+        with using():
+            # Loaded anew: a network learns in place.
+            model = Model.load(GENERAL)
+            if labels is not None:
+                self._learn_from_labels(model, list(opened(micrographs)), labels)
+            else:
+                self._learn_alone(model, list(opened(spread(list(micrographs), self.max_micrographs))))
         model.threshold, model.diameter = self.threshold_, self.diameter_
         self.model_ = model
         return self
@@ -160,7 +162,8 @@ class AutoPicker(Picker):
         (micrograph,) = opened([micrograph])
         prepared = self._prepare(micrograph)
         threshold = self.threshold_ if threshold is None else threshold
-        scores = compact.score_map(self.model_.network, self.model_.config, prepared)
+        with using():
+            scores = compact.score_map(self.model_.network, self.model_.config, prepared)
         return compact.candidates(
             scores, prepared, micrograph.name, self.diameter_, least=threshold, margin=self.margin
         )
@@ -178,7 +181,8 @@ class AutoPicker(Picker):
         require_fitted(self, "model_")
         (micrograph,) = opened([micrograph])
         prepared = self._prepare(micrograph)
-        scores = compact.score_map(self.model_.network, self.model_.config, prepared)
+        with using():
+            scores = compact.score_map(self.model_.network, self.model_.config, prepared)
         x, y = prepared.to_micrograph(scores.x0, scores.y0)
         step = scores.step * prepared.shape[0] / prepared.image.shape[0]
         return dataclasses.replace(scores, x0=float(x), y0=float(y), step=step)
@@ -196,7 +200,8 @@ class AutoPicker(Picker):
         """Return the picker that `save` wrote."""
         from cryokit.networks import Model
 
-        model = Model.load(path)
+        with using():
+            model = Model.load(path)
         if model.method != cls.name:
             raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
         picker = cls(**model.settings)

@@ -82,7 +82,7 @@ class Picker(ABC):
 
     @abstractmethod
     def save(self, path: str | os.PathLike) -> Path:
-        """Write settings and everything learned to one file, and return its path."""
+        """Write settings and everything learned to one file, or with a network one folder, and return its path."""
 
     @classmethod
     @abstractmethod
