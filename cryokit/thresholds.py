@@ -321,6 +321,7 @@ def best_threshold(
     tolerance: float | None = None,
     criterion: str = "distance",
     diameter: float | None = None,
+    slack: float = 0.0,
 ) -> float:
     """Choose the threshold with the largest F1 on labelled micrographs that the network was not trained on.
 
@@ -332,6 +333,9 @@ def best_threshold(
         Table of picks: the particles there are.
     micrographs, tolerance, criterion, diameter
         As in `cryokit.evaluate.evaluate`.
+    slack : float
+        Where the F1 is within this of the largest, the threshold nearest to 0.5 is chosen: on few micrographs the
+        very largest is chance, and 0.5 is what a network was trained for.
 
     Returns
     -------
@@ -374,6 +378,11 @@ def best_threshold(
         )
     score, f1 = result.curve["threshold"].to_numpy(), result.curve["f1"].to_numpy()
     lower = np.append(score[1:], score[-1])
+    if slack > 0:
+        good = np.flatnonzero(f1 >= f1.max() - slack)
+        # From a score down to the next lower one the picks, and so the F1, are the same.
+        nearest = np.clip(UNDECIDED, lower[good], score[good])
+        return float(nearest[np.argmin(np.abs(nearest - UNDECIDED))])
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
     chosen = best[np.argmax((score - lower)[best])]
     return float((score[chosen] + lower[chosen]) / 2)

@@ -367,3 +367,16 @@ def test_picks_without_scores_have_no_threshold():
         best_threshold(picks.assign(score=np.nan), labels)
     with pytest.raises(PickerError, match="none of the picks"):
         best_threshold(picks.iloc[:0], labels)
+
+
+def test_slack_takes_the_threshold_nearest_to_one_half_among_those_as_good():
+    from cryokit.coordinates.table import table
+
+    # 40 particles, all found; one false pick at 0.8 makes the thresholds between 0.8 and 0.9 a little better.
+    labels = table("a", x=np.arange(40) * 100.0, y=np.zeros(40), diameter=80)
+    x = np.append(np.arange(40) * 100.0, 50.0)
+    picks = table("a", x=x, y=np.append(np.zeros(40), 5000.0), score=np.append(np.full(40, 0.9), 0.8))
+    assert 0.8 < best_threshold(picks, labels) < 0.9
+    assert best_threshold(picks, labels, slack=0.005) == pytest.approx(0.8, abs=1e-6)
+    assert best_threshold(picks, labels, slack=0.05) == pytest.approx(0.5, abs=0.31)
+    assert best_threshold(picks, labels, slack=0.05) < 0.81

@@ -44,12 +44,20 @@ OWN_VOICE = 2.0  # weight of what the network found itself in the second round, 
 THRESHOLDS = (0.4, 0.6)
 LABEL_STEPS = 300
 HELD_OUT = 0.25  # of labelled micrographs, for the threshold
+SLACK = 0.005  # of F1 on those: what a few micrographs cannot tell
+# Diameters tried, relative to the template picker's estimate, which errs by up to two thirds where particles are few.
+SCALES = tuple(0.5 * 2 ** (step / 6) for step in range(10))
+# The general network was trained at the right scale: there it is sure of most of what it sees at all.
+SEEN, SURE, DOUBTS = 0.2, 0.8, 10
+SMALLEST = 10.0  # pixels across a particle
 
 
 class AutoPicker(Picker):
     """Picks by a compact network that it teaches itself on the micrographs, without labels.
 
-    1. The particle's diameter and contrast, where not given, come from the template picker.
+    1. The particle's contrast, where not given, comes from the template picker, and so does a first estimate of its
+       diameter. Around that several are tried: the network that comes with the package is surest of its picks where
+       the scale is right.
     2. Three pickers that have little in common look for particles: the template picker, component 1 (the intensity or
        the super clustering, whichever agrees better with the templates on the first micrographs), and the general
        network that comes with the package, trained on simulated micrographs of many shapes. Each is trusted as far as
@@ -215,6 +223,9 @@ class AutoPicker(Picker):
             raise PickerError("no micrographs to learn from")
         template = TemplatePicker(self.diameter, self.contrast, self.max_micrographs).fit(micrographs)
         self.diameter_, self.contrast_ = template.diameter_, template.contrast_
+        if self.diameter is None:
+            self.diameter_ = self._estimated_diameter(model, micrographs)
+            template = TemplatePicker(self.diameter_, self.contrast_, self.max_micrographs).fit(micrographs)
         self._decide(
             f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
             f"across ({'given' if self.diameter else 'estimated'})"
@@ -244,6 +255,31 @@ class AutoPicker(Picker):
                 found = self._pick_all(model, prepared, names)
         self.threshold_ = float(np.clip(threshold_from_scores(concatenate(found)["score"]), *THRESHOLDS))
         self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
+
+    def _estimated_diameter(self, model: Model, micrographs: Sequence[Micrograph]) -> float:
+        """Return the diameter at which the general network is surest of what it finds."""
+        tried, shares = [], []
+        for scale in SCALES:
+            diameter = scale * self.diameter_
+            if diameter < SMALLEST or 2 * diameter > min(min(each.data.shape) for each in micrographs):
+                continue
+            seen = sure = 0
+            for micrograph in spread(list(micrographs), TRIED):
+                prepared = prepare(micrograph.data, diameter, self.contrast_, WORKING_DIAMETER)
+                scores = compact.score_map(model.network, model.config, prepared)
+                found = compact.candidates(scores, prepared, micrograph.name, diameter, least=SEEN)["score"]
+                seen, sure = seen + len(found), sure + int((found > SURE).sum())
+            tried.append(diameter)
+            shares.append(sure / (seen + DOUBTS))
+        if not tried or not max(shares) > 0:
+            return self.diameter_
+        best = int(np.argmax(shares))
+        if not 0 < best < len(tried) - 1:
+            return float(tried[best])
+        # The top of a parabola over the logarithm of the diameter.
+        before, top, after = shares[best - 1 : best + 2]
+        shift = 0.5 * (before - after) / (before - 2 * top + after)
+        return float(tried[best] * (tried[best + 1] / tried[best]) ** shift)
 
     def _teachers(self, template: TemplatePicker, micrographs: Sequence[Micrograph]) -> dict[str, list[pd.DataFrame]]:
         """Return what the pickers that need no training find on each micrograph, weak candidates included."""
@@ -315,8 +351,10 @@ class AutoPicker(Picker):
             names = [labelled[k].name for k in sorted(aside)]
             found = self._pick_all(model, [prepared[k] for k in sorted(aside)], names)
             truth = concatenate([tables[k] for k in sorted(aside)])
-            self.threshold_ = best_threshold(concatenate(found), truth, micrographs=names)
-            self._decide(f"threshold {self.threshold_:.2f}, the best on {plural(len(names), 'other micrograph')}")
+            self.threshold_ = best_threshold(concatenate(found), truth, micrographs=names, slack=SLACK)
+            self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'other micrograph')}")
+            # With the threshold chosen, these may be learned from, too.
+            self._teach(model, prepared, tables, STEPS, compact.FINE_RATE, self.seed + 1)
         else:
             found = self._pick_all(model, prepared, [each.name for each in labelled])
             self.threshold_ = float(np.clip(threshold_from_scores(concatenate(found)["score"]), *THRESHOLDS))

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 
 from cryokit.cleaning import clean, largest_area
 from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.names import micrograph_name
@@ -205,6 +206,7 @@ class DeepCryoPicker(Picker):
         # The network checks its own settings; now, not after minutes of looking for particles.
         self._config(CLASS_SETTINGS[classes_setting])
 
+    @using()
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
     ) -> DeepCryoPicker:
@@ -249,6 +251,7 @@ class DeepCryoPicker(Picker):
         self._choose_threshold(micrographs, truth, labelled=labels is not None)
         return self
 
+    @using()
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
         require_fitted(self, "model_")
@@ -257,6 +260,7 @@ class DeepCryoPicker(Picker):
         picture, frame = self._prepare(micrograph)
         return self._picks(self._scores(picture), frame, micrograph.name, threshold)
 
+    @using()
     def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
         """Return the scores of every position of one micrograph.
 
@@ -280,6 +284,7 @@ class DeepCryoPicker(Picker):
         return self.model_.save(path)
 
     @classmethod
+    @using()
     def load(cls, path: str | os.PathLike) -> DeepCryoPicker:
         """Return the picker that `save` wrote."""
         model = Model.load(path)
