@@ -10,7 +10,7 @@ import pandas as pd
 
 from cryokit import coordinates, pickers, picking, plot
 from cryokit.coordinates.table import concatenate
-from cryokit.evaluate import Evaluation, evaluate
+from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.files import make_folder
 from cryokit.micrograph import Micrograph, read, write_mrc
 from cryokit.report import Report
@@ -67,7 +67,8 @@ def demo(
     names = [micrograph.name for micrograph in opened]
     coordinates.write_folder(picks, out / "picks", "star", micrographs=names)
     result = evaluate(candidates, labels, micrographs=names, threshold=picker.threshold_)
-    report = _report(result, opened, picker, protein, seed)
+    views = by_view(candidates, labels, micrographs=names, threshold=picker.threshold_, bootstrap=0)
+    report = _report(result, views, opened, picker, protein, seed)
     logger.info(
         "precision %.3f, recall %.3f, F1 %.3f, average precision %.3f",
         *(result.precision, result.recall, result.f1, result.average_precision),
@@ -75,7 +76,14 @@ def demo(
     return report.write(out / "report.html"), result
 
 
-def _report(result: Evaluation, opened: list[Micrograph], picker: pickers.Picker, protein: str, seed: int) -> Report:
+def _report(
+    result: Evaluation,
+    views: dict[str, Evaluation],
+    opened: list[Micrograph],
+    picker: pickers.Picker,
+    protein: str,
+    seed: int,
+) -> Report:
     report = Report(f"cryokit: {protein} picked by {picker.name}, without labels")
     first = opened[0]
     report.text(
@@ -94,6 +102,10 @@ def _report(result: Evaluation, opened: list[Micrograph], picker: pickers.Picker
     )
     report.heading("By view")
     report.table(result.per_view[["view", "particles", "tp", "fn", "recall"]])
+    if len(views) > 1:
+        figure, axes = plot.figure(width=5.5, height=5.5)
+        plot.precision_recall(axes[0, 0], views)
+        report.figure(figure, "Each view by itself: picks on particles of other views count as neither true nor false.")
     report.heading("By micrograph")
     report.table(
         result.per_micrograph[["micrograph", "particles", "picks", "tp", "fp", "fn", "precision", "recall", "f1"]]

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 
 from cryokit.coordinates.table import concatenate, table
 from cryokit.errors import CoordinateError
-from cryokit.evaluate import evaluate, metrics, sweep
+from cryokit.evaluate import by_view, evaluate, metrics, sweep
 
 D = 40.0  # diameter in the cases below: a tolerance of 0.25 is 10 px
 
@@ -480,3 +480,24 @@ def test_picks_of_other_programs(shared, program, f1, recall):
     assert low < result.f1 < high
     upside_down = evaluate(picks.assign(y=4096 - picks.y), labels, bootstrap=0)
     assert upside_down.f1 < 0.2
+
+
+class TestByView:
+    labels = table("a", x=[100, 300, 500, 700], y=[100] * 4, diameter=80, view=["top", "top", "side", "ignore"])
+
+    def test_picks_on_other_views_do_not_count(self):
+        picks = table("a", x=[100, 300, 500, 700], y=[100] * 4, score=[0.9, 0.8, 0.7, 0.6])
+        found = by_view(picks, self.labels, bootstrap=0)
+        assert list(found) == ["side", "top"]
+        assert [(each.tp, each.fp, each.fn) for each in found.values()] == [(1, 0, 0), (2, 0, 0)]
+
+    def test_a_pick_that_names_the_wrong_view_is_missing_in_the_right_one(self):
+        picks = table("a", x=[100, 500], y=[100, 100], score=[0.9, 0.8], view=["side", "side"])
+        found = by_view(picks, self.labels, bootstrap=0)
+        assert (found["side"].tp, found["side"].fp) == (1, 0)
+        assert (found["top"].tp, found["top"].fn) == (0, 2)
+
+    def test_micrographs_without_particles_of_a_view_count_against_it(self):
+        labels = pd.concat([self.labels, table("b", [100], [100], diameter=80, view="top")])
+        picks = table(["a", "b"], x=[500, 900], y=[100, 900], score=[0.9, 0.8])
+        assert by_view(picks, labels, bootstrap=0)["side"].fp == 1

@@ -147,6 +147,47 @@ def evaluate(
     )
 
 
+def by_view(picks: pd.DataFrame, labels: pd.DataFrame, **settings) -> dict[str, Evaluation]:
+    """Score the picks of each view by itself, as figure 4 of Al-Azzawi et al. 2020 does.
+
+    For one view the particles of all others count as ``ignore``: picks on them are neither true nor false. A pick that
+    names a view is a pick of this view only; one that names none, a pick of every view. So what a picker that does not
+    tell views apart picks on nothing is false for each of them.
+
+    Parameters
+    ----------
+    picks, labels : pandas.DataFrame
+        As in `evaluate`.
+    **settings
+        Passed on to `evaluate`. Without `micrographs` all that the labels name are scored, for every view.
+
+    Returns
+    -------
+    dict of str to Evaluation
+        For each view that the labels name, in alphabetical order.
+
+    Examples
+    --------
+    >>> from cryokit.coordinates.table import table
+    >>> labels = table("a", [100, 300, 500], [100, 100, 100], diameter=80, view=["top", "top", "side"])
+    >>> found = by_view(table("a", [100, 500, 700], [100, 100, 100], 0.9), labels, bootstrap=0)
+    >>> [(view, result.tp, result.fp, result.fn) for view, result in found.items()]
+    [('side', 1, 1, 0), ('top', 1, 1, 1)]
+    """
+    picks, labels = validate(picks), validate(labels, "the labels")
+    if settings.get("micrographs") is None:
+        settings = {**settings, "micrographs": list(dict.fromkeys(labels["micrograph"]))}
+    own, claimed = labels["view"], picks["view"]
+    return {
+        view: evaluate(
+            picks[(claimed == view) | (claimed == "")],
+            labels.assign(view=own.where(own == view, IGNORE)),
+            **settings,
+        )
+        for view in sorted(set(own) - {IGNORE, ""})
+    }
+
+
 def sweep(
     picks: pd.DataFrame,
     labels: pd.DataFrame,
