@@ -133,3 +133,52 @@ def test_samples_share_a_contrast(ax):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["as it is", "changed"]
     with pytest.raises(CryokitError, match="1 names for 2 rows"):
         plot_training.samples(ax, pictures, ("one",), columns=2)
+
+
+LAYERS = pd.DataFrame(
+    [
+        ("in", "InputLayer", (16, 16, 1), 0, 0),
+        ("conv", "Conv2D", (16, 16, 9), 90, 300),
+        ("norm", "BatchNormalization", (16, 16, 9), 10, 0),
+        ("pool", "MaxPooling2D", (4, 4, 9), 0, 0),
+        ("flatten", "Flatten", (144,), 0, 0),
+        ("one", "Dense", (100,), 250, 90),
+        ("two", "Dense", (25,), 50, 10),
+    ],
+    columns=["name", "type", "output_shape", "parameters", "multiply_adds"],
+)
+
+
+def test_network_is_as_high_as_its_maps_and_as_broad_as_they_are_many(ax):
+    plot_training.network(ax, LAYERS, title="a network")
+    boxes = drawn(ax).patches
+    assert len(boxes) == 5  # input, conv, pool, one, two
+    heights, breadths = ([getattr(box, f"get_{what}")() for box in boxes] for what in ("height", "width"))
+    assert heights[0] == heights[1] == pytest.approx(2 * heights[2])  # 16 rows and 4: square roots
+    assert breadths[1] == breadths[2] == pytest.approx(3 * breadths[0])  # 9 maps and 1
+    assert heights[3] == pytest.approx(2 * heights[4])  # 100 units and 25
+    assert breadths[3] == breadths[4] < breadths[0]
+    assert [text.get_text().replace("\n", " ") for text in ax.texts] == [
+        "16 \u00d7 16 \u00d7 1", "16 \u00d7 16 \u00d7 9", "4 \u00d7 4 \u00d7 9", "100", "25",
+    ]  # fmt: skip
+    assert ax.get_title() == "a network"
+
+
+def test_layer_shares_add_up(ax):
+    plot_training.layer_shares(ax, LAYERS)
+    parameters, sums = ([bar.get_height() for bar in bars] for bars in drawn(ax).containers)
+    # What the normalisation has counts with the convolution.
+    assert parameters == [0, 25, 0, 62.5, 12.5]
+    assert sums == [0, 75, 0, 22.5, 2.5]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["in", "conv", "pool", "one", "two"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["parameters", "multiply-adds"]
+
+
+def test_network_and_shares_are_below_each_other(ax):
+    plot_training.network(ax, LAYERS)
+    boxes = [box.get_x() + box.get_width() / 2 for box in ax.patches]
+    limits = ax.get_xlim()
+    ax.clear()
+    plot_training.layer_shares(ax, LAYERS)
+    assert list(ax.get_xticks()) == pytest.approx(boxes)
+    assert ax.get_xlim() == limits

@@ -1,0 +1,482 @@
+"""Measure how fast networks score and the default method picks and learns: time, memory and arithmetic.
+
+    python benchmarks/picking_speed.py --out picking_speed.json [--repeats 5] [--cores 2]
+    python benchmarks/picking_speed.py --out networks.json --skip-picking --skip-training [--complete]
+
+*Networks*, on one simulated micrograph of KLH (2048 x 2048, a particle of 170 pixels): the network of DeepCryoPicker's
+table 9 and its variant without padding, window by window (`sliding`) and all at once (`dense`), both at a stride of 16
+pixels and with the same weights; `dense` at the networks' own stride of 32; and the compact network, for which the
+micrograph is binned until a particle is 28 pixels across. One repetition measures all of them one after the other, and
+a ratio is the median of the repetitions' ratios, so that a busy machine slows both sides of it. All windows of a
+micrograph one by one take minutes: a square block of them is timed, and scaled by the exact number of windows
+(``--complete`` times them all). The arithmetic beside the time is that of what was computed: every batch that went
+through a network, with `cryokit.networks.describe`. A multiply-add counts as two operations; bytes are the outputs of
+all layers, in float32, and the weights.
+
+*Picking* of an MRC file of 4096 x 4096 by `auto`, reading and writing (STAR) included, for particles of three
+diameters, in a process bound to two cores. Seconds are medians after a first picking, in which the backend compiles,
+and are divided among the stages by a clock around the functions that do them (what a stage calls that is a stage of
+its own is not counted twice). Memory is the largest resident memory of ``cryokit pick --model`` in a process of its
+own, Python and libraries included (the kernel's high-water mark).
+
+*Training* of `auto` on 12 simulated micrographs of apoferritin, 1240 x 1200, without labels and without settings; F1 is
+of four others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import functools
+import importlib
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from component1 import apart, load, show, show_aims
+
+from cryokit.files import make_folder, write_text
+from cryokit.micrograph import read, write_mrc
+from cryokit.report import provenance
+from cryokit.simulate import simulate, simulate_set
+
+CLASSES = ("particle", "background")
+WINDOW_NETWORKS = ("deepcryopicker", "deepcryopicker_valid")
+DIAMETER, WORKING = 170.0, 28.0  # of KLH in pixels of the micrograph; of any particle in pixels of the compact network
+BETAGAL = 191.0  # Angstrom across
+PARTICLES = 400  # in the micrograph to pick
+TIMES_DENSE, TIMES_COMPACT = 12.0, 1000.0
+PICKING_SECONDS, PICKING_MEGABYTES, TRAINING_SECONDS = 1.0, 800.0, 240.0
+
+# Stage -> where its function is; one name may be used in several modules, each of which has its own.
+PICKING = {
+    "reading": [("cryokit.picking", "read")],
+    "live area": [("cryokit.prepared", "live_area")],
+    "outliers": [("cryokit.prepared", "without_outliers")],
+    "binning": [("cryokit.filters", "bin_fourier")],
+    "levelling": [("cryokit.prepared", "flatten")],
+    "whitening": [("cryokit.prepared", "whiten")],
+    "network": [("cryokit.pickers.compact", "score_map")],
+    "peaks": [("cryokit.pickers.compact", "candidates")],
+    "writing": [("cryokit.coordinates", "write"), ("cryokit.coordinates", "write_list")],
+}
+TRAINING = {
+    "template picker": [("cryokit.pickers.template:TemplatePicker", name) for name in ("fit", "pick")],
+    "component 1": [
+        *(("cryokit.pickers.autocryopicker:AutoCryoPicker", name) for name in ("fit", "pick")),
+        *(("cryokit.pickers.supercryoempicker:SuperCryoEMPicker", name) for name in ("fit", "pick")),
+    ],
+    "preparing": [("cryokit.pickers.auto", "prepare")],
+    "training the network": [("cryokit.pickers.compact", "teach")],
+    "picking with the network": [("cryokit.pickers.compact", name) for name in ("score_map", "candidates")],
+}
+_COMMAND = """
+import sys
+from cryokit.cli import main
+status = main(sys.argv[1:])
+lines = open("/proc/self/status").read().splitlines()
+print(next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")))
+sys.exit(status)
+"""
+
+
+class Stages:
+    """Clocks around functions, as long as the block lasts; the time of an inner one is not that of the outer one, too.
+
+    Parameters
+    ----------
+    places : dict
+        Stage -> modules (or ``module:class``) and the names in them.
+    """
+
+    def __init__(self, places: dict[str, list[tuple[str, str]]]) -> None:
+        self.places = places
+        self.seconds = dict.fromkeys(places, 0.0)
+        self._threads = threading.local()
+
+    def __enter__(self) -> Stages:
+        self._stack = contextlib.ExitStack()
+        for stage, places in self.places.items():
+            for place, name in places:
+                module, _, cls = place.partition(":")
+                owner = importlib.import_module(module)
+                owner = getattr(owner, cls) if cls else owner
+                original = getattr(owner, name)
+                setattr(owner, name, self._timed(stage, original))
+                self._stack.callback(setattr, owner, name, original)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _timed(self, stage: str, function: Callable) -> Callable:
+        @functools.wraps(function)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            if not hasattr(self._threads, "inner"):
+                self._threads.inner = []
+            inner: list[float] = self._threads.inner
+            inner.append(0.0)
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                took = time.perf_counter() - start
+                self.seconds[stage] += took - inner.pop()
+                if inner:
+                    inner[-1] += took
+
+        return timed
+
+
+class Arithmetic:
+    """Counts what goes through networks, as long as the block lasts."""
+
+    def __init__(self) -> None:
+        self._passes: collections.Counter[tuple[Any, tuple[int, ...]]] = collections.Counter()
+
+    def __enter__(self) -> Arithmetic:
+        self._stack = contextlib.ExitStack()
+        for name in ("sliding", "dense"):
+            # The package has functions of the same names.
+            module = importlib.import_module(f"cryokit.scoring.{name}")
+            original = module.runner
+            module.runner = functools.partial(self._counted, original)
+            self._stack.callback(setattr, module, "runner", original)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _counted(self, runner: Callable, network: Any) -> Callable:
+        run = runner(network)
+
+        def counted(batch: Any) -> Any:
+            self._passes[network, batch.shape] += 1
+            return run(batch)
+
+        return counted
+
+    def sums(self) -> dict[str, float]:
+        """Return multiply-adds and bytes of all passes so far."""
+        from cryokit.networks.describe import layers
+
+        total = {"multiply_adds": 0, "bytes": 0}
+        for (network, shape), number in self._passes.items():
+            table = layers(network, shape[1:3])
+            written = sum(math.prod(output) for output in table["output_shape"])
+            total["multiply_adds"] += number * shape[0] * int(table["multiply_adds"].sum())
+            total["bytes"] += number * 4 * (shape[0] * written + network.count_params())
+        return total
+
+
+def networks(
+    side: int, stride: int, repeats: int, block: int, complete: bool, width: float, seed: int
+) -> dict[str, Any]:
+    """Measure all ways of scoring, repeatedly; for a process that does nothing else."""
+    import numpy as np
+
+    from cryokit.devices import describe_device, import_keras
+    from cryokit.networks import create
+    from cryokit.pickers import compact
+    from cryokit.prepared import prepare
+    from cryokit.scoring import dense, sliding
+
+    import_keras()
+    data = simulate("klh", shape=(side, side), seed=seed)[0].data
+    image = (data - data.mean()) / data.std()
+    on_side = (side - 1) // stride + 1  # positions, as of any scoring with padding
+    windows = on_side**2
+    block = on_side if complete else min(block, on_side)
+    part = np.ascontiguousarray(image[: (block - 1) * stride + 1, : (block - 1) * stride + 1])
+    scale = windows / block**2
+    small = create("compact", classes=CLASSES)
+    judge = small.build()
+    picture = prepare(data, DIAMETER, "dark", WORKING)
+    ways: dict[str, tuple[Callable, float]] = {}
+    for name in WINDOW_NETWORKS:
+        network = create(name, classes=CLASSES, width=width).build()
+        ways[f"{name}, sliding, stride {stride}"] = functools.partial(sliding, part, network, stride=stride), scale
+        ways[f"{name}, dense, stride {stride}"] = functools.partial(dense, image, network, stride=stride), 1.0
+        ways[f"{name}, dense, own stride"] = functools.partial(dense, image, network), 1.0
+    ways["compact, network alone"] = functools.partial(compact.score_map, judge, small, picture), 1.0
+    ways["compact, with preparation"] = (
+        lambda: compact.score_map(judge, small, prepare(data, DIAMETER, "dark", WORKING)),
+        1.0,
+    )
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    sums, shapes = {}, {}
+    for turn in range(repeats):
+        for way, (score, factor) in ways.items():
+            if not turn and way.startswith("compact"):
+                score()  # of some hundredths of a second compiling would be nearly all
+            with Arithmetic() as counted:
+                start = time.perf_counter()
+                found = score()
+                seconds[way].append(factor * (time.perf_counter() - start))
+            sums[way] = {name: factor * value for name, value in counted.sums().items()}
+            shapes[way] = found.scores.shape[:2]
+    rows = []
+    for way, (_, factor) in ways.items():
+        median = statistics.median(seconds[way])
+        rows.append(
+            {
+                "way": way,
+                "seconds": median,
+                "minutes": median / 60,
+                "spread": [min(seconds[way]), max(seconds[way])],
+                "measured": f"{block**2} windows x {factor:g}" if factor != 1 else "in full",
+                "scores": round(factor * math.prod(shapes[way])),
+                **sums[way],
+                "operations_per_second": 2 * sums[way]["multiply_adds"] / median,
+            }
+        )
+    ratios = {}
+    for name in WINDOW_NETWORKS:
+        slow = seconds[f"{name}, sliding, stride {stride}"]
+        for other in (f"{name}, dense, stride {stride}", f"{name}, dense, own stride", "compact, with preparation"):
+            each = [a / b for a, b in zip(slow, seconds[other], strict=True)]
+            ratios[f"{name}, sliding / {other.removeprefix(name + ', ')}"] = statistics.median(each)
+    return {"device": describe_device(), "side": side, "windows": windows, "ways": rows, "ratios": ratios}
+
+
+def make_micrograph(folder: Path, side: int, diameter: float, seed: int) -> Path:
+    """Simulate beta-galactosidase at the magnification that makes it this large."""
+    pixel_size = BETAGAL / diameter
+    # As many particles whatever the magnification, but never more than have room.
+    particles = min(PARTICLES, int(0.2 * (side / diameter) ** 2))
+    micrograph, _ = simulate(
+        "betagal", shape=(side, side), pixel_size=pixel_size, n_particles=particles, seed=seed, name="m"
+    )
+    path = folder / f"betagal_{diameter:g}.mrc"
+    write_mrc(path, micrograph.data, pixel_size=micrograph.pixel_size)
+    return path
+
+
+def make_picker(path: Path, diameter: float, folder: Path) -> Path:
+    """Save an `auto` that picks with the general network: as fast as one that has been trained further."""
+    from cryokit import pickers
+    from cryokit.devices import import_keras
+
+    import_keras()
+    picker = pickers.create("auto", diameter=diameter, contrast="dark", pretrained=True)
+    return picker.fit([path]).save(folder)
+
+
+def picking(path: Path, model: Path, out: Path, repeats: int) -> dict[str, Any]:
+    """Measure picking one file; for a process that has done nothing else."""
+    start = time.perf_counter()
+    from cryokit.devices import import_keras
+
+    import_keras()
+    imported = time.perf_counter()
+    from cryokit import pickers
+    from cryokit.picking import pick_files
+
+    picker = pickers.load(model)
+    loaded = time.perf_counter()
+    pick_files(picker, [path], out)
+    first = time.perf_counter()
+    seconds, busy, stages = [], [], []
+    for _ in range(repeats):
+        with Stages(PICKING) as clock:
+            began = time.perf_counter(), time.process_time()
+            result = pick_files(picker, [path], out)
+            seconds.append(time.perf_counter() - began[0])
+            busy.append(time.process_time() - began[1])
+        stages.append({**clock.seconds, "the rest": seconds[-1] - sum(clock.seconds.values())})
+    return {
+        "shape": list(read(path).data.shape),
+        "picks": len(result.picks),
+        "seconds": statistics.median(seconds),
+        "fastest": min(seconds),
+        "processor_seconds": statistics.median(busy),
+        "importing": imported - start,
+        "loading": loaded - imported,
+        "first": first - loaded,
+        "stages": {name: statistics.median(each[name] for each in stages) for name in stages[0]},
+    }
+
+
+def command_memory(path: Path, model: Path, out: Path, cores: int) -> float | None:
+    """Return the largest resident memory of the command, in millions of bytes; None where the kernel does not tell."""
+    if not Path("/proc/self/status").exists():
+        return None
+    given = ["pick", path, "--model", model, "--out", out]
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMAND, *map(str, given)], capture_output=True, text=True, preexec_fn=_bound(cores)
+    )
+    if done.returncode:
+        raise RuntimeError(f"cryokit pick failed:\n{done.stderr}")
+    return float(done.stdout.split()[-1])
+
+
+def _bound(cores: int) -> Callable[[], None] | None:
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
+def training(number: int, shape: tuple[int, int], seed: int) -> dict[str, Any]:
+    """Measure learning without labels from simulated micrographs, and how well others are picked then."""
+    from cryokit import pickers
+    from cryokit.coordinates.table import concatenate
+    from cryokit.devices import import_keras
+    from cryokit.evaluate import evaluate
+
+    import_keras()
+    pairs = list(simulate_set("apoferritin", number + 4, seed=seed, shape=shape))
+    learned, others = pairs[:number], pairs[number:]
+    with Stages(TRAINING) as clock:
+        began = time.perf_counter(), time.process_time()
+        picker = pickers.create("auto").fit([micrograph for micrograph, _ in learned])
+        seconds, busy = time.perf_counter() - began[0], time.process_time() - began[1]
+    result = evaluate(
+        concatenate(picker.pick(micrograph) for micrograph, _ in others),
+        concatenate(truth for _, truth in others),
+        micrographs=[micrograph.name for micrograph, _ in others],
+        bootstrap=0,
+    )
+    return {
+        "micrographs": number,
+        "shape": list(shape),
+        "seconds": seconds,
+        "processor_seconds": busy,
+        "stages": {**clock.seconds, "the rest": seconds - sum(clock.seconds.values())},
+        "decisions": picker.decisions_,
+        "f1": result.f1,
+    }
+
+
+def aims(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Compare what was measured with what it should be at least or at most."""
+    rows = []
+
+    def aim(what: str, measured: float | None, limit: float, *, most: bool) -> None:
+        if measured is not None:
+            reached = measured < limit if most else measured >= limit
+            rows.append({"aim": what, "measured": measured, "limit": limit, "reached": bool(reached)})
+
+    for what, ratio in result.get("networks", {}).get("ratios", {}).items():
+        if "own stride" not in what:
+            aim(f"times as fast: {what}", ratio, TIMES_COMPACT if "compact" in what else TIMES_DENSE, most=False)
+    for case in result.get("picking", ()):
+        about = f"picking {case['shape'][0]} x {case['shape'][1]}, particle {case['diameter']:g} px"
+        aim(f"{about}: seconds", case["seconds"], PICKING_SECONDS, most=True)
+        aim(f"{about}: megabytes", case["megabytes"], PICKING_MEGABYTES, most=True)
+    if "training" in result:
+        aim(f"training on {result['training']['micrographs']}: seconds",
+            result["training"]["seconds"], TRAINING_SECONDS, most=True)  # fmt: skip
+    return rows
+
+
+def show_networks(found: dict[str, Any]) -> None:
+    """Print the tables of the networks."""
+    rows = [
+        {**row, "operations": 2 * row["multiply_adds"] / 1e9, "gigabytes": row["bytes"] / 1e9,
+         "rate": row["operations_per_second"] / 1e9}
+        for row in found["ways"]
+    ]  # fmt: skip
+    show(f"scoring {found['side']} x {found['side']}: a micrograph; 1e9 operations, 1e9 bytes, 1e9 operations a second",
+         rows, {"way": "", "seconds": ".3f", "minutes": ".3f", "measured": "", "scores": "", "operations": ".4g",
+                "gigabytes": ".3g", "rate": ".0f"})  # fmt: skip
+    ratios = [{"ratio": name, "times": value} for name, value in found["ratios"].items()]
+    show("times as fast", ratios, {"ratio": "", "times": ".1f"})
+
+
+def show_picking(case: dict[str, Any]) -> None:
+    """Print one case of picking."""
+    rows, columns = case["shape"]
+    memory = "" if case["megabytes"] is None else f", {case['megabytes']:.0f} MB"
+    print(
+        f"\npicking {rows} x {columns}, particle {case['diameter']:g} px: {case['seconds']:.2f} s (fastest "
+        f"{case['fastest']:.2f}, processor {case['processor_seconds']:.2f}){memory}, {case['picks']} picks; before: "
+        f"importing {case['importing']:.1f} s, loading {case['loading']:.1f} s, first micrograph {case['first']:.1f} s"
+    )
+    show_stages(case["stages"])
+
+
+def show_stages(stages: dict[str, float]) -> None:
+    """Print seconds by stage."""
+    total = sum(stages.values())
+    rows = [{"stage": name, "seconds": value, "share": value / total} for name, value in stages.items()]
+    show("by stage", rows, {"stage": "", "seconds": ".3f", "share": ".0%"})
+
+
+@contextlib.contextmanager
+def folders() -> Iterator[Path]:
+    """Yield a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cryokit-picking-speed-") as folder:
+        yield Path(folder)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="file for all that was measured")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of which medians are taken (default 5)")
+    parser.add_argument("--cores", type=int, default=2, metavar="N", help="to use (default 2)")
+    parser.add_argument("--side", type=int, default=2048, metavar="PX", help="of the micrograph to score")
+    parser.add_argument("--stride", type=int, default=16, metavar="PX", help="of sliding and dense (default 16)")
+    parser.add_argument("--block", type=int, default=8, metavar="N", help="time N x N windows of sliding (default 8)")
+    parser.add_argument("--complete", action="store_true", help="time all windows of sliding: minutes each time")
+    parser.add_argument("--width", type=float, default=1.0, help="of table 9's network (default 1, the paper's)")
+    parser.add_argument("--picked", type=int, default=4096, metavar="PX", help="side of the micrograph to pick")
+    parser.add_argument("--diameters", type=float, nargs="+", default=[108.0, 150.0, 200.0], metavar="PX")
+    parser.add_argument("--micrographs", type=int, default=12, metavar="N", help="to train on (default 12)")
+    parser.add_argument("--seed", type=int, default=90210, help="of the simulations")
+    parser.add_argument("--skip-networks", action="store_true")
+    parser.add_argument("--skip-picking", action="store_true")
+    parser.add_argument("--skip-training", action="store_true")
+    options = parser.parse_args(arguments)
+    if min(options.repeats, options.cores, options.block, options.micrographs) < 1 or options.side < 256:
+        parser.error("numbers have to be at least 1, sides at least 256")
+    make_folder(options.out.parent)  # before the work, not after it
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = min(options.cores, there)
+    os.environ.update(OMP_NUM_THREADS=str(cores), OPENBLAS_NUM_THREADS=str(cores))
+    run = functools.partial(apart, cores=cores)
+    result: dict[str, Any] = {
+        "provenance": {**provenance(), "cores": cores, "cores_of_the_machine": os.cpu_count(), "load": load()},
+        "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()},
+    }
+    print(f"{cores} of {os.cpu_count()} cores, load {load()}")
+    if not options.skip_networks:
+        result["networks"] = run(networks, options.side, options.stride, options.repeats, options.block,
+                                 options.complete, options.width, options.seed)  # fmt: skip
+        show_networks(result["networks"])
+    if not options.skip_picking:
+        result["picking"] = []
+        for diameter in options.diameters:
+            with folders() as folder:
+                path = run(make_micrograph, folder, options.picked, diameter, options.seed)
+                model = run(make_picker, path, diameter, folder / "model")
+                case = {"diameter": diameter, **run(picking, path, model, folder / "out", options.repeats)}
+                case["megabytes"] = command_memory(path, model, folder / "out", cores)
+            result["picking"].append(case)
+            show_picking(case)
+    if not options.skip_training:
+        result["training"] = run(training, options.micrographs, (1200, 1240), options.seed)
+        found = result["training"]
+        print(
+            f"\ntraining on {found['micrographs']} micrographs: {found['seconds']:.0f} s (processor "
+            f"{found['processor_seconds']:.0f} s), F1 {found['f1']:.3f} on others"
+        )
+        show_stages(found["stages"])
+    result["load_afterwards"] = load()
+    result["aims"] = aims(result)
+    show_aims(result["aims"])
+    write_text(options.out, json.dumps(result, indent=1, allow_nan=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
