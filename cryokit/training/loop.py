@@ -162,7 +162,9 @@ def train(
     held_out = None if validation is None else dataset(ValidationBatches(validation, settings.batch_size))
     with (
         _half_precision(network, settings.mixed_precision),
-        tqdm(total=settings.epochs * steps, initial=len(rows) * steps, disable=not progress, unit="step") as bar,
+        tqdm(
+            total=settings.epochs * steps, initial=len(rows) * steps, disable=None if progress else True, unit="step"
+        ) as bar,
     ):
         # Within `fit`, since what that does before its first epoch may draw random numbers, too.
         callbacks = [
