@@ -840,8 +840,8 @@ plt.show()
 # %% [markdown]
 # The pupil is better than its teacher: component 1 decides by a mask of grey values, and now and then noise looks like
 # a particle in the mask. Such errors are different each time; what the good particles have in common is not, and that
-# is what the network has learned. Errors that labels make each time in the same way are learned like everything else:
-# look for the lumps of ice that both of them pick.
+# is what the network has learned. Errors that are the same each time are another matter, and a network may well share
+# them: look for the lumps of ice that both have picked.
 #
 # ## 11. What goes wrong, and how it looks
 #

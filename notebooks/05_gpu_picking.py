@@ -247,7 +247,7 @@ for word, each in versions.items():
 # %%
 figure, axes = plt.subplots(2, 4, figsize=(13, 6.6))
 for line, (word, (one_by_one, at_once)) in zip(axes, maps.items(), strict=True):
-    plot.show_micrograph(line[0], piece, title="the piece" if word == "valid" else "")
+    plot.show_micrograph(line[0], piece, longest_side=112, title="the piece" if word == "valid" else "")
     line[0].set_ylabel(f"{word} padding", fontsize="large")
     for ax, shown, title in ((line[1], one_by_one, "sliding"), (line[2], at_once, "dense")):
         colours = ax.imshow(shown, cmap="viridis", vmin=0, vmax=1)
@@ -467,41 +467,27 @@ table = {words: numbers(as_picks(x[i], y[i], score[i], view[i])) for words, i in
 
 
 # %%
-def twice(x, y, view):
-    """Return the pairs of picks that are one particle, taken for two views."""
-    near = np.hypot(x[:, None] - x, y[:, None] - y) < 0.5 * working
-    return np.argwhere(np.triu(near & (view[:, None] != view)))
+def draw_boxes(ax, x, y, view, line=2.2):
+    """Draw a box around each place, a colour for each view."""
+    for place_x, place_y, name in zip(x, y, view, strict=True):
+        colour = CURVE_COLOURS[views.index(name)]
+        corner = place_x - working / 2, place_y - working / 2
+        ax.add_patch(Rectangle(corner, working, working, fill=False, edgecolor=colour, linewidth=line))
+    ax.plot(x, y, "o", color="white", markeredgecolor="black", markersize=4)
 
 
-# Look where a particle is picked twice, if one is.
-chosen = ways["IoU, each view by itself"]
-doubled = chosen[twice(x[chosen], y[chosen], view[chosen])]
-middle = [x[doubled[0]].mean(), y[doubled[0]].mean()] if len(doubled) else [left + PIECE / 2, top + PIECE / 2]
-reach = 0.9 * PIECE
-centre = np.clip(middle, reach, np.array(picture.shape[::-1]) - reach)
-figure, axes = plt.subplots(1, 3, figsize=(16, 5.8))
-for ax, (words, chosen) in zip(axes, list(ways.items())[:3], strict=True):
-    plot.show_micrograph(ax, picture, title=f"{words}: {len(chosen)} on the micrograph")
-    for index in chosen:
-        colour = CURVE_COLOURS[views.index(view[index])]
-        corner = x[index] - working / 2, y[index] - working / 2
-        wide = 2.2 if len(chosen) < len(x) else 0.8
-        ax.add_patch(Rectangle(corner, working, working, fill=False, edgecolor=colour, linewidth=wide))
-    ax.plot(x[chosen], y[chosen], "o", color="white", markeredgecolor="black", markersize=3.5)
-    ax.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] + reach, centre[1] - reach))
-for index in doubled[:, 0]:
-    axes[1].annotate(
-        "twice",
-        (x[index], y[index]),
-        (0, 55),
-        textcoords="offset points",
-        ha="center",
-        color="white",
-        weight="bold",
-        arrowprops={"arrowstyle": "->", "color": "white", "linewidth": 2},
-        bbox={"facecolor": "0.15", "edgecolor": "none"},
-        annotation_clip=True,
-    )
+def look(ax, x, y, reach):
+    """Look at a place of the picture, or as near to it as the border allows."""
+    x, y = np.clip([x, y], reach, np.array(picture.shape[::-1]) - reach)
+    ax.set(xlim=(x - reach, x + reach), ylim=(y + reach, y - reach))
+
+
+figure, axes = plt.subplots(1, 2, figsize=(13, 6.8))
+for ax, words in zip(axes, ("all candidates", "IoU, all views together"), strict=True):
+    chosen = ways[words]
+    plot.show_micrograph(ax, picture, title=f"{words}: {len(chosen)} on the micrograph, here a part of it")
+    draw_boxes(ax, x[chosen], y[chosen], view[chosen], 0.8 if words == "all candidates" else 2.5)
+    look(ax, left + PIECE / 2, top + PIECE / 2, PIECE)
 handles = [plt.Line2D([], [], color=CURVE_COLOURS[number], label=name) for number, name in enumerate(views)]
 axes[0].legend(handles=handles, loc="upper left", facecolor="0.2", labelcolor="white")
 plt.show()
@@ -514,20 +500,43 @@ for words in ways:
 # Each view by itself, as in the paper, has a catch: a particle that the network takes for a top view in one position
 # and for a side view in the next is picked twice. Two particles cannot be in one place, whatever their views, so this
 # package suppresses among all views together. How often does it matter? Pairs of picks of different views less than
-# half a diameter apart, on all micrographs that are not for training, at two thresholds:
+# half a diameter apart, on all micrographs that are not for training, at two thresholds; below, some of them (blue is
+# top, orange is side):
+
 
 # %%
+def twice(x, y, view):
+    """Return the pairs of picks that are one particle, taken for two views."""
+    near = np.hypot(x[:, None] - x, y[:, None] - y) < 0.5 * working
+    return np.argwhere(np.triu(near & (view[:, None] != view)))
+
+
 levels = {f"threshold {level:.2f}": level for level in (likely, threshold)}
 double = {words: {"picks": 0, "particles picked twice": 0} for words in levels}
+seen = []
 for image in others:
-    found = dense(windows.prepare(image, *scale)[0], network, stride=stride)
+    here = windows.prepare(image, *scale)[0]
+    found = dense(here, network, stride=stride)
     for words, level in levels.items():
         spots = candidates(found, found.particle >= level, level)
         chosen = suppressed(*spots)["IoU, each view by itself"]
+        x_, y_, view_ = (spots[k][chosen] for k in (0, 1, 3))
+        pairs_ = twice(x_, y_, view_)
         double[words]["picks"] += len(chosen)
-        double[words]["particles picked twice"] += len(twice(*(spots[k][chosen] for k in (0, 1, 3))))
+        double[words]["particles picked twice"] += len(pairs_)
+        seen += [(level, here, x_[pair], y_[pair], view_[pair]) for pair in pairs_]
 record("particles picked twice", [double[words]["particles picked twice"] for words in levels])
 display(pd.DataFrame(double).T)
+# The picker's own threshold first: what is left even there.
+seen.sort(key=lambda one: -one[0])
+figure, axes = plt.subplots(1, 6, figsize=(16, 3.1))
+for ax, (level, here, *pair) in zip(axes, seen, strict=False):
+    plot.show_micrograph(ax, here, title=f"above {level:.2f}")
+    draw_boxes(ax, *pair)
+    look(ax, pair[0].mean(), pair[1].mean(), 0.75 * working)
+for ax in axes[len(seen) :]:
+    ax.set_axis_off()
+plt.show()
 
 # %% [markdown]
 # What overlaps too much? Square boxes overlap by an amount that depends on the direction in which the other one lies.

@@ -79,6 +79,17 @@ def test_a_crystal_does_not_change_the_scale_of_the_rest():
     assert np.corrcoef(flat[far].ravel(), plain[far].ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("shape", [(90, 131), (40, 300), (17, 23)])
+def test_levelling_is_a_gaussian_filter_that_mirrors_the_border(shape):
+    data = noise(shape, seed=4) + np.linspace(0, 5, shape[1])
+    centred = data - np.median(data)
+    expected = centred - ndimage.gaussian_filter(centred, 12, mode="reflect")
+    expected /= 1.4826 * np.median(np.abs(expected))
+    np.testing.assert_allclose(
+        flatten(data, 12, contrast="bright", working_diameter=12), np.clip(expected, -5, 5), atol=1e-4
+    )
+
+
 def test_input_is_left_alone_and_a_constant_image_gives_zeros():
     data = noise((64, 64)).astype(np.float32)
     before = data.copy()

@@ -1,6 +1,7 @@
 """Binning, and where coordinates go."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -89,6 +90,17 @@ def test_binning_leaves_its_input_alone():
     for binned in (bin_fourier(data, 1), bin_fourier(data, 2), bin_integer(data, 1), bin_integer(data, 2)):
         binned += 1
     assert np.array_equal(data, before)
+
+
+def test_fourier_binning_needs_less_memory_than_the_micrograph():
+    data = np.random.default_rng(0).normal(size=(1500, 1600)).astype(np.float32)
+    bin_fourier(data[:200, :200], 4)  # what is imported is not counted
+    tracemalloc.start()
+    try:
+        bin_fourier(data, 4)
+        assert tracemalloc.get_traced_memory()[1] < data.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_large_prime_sizes_are_not_slow():
