@@ -457,7 +457,7 @@ plt.show()
 # %%
 settings, copies = replace(MODERN, epochs=5, batch_size=16, patience=None), 12
 rows = []
-for draw in range(2 if quick else 6):
+for draw in range(2 if quick else 4):
     patches, labels = drawn(draw)
     many = np.tile(labels, copies)
     same = as_samples(np.concatenate([patches] * copies), many)
