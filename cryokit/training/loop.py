@@ -128,7 +128,7 @@ def train(
     Al-Azzawi et al. 2020, BMC Bioinformatics 21:509, "The deep network's training"; `PAPER` has its settings.
     """
     keras = import_keras()
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from cryokit.training.batches import TrainingBatches, ValidationBatches, dataset, number_of_steps
 
