@@ -33,11 +33,23 @@ def test_a_majority_is_better_than_each_of_its_members(truth):
     rng = np.random.default_rng(1)
     sources = [[pickers_of(truth, rng, miss=0.15, false=0.25)] for _ in range(3)]
     trust = mutual_trust(sources, DIAMETER)
-    labels = as_labels(vote([each[0] for each in sources], trust, DIAMETER, "m"))
+    labels = as_labels(vote([each[0] for each in sources], trust, DIAMETER, "m"), certain=0.5)
     precision, recall = outcome(labels[labels["view"] == ""], truth)
     each = [outcome(source[0], truth) for source in sources]
     assert precision > max(p for p, _ in each) + 0.1
     assert recall > max(r for _, r in each)
+
+
+def test_labels_are_what_nearly_all_found_and_the_rest_is_not_asked_about(truth):
+    rng = np.random.default_rng(1)
+    sources = [[pickers_of(truth, rng, miss=0.15, false=0.25)] for _ in range(3)]
+    trust = mutual_trust(sources, DIAMETER)
+    labels = as_labels(vote([each[0] for each in sources], trust, DIAMETER, "m"))
+    precision, _ = outcome(labels[labels["view"] == ""], truth)
+    assert precision > 0.99
+    # As background count only the particles that no picker found, or one alone.
+    _, mentioned = outcome(labels, truth)
+    assert mentioned > 0.97
 
 
 def test_who_agrees_with_nobody_is_not_trusted(truth):
