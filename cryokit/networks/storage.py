@@ -52,6 +52,8 @@ class Model:
         Of the picker that the model belongs to; empty if to none.
     settings, learned : dict
         JSON values of that picker: its constructor's arguments, and what it found out.
+    companions : dict of str to (NetworkConfig, keras.Model)
+        Further networks of a method that has several, each in a file of its name beside the first.
     """
 
     network: keras.Model
@@ -64,6 +66,7 @@ class Model:
     method: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     learned: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, tuple[NetworkConfig, keras.Model]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, 0, 1)
@@ -105,6 +108,7 @@ class Model:
             "preprocessing": self.preprocessing,
             "settings": self.settings,
             "learned": self.learned,
+            "companions": {name: config.to_dict() for name, (config, _) in self.companions.items()},
             "provenance": provenance | self.provenance,
         }
         try:
@@ -113,14 +117,8 @@ class Model:
             raise PickerError(
                 f"{folder}: not saved, the model's header holds a value that is not JSON: {error}"
             ) from None
-        # Keras would write the optimizer's state, too: thrice the size. What is saved is a network that never had one.
-        network = self.config.build()
-        try:
-            network.set_weights(self.network.get_weights())
-        except ValueError as error:
-            raise PickerError(
-                f"{folder}: not saved, the network is not the one that its config builds: {error}"
-            ) from None
+        networks = {NETWORK: _bare(folder, self.config, self.network)}
+        networks |= {f"{name}.keras": _bare(folder, *companion) for name, companion in self.companions.items()}
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -129,7 +127,8 @@ class Model:
         try:
             new, old = temporary / "new", temporary / "old"
             new.mkdir()
-            network.save(new / NETWORK)
+            for name, network in networks.items():
+                network.save(new / name)
             (new / HEADER).write_text(text, encoding="utf-8")
             # A folder cannot be renamed over a full one: the old one steps aside, and comes back if the other fails.
             if folder.exists():
@@ -163,15 +162,15 @@ class Model:
         folder = locate(name_or_path)
         content = header(folder)
         config = config_from_dict(content["config"])
-        network = config.build()
-        try:
-            network.load_weights(folder / NETWORK)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise PickerError(f"{folder / NETWORK}: missing, damaged or of another network ({reason})") from None
+        network = _restored(folder / NETWORK, config)
+        companions = {}
+        for name, settings in content.get("companions", {}).items():
+            companion = config_from_dict(settings)
+            companions[name] = companion, _restored(folder / f"{name}.keras", companion)
         return cls(
             network=network,
             config=config,
+            companions=companions,
             **{
                 name: content[name]
                 for name in (
@@ -180,6 +179,26 @@ class Model:
                 )
             },
         )
+
+
+def _bare(folder: Path, config: NetworkConfig, network: keras.Model) -> keras.Model:
+    """Return the network without an optimizer: Keras would write its state, too, thrice the size."""
+    bare = config.build()
+    try:
+        bare.set_weights(network.get_weights())
+    except ValueError as error:
+        raise PickerError(f"{folder}: not saved, the network is not the one that its config builds: {error}") from None
+    return bare
+
+
+def _restored(path: Path, config: NetworkConfig) -> keras.Model:
+    network = config.build()
+    try:
+        network.load_weights(path)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PickerError(f"{path}: missing, damaged or of another network ({reason})") from None
+    return network
 
 
 def shipped() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph, read
+from cryokit.names import micrograph_name
 
 
 class Picker(ABC):
@@ -94,6 +95,11 @@ def opened(micrographs: Iterable[Micrograph | str | os.PathLike]) -> Iterator[Mi
     """Yield micrographs one after the other, reading those given as paths when their turn comes."""
     for micrograph in micrographs:
         yield micrograph if isinstance(micrograph, Micrograph) else read(micrograph)
+
+
+def names_of(micrographs: Iterable[Micrograph | str | os.PathLike]) -> list[str]:
+    """Return the names of micrographs, without reading those given as paths."""
+    return [each.name if isinstance(each, Micrograph) else micrograph_name(each) for each in micrographs]
 
 
 def spread(items: list, most: int) -> list:

@@ -15,19 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from cryokit.cleaning import clean, largest_area
 from cryokit.coordinates.table import IGNORE, concatenate, table
 from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
-from cryokit.names import micrograph_name
 from cryokit.networks import Model, create, particle_classes
 from cryokit.nms import nms_iou
 from cryokit.peaks import find_peaks, inside
 from cryokit.pickers import component1, windows
-from cryokit.pickers.base import Picker, check_settings, check_whole, opened, require_fitted, spread
+from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
+from cryokit.pickers.places import off_centre, scattered
 from cryokit.scale import scale_factor
 from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
 from cryokit.trainingset.particles import BACKGROUND, VIEWS
@@ -47,8 +46,6 @@ FEWEST_SHARE = 0.03  # of all particles: fewer of a view are its mistakes rather
 VALIDATION = 0.2  # share of the patches, of micrographs of their own
 # Diameters from its centre within which a window shows a particle, and how often each is shown.
 CENTRED, SHIFTED = 0.12, 4
-# Background beside particles, in diameters from the centre of the nearest one.
-BESIDE = (0.4, 0.8)
 LEAST_PER_CLASS = 100  # patches; where there are so few particles, filtered copies are better than none
 APART = 0.5  # diameters between two picks at least
 SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
@@ -464,7 +461,7 @@ class DeepCryoPicker(Picker):
             here = here.assign(x=x, y=y, diameter=here["diameter"] * frame.scale)
             tables.append(_shifted(here, self.working_diameter, rng) if self.off_centre else here)
             if self.off_centre:
-                places = _off_centre(np.column_stack([x, y]), self.working_diameter, frame.resized, number, rng)
+                places = off_centre(np.column_stack([x, y]), self.working_diameter, frame.resized, number, rng)
                 tables.append(
                     pd.DataFrame(places, columns=["x", "y"]).assign(
                         **{"micrograph": micrograph.name, "diameter": self.working_diameter, "class": NEGATIVE}
@@ -536,31 +533,5 @@ class DeepCryoPicker(Picker):
 
 def _shifted(rows: pd.DataFrame, diameter: float, rng: np.random.Generator) -> pd.DataFrame:
     """Return each particle some times, a little beside its centre: between the positions that are scored it is so."""
-    rows = pd.concat([rows] * SHIFTED, ignore_index=True)
-    distance = CENTRED * diameter * np.sqrt(rng.random(len(rows)))
-    angle = rng.uniform(0, 2 * math.pi, len(rows))
-    return rows.assign(x=rows["x"] + distance * np.cos(angle), y=rows["y"] + distance * np.sin(angle))
-
-
-def _off_centre(
-    particles: NDArray[np.float64], diameter: float, shape: tuple[int, int], number: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return places that are at the centre of no particle, half of them beside particles, the others anywhere."""
-    anywhere = rng.uniform(0, shape[::-1], (4 * number, 2))
-    places = [anywhere]
-    if len(particles):
-        distance, angle = diameter * rng.uniform(*BESIDE, 4 * number), rng.uniform(0, 2 * math.pi, 4 * number)
-        beside = particles[rng.integers(len(particles), size=4 * number)]
-        beside = beside + np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])
-        # Alternating, so that half of the first ones that can be used are of either kind.
-        places = [np.stack([anywhere, beside], axis=1).reshape(-1, 2)]
-    places = np.concatenate(places)
-    free = (places >= 0).all(axis=1) & (places <= np.array(shape[::-1]) - 1).all(axis=1)
-    if len(particles):
-        free &= cKDTree(particles).query(places)[0] >= BESIDE[0] * diameter
-    return places[free][:number]
-
-
-def names_of(micrographs: Iterable[Micrograph | str | os.PathLike]) -> list[str]:
-    """Return the names of micrographs, without reading those given as paths."""
-    return [each.name if isinstance(each, Micrograph) else micrograph_name(each) for each in micrographs]
+    places = scattered(rows[["x", "y"]].to_numpy(), CENTRED * diameter, SHIFTED, rng)
+    return pd.concat([rows] * SHIFTED, ignore_index=True).assign(x=places[:, 0], y=places[:, 1])
