@@ -19,6 +19,7 @@ COMMANDS = {
     "convert": ("cryokit.cli.convert", "turn coordinate files of one format into another"),
     "data": ("cryokit.cli.data", "list, fetch and verify datasets"),
     "simulate": ("cryokit.cli.simulate", "make micrographs whose truth is known"),
+    "benchmark": ("cryokit.cli.benchmark", "compare methods on the same micrographs"),
     "demo": ("cryokit.cli.demo", "simulate, pick, evaluate and write a report"),
     "notebooks": ("cryokit.cli.notebooks", "run the notebooks"),
 }

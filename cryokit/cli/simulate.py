@@ -11,7 +11,7 @@ from cryokit.cli.arguments import count, positive
 logger = logging.getLogger(__name__)
 
 # As in cryokit.simulate.PROTEINS, which costs the import of scipy; a test keeps them equal.
-PROTEINS = ("klh", "apoferritin", "ribosome", "betagal")
+PROTEINS = ("klh", "apoferritin", "ribosome", "betagal", "ms2", "t20s")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

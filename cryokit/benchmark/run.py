@@ -1,0 +1,268 @@
+"""The run: every method on every dataset, cell by cell, so that nothing finished is done twice or lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cryokit import __version__, coordinates
+from cryokit.benchmark import cells, data, results
+from cryokit.benchmark.config import BenchmarkConfig
+from cryokit.benchmark.errors import BenchmarkError
+from cryokit.benchmark.methods import Row
+from cryokit.benchmark.paired import compare
+from cryokit.errors import CryokitError
+from cryokit.files import make_folder, write_text
+
+logger = logging.getLogger(__name__)
+
+_NEEDS_LABELS = "needs the labels of training micrographs, and this dataset has none to train on"
+
+
+def run(
+    config: BenchmarkConfig,
+    out: str | os.PathLike,
+    *,
+    sources: Iterable[str | os.PathLike] = (),
+    labels_from: Mapping[str, str] | None = None,
+    picks: Mapping[str, str] | None = None,
+    fresh: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Run a benchmark and return its result, which is written after every cell.
+
+    Parameters
+    ----------
+    config : BenchmarkConfig
+    out : path-like
+        Folder of the run: ``result.json``, ``cells/`` (an outcome and a log for each cell), ``picks/``, ``data/``.
+    sources, labels_from
+        As in `cryokit.benchmark.data.prepare`.
+    picks : mapping of str to str, optional
+        Picks that somebody else made, by the name of their row: files or folders of any format.
+    fresh : bool
+        Compute finished cells anew, too.
+    progress : bool
+
+    Returns
+    -------
+    dict
+        As in the file; see `cryokit.benchmark.results`.
+
+    Raises
+    ------
+    BenchmarkError
+        When no dataset of the benchmark is there. One that is missing beside others is told and left out.
+    """
+    from tqdm import tqdm
+
+    began = time.perf_counter()
+    out = make_folder(out)
+    extra = tuple(
+        Row(name, None, {"path": os.fspath(path)}, False, name, "picks as given")
+        for name, path in (picks or {}).items()
+    )
+    sets = _datasets(config, out, sources, labels_from, progress)
+    tasks = [
+        (prepared, row, seed)
+        for prepared in sets
+        for row in (*config.rows(prepared.spec), *extra)
+        for seed in range(config.seeds if row.picker is not None else 1)
+    ]
+    named = {row.name: row for _, row, _ in tasks}
+    result: dict[str, Any] = {
+        "cryokit_benchmark": results.FORMAT,
+        "name": config.name,
+        "title": config.title,
+        "note": config.note,
+        "profile": config.profile,
+        "config": config.raw,
+        "provenance": results.provenance(),
+        "datasets": {prepared.spec.name: prepared.info for prepared in sets},
+        "methods": {name: _told(row) for name, row in named.items()},
+        "cells": [],
+        "comparisons": [],
+    }
+    bar = tqdm(tasks, desc=config.name, unit="cell", disable=None if progress else True)
+    for prepared, row, seed in bar:
+        bar.set_postfix_str(f"{row.name} on {prepared.spec.name}")
+        cell = _cell(config, out, prepared, row, seed, fresh)
+        result["cells"].append({"method": row.name, "dataset": prepared.spec.name, "seed": seed, **cell})
+        result["provenance"]["seconds"] = round(time.perf_counter() - began, 1)
+        results.write(result, out / results.RESULT)
+    result["comparisons"] = comparisons(result)
+    commits = {cell.get("commit") for cell in result["cells"] if cell["status"] == "done"}
+    if len(commits) > 1:
+        logger.warning(
+            "finished cells were kept that another state of the source made (%s); --fresh repeats them", commits
+        )
+    results.write(result, out / results.RESULT)
+    return result
+
+
+def comparisons(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Compare on each dataset the method with the highest F1, and `auto`, with every other, micrograph by micrograph.
+
+    Parameters
+    ----------
+    result : mapping
+        With its cells.
+
+    Returns
+    -------
+    list of dict
+        ``dataset``, ``first``, ``second``, ``difference`` (F1 of the first minus that of the second), ``interval``,
+        ``p``, ``micrographs``.
+    """
+    found = []
+    for dataset in result["datasets"]:
+        counts: dict[str, pd.DataFrame] = {}
+        for cell in result["cells"]:
+            if cell["dataset"] == dataset and cell["status"] == "done":
+                rows = pd.DataFrame(cell["per_micrograph"])
+                counts[cell["method"]] = pd.concat([counts[cell["method"]], rows]) if cell["method"] in counts else rows
+        pooled = {name: _f1(table) for name, table in counts.items()}
+        if not pooled:
+            continue
+        leaders = dict.fromkeys([max(pooled, key=pooled.__getitem__), *(("auto",) if "auto" in pooled else ())])
+        done = set()
+        for first in leaders:
+            for second in counts:
+                if second == first or (second, first) in done:
+                    continue
+                done.add((first, second))
+                compared = compare(counts[first], counts[second])
+                found.append({"dataset": dataset, "first": first, "second": second, **compared._asdict()})
+    return found
+
+
+def _f1(table: pd.DataFrame) -> float:
+    tp, fp, fn = (int(table[name].sum()) for name in ("tp", "fp", "fn"))
+    return 2 * tp / max(1, 2 * tp + fp + fn)
+
+
+def failures(result: Mapping[str, Any]) -> list[str]:
+    """Return what failed, a line for each cell."""
+    return [
+        f"{cell['method']} on {cell['dataset']} (seed {cell['seed']}): {cell['error']}"
+        for cell in result["cells"]
+        if cell["status"] == cells.FAILED
+    ]
+
+
+def _told(row: Row) -> dict[str, Any]:
+    told = row.to_dict()
+    if row.picker is None:
+        # Where somebody's picks lie is no part of the result.
+        told["settings"] = {**told["settings"], "path": Path(told["settings"]["path"]).name}
+    return told
+
+
+def _datasets(
+    config: BenchmarkConfig,
+    out: Path,
+    sources: Iterable[str | os.PathLike],
+    labels_from: Mapping[str, str] | None,
+    progress: bool,
+) -> list[data.Prepared]:
+    sources = list(sources)
+    if unknown := sorted(set(labels_from or {}) - {spec.name for spec in config.datasets}):
+        raise BenchmarkError(f"labels are given for {unknown[0]!r}, which is no dataset of this benchmark")
+    found, lacking = [], []
+    for spec in config.datasets:
+        try:
+            prepared = data.prepare(spec, out, sources=sources, labels_from=labels_from, progress=progress)
+        except BenchmarkError as error:
+            if spec.simulate is not None:
+                raise
+            if spec.otherwise is None:
+                lacking.append(str(error))
+                continue
+            logger.warning("%s; in its place: %s", error, spec.otherwise.title or spec.otherwise.name)
+            spec = spec.otherwise
+            prepared = data.prepare(spec, out, sources=sources, labels_from=labels_from, progress=progress)
+        # All methods read the same labels, in one format.
+        coordinates.write(prepared.labels, out / "data" / f"{spec.name}.labels.csv", "csv", joined=True)
+        found.append(prepared)
+    for reason in lacking:
+        logger.warning("left out: %s", reason)
+    if not found:
+        raise BenchmarkError("none of the datasets is there: " + "; ".join(lacking))
+    return found
+
+
+def _cell(
+    config: BenchmarkConfig, out: Path, prepared: data.Prepared, row: Row, seed: int, fresh: bool
+) -> dict[str, Any]:
+    """Return the outcome of a cell, from its file if it was finished before."""
+    if row.labels and not prepared.paths["train"]:
+        return {"status": "skipped", "error": _NEEDS_LABELS}
+    name = prepared.spec.name
+    place = out / "cells" / row.name / name / f"seed{seed}.json"
+    settings = dict(row.settings)
+    picks = settings.pop("path", None) if row.picker is None else out / "picks" / row.name / name / f"seed{seed}"
+    job = cells.Job(
+        method=row.name,
+        dataset=name,
+        seed=seed,
+        picker=row.picker,
+        settings=settings,
+        labels=row.labels,
+        diameter=prepared.diameter if config.give_diameter else None,
+        micrographs={split: [os.fspath(path.resolve()) for path in paths] for split, paths in prepared.paths.items()},
+        truth=os.fspath((out / "data" / f"{name}.labels.csv").resolve()),
+        picks=os.fspath(Path(picks).resolve()),
+        out=os.fspath(place.resolve()),
+    )
+    key = _key(job, prepared.fingerprint, Path(picks) if row.picker is None else None)
+    if not fresh and (kept := _finished(place, key)) is not None:
+        return kept
+    make_folder(place.parent)
+    began = time.perf_counter()
+    try:
+        outcome = cells.run_in_process(job, 60 * config.timeout, place.with_suffix(".log"))
+    except (CryokitError, OSError) as error:
+        outcome = {"status": cells.FAILED, "error": str(error)}
+    outcome = {"commit": results.commit(), "key": key, **outcome, "wall": round(time.perf_counter() - began, 1)}
+    write_text(place, json.dumps(outcome))
+    if outcome["status"] == "done":
+        told = outcome["scores"]
+        logger.info("%s on %s: F1 %.3f, average precision %.3f", row.name, name, told["f1"], told["average_precision"])
+    else:
+        logger.error("%s on %s failed: %s", row.name, name, outcome["error"])
+    return {name: value for name, value in outcome.items() if name != "key"}
+
+
+def _key(job: cells.Job, fingerprint: str, picks: Path | None) -> str:
+    """Return what an outcome depends on, but for the source: two equal keys are the same cell."""
+    told = asdict(job)
+    for path in ("picks", "out", "truth", "micrographs"):
+        told.pop(path)
+    given = "" if picks is None else _digest(picks)
+    return hashlib.sha256(json.dumps([told, fingerprint, __version__, given], sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    from cryokit.datasets.integrity import sha256
+
+    files: Sequence[Path] = sorted(path.iterdir()) if path.is_dir() else [path]
+    return " ".join(f"{file.name} {sha256(file)}" for file in files if file.is_file())
+
+
+def _finished(place: Path, key: str) -> dict[str, Any] | None:
+    try:
+        kept = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not (isinstance(kept, dict) and kept.get("status") == "done" and kept.get("key") == key):
+        return None
+    return {name: value for name, value in kept.items() if name != "key"}
