@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+import mmap
 import os
 import threading
 import warnings
@@ -41,6 +42,7 @@ IMAGEJ_UNITS = {
 MODES = (0, 1, 2, 6, 12)  # of MRC files: those that can be read
 OTHER_MODES = {3: "complex 16-bit integers", 4: "complex, a Fourier transform", 101: "4-bit integers"}
 IMOD_STAMP, IMOD_SIGNED = 1146047817, 1
+_ROWS = 512  # copied at a time
 BY_PILLOW = ("LZW", "JPEG")  # TIFF compressions that tifffile leaves to a package of its own and Pillow reads
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
@@ -395,12 +397,22 @@ def _one_image(path: Path, count: int, images: Iterable[NDArray], sum_frames: bo
     for image in images:
         image = _grey(path, image)
         if total is None:
-            total = np.array(image, dtype=np.float32, order="C")
-        else:
-            total += image
+            total = np.zeros(image.shape, np.float32)
+        for start in range(0, len(image), _ROWS):
+            total[start : start + _ROWS] += image[start : start + _ROWS]
+            _let_go(image)
     if total is None or total.size == 0:
         raise MicrographError(f"{path}: has no pixels; export it again")
     return total
+
+
+def _let_go(image: NDArray) -> None:
+    """Let the system take back what was read of a memory-mapped file: copied, it need not be in memory twice."""
+    base = image
+    while base is not None and not hasattr(base, "madvise"):
+        base = getattr(base, "_mmap", None) or getattr(base, "base", None)
+    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _grey(path: Path, image: NDArray) -> NDArray:
