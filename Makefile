@@ -15,7 +15,7 @@ BACKENDS ?= jax torch
 BACKEND_TESTS := $(wildcard $(addprefix tests/test_,networks.py scoring.py training.py compact.py devices.py backends.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test backends lint notebooks lab clean distclean FORCE
+.PHONY: help install demo test backends lint results notebooks lab clean distclean FORCE
 
 help:
 	@echo 'make demo       find particles in simulated micrographs and write a report'
@@ -23,6 +23,7 @@ help:
 	@echo 'make backends   run the tests of the networks with Keras on JAX and on PyTorch'
 	@echo 'make lab        open JupyterLab on notebooks/'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
+	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json'
 	@echo 'make lint       check the style of the code'
 	@echo 'make clean      remove results and caches (make distclean: the environment, too)'
 
@@ -69,6 +70,10 @@ backend-%:
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+results: $(INSTALLED)
+	@$(BIN)/python -c 'from cryokit.benchmark.markdown import write_results; \
+	  print("written:", write_results("benchmarks/results", "benchmarks/RESULTS.md"))'
 
 notebooks: $(INSTALLED)
 	@$(BIN)/python -m cryokit notebooks sync

@@ -330,7 +330,8 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
     check : bool
         Change nothing.
     where : path-like, optional
-        The folder; that of the notebooks when not given.
+        The folder; when not given, that of the notebooks and that of the benchmarks' reports. Python files without a
+        cell marker are scripts, and left alone.
 
     Returns
     -------
@@ -345,8 +346,8 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
     """
     import nbformat
 
-    where = folder("notebooks") if where is None else Path(where)
-    sources = sorted(where.glob("*.py"))
+    places = [folder("notebooks"), folder("benchmarks")] if where is None else [Path(where)]
+    sources = [path for place in places for path in sorted(place.glob("*.py")) if _has_cells(path)]
     changed = []
     for source in sources:
         generated = source.with_suffix(".ipynb")
@@ -356,13 +357,18 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
         changed.append(generated)
         if not check:
             write_text(generated, text)
-    orphans = sorted(set(where.glob("*.ipynb")) - {source.with_suffix(".ipynb") for source in sources})
+    found = {path for place in places for path in place.glob("*.ipynb")}
+    orphans = sorted(found - {source.with_suffix(".ipynb") for source in sources})
     if orphans and not check:
         raise NotebookError(
             f"{', '.join(map(str, orphans))}: no source (.py) beside it; make it with "
             f"'jupytext --to py:percent {orphans[0]}', or delete the file"
         )
     return changed + orphans
+
+
+def _has_cells(source: Path) -> bool:
+    return any(line.startswith("# %%") for line in source.read_text(encoding="utf-8").splitlines())
 
 
 def record(name: str, value: Any) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 from cryokit.errors import CryokitError
 
 # name -> what the folder is called inside an installed package (pyproject.toml puts it there).
-_INSTALLED = {"data_manifests": "data_manifests", "notebooks": "notebook_sources"}
+_INSTALLED = {
+    "data_manifests": "data_manifests",
+    "notebooks": "notebook_sources",
+    "benchmarks": "benchmark_sources",
+}
 
 
 def folder(name: str) -> Path:
@@ -17,7 +21,7 @@ def folder(name: str) -> Path:
 
     Parameters
     ----------
-    name : {"data_manifests", "notebooks"}
+    name : {"data_manifests", "notebooks", "benchmarks"}
 
     Returns
     -------

@@ -86,8 +86,12 @@ _ROWS = (
     Row("apple", "apple", {}, False, "APPLE picker (ASPIRE, program)", "Heimowitz et al. 2018"),
 )
 ROWS = {row.name: row for row in _ROWS}
-# Pickers that run somebody else's program: not a part of a run unless asked for.
-PROGRAMS = ("topaz", "cryolo", "apple")
+# Pickers that run somebody else's program, not a part of a run unless asked for -> module and class.
+PROGRAMS = {
+    "topaz": ("cryokit.pickers.external.topaz", "TopazPicker"),
+    "cryolo": ("cryokit.pickers.external.cryolo", "CryoloPicker"),
+    "apple": ("cryokit.pickers.external.apple", "ApplePicker"),
+}
 # What --methods all means: everything that needs nothing but cryokit.
 OWN = tuple(row.name for row in _ROWS if row.picker not in PROGRAMS)
 FIELDS = ("name", "picker", "settings", "labels", "title", "source")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -67,11 +68,13 @@ def provenance() -> dict[str, Any]:
         "commit": commit(),
         "python": platform.python_version(),
         "packages": packages,
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "machine": {
             "system": platform.system(),
             "processor": platform.machine(),
             "cores": _cores(),
             "memory_gb": _memory(),
+            "device": os.environ.get("CRYOKIT_DEVICE", "cpu" if not _gpu() else "gpu"),
         },
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
@@ -91,6 +94,13 @@ def commit() -> str | None:
         return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def reduced(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result without its curves and decisions: small enough to be committed, enough for all tables."""
+    left_out = ("curve", "view_curves", "decisions", "wall")
+    cells = [{key: value for key, value in cell.items() if key not in left_out} for cell in result["cells"]]
+    return {**result, "cells": [{**cell, "curve": {}, "view_curves": {}, "decisions": []} for cell in cells]}
 
 
 def write(result: dict[str, Any], path: str | os.PathLike) -> Path:
@@ -147,6 +157,11 @@ def _plain(value: Any) -> Any:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpu() -> bool:
+    """Say whether a graphics card of NVIDIA is there; Keras itself would have to be imported to be asked."""
+    return shutil.which("nvidia-smi") is not None
 
 
 def _memory() -> float | None:

@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--fresh", action="store_true", help="compute finished cells anew")
     how.add_argument("--report", type=Path, metavar="FILE.html", help="write a report, one file that needs no network")
+    how.add_argument("--summary", type=Path, metavar="FILE.json", help="write the result without curves")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -93,10 +94,12 @@ def run(options: argparse.Namespace) -> int:
     )
     sys.stdout.write(summary.text(result))
     logger.info("result: %s", options.out / results.RESULT)
+    if options.summary:
+        results.write(results.reduced(result), options.summary)
     if options.report:
         from cryokit.benchmark.html import write_report
 
-        logger.info("report: %s", write_report(options.out / results.RESULT, options.report))
+        logger.info("report: %s", write_report(options.out / results.RESULT, options.report, data=options.data))
     failed = failures(result)
     if failed:
         raise CryokitError(f"{len(failed)} of {len(result['cells'])} cells failed:\n  " + "\n  ".join(failed))

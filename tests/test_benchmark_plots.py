@@ -1,0 +1,233 @@
+"""What the pictures of comparisons show, read back from the axes."""
+
+import numpy as np
+import pytest
+from benchmark_result import DIAMETER, METHODS, SHAPE, SNR, all_picks, result
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from cryokit import plot
+from cryokit import plot_benchmark as pictures
+from cryokit.benchmark import summary
+from cryokit.errors import CryokitError
+from cryokit.evaluate import evaluate
+
+
+@pytest.fixture(scope="module")
+def made_up():
+    return result()
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plot.figure()
+    FigureCanvasAgg(figure)
+    return axes[0, 0]
+
+
+def legend(ax):
+    return {
+        text.get_text(): line
+        for text, line in zip(ax.get_legend().get_texts(), ax.get_legend().get_lines(), strict=True)
+    }
+
+
+def marks(ax):
+    """The points that stand alone on the axes, by colour, marker and face."""
+    return {
+        (to_hex(line.get_color()), line.get_marker(), to_hex(line.get_markerfacecolor())): line.get_xydata()[0].tolist()
+        for line in ax.lines
+        if line.get_linestyle() == "None" and line.get_marker() in pictures.MARKERS and line.get_markersize() >= 7
+    }
+
+
+def of(look, learned):
+    return (look.colour.lower(), look.marker, "#ffffff" if learned else look.colour.lower())
+
+
+class TestStyles:
+    @pytest.mark.parametrize("many", [False, True])
+    def test_told_apart(self, many):
+        known = {**result(), "methods": fourteen()} if many else result()
+        looks = pictures.styles(known)
+        for labels in (False, True):
+            group = [look for name, look in looks.items() if summary.learns(known, name) == labels]
+            assert len({look.colour for look in group}) == len({look.marker for look in group}) == len(group)
+            assert {look.line for look in group} == {"dashed" if labels else "solid"}
+
+    def test_same_method_same_colour_in_another_result(self, made_up):
+        fewer = {
+            **made_up,
+            "methods": {name: made_up["methods"][name] for name in ("deepem", "auto", "deepcryopicker")},
+        }
+        several, few = pictures.styles(made_up), pictures.styles(fewer)
+        assert {name: look.colour for name, look in few.items()} == {name: several[name].colour for name in few}
+
+    def test_unknown_methods_take_what_is_left(self, made_up):
+        unknown = {f"my {index}": made_up["methods"]["auto"] for index in range(12)}
+        looks = pictures.styles({**made_up, "methods": {**unknown, "auto": made_up["methods"]["auto"]}})
+        assert looks["auto"].colour == pictures.COLOURS[0]
+        assert sum(look.colour == pictures.COLOURS[0] for look in looks.values()) <= 2
+
+
+def fourteen():
+    free = ("auto", "template", "autocryopicker", "supercryoempicker", "deepcryopicker", "mine", "yours", "theirs")
+    learned = ("relion_template", "deepem", "deeppicker", "pixer", "eman2_cnn", "his")
+    told = {"picker": None, "settings": {}, "source": ""}
+    return {name: {"title": name, "labels": name in learned, **told} for name in (*free, *learned)}
+
+
+class TestCurves:
+    def test_curve_is_that_of_the_median_seed(self, ax, made_up):
+        pictures.precision_recall(ax, made_up, "klh_sim", methods=["auto"])
+        cells = [one for one in made_up["cells"] if (one["method"], one["dataset"]) == ("auto", "klh_sim")]
+        lower = min(cells, key=lambda one: one["scores"]["f1"])
+        (line,) = (line for line in ax.lines if line.get_color() == "#000000" and len(line.get_xdata()) > 2)
+        assert line.get_xdata()[1:].tolist() == lower["curve"]["recall"]
+        assert line.get_ydata()[1:].tolist() == lower["curve"]["precision"]
+        assert [lower["scores"]["recall"], lower["scores"]["precision"]] in marks(ax).values()
+
+    def test_one_kind_at_a_time(self, ax, made_up):
+        pictures.precision_recall(ax, made_up, "klh_sim", labels=True)
+        names = [name.partition(":")[0] for name in legend(ax)]
+        assert names == ["deeppicker", "deepem"]  # the better first
+        assert {line.get_linestyle() for line in legend(ax).values()} == {"--"}
+        looks = pictures.styles(made_up)
+        assert set(marks(ax)) == {of(looks[name], True) for name in names}
+
+    def test_all(self, ax, made_up):
+        pictures.precision_recall(ax, made_up, "klh_sim")
+        assert len(legend(ax)) == len(METHODS)
+        f1 = [float(name.split("F1 ")[1][:5]) for name in legend(ax)]
+        assert f1 == sorted(f1, reverse=True)
+
+    def test_view(self, ax, made_up):
+        pictures.precision_recall(ax, made_up, "klh_sim", view="side", methods=["template"])
+        cells = [one for one in made_up["cells"] if (one["method"], one["dataset"]) == ("template", "klh_sim")]
+        points = [[one["views"]["side"]["recall"], one["views"]["side"]["precision"]] for one in cells]
+        (drawn,) = marks(ax).values()
+        assert drawn in points
+        mean = np.mean([one["views"]["side"]["f1"] for one in cells])
+        assert f"F1 {mean:.3f}" in next(iter(legend(ax)))
+
+    def test_methods_without_scores_are_left_out(self, ax, made_up):
+        pictures.precision_recall(ax, made_up, "apoferritin_sim")
+        assert not any("deepem" in name for name in legend(ax))
+
+    def test_legend_is_below_the_axes(self, ax, made_up):
+        pictures.precision_recall(ax, made_up, "klh_sim")
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y0
+        assert ax.get_legend().get_window_extent().y0 >= 0
+
+
+class TestF1:
+    def test_places_and_values(self, ax, made_up):
+        pictures.f1_intervals(ax, made_up, "klh_sim", told=False)
+        table = summary.scores(made_up, "klh_sim")
+        assert [label.get_text() for label in ax.get_yticklabels()] == table["title"].tolist()
+        assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first is at the top
+        looks, drawn = pictures.styles(made_up), marks(ax)
+        for place, row in enumerate(table.itertuples()):
+            assert drawn[of(looks[row.method], row.labels)] == [row.f1, place]
+        bars = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+        assert np.allclose(bars, table[["f1_low", "f1_high"]])
+
+    def test_reason_instead_of_a_dot(self, ax, made_up):
+        pictures.f1_intervals(ax, made_up, "apoferritin_sim")
+        (told,) = ax.texts
+        assert told.get_text().startswith("skipped: needs labels")
+        assert told.get_position()[1] == ax.get_yticks()[-1]
+
+    def test_reported_is_a_mark_of_its_own(self, ax, made_up):
+        pictures.f1_intervals(ax, made_up, "klh_sim")
+        stars = {line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"}
+        assert stars == {0.89, 0.88, 0.955}
+        assert {line.get_color() for line in ax.lines if line.get_marker() == "*"} == {"0.6"}
+        pictures.explain_marks(ax)
+        assert "paper (reported)" in legend(ax)
+
+
+class TestSweep:
+    def test_points(self, ax, made_up):
+        pictures.sweep(ax, made_up, "snr", what="average_precision")
+        look = pictures.styles(made_up)["auto"]
+        (line,) = (
+            line for line in ax.lines if to_hex(line.get_color()) == look.colour and line.get_marker() == look.marker
+        )
+        expected = [
+            next(one for one in made_up["cells"] if (one["method"], one["dataset"]) == ("auto", f"klh_snr_{snr:g}"))
+            for snr in SNR
+        ]
+        assert line.get_xdata().tolist() == list(SNR)
+        assert line.get_ydata().tolist() == [one["scores"]["average_precision"] for one in expected]
+        assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == (
+            "log",
+            "signal-to-noise ratio",
+            "average precision",
+        )
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["0.02", "0.05", "0.1", "0.2"]
+        assert list(legend(ax))[-1] == "autocryopicker"
+
+    def test_one_kind(self, ax, made_up):
+        pictures.sweep(ax, made_up, "snr", labels=False)
+        assert set(legend(ax)) == {name for name, (*_, labels) in METHODS.items() if not labels}
+
+    def test_errors(self, ax, made_up):
+        with pytest.raises(CryokitError, match="no sweep of 'dose'; sweeps: snr"):
+            pictures.sweep(ax, made_up, "dose")
+        with pytest.raises(CryokitError, match="f1, average_precision"):
+            pictures.sweep(ax, made_up, "snr", what="recall")
+
+
+def test_time_against_f1(ax, made_up):
+    pictures.time_against_f1(ax, made_up, "klh_sim")
+    table = summary.scores(made_up, "klh_sim")
+    assert sorted(marks(ax).values()) == sorted(table[["pick", "f1"]].to_numpy().tolist())
+    assert ax.get_xscale() == "log"
+    ax.figure.canvas.draw()
+    assert all("10^" not in label.get_text() for label in ax.get_xticklabels(which="both"))
+
+
+@pytest.fixture(scope="module")
+def picked():
+    name = "klh_sim_01"
+    tables = {method: all_picks(method, "klh_sim", 0) for method in ("auto", "deepem")}
+    labels = next(iter(tables.values()))[1]
+    return name, {method: made for method, (made, _) in tables.items()}, labels
+
+
+class TestOverlays:
+    def test_counts_are_those_of_the_evaluation(self, picked):
+        name, tables, labels = picked
+        figure, axes = plot.figure(1, 3)
+        pictures.overlays(axes, np.zeros(SHAPE, np.float32), tables, labels, name=name, diameter=DIAMETER)
+        for ax, (method, made) in zip(axes[0], tables.items(), strict=False):
+            found = evaluate(made[made["micrograph"] == name], labels[labels["micrograph"] == name], bootstrap=0)
+            title = ax.get_title()
+            assert title.startswith(method)
+            assert f"{found.tp} true, {found.fp} false, {found.fn} missed" in title
+            circles = {to_hex(group.get_edgecolor()[0]).upper(): len(group.get_offsets()) for group in ax.collections}
+            assert circles[plot.STYLES["true"][0]] == found.tp
+            assert circles.get(plot.STYLES["missed"][0], 0) == found.fn
+        assert not axes[0, 2].axison
+        pictures.explain_overlays(figure)
+        assert [text.get_text() for text in figure.legends[0].get_texts()][:3] == [
+            "true pick",
+            "false pick",
+            "missed particle",
+        ]
+
+    def test_a_method_without_picks_misses_all(self, picked):
+        name, tables, labels = picked
+        _, axes = plot.figure(1, 1)
+        pictures.overlays(axes, np.zeros(SHAPE, np.float32), {"none": tables["auto"].iloc[:0]}, labels, name=name)
+        assert "0 true, 0 false, 20 missed" in axes[0, 0].get_title()
+
+    def test_errors(self, picked):
+        name, tables, labels = picked
+        _, axes = plot.figure(1, 1)
+        with pytest.raises(CryokitError, match="2 methods need as many axes; there are 1"):
+            pictures.overlays(axes, np.zeros(SHAPE, np.float32), tables, labels, name=name)
+        with pytest.raises(CryokitError, match="no name"):
+            pictures.overlays(axes, np.zeros(SHAPE, np.float32), {}, labels)

@@ -1,0 +1,382 @@
+"""Tables and sentences from results: values by hand, order, what failed, and the paper's numbers beside them."""
+
+import copy
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from benchmark_result import METHODS, SNR, result
+
+from cryokit.benchmark import paired, reported, run_files, summary
+from cryokit.benchmark import verdict as verdicts
+from cryokit.coordinates import table as picks_table
+from cryokit.coordinates import write
+from cryokit.errors import DatasetError
+
+
+def counted(method, seed, rows, *, dataset="d", views=None, **more):
+    """A cell from (tp, fp, fn) of each micrograph."""
+    tp, fp, fn = (sum(column) for column in zip(*rows, strict=True))
+    return {
+        "method": method, "dataset": dataset, "seed": seed, "status": "done", "error": None,
+        "seconds": {"fit": 10.0 * (seed + 1), "pick": 2.0}, "peak_memory_mb": 100.0 + seed,
+        "threshold": 0.5, "own_threshold": 0.5, "scores": scored(tp, fp, fn), "own": scored(tp, fp, fn),
+        "views": {view: scored(*numbers) for view, numbers in (views or {}).items()},
+        "per_micrograph": [
+            {"micrograph": f"m{index}", "particles": a + c, "tp": a, "fp": b, "fn": c}
+            for index, (a, b, c) in enumerate(rows)
+        ],
+        "curve": {}, "view_curves": {}, "decisions": [], **more,
+    }  # fmt: skip
+
+
+def scored(tp, fp, fn):
+    f1 = 2 * tp / (2 * tp + fp + fn)
+    values = {"precision": tp / (tp + fp), "recall": tp / (tp + fn), "f1": f1, "accuracy": tp / (tp + fp + fn)}
+    values |= {"average_precision": f1 / 2, "recall_ceiling": 1.0, "best_f1": f1, "tp": tp, "fp": fp, "fn": fn}
+    return {**values, "intervals": {"f1": [f1 - 0.1, f1 + 0.1]}}
+
+
+def small(cells, methods, *, micrographs=2, protein="klh"):
+    names = [f"m{index}" for index in range(micrographs)]
+    return {
+        "cryokit_benchmark": 1, "name": "small", "title": "Small", "profile": None, "config": {},
+        "provenance": {"cryokit": "1", "python": "3", "date": "2026-01-01T00:00:00Z", "machine": {}},
+        "datasets": {
+            "d": {"title": "Dataset", "kind": "real", "protein": protein, "diameter": 50.0, "fingerprint": "",
+                  "manifest": "", "micrographs": {"train": [], "validation": [], "test": names}, "axes": {},
+                  "views": {}, "note": "", "particles": {"train": 0, "validation": 0, "test": 20}},
+        },
+        "methods": {
+            name: {"title": name.upper(), "picker": name, "settings": {}, "labels": labels, "source": ""}
+            for name, labels in methods.items()
+        },
+        "cells": cells, "comparisons": [],
+    }  # fmt: skip
+
+
+def verdict(result, dataset):
+    """The sentences without their italics."""
+    return [sentence.replace("*", "") for sentence in verdicts.dataset(result, dataset)]
+
+
+def many(method, quality, n=8, particles=50):
+    return counted(method, 0, [(round(particles * q), 2, particles - round(particles * q)) for q in [quality] * n])
+
+
+@pytest.fixture(scope="module")
+def made_up():
+    return result()
+
+
+class TestScores:
+    def test_mean_and_spread_over_seeds(self):
+        found = summary.scores(
+            small([counted("a", 0, [(8, 2, 2)]), counted("a", 1, [(6, 4, 4)])], {"a": False}, micrographs=1), "d"
+        ).iloc[0]
+        assert found["seeds"] == 2
+        assert found["f1"] == pytest.approx(0.7)
+        assert found["f1_spread"] == pytest.approx(np.sqrt(0.02))  # of 0.8 and 0.6
+        assert (found["fit"], found["pick"], found["memory"]) == (15, 2, 101)
+        assert found["title"] == "A"
+
+    def test_one_seed_keeps_its_own_interval(self):
+        found = summary.scores(small([counted("a", 0, [(8, 2, 2), (9, 1, 1)])], {"a": False}), "d").iloc[0]
+        assert (found["f1_low"], found["f1_high"]) == pytest.approx((0.75, 0.95))
+        assert np.isnan(found["f1_spread"])
+
+    def test_interval_of_several_seeds_is_over_micrographs(self):
+        # The two seeds are the same: they make the interval no narrower.
+        rows = [(9, 1, 1), (5, 5, 5), (7, 3, 3), (2, 3, 8)]
+        twice = small([counted("a", seed, rows) for seed in (0, 1)], {"a": False}, micrographs=4)
+        found = summary.scores(twice, "d").iloc[0]
+        once = paired.interval(pd.DataFrame(twice["cells"][0]["per_micrograph"]))
+        assert (found["f1_low"], found["f1_high"]) == pytest.approx(once)
+
+    def test_best_first_and_failures_last_with_their_reason(self, made_up):
+        found = summary.scores(made_up, "apoferritin_sim")
+        scored = found[found["seeds"] > 0]
+        assert scored["f1"].is_monotonic_decreasing
+        assert found["method"].iloc[-1] == "deepem"
+        assert found["status"].iloc[-1] == "skipped"
+        assert "needs labels" in found["error"].iloc[-1]
+        half = found.set_index("method").loc["autocryopicker"]
+        assert (half["status"], half["seeds"]) == ("1 done, 1 failed", 1)
+        assert "no room" in half["error"]
+        assert 0 < half["f1"] < 1
+
+    def test_cells_without_values(self):
+        bare = {"method": "a", "dataset": "d", "seed": 0, "status": "failed", "error": "no"}
+        found = summary.scores(small([bare], {"a": False}), "d")
+        assert found["f1"].isna().all()
+        assert summary.failures(small([bare], {"a": False})).iloc[0].tolist() == ["d", "a", 0, "failed", "no"]
+
+    def test_picks_that_somebody_else_made_have_no_times(self):
+        cell = counted("a", 0, [(8, 2, 2)], seconds={"fit": None, "pick": None}, own=None, peak_memory_mb=None)
+        found = summary.scores(small([cell], {"a": False}, micrographs=1), "d").iloc[0]
+        assert np.isnan(found[["fit", "pick", "memory", "own_f1"]].astype(float)).all()
+        assert found["f1"] == pytest.approx(0.8)
+
+    def test_unknown_dataset(self, made_up):
+        with pytest.raises(DatasetError, match=r"no dataset 'x'.*klh_sim"):
+            summary.scores(made_up, "x")
+
+
+def test_views_are_averaged_not_pooled():
+    views = {"top": (8, 2, 2), "side": (1, 0, 9)}
+    found = summary.views(small([counted("a", 0, [(9, 2, 11)], views=views)], {"a": False}, micrographs=1), "d")
+    assert found["view"].tolist() == ["top", "side", "average"]
+    side = 2 / 11
+    assert found["f1"].tolist() == pytest.approx([0.8, side, (0.8 + side) / 2])
+    assert found["precision"].iloc[-1] == pytest.approx(0.9)
+
+
+def test_no_views(made_up):
+    assert not len(summary.views(made_up, "apoferritin_sim"))
+    assert set(summary.views(made_up, "klh_sim")["method"]) == set(METHODS)
+
+
+class TestPairs:
+    def test_the_runs_own_comparison_either_way_round(self):
+        known = small([counted(name, 0, [(8, 2, 2), (7, 3, 3)]) for name in "ab"], {"a": False, "b": False})
+        known["comparisons"] = [
+            {"dataset": "d", "first": "a", "second": "b", "difference": 0.1, "interval": [-0.1, 0.4], "p": 0.3,
+             "micrographs": 2}
+        ]  # fmt: skip
+        assert summary.comparison(known, "d", "a", "b") == (0.1, (-0.1, 0.4), 0.3, 2)
+        assert summary.comparison(known, "d", "b", "a") == (-0.1, (-0.4, 0.1), 0.3, 2)
+        known["comparisons"] = []
+        assert summary.comparison(known, "d", "a", "b").difference == 0
+
+    def test_null_interval(self):
+        known = small([counted(name, 0, [(8, 2, 2)]) for name in "ab"], {"a": False, "b": False}, micrographs=1)
+        told = {"difference": 0, "interval": [None, None], "p": 1, "micrographs": 1}
+        known["comparisons"] = [{"dataset": "d", "first": "a", "second": "b", **told}]
+        assert not summary.against(known, "d", "a")["distinguishable"].any()
+
+    def test_standing(self, made_up):
+        found = summary.standing(made_up, "klh_sim", labels=False)
+        assert set(found["method"]) == {name for name, (*_, labels) in METHODS.items() if not labels}
+        assert found["method"].iloc[0] == "auto"
+        assert found["difference"].iloc[0] == 0
+        assert not found["distinguishable"].iloc[0]
+        # Made to find 60 % of the particles against 95 %: no doubt on six micrographs.
+        assert found.set_index("method")["distinguishable"]["autocryopicker"]
+        assert not len(summary.standing(small([], {"a": False}), "d", labels=True))
+
+
+def test_sweep(made_up):
+    found = summary.sweep(made_up)
+    assert found.groupby("method")["value"].apply(list).tolist() == [list(SNR)] * len(METHODS)
+    assert set(found["axis"]) == {"snr"}
+    auto = found[found["method"] == "auto"]
+    assert auto["f1"].is_monotonic_increasing
+    assert summary.dataset_names(made_up) == ["klh_sim", "apoferritin_sim"]
+    assert len(summary.dataset_names(made_up, swept=True)) == len(SNR)
+
+
+def test_provenance_and_datasets(made_up):
+    told = summary.provenance(made_up).set_index("what")["value"]
+    assert told["machine"] == "Linux, x86_64, 2 cores, 15.6 GB, networks on cpu"
+    assert told["seeds"] == "0, 1"
+    assert told["duration"] == "10.2 min"
+    assert told["cells"] == "45 done, 1 failed, 2 skipped"
+    found = summary.datasets(made_up).set_index("dataset")
+    assert found.loc["klh_sim", ["train_micrographs", "test_micrographs", "test_particles"]].tolist() == [4, 6, 120]
+    assert re.fullmatch(r"\d+ side, \d+ top", found.loc["klh_sim", "views"])
+
+
+def test_plain_text(made_up):
+    text = summary.text(made_up)
+    assert "no room" in text
+    assert f"{summary.scores(made_up, 'klh_sim')['f1'].iloc[0]:.3f}" in text
+    assert "simulated klh, snr 0.05" in text
+
+
+class TestReported:
+    def test_average_of_the_views(self):
+        """The paper's averages are those of its own two rows."""
+        table = reported.table(7)
+        for _, rows in table.groupby("method"):
+            views = rows.set_index("view")[["precision", "recall", "f1"]]
+            expected = views.loc[["top", "side"]].mean()
+            assert np.allclose(views.loc["average"], expected, atol=0.0051)
+
+    @pytest.mark.real
+    def test_numbers_are_in_the_paper(self, shared):
+        text = (shared / "reference" / "deepcryopicker_2020_paper.txt").read_text(encoding="utf-8")
+        text = text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{NON-BREAKING HYPHEN}", "-")
+        sections = {
+            number: text[start : start + 2500]
+            for number in (3, 5, 6, 7, 8)
+            for start in [re.search(rf"^Table {number} ", text, re.M).start()]
+        }
+        for number in (3, 7):
+            column = "patch_accuracy" if number == 3 else "accuracy"
+            for value in reported.table(number)[column]:
+                assert f"{100 * value:.2f}" in sections[number]
+        names = {"deepem": "DeepEM", "relion_template": "RELION", "pixer": "PIXER", "deeppicker": "DeepPicker"}
+        names["deepcryopicker"] = "DeepCryoPicker"
+        for row in reported.table(7).itertuples():
+            start = sections[7].index(f"\n{names[row.method]} Top")
+            words = {"top": "Top", "side": "Side", "average": "Average"}[row.view]
+            line = re.search(rf"{words}.*", sections[7][start:]).group()
+            found = [float(word) for word in re.findall(r"\d+\.?\d*", line)[1:]]
+            if row.view == "average":
+                found = [value / 100 for value in found]
+            assert found == pytest.approx([row.precision, row.recall, row.f1])
+        for row in reported.table(5).itertuples():
+            assert f"{row.accuracy:.2f} {row.precision:.2f} {row.recall:.2f} {row.f1:.2f}" in sections[5]
+        for row in reported.table(8).itertuples():
+            assert f"{row.side_px} x {row.side_px} {row.micrographs} {row.cpu} {row.gpu}" in sections[8]
+        sides = reported.table(6).set_index("split")
+        assert f"side-view particles {sides.side.train} {sides.side.test}" in sections[6]
+        assert f"top-view particles {sides.top.train} {sides.top.test}" in sections[6]
+
+    def test_contradictions_that_the_notes_tell_of(self):
+        rows = reported.table(7).query("method == 'deepcryopicker' and view != 'top'")
+        assert (rows["f1"] > rows[["precision", "recall"]].max(axis=1)).all()
+        train = reported.table(6).set_index("split").loc["train"]
+        assert train["side"] + train["top"] == train["particles"] == 1578
+
+    def test_no_other_program_is_among_them(self):
+        assert not {"topaz", "cryolo"} & set(reported.table(7)["method"])
+
+    @pytest.mark.parametrize(
+        ("method", "expected"),
+        [
+            ({"picker": "deepem", "labels": True}, "deepem"),
+            ({"picker": "deepem", "labels": False}, None),
+            ({"picker": "deepcryopicker", "labels": False, "settings": {"width": 1}}, "deepcryopicker"),
+            ({"picker": "deepcryopicker", "labels": False, "settings": {"classes_setting": "4 + negative"}}, None),
+            ({"picker": "deepcryopicker", "labels": True}, None),
+            ({"picker": "auto", "labels": False}, None),
+            ({"picker": None, "labels": False}, None),
+        ],
+    )
+    def test_which_method_of_the_paper(self, method, expected):
+        assert reported.compared(method) == expected
+
+    def test_table_that_is_not_here(self):
+        with pytest.raises(DatasetError, match=r"table 4 .*3, 5, 6, 7, 8"):
+            reported.table(4)
+
+    def test_beside_measured(self, made_up):
+        found = summary.beside_reported(made_up, "klh_sim").set_index([("method", ""), ("view", "")])
+        assert set(found.index.get_level_values(0)) == {"deepcryopicker", "deepem", "deeppicker"}
+        row = found.loc["deepem", "top"]
+        assert row["reported"][["precision", "recall", "f1", "accuracy"]].tolist() == [0.88, 0.89, 0.88, 0.8904]
+        views = summary.views(made_up, "klh_sim").set_index(["method", "view"])
+        assert row["measured", "f1"] == views.loc[("deepem", "top"), "f1"]
+        assert found.loc[("deepem", "average"), ("reported", "f1")] == 0.89
+        assert not len(summary.beside_reported(made_up, "apoferritin_sim"))
+
+    def test_times_in_seconds(self, made_up):
+        found = summary.times_beside_reported(made_up).set_index("dataset")
+        assert found.loc["klh_sim", ["reported_cpu", "reported_gpu"]].tolist() == pytest.approx([678, 72])
+        assert found.loc["apoferritin_sim", "reported_cpu"] == pytest.approx(948)
+
+    def test_class_settings_are_pooled_over_the_datasets(self):
+        methods = {"deepcryopicker": False, "five": False}
+        known = small([], methods)
+        known["methods"]["five"] |= {"picker": "deepcryopicker", "settings": {"classes_setting": "five classes"}}
+        known["datasets"]["e"] = copy.deepcopy(known["datasets"]["d"])
+        known["datasets"]["f"] = copy.deepcopy(known["datasets"]["d"])
+        known["cells"] = [
+            counted("deepcryopicker", 0, [(9, 1, 1)]), counted("deepcryopicker", 0, [(30, 0, 10)], dataset="e"),
+            counted("five", 0, [(8, 2, 2)]), counted("five", 0, [(20, 20, 20)], dataset="e"),
+            counted("deepcryopicker", 0, [(1, 99, 99)], dataset="f"),
+        ]  # fmt: skip
+        found = summary.class_settings(known).set_index(("classes", ""))
+        # f has one of the settings only, and counts for neither.
+        assert found.loc["4 + background", ("measured", "f1")] == pytest.approx(78 / (78 + 1 + 11))
+        assert found.loc["five classes", ("measured", "precision")] == pytest.approx(28 / 50)
+        assert found.loc["five classes", ("reported", "recall")] == 0.88
+        assert found["measured", "datasets"].tolist() == [2, 2]
+
+
+class TestVerdict:
+    def test_win(self):
+        known = small([many("auto", 0.9), many("other", 0.7)], {"auto": False, "other": False}, micrographs=8)
+        said = " ".join(verdict(known, "d"))
+        assert "AUTO is first" in said
+        assert "every other one is distinguishable from it, the next is OTHER" in said
+
+    def test_loss_is_told_as_plainly(self):
+        known = small([many("auto", 0.7), many("other", 0.9)], {"auto": False, "other": False}, micrographs=8)
+        said = verdict(known, "d")
+        lost = known["cells"][1]["scores"]["f1"] - known["cells"][0]["scores"]["f1"]
+        assert any("OTHER is first" in one for one in said)
+        assert any(
+            f"AUTO is number 2 of 2 without labels: behind OTHER by {lost:.3f} (p = 0.0078)" in one for one in said
+        )
+        assert any("outside its interval" in one for one in said)
+
+    def test_not_distinguishable(self):
+        a, b = [(9, 1, 1), (5, 5, 5)] * 4, [(8, 1, 2), (6, 5, 4)] * 4
+        known = small([counted("auto", 0, a), counted("other", 0, b)], {"auto": False, "other": False}, micrographs=8)
+        assert any("not distinguishable from it" in one for one in verdict(known, "d"))
+
+    @pytest.mark.parametrize(("n", "words"), [(1, "single micrograph"), (3, "0.25"), (5, "0.062")])
+    def test_few_micrographs(self, n, words):
+        cells = [many("auto", 0.7, n), many("other", 0.9, n)]
+        said = verdict(small(cells, {"auto": False, "other": False}, micrographs=n), "d")
+        assert words in said[0]
+        assert "every other one is distinguishable" not in " ".join(said)
+
+    def test_with_labels_apart(self, made_up):
+        said = verdict(made_up, "klh_sim")
+        assert sum(one.startswith("Without labels: auto is first") for one in said) == 1
+        assert sum(one.startswith("With labels: deeppicker is first") for one in said) == 1
+        assert any(one.startswith("auto is, against the best with labels, behind deeppicker") for one in said)
+
+    def test_claim_of_the_paper(self, made_up):
+        (said,) = (one for one in verdict(made_up, "klh_sim") if "The paper has" in one)
+        assert "behind deeppicker" in said
+        assert "ahead of deepem" in said
+        assert not any("The paper has" in one for one in verdict(made_up, "apoferritin_sim"))
+
+    def test_what_has_no_scores(self, made_up):
+        assert "No scores: deepem (skipped)." in verdict(made_up, "apoferritin_sim")
+
+    def test_titles_stand_out(self, made_up):
+        assert verdicts.dataset(made_up, "klh_sim")[0].startswith("Without labels: *auto* is first")
+
+    def test_nothing_was_run(self):
+        assert verdict(small([], {"a": False}), "d")[-1] == "No method was run on it."
+
+    def test_other_programs(self):
+        known = small([many("auto", 0.7), many("topaz", 0.9)], {"auto": False, "topaz": False}, micrographs=8)
+        assert any("AUTO and other programs: behind TOPAZ by" in one for one in verdict(known, "d"))
+
+    def test_sweep(self, made_up):
+        assert "With labels, snr of klh: of 4 points the first is deeppicker at 4." in [
+            one.replace("*", "") for one in verdicts.sweep(made_up)
+        ]
+
+
+class TestRunFiles:
+    def test_picks_above_the_threshold(self, tmp_path):
+        known = small([counted("a", 3, [(8, 2, 2)])], {"a": False, "b": False}, micrographs=1)
+        made = picks_table("m0", [1, 2, 3], [1, 2, 3], [0.4, 0.5, 0.9], 50)
+        write(made, tmp_path / "picks" / "a" / "d" / "seed3" / "m0.csv", "csv", joined=False)
+        found = run_files.picks(tmp_path, known, "d", "m0")
+        assert list(found) == ["a"]
+        assert found["a"]["x"].tolist() == [2, 3]
+        assert run_files.picks(tmp_path, known, "d", "m0", seed=1) == {}
+
+    def test_picks_without_scores_all_count(self, tmp_path):
+        known = small([counted("a", 0, [(8, 2, 2)])], {"a": False}, micrographs=1)
+        made = picks_table("m0", [1, 2], [1, 2], diameter=50)
+        write(made, tmp_path / "picks" / "a" / "d" / "seed0" / "m0.csv", "csv", joined=False)
+        assert len(run_files.picks(tmp_path, known, "d", "m0")["a"]) == 2
+
+    def test_micrographs(self, tmp_path):
+        for place in ("run/data/d", "real/e/micrographs"):
+            (tmp_path / place).mkdir(parents=True)
+            (tmp_path / place / "one.mrc").write_bytes(b"")
+        assert list(run_files.micrographs(tmp_path / "run", "d")) == ["one"]
+        assert run_files.micrographs(tmp_path / "run", "e", [tmp_path / "real"])["one"].parent.parent.name == "e"
+        assert run_files.micrographs(tmp_path / "run", "nothing") == {}
+        assert run_files.labels(tmp_path / "run", "d") is None
