@@ -21,7 +21,7 @@ import pandas as pd
 from scipy import ndimage
 
 from cryokit.micrograph import Micrograph, find, read
-from cryokit.simulate import PROTEINS, simulate
+from cryokit.simulate import simulate
 
 FOLDERS = {
     "klh": "klh",
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the pictures")
     parser.add_argument("--data", type=Path, default=repository.parent / "shared" / "data", help="real micrographs")
-    parser.add_argument("--proteins", nargs="+", choices=PROTEINS, default=PROTEINS)
+    parser.add_argument("--proteins", nargs="+", choices=FOLDERS, default=tuple(FOLDERS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     mpl.use("Agg")

@@ -76,9 +76,10 @@ from cryokit.shapes import (
     top_views,
 )
 from cryokit.shapes.particle import RADII
-from cryokit.simulate import CONDITIONS, PROTEINS, simulate, simulate_set
+from cryokit.simulate import CONDITIONS, simulate, simulate_set
 
 METHODS = ("autocryopicker", "autocryopicker_published", "supercryoempicker", "supercryoempicker_published")
+PROTEINS = ("klh", "apoferritin", "ribosome", "betagal")
 
 # Protein and diameter in pixels; None for the protein's own. With 40 pixels nothing is binned, the most work there is.
 CASES = (("klh", None), ("betagal", None), ("apoferritin", None), ("ribosome", None), ("ribosome", 40.0))

@@ -1,4 +1,4 @@
-"""Draw the picture of README.md: what ``make demo`` shows, for all four proteins.
+"""Draw the picture of README.md: what ``make demo`` shows, for four proteins.
 
     python benchmarks/readme_picture.py benchmarks/readme.jpg
 
@@ -16,7 +16,9 @@ import pandas as pd
 from cryokit import pickers, plot
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph
-from cryokit.simulate import PROTEINS, simulate_set
+from cryokit.simulate import simulate_set
+
+PROTEINS = ("klh", "apoferritin", "ribosome", "betagal")
 
 
 def main() -> None:

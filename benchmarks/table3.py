@@ -38,7 +38,7 @@ from cryokit.files import make_folder, write_text
 from cryokit.micrograph import find, read
 from cryokit.report import provenance
 from cryokit.selection import select
-from cryokit.simulate import PROTEINS, simulate_set
+from cryokit.simulate import simulate_set
 from cryokit.training import MODERN, PAPER, PAPER_EPOCHS, TrainingSettings, classification_table
 from cryokit.trainingset import CLASSES, TrainingSet, build
 
@@ -50,10 +50,11 @@ logger = logging.getLogger("table3")
 PRESETS = {"paper": PAPER, "modern": MODERN}
 SIZE = 227  # the network's window
 BOX = 1.25  # diameters: the particle's box (of table 4: 94 pixels for 76) fills nearly all of it
-# Folder of the real micrographs by its beginning -> the method of component 1 that serves that protein better.
+# Proteins to simulate, which real data sets are named after -> the method of component 1 that serves that protein
+# better.
 METHODS = {
-    "apoferritin": "autocryopicker",
     "klh": "autocryopicker",
+    "apoferritin": "autocryopicker",
     "ribosome": "supercryoempicker",
     "betagal": "supercryoempicker",
 }
@@ -167,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--micrographs", type=int, default=6, metavar="N", help="simulated, of each protein (default 6)"
     )
     parser.add_argument("--side", type=int, default=2048, metavar="PX", help="of simulated micrographs (default 2048)")
-    parser.add_argument("--proteins", nargs="+", choices=PROTEINS, default=list(PROTEINS), help="to simulate")
+    parser.add_argument("--proteins", nargs="+", choices=METHODS, default=list(METHODS), help="to simulate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--skip-simulated", action="store_true")
     parser.add_argument("--skip-real", action="store_true")

@@ -94,6 +94,8 @@ def form(protein, name):
         ("apoferritin", "shell", 0.48, (130, 130, 130), 10),
         ("ribosome", "80S", 3.3, (270, 270, 270), 45),
         ("betagal", "tetramer", 0.465, (180, 130, 80), 15),
+        ("ms2", "empty", 2.5, (270, 270, 270), 10),
+        ("t20s", "20S", 0.7, (115, 115, 150), 8),
     ],
 )
 def test_models_have_the_mass_and_size_of_the_protein(protein, name, megadalton, sizes, tolerance):
@@ -160,6 +162,72 @@ def test_apoferritin_is_hollow_from_everywhere():
         assert mean(68, 90) < 0.1 * mean(42, 52)
 
 
+def test_ms2_is_hollow_or_full_of_rna():
+    full, empty = (form("ms2", name).cloud() for name in ("virion", "empty"))
+    for angles in ((0, 0, 0), (30, 60, 0), (45, 54.7, 0)):
+        inside = [
+            rings(project(cloud, rotation_matrix(*angles), (120, 120), 3.0), 3.0)(0, 60) for cloud in (full, empty)
+        ]
+        mean = rings(project(empty, rotation_matrix(*angles), (120, 120), 3.0), 3.0)
+        assert mean(0, 60) < 0.6 * mean(110, 125)
+        assert mean(140, 180) < 0.02 * mean(110, 125)
+        assert inside[0] > 1.5 * inside[1]
+    # About 1.1 MDa of RNA, whose potential is up to twice that of as much protein.
+    rna = (full.weights.sum() - empty.weights.sum()) / PROTEIN_POTENTIAL / 1.21e6
+    assert 0.8 < rna < 2.2
+
+
+def test_ms2_has_icosahedral_symmetry():
+    cloud = form("ms2", "empty").cloud()
+    view = lambda *angles: ndimage.gaussian_filter(  # noqa: E731
+        project(cloud, rotation_matrix(*angles), (100, 100), 3.2), 2
+    )
+    # Surface relief alone: what differs from the mean over many views.
+    mean = np.mean([view(phi, theta, 0) for phi in range(0, 72, 12) for theta in range(0, 90, 15)], axis=0)
+    inner = np.hypot(*(np.indices((100, 100)) - 50)) < 30
+    alike = lambda a, b: np.corrcoef((a - mean)[inner], (b - mean)[inner])[0, 1]  # noqa: E731
+    five = view(0, 0, 0)
+    neighbour = np.degrees(np.arctan(2))  # the angle between two five-fold axes
+    others = [max(alike(five, view(phi, neighbour, psi)) for psi in range(0, 72, 6)) for phi in range(0, 72, 6)]
+    # Points are drawn at random, without symmetry, so no two views are the same.
+    assert max(others) > 0.6
+    assert np.median(others) < 0.2
+    # Front and back of it are 36 degrees apart: ten-fold.
+    assert alike(five, view(18, 0, 0)) < alike(five, view(72, 0, 0)) - 0.2
+
+
+def test_t20s_from_the_end_is_a_seven_membered_ring_and_from_the_side_four_stripes():
+    cloud = form("t20s", "20S").cloud()
+    top = project(cloud, np.eye(3), (160, 160), 1.2)
+    mean = rings(top, 1.2)
+    assert mean(0, 8) < 0.5 * mean(32, 44)
+    assert mean(63, 90) < 0.02 * mean(32, 44)
+    azimuth = np.arange(0, 2 * np.pi, np.pi / 180)
+    rim = ndimage.map_coordinates(top, [80 + 52 / 1.2 * np.sin(azimuth), 80 + 52 / 1.2 * np.cos(azimuth)], order=1)
+    assert np.abs(np.fft.rfft(rim))[1:20].argmax() + 1 == 7
+    # As in the side view of KLH the axis lies along x.
+    side = project(cloud, rotation_matrix(0, 90, 0), (160, 160), 1.2)
+    profile = ndimage.gaussian_filter1d(side.sum(axis=0), 2)
+    peaks = [
+        i for i in range(3, 157) if profile[i] == profile[i - 3 : i + 4].max() and profile[i] > 0.5 * profile.max()
+    ]
+    assert len(peaks) == 4
+    assert 30 < np.mean(np.diff(peaks)) * 1.2 < 42
+    # The middle chamber: fainter on the axis than off it, at half height between the two beta rings.
+    middle = side[:, 76:85].mean(axis=1)
+    assert middle[78:83].mean() < 0.95 * max(middle[45:75].max(), middle[85:115].max())
+
+
+def test_t20s_has_d7_symmetry():
+    cloud = form("t20s", "20S").cloud()
+    view = lambda *angles: project(cloud, rotation_matrix(*angles), (80, 80), 2.4)  # noqa: E731
+    alike = lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1]  # noqa: E731
+    reference = view(10, 70, 0)
+    assert alike(reference, view(10 + 360 / 7, 70, 0)) > 0.999
+    assert alike(reference, view(-10, 110, 180)) > 0.995
+    assert alike(reference, view(10 + 180 / 7, 70, 0)) < 0.99
+
+
 def test_rotation_follows_relions_euler_angles():
     x, y, z = np.eye(3)
     assert np.allclose(rotation_matrix(90, 0, 0) @ y, x)
@@ -196,7 +264,8 @@ def test_splat_puts_a_point_where_it_belongs_and_drops_what_is_outside(x, y):
 
 
 @pytest.mark.parametrize(
-    ("protein", "pixel_size"), [("klh", 6.0), ("apoferritin", 1.6), ("ribosome", 5.36), ("betagal", 1.77)]
+    ("protein", "pixel_size"),
+    [("klh", 6.0), ("apoferritin", 1.6), ("ribosome", 5.36), ("betagal", 1.77), ("ms2", 3.8), ("t20s", 1.8)],
 )
 def test_truth_is_the_centre_of_mass_of_what_is_drawn(protein, pixel_size):
     checked = 0
@@ -254,7 +323,7 @@ def test_truth_is_a_table_of_picks_with_further_columns():
 @pytest.mark.parametrize(
     ("protein", "view", "pixels"),
     [("klh", "top", 148), ("klh", "side", 170), ("apoferritin", "top", 76), ("ribosome", "irregular", 50),
-     ("betagal", "irregular", 108)],
+     ("betagal", "irregular", 108), ("ms2", "top", 95.7), ("t20s", "top", 60), ("t20s", "side", 80)],
 )  # fmt: skip
 def test_diameters_are_those_of_labels_on_real_micrographs(protein, view, pixels):
     _, truth = simulate(protein, shape=(1024, 1024), n_particles=15, seed=1)
@@ -273,6 +342,17 @@ def test_views_of_klh_agree_with_their_tilt_and_tubes_are_ignored():
     assert len(tubes) > 4
     assert (tubes["view"] == IGNORE).all()
     assert tubes.diameter.min() > 1.4 * truth.diameter[truth["view"] == "side"].max()
+
+
+def test_both_views_of_t20s_and_both_kinds_of_ms2_occur():
+    truth = pd.concat(t for _, t in simulate_set("t20s", 2, shape=(700, 700), n_particles=30, seed=2))
+    assert (truth["view"] == "top").sum() > 5
+    assert (truth["view"] == "side").sum() > (truth["view"] == "top").sum()
+    assert truth.theta[truth["view"] == "top"].max() < 25
+    assert (truth.theta[truth["view"] == "side"] - 90).abs().max() < 30
+    _, truth = simulate("ms2", n_particles=60, seed=2)
+    assert set(truth.form) == {"virion", "empty"}
+    assert set(truth["view"]) <= {"top", IGNORE}
 
 
 def test_flags_of_overlapping_and_broken_particles_say_what_is_drawn():

@@ -101,7 +101,9 @@ class Conditions:
 # Like the data sets that the pictures were compared with (benchmarks/compare_simulation.py): KLH data set I of the
 # particle-picking bake-off (CM200, CCD), EMPIAR-10146, EMPIAR-10028 (binned by four) and EMPIAR-10017. Defocus,
 # B factor, MTF, ice, mottle and contrast are fitted to the pictures. The signal-to-noise ratio that comes of them, as
-# `simulate` defines it, is about 1.3, 1.4, 0.7 and 0.6 in this order.
+# `simulate` defines it, is about 1.3, 1.4, 0.7 and 0.6 in this order. For MS2 (the kind of EMPIAR-10075: 300 kV, an
+# integrating detector) and the T20S proteasome (EMPIAR-10025 and 10186: counting detectors, 200 or 300 kV) there was no
+# picture to fit to: microscope and magnification, binned by about two, are like published ones, the rest is plausible.
 CONDITIONS = {
     "klh": Conditions(
         pixel_size=2.2, voltage=120, cs=2.0, defocus=(2.4, 3.4), b_factor=1200, dose=10, mtf=0.165, ice=0.9,
@@ -121,5 +123,13 @@ CONDITIONS = {
     "betagal": Conditions(
         pixel_size=1.77, voltage=300, cs=2.0, defocus=(2.0, 3.0), b_factor=200, dose=24, mtf=0.4, ice=0.4,
         mottle=0.3, contrast=0.5, density=1200, clustering=0.3, contamination=2, ice_gradient=0.006,
+    ),
+    "ms2": Conditions(
+        pixel_size=2.8, voltage=300, cs=2.7, defocus=(1.2, 2.6), b_factor=400, dose=16, mtf=0.5, ice=0.6,
+        mottle=0.4, contrast=0.65, density=240, clustering=0.6, contamination=4, ice_gradient=0.006,
+    ),
+    "t20s": Conditions(
+        pixel_size=1.8, voltage=200, cs=2.7, defocus=(1.0, 2.4), b_factor=200, dose=30, mtf=0.7, ice=0.5,
+        mottle=0.4, contrast=0.38, density=900, clustering=0.4, contamination=6, ice_gradient=0.006,
     ),
 }  # fmt: skip

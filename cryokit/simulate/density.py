@@ -1,4 +1,4 @@
-"""Four proteins as analytic densities, and their projections.
+"""Six proteins as analytic densities, and their projections.
 
 A model is a density function in Angstrom, 1 inside protein and 0 in the ice, filled with points one every few Angstrom
 that carry the potential of their share of volume: a cloud of pseudo-atoms. A projection at any orientation is then
@@ -371,6 +371,82 @@ def _betagal() -> Cloud:
     return _cloud(*_fill(density, (105, 80, 55), seed=4, fold=2))
 
 
+# --- bacteriophage MS2 ---------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=2)
+def _ms2(full: bool) -> Cloud:
+    """T = 3 capsid of 90 dimers, 270 A across and 22 A thick, with or without RNA; a five-fold axis along z."""
+    golden = (1 + np.sqrt(5)) / 2
+    corners = np.array([(0, i, j * golden) for i in (-1, 1) for j in (-1, 1)])
+    five = np.concatenate([np.roll(corners, k, axis=1) for k in range(3)]) / np.hypot(1, golden)
+    # The corner (0, 1, golden) onto the z axis.
+    s, c = np.array([1, golden]) / np.hypot(1, golden)
+    five = five @ np.array([(1, 0, 0), (0, c, -s), (0, s, c)]).T
+    near = five @ five.T > 0.4
+    i, j, k = (n.ravel() for n in np.indices((12, 12, 12)))
+    faces = (i < j) & (j < k) & near[i, j] & near[j, k] & near[i, k]
+    three = _directions(five[i[faces]] + five[j[faces]] + five[k[faces]])
+    # A dimer between each pair of neighbouring capsomers: pentamers on the five-fold axes, hexamers on the three-fold.
+    capsomers = np.concatenate([five, three])
+    angle = np.arccos(np.clip(capsomers @ capsomers.T, -1, 1))
+    first, second = np.nonzero(np.triu((angle < np.deg2rad(45)) & (angle > 0)))
+    dimers = _directions(capsomers[first] + capsomers[second])
+    rng = np.random.default_rng(75)
+    seeds = rng.uniform(-112, 112, (4500, 3))
+    strands = rng.choice([0.1, 0.3, 0.8], size=len(seeds), p=[0.35, 0.35, 0.3])
+
+    def density(points: np.ndarray) -> np.ndarray:
+        radius = np.maximum(np.linalg.norm(points, axis=1), 1e-6)
+        direction = points / radius[:, None]
+        at = lambda axes, width: np.exp(((direction @ axes.T).max(axis=1) - 1) / width)  # noqa: E731
+        ridge = at(dimers, 0.008)  # within some 7 degrees
+        wall = _solid(0.5 + (radius - 110 + 3 * ridge) / 10) * _solid(0.5 + (126 + 10 * ridge - radius) / 10)
+        wall *= 0.85 - 0.6 * at(capsomers, 0.003)
+        if not full:
+            return wall
+        # RNA, twice the potential of protein but loosely packed, most of it under the capsid.
+        strand = strands[cKDTree(seeds).query(points)[1]]
+        return wall + strand * (0.5 + 0.9 * np.exp2(-(((radius - 94) / 10) ** 2))) * (radius < 106)
+
+    return _cloud(*_fill(density, (145, 145, 145), seed=5))
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+# --- T20S proteasome -----------------------------------------------------------------------------------------------
+
+_T20S_DIAMETER, _T20S_LENGTH = 108.0, 144.0
+_T20S_SPACING = 4.0
+
+
+@lru_cache(maxsize=1)
+def _t20s() -> Cloud:
+    """Barrel of four rings of seven subunits (alpha, beta, beta, alpha), 115 A wide and 150 A long, D7.
+
+    Between the rings lie three chambers some 50 A wide; the openings at the ends and the gates between the chambers are
+    narrower.
+    """
+    step = 360 / 7
+    centres, radii = [], []
+    for k in range(7):
+        for z, twist, parts in (
+            (18.5, 0.0, ((39, 0, 0, 14.2), (31, 12, 0, 10.0), (22, 0, 10, 7.0))),  # beta; the last part is the gate
+            (55.0, 16.0, ((39, 0, 0, 14.2), (30, -12, 3, 10.0), (18, 4, 8, 8.0))),  # alpha, likewise
+        ):
+            for radius, turn, rise, size in parts:
+                azimuth = np.deg2rad(step * k + twist + turn)
+                centres.append((radius * np.cos(azimuth), radius * np.sin(azimuth), z + rise))
+                radii.append(size)
+    centres, radii = np.array(centres), np.array(radii)
+    # The two-fold axis along x.
+    centres, radii = np.concatenate([centres, centres * (1, -1, -1)]), np.tile(radii, 2)
+    density = lambda points: _solid(_blobs(points, centres, radii))  # noqa: E731
+    return _cloud(*_fill(density, (72, 72, 88), seed=6, spacing=_T20S_SPACING, fold=7), _T20S_SPACING)
+
+
 # KLH lies on its ends or sides, some degrees tilted; faint tops are single decamers. Tubes are nobody's particles.
 MODELS: dict[str, tuple[Form, ...]] = {
     "klh": (
@@ -385,5 +461,15 @@ MODELS: dict[str, tuple[Form, ...]] = {
     "apoferritin": (Form("shell", "top", 1.0, 121.6, _apoferritin),),
     "ribosome": (Form("80S", "irregular", 1.0, 268.0, _ribosome),),
     "betagal": (Form("tetramer", "irregular", 1.0, 191.0, _betagal),),
+    # Some capsids lost their RNA, or never had it; an expert takes both.
+    "ms2": (
+        Form("virion", "top", 0.8, 268.0, lambda: _ms2(True)),
+        Form("empty", "top", 0.2, 268.0, lambda: _ms2(False)),
+    ),
+    # Most lie on their side, the others stand on end, nearly upright.
+    "t20s": (
+        Form("20S", "top", 0.3, _T20S_DIAMETER, _t20s, (0, 5)),
+        Form("20S", "side", 0.7, _T20S_LENGTH, _t20s, (90, 6)),
+    ),
 }
 PROTEINS = tuple(MODELS)
