@@ -204,7 +204,11 @@ def main(arguments: list[str] | None = None) -> None:
         rows += measure("real", patches, options)
     result = {
         "provenance": {**provenance(), "keras": keras.__version__, "backend": keras.backend.backend()},
-        "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()},
+        "settings": {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in vars(options).items()
+            if name not in ("out", "data")
+        },
         "presets": {name: PRESETS[name].to_dict() for name in options.presets},
         "patches": counts,
         "rows": [without_nan(row) for row in rows],

@@ -189,3 +189,26 @@ def test_table_of_text_with_bars_and_lines():
     assert told.splitlines()[-1] == "| x \\| y z | - | 3 |"
     long = markdown.table(pd.DataFrame({"a": ["x" * 1000]})).splitlines()[-1]
     assert len(long) < 320
+
+
+def test_accuracy_of_patches_stands_beside_the_reported(tmp_path):
+    measured = {
+        "settings": {"width": 0.1, "per_class": 50},
+        "rows": [
+            {"setting": "4 + negative", "data": "simulated", "preset": "modern", "epochs": 32, "train": 0.9, "test": 0.5},
+            {"setting": "five classes", "data": "real", "preset": "paper", "epochs": 7, "train": 0.9, "test": 0.25},
+        ],
+    }
+    told = markdown.patches_markdown(measured)
+    first, second = (line for line in told.splitlines() if line.startswith(("| 4 +", "| five")))
+    assert "| 0.5000 |" in first
+    assert "| 0.9778 | 32 |" in first
+    assert "| 0.2500 |" in second
+    assert "| 0.9662 | 20 |" in second
+    # It is a part of the document where the file is there.
+    place = tmp_path / markdown.PATCHES
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(measured))
+    written = markdown.write_results(tmp_path, tmp_path / "RESULTS.md").read_text()
+    assert written.endswith(told + "\n")
+    assert not markdown.check(tmp_path, tmp_path / "RESULTS.md")

@@ -7,9 +7,11 @@ use it.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from cryokit.benchmark.summary import Result
 from cryokit.files import write_text
 from cryokit.wording import plural
 
+PATCHES = Path("patches") / "table3.json"  # in the folder of the results
 LONGEST = 300  # characters of an error message
 
 _READING = """\
@@ -63,6 +66,46 @@ def results_markdown(results: Sequence[Result]) -> str:
         *_paper(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def patches_markdown(measured: Mapping[str, Any]) -> str:
+    """Return the section of the paper's table 3: what ``benchmarks/table3.py`` measured, beside what is reported.
+
+    Parameters
+    ----------
+    measured : mapping
+        The file that the script wrote.
+    """
+    shown = pd.DataFrame(measured["rows"])
+    reported_rows = reported.table(3)
+    rows = []
+    for row in shown.to_dict("records"):
+        same = reported_rows[reported_rows["setting"] == row["setting"]]
+        exact = same[same["epochs"] == row["epochs"]]
+        # Where the paper has other numbers of epochs only, those of its first.
+        told = exact if len(exact) else same[:1]
+        rows.append(
+            {
+                "classes": row["setting"],
+                "micrographs": row["data"],
+                "training": row["preset"],
+                "epochs": row["epochs"],
+                "accuracy, test": row["test"],
+                "training set": row["train"],
+                "accuracy (reported)": float(told["patch_accuracy"].iloc[0]),
+                "epochs (reported)": int(told["epochs"].iloc[0]),
+            }
+        )
+    settings = measured["settings"]
+    return "\n\n".join(
+        [
+            "## Accuracy of patches, the paper's table 3",
+            "By `benchmarks/table3.py`: the network of table 9 at a width of "
+            f"{settings['width']:g}, {settings['per_class']} patches of each class, those of the test from other "
+            "micrographs than those of training. The paper's come from the same micrographs.",
+            table(pd.DataFrame(rows), digits=4),
+        ]
+    )
 
 
 def results_files(folder: str | os.PathLike) -> list[Path]:
@@ -126,7 +169,9 @@ def table(frame: pd.DataFrame, *, digits: int | Mapping[str, int] = 3, align: st
 def _generated(folder: str | os.PathLike) -> str:
     from cryokit.benchmark.results import load
 
-    return results_markdown([load(path) for path in results_files(folder)])
+    text = results_markdown([load(path) for path in results_files(folder)])
+    patches = Path(folder) / PATCHES
+    return text + ("\n" + patches_markdown(json.loads(patches.read_text())) + "\n" if patches.is_file() else "")
 
 
 def _in_short(result: Result) -> str:
