@@ -5,8 +5,8 @@ run on every backend of Keras 3 (``KERAS_BACKEND``).
 
 Examples
 --------
->>> available()
-('deepcryopicker', 'deepcryopicker_valid', 'compact')
+>>> available()[:4]
+('deepcryopicker', 'deepcryopicker_valid', 'compact', 'deepem')
 >>> config = create("deepcryopicker", classes=("top", "background"))
 >>> config.window, config.stride, config.valid
 (227, 32, False)

@@ -25,6 +25,12 @@ _NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deepcryopicker": ("cryokit.networks.deepcryopicker", "DeepCryoPickerConfig", {}),
     "deepcryopicker_valid": ("cryokit.networks.deepcryopicker", "DeepCryoPickerConfig", {"padding": "valid"}),
     "compact": ("cryokit.networks.compact", "CompactConfig", {}),
+    "deepem": ("cryokit.networks.deepem", "DeepEMConfig", {}),
+    "deeppicker": ("cryokit.networks.deeppicker", "DeepPickerConfig", {}),
+    "eman2": ("cryokit.networks.eman2", "Eman2Config", {}),
+    "fastparticlepicker": ("cryokit.networks.fastparticlepicker", "FastParticlePickerConfig", {}),
+    "pixer": ("cryokit.networks.pixer", "PixerConfig", {}),
+    "pixer_classifier": ("cryokit.networks.pixer", "PixerClassifierConfig", {}),
 }
 
 

@@ -24,10 +24,12 @@ from cryokit.networks.geometry import extent
 if TYPE_CHECKING:
     import keras
 
+_POINTWISE = ("Activation", "ReLU", "LeakyReLU", "Softmax", "BatchNormalization")
+
 
 @functools.cache
-def _layer_types() -> tuple[type[keras.layers.Layer], type[keras.layers.Layer]]:
-    """Return the two kinds of layers, made when they are first needed: their base class costs the import of Keras."""
+def _layer_types() -> tuple[type[keras.layers.Layer], ...]:
+    """Return the three kinds of layers, made when they are first needed: their base class costs the import of Keras."""
     keras = import_keras()
 
     class SharedConvolution(keras.layers.Layer):
@@ -69,20 +71,25 @@ def _layer_types() -> tuple[type[keras.layers.Layer], type[keras.layers.Layer]]:
             return _output_shape(input_shape, self.filters, self.kernel_size, self.strides, self.dilation_rate)
 
     class DilatedPooling(keras.layers.Layer):
-        """Max-pooling whose taps are `dilation_rate` pixels apart (no backend's own pooling is dilated in Keras).
+        """Pooling whose taps are `dilation_rate` pixels apart (no backend's own pooling is dilated in Keras).
 
         Parameters
         ----------
         pool_size, strides, dilation_rate : int
+        average : bool
+            The mean of the taps, not the largest.
         **settings
             Of every layer.
         """
 
         padding = "valid"
 
-        def __init__(self, pool_size: int, strides: int, dilation_rate: int, **settings: Any) -> None:
+        def __init__(
+            self, pool_size: int, strides: int, dilation_rate: int, average: bool = False, **settings: Any
+        ) -> None:
             super().__init__(**settings)
             self.pool_size, self.strides, self.dilation_rate = pool_size, strides, dilation_rate
+            self.average = average
 
         def call(self, inputs: Any) -> Any:
             reach = (self.pool_size - 1) * self.dilation_rate
@@ -95,13 +102,34 @@ def _layer_types() -> tuple[type[keras.layers.Layer], type[keras.layers.Layer]]:
                     parts.append(outputs[:, part] if axis == 1 else outputs[:, :, part])
                 outputs = parts[0]
                 for part in parts[1:]:
-                    outputs = keras.ops.maximum(outputs, part)
+                    outputs = outputs + part if self.average else keras.ops.maximum(outputs, part)
+            if self.average:
+                outputs = outputs / self.pool_size**2
             return outputs[:, :: self.strides, :: self.strides] if self.strides > 1 else outputs
 
         def compute_output_shape(self, input_shape: tuple) -> tuple:
             return _output_shape(input_shape, input_shape[-1], self.pool_size, self.strides, self.dilation_rate)
 
-    return SharedConvolution, DilatedPooling
+    class SharedLayer(keras.layers.Layer):
+        """Another layer that works on each pixel. Its own inputs and outputs stay those in the network it is of.
+
+        Parameters
+        ----------
+        source : keras.layers.Layer
+        """
+
+        def __init__(self, source: keras.layers.Layer) -> None:
+            super().__init__(name=source.name, dtype=source.dtype_policy)
+            self.source = source
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            return self.source(inputs)
+
+        def compute_output_shape(self, input_shape: tuple) -> tuple:
+            return self.source.compute_output_shape(input_shape)
+
+    return SharedConvolution, DilatedPooling, SharedLayer
 
 
 def _output_shape(shape: tuple, channels: int, side: int, stride: int, dilation: int) -> tuple:
@@ -121,8 +149,9 @@ def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> k
     Parameters
     ----------
     network : keras.Model
-        A chain of convolutions, max-poolings, layers that work on each pixel or only in training, one `Flatten`, and
-        fully connected layers, with a fixed input size: `DeepCryoPickerConfig.build` makes one.
+        A chain of convolutions, poolings, layers that work on each pixel (own ones have the attribute ``pointwise``)
+        or only in training, one `Flatten`, and fully connected layers, with a fixed input size:
+        `DeepCryoPickerConfig.build` makes one.
     stride : int, optional
         Input pixels between scores: the network's own stride (the default; 32 for DeepCryoPicker) or a divisor of it
         that leaves each layer a whole stride.
@@ -144,7 +173,7 @@ def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> k
     difference between the field (`cryokit.networks.geometry`) and the window where the network pads.
     """
     keras = import_keras()
-    SharedConvolution, DilatedPooling = _layer_types()
+    SharedConvolution, DilatedPooling, SharedLayer = _layer_types()
     own = own_stride(network)
     stride = own if stride is None else stride
     if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1 or own % stride:
@@ -160,11 +189,13 @@ def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> k
             taken = math.gcd(step, stride // jump)
             if kind == "Conv2D" and layer.groups == 1:
                 tensor = SharedConvolution(layer, side, taken, dilation * own_dilation)(tensor)
-            elif kind == "MaxPooling2D" and layer.padding == "valid":
-                # The backend's own pooling is faster, where it does.
-                whole = keras.layers.MaxPooling2D(side, strides=taken, name=layer.name, dtype=layer.dtype_policy)
-                dilated = DilatedPooling(side, taken, dilation, name=layer.name, dtype=layer.dtype_policy)
-                tensor = (whole if dilation == 1 else dilated)(tensor)
+            elif kind in ("MaxPooling2D", "AveragePooling2D") and layer.padding == "valid":
+                settings = {"name": layer.name, "dtype": layer.dtype_policy}
+                if dilation == 1:  # the backend's own pooling is faster
+                    pooling = getattr(keras.layers, kind)(side, strides=taken, **settings)
+                else:
+                    pooling = DilatedPooling(side, taken, dilation, kind == "AveragePooling2D", **settings)
+                tensor = pooling(tensor)
             else:
                 raise _unfit(network, layer)
             jump, dilation = jump * taken, dilation * step // taken
@@ -178,8 +209,8 @@ def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> k
             tensor = SharedConvolution(layer, first, 1, dilation if first > 1 else 1)(tensor)
         elif kind in ("Dropout", "SpatialDropout2D", "GaussianNoise"):
             continue  # without effect outside training
-        elif kind in ("Activation", "ReLU", "LeakyReLU", "Softmax", "BatchNormalization"):
-            tensor = layer(tensor)
+        elif kind in _POINTWISE or getattr(layer, "pointwise", False):
+            tensor = SharedLayer(layer)(tensor)
         else:
             raise _unfit(network, layer)
     if jump != stride:
