@@ -380,8 +380,9 @@ def best_threshold(
     lower = np.append(score[1:], score[-1])
     if slack > 0:
         good = np.flatnonzero(f1 >= f1.max() - slack)
-        # From a score down to the next lower one the picks, and so the F1, are the same.
-        nearest = np.clip(UNDECIDED, lower[good], score[good])
+        # From a score down to the next lower one, itself left out, the picks, and so the F1, are the same.
+        above = lower[good] + 0.05 * (score - lower)[good]
+        nearest = np.where(above <= UNDECIDED, np.minimum(UNDECIDED, score[good]), above)
         return float(nearest[np.argmin(np.abs(nearest - UNDECIDED))])
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
     chosen = best[np.argmax((score - lower)[best])]

@@ -6,11 +6,13 @@ It is started as ``python -m cryokit.benchmark.cells JOB.json`` and leaves the o
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -96,14 +98,18 @@ def run_in_process(job: Job, timeout: float, log: str | os.PathLike) -> dict[str
     out.unlink(missing_ok=True)
     try:
         with open(log, "w", encoding="utf-8") as stream:
-            ended = subprocess.run(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "cryokit.benchmark.cells", os.fspath(asked)],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                timeout=timeout,
-                check=False,
-            ).returncode
+                start_new_session=True,
+            )
+            try:
+                ended = process.wait(timeout)
+            except BaseException:
+                _end(process)
+                raise
     except subprocess.TimeoutExpired:
         return {"status": FAILED, "error": f"took longer than {timeout / 60:g} minutes"}
     finally:
@@ -112,6 +118,16 @@ def run_in_process(job: Job, timeout: float, log: str | os.PathLike) -> dict[str
         return json.loads(out.read_text(encoding="utf-8"))
     how = f"signal {-ended}; memory?" if ended < 0 else f"exit status {ended}"
     return {"status": FAILED, "error": f"its process was ended ({how}); see {log}"}
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process and the programs that it has started: they would go on without it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
 
 
 def run(job: Job) -> dict[str, Any]:
