@@ -15,6 +15,12 @@ METHODS = (
     "supercryoempicker",
     "supercryoempicker_published",
     "deepcryopicker",
+    "relion_template",
+    "deepem",
+    "deeppicker",
+    "pixer",
+    "fastparticlepicker",
+    "eman2_cnn",
 )
 
 

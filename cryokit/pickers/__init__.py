@@ -30,6 +30,12 @@ _PICKERS = {
     "supercryoempicker": ("cryokit.pickers.supercryoempicker", "SuperCryoEMPicker"),
     "supercryoempicker_published": ("cryokit.pickers.supercryoempicker", "PublishedSuperCryoEMPicker"),
     "deepcryopicker": ("cryokit.pickers.deepcryopicker", "DeepCryoPicker"),
+    "relion_template": ("cryokit.pickers.relion_template", "RelionTemplatePicker"),
+    "deepem": ("cryokit.pickers.deepem", "DeepEM"),
+    "deeppicker": ("cryokit.pickers.deeppicker", "DeepPicker"),
+    "pixer": ("cryokit.pickers.pixer", "PixerPicker"),
+    "fastparticlepicker": ("cryokit.pickers.fastparticlepicker", "FastParticlePicker"),
+    "eman2_cnn": ("cryokit.pickers.eman2_cnn", "Eman2CnnPicker"),
 }
 
 
