@@ -45,10 +45,10 @@ class DeepEM(NetworkPicker):
     that two cores train it in half a minute (``box=272`` for the paper's); there are seldom 800 labelled particles, so
     each is shown up to four times, a little off its centre; background is drawn at places that are on no particle, half
     of them beside one; the training is by Adam, with batches of 64 and fewer epochs (the paper: 400 and 50), which
-    trains sigmoids in far fewer steps; classes count the same, however many boxes
-    there are of each; all windows are scored at once, which gives the same scores as one after the other; the paper's
-    lower bound of the score, 0.6, says what a false pick is, while the picker's own threshold is chosen on micrographs
-    held out; `most` is 2,000 and not 500, since some micrographs of small proteins show more than 600 particles.
+    trains sigmoids in far fewer steps; classes count the same, however many boxes there are of each; all windows are
+    scored at once, which gives the same scores as one after the other; the paper's lower bound of the score, 0.6, says
+    what a false pick is, while the picker's own threshold is chosen on micrographs held out; `most` is 2,000 and not
+    500, since some micrographs of small proteins show more than 600 particles.
 
     Parameters
     ----------

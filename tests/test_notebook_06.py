@@ -1,0 +1,149 @@
+"""The notebook on the comparison: what its text says has to be true of its run."""
+
+import json
+
+import nbformat
+import pytest
+
+from cryokit import coordinates, notebooks
+from cryokit.benchmark import results as result_files
+
+NAME = "06_klh_precision_recall"
+SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template", "deepem", "deeppicker"]
+
+pytestmark = pytest.mark.notebook
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The notebook, run as it is."""
+    return notebooks.run(NAME, out=tmp_path_factory.mktemp("notebook"))
+
+
+@pytest.fixture(scope="module")
+def results(executed):
+    return notebooks.recorded(executed)
+
+
+@pytest.fixture(scope="module")
+def run(executed):
+    """The folder of the run that the notebook has made."""
+    return executed.with_suffix("") / "run"
+
+
+def test_all_methods_come_to_their_end(results, run):
+    assert results["methods"] == len(SEVEN)
+    assert results["failed or skipped"] == []
+    assert list(result_files.load(run)["methods"]) == [*SEVEN, "by_hand"]
+
+
+def test_methods_pick(results):
+    f1 = results["F1"]
+    assert set(f1) == set(SEVEN)
+    assert f1["auto_pretrained"] > 0.85
+    assert f1["relion_template"] > 0.85
+    assert min(f1[method] for method in ("autocryopicker", "deepcryopicker", "deepem", "deeppicker")) > 0.6
+    assert max(f1.values()) == f1[results["first"]]
+    assert results["best F1 without labels"] == max(f1[method] for method in SEVEN[:4])
+    assert results["best F1 with labels"] == max(f1[method] for method in SEVEN[4:])
+
+
+def test_side_views_are_the_harder_ones(results):
+    side, top = results["F1 of side views"], results["F1 of top views"]
+    assert set(side) == set(top) == set(SEVEN)
+    for method in ("template", "autocryopicker"):
+        assert side[method] < top[method] - 0.1
+
+
+def test_methods_miss_different_particles(results):
+    assert (
+        results["found by all methods"] < results["the most that one method finds"] <= results["found by some method"]
+    )
+    assert results["found by some method"] > 0.95
+
+
+def test_false_picks_are_told_apart(results, run):
+    kinds = results["false picks by kind"]
+    assert set(kinds) == {"second pick", "off the centre", "at the border", "something else"}
+    assert sum(kinds.values()) == sum(results["false picks"].values())
+    # The overlays and the table are of the same matching.
+    cells = {cell["method"]: cell["scores"] for cell in result_files.load(run)["cells"]}
+    assert results["false picks"] == {method: cells[method]["fp"] for method in SEVEN}
+
+
+def test_paper_is_quoted_where_it_has_numbers(results, executed):
+    # RELION-2, DeepEM, DeepPicker and DeepCryoPicker
+    assert results["methods with reported numbers"] == 4
+    assert "reported" in executed.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_few_micrographs_show_little(results):
+    assert results["least p of two micrographs"] == 0.5
+    # 2 / 2^6: no two methods on six micrographs can be told apart any better.
+    assert results["least p here"] >= 1 / 32
+    assert results["turned around with one micrograph, at most"] > 0.2
+    fewest, most = results["turned around, the fewest and the most micrographs"]
+    assert fewest > most
+
+
+def test_threshold_of_the_test_flatters(results):
+    assert 0 < results["what the best threshold would add, at most"] < 0.2
+    assert results["what validation adds to the own threshold, mean"] > 0
+
+
+def test_own_picks_are_scored_as_they_were_made(results, executed):
+    planned, scored = results["by hand, planned"], results["by hand, scored"]
+    # Clicks that are 0.05 diameters off on average are within the 0.25 that count.
+    assert scored == planned
+    particles = json.loads((executed.with_suffix("") / "run" / "result.json").read_text(encoding="utf-8"))
+    particles = particles["datasets"]["klh_simulated"]["particles"]["test"]
+    expected = 2 * planned["true"] / (planned["true"] + planned["false"] + particles)
+    assert results["F1, by hand"] == pytest.approx(expected, abs=1e-9)
+    assert results["F1, by hand, in the table"] == pytest.approx(expected, abs=1e-4)
+    picks, names = coordinates.read_folder(executed.with_suffix("") / "by_hand")
+    assert len(picks) == planned["true"] + planned["false"]
+    assert len(names) == 6
+
+
+def test_finished_cells_are_kept(results):
+    assert results["rows of the table with picks added"] == len(SEVEN) + 1
+    assert results["exit status of the command"] == 0
+    assert results["seconds with picks added"] < 0.5 * results["seconds of the run"]
+
+
+def test_wrong_frames_score_next_to_nothing(results):
+    assert results["F1, read as they are"] == results["F1, by hand"] > 0.7
+    for mistake in ("corner taken for the centre", "y counted from the other end", "of micrographs binned by 2"):
+        assert results[f"F1, {mistake}"] < 0.2
+    assert results["other names are refused"]
+
+
+def test_finished_run_is_shown_without_computing(results, run, tmp_path):
+    before = (run / "result.json").read_bytes()
+    shown = notebooks.run(NAME, {"result": str(run)}, out=tmp_path)
+    again = notebooks.recorded(shown)
+    assert (run / "result.json").read_bytes() == before
+    assert not (tmp_path / NAME / "run").exists()
+    assert again["F1"].items() > results["F1"].items()
+    assert again["methods"] == len(SEVEN) + 1
+    assert again["found by some method"] >= results["found by some method"]
+
+
+def test_result_alone_is_shown_too(results, run, tmp_path):
+    content = result_files.reduced(result_files.load(run))
+    result_files.write(content, tmp_path / "small.json")
+    shown = notebooks.run(NAME, {"result": str(tmp_path / "small.json")}, out=tmp_path / "out")
+    again = notebooks.recorded(shown)
+    assert again["F1"].items() > results["F1"].items()
+    assert "found by all methods" not in again  # needs the picks
+
+
+def test_page(executed):
+    page = executed.with_suffix(".html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 13
+    assert page.count("<details>") == page.count("</details>") == 5
+
+
+def test_nothing_is_complained_about(executed):
+    outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
