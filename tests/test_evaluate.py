@@ -501,3 +501,11 @@ class TestByView:
         labels = pd.concat([self.labels, table("b", [100], [100], diameter=80, view="top")])
         picks = table(["a", "b"], x=[500, 900], y=[100, 900], score=[0.9, 0.8])
         assert by_view(picks, labels, bootstrap=0)["side"].fp == 1
+
+
+def test_one_diameter_for_all_particles_leaves_larger_ignored_things_as_they_are():
+    labels = table("a", [100, 500], [100, 100], diameter=[80, 400], view=["", "ignore"])
+    picks = table("a", [100, 650], [100, 100], 0.9)
+    assert evaluate(picks, labels, diameter=80).fp == 0
+    # One without a size has the particles'.
+    assert evaluate(picks, labels.assign(diameter=[80, np.nan]), diameter=80).fp == 1

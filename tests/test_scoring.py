@@ -313,3 +313,17 @@ def test_a_batch_that_is_not_full_changes_nothing(image, valid):
     np.testing.assert_allclose(
         sliding(image, valid, stride=32, pad=False, batch_size=64).scores, full.scores, atol=1e-5
     )
+
+
+def test_poolings_that_drop_rows_do_not_shift_the_map(image):
+    layers = keras.layers
+    window = keras.Input((16, 16, 1))
+    seen = layers.Conv2D(4, 2, activation="relu", kernel_initializer=keras.initializers.HeNormal(seed=1))(window)
+    seen = layers.Flatten()(layers.MaxPooling2D(4)(seen))  # 15 rows: three are dropped
+    scores = layers.Dense(2, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seed=2))(seen)
+    network = keras.Model(window, scores)
+    classes = ("particle", "background")
+    exact, found = sliding(image, network, stride=4, classes=classes), dense(image, network, stride=4, classes=classes)
+    assert found.scores.std() > 0.01
+    np.testing.assert_allclose(found.scores, exact.scores, atol=1e-5)
+    assert (found.x0, found.y0, found.step) == (exact.x0, exact.y0, exact.step)

@@ -58,7 +58,8 @@ def evaluate(
     threshold : float, optional
         Counts are of the picks with at least this score; by default of all. The curve always takes all.
     diameter : float, optional
-        Of every particle in pixels; takes the place of the diameters in both tables.
+        Of every particle in pixels; takes the place of the diameters in both tables. Labels of the view ``ignore`` keep
+        theirs, where they have one: a tube is larger than the particle.
     bootstrap : int
         Replicates for the intervals, 0 for none.
     seed : int
@@ -98,7 +99,9 @@ def evaluate(
     picks = picks[picks["micrograph"].isin(names)].reset_index(drop=True)
     labels = labels[labels["micrograph"].isin(names)].reset_index(drop=True)
     if diameter is not None:
-        picks, labels = (rows.assign(diameter=float(diameter)) for rows in (picks, labels))
+        picks = picks.assign(diameter=float(diameter))
+        own = (labels["view"] == IGNORE) & labels["diameter"].notna()
+        labels = labels.assign(diameter=labels["diameter"].where(own, float(diameter)))
     check_diameters(labels)
     scored = _score(picks, threshold)
     if criterion == "iou":

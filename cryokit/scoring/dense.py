@@ -81,7 +81,8 @@ def dense(
     else:
         check_number("tile", tile, sight.field, whole=True)
     # A window that pads inside sees less than the field of its map; both have the same centre.
-    before = (sight.field - window) // 2
+    # One whose poolings drop the last rows sees less than its window, and begins where it begins.
+    before = max(0, (sight.field - window) // 2)
     lines = [positions(size, window, sight.stride, pad) for size in image.shape]
     axes = [_Axis(line.first - before, line.number, sight, tile) for line in lines]
     run = runner(network)
