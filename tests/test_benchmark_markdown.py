@@ -195,7 +195,14 @@ def test_accuracy_of_patches_stands_beside_the_reported(tmp_path):
     measured = {
         "settings": {"width": 0.1, "per_class": 50},
         "rows": [
-            {"setting": "4 + negative", "data": "simulated", "preset": "modern", "epochs": 32, "train": 0.9, "test": 0.5},
+            {
+                "setting": "4 + negative",
+                "data": "simulated",
+                "preset": "modern",
+                "epochs": 32,
+                "train": 0.9,
+                "test": 0.5,
+            },
             {"setting": "five classes", "data": "real", "preset": "paper", "epochs": 7, "train": 0.9, "test": 0.25},
         ],
     }
