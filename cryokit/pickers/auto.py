@@ -17,7 +17,7 @@ from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.filters import live_area, without_outliers
 from cryokit.micrograph import Micrograph, common_contrast, contrast_score
-from cryokit.pickers import compact
+from cryokit.pickers import compact, storage
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.base import Picker, check_settings, check_whole, opened, require_fitted, spread
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
@@ -198,25 +198,13 @@ class AutoPicker(Picker):
     def save(self, path: str | os.PathLike) -> Path:
         """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
         require_fitted(self, "model_")
-        self.model_.method = self.name
-        self.model_.settings = {name: getattr(self, name) for name in _SETTINGS}
-        self.model_.learned = {name: getattr(self, name) for name in _LEARNED}
-        return self.model_.save(path)
+        return storage.save_network(self, _LEARNED, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> AutoPicker:
         """Return the picker that `save` wrote."""
-        from cryokit.networks import Model
-
         with using():
-            model = Model.load(path)
-        if model.method != cls.name:
-            raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
-        picker = cls(**model.settings)
-        for name in _LEARNED:
-            setattr(picker, name, model.learned[name])
-        picker.model_ = model
-        return picker
+            return storage.load_network(cls, _LEARNED, path)
 
     def _learn_alone(self, model: Model, micrographs: list[Micrograph]) -> None:
         if not micrographs:
@@ -385,5 +373,4 @@ class AutoPicker(Picker):
         logger.info("auto: %s", what)
 
 
-_SETTINGS = ("diameter", "contrast", "pretrained", "max_micrographs", "margin", "seed")
 _LEARNED: tuple[str, ...] = ("diameter_", "contrast_", "threshold_", "decisions_")

@@ -24,7 +24,7 @@ from cryokit.micrograph import Micrograph
 from cryokit.networks import Model, create, particle_classes
 from cryokit.nms import nms_iou
 from cryokit.peaks import find_peaks, inside
-from cryokit.pickers import component1, windows
+from cryokit.pickers import component1, storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
 from cryokit.pickers.places import off_centre, scattered
 from cryokit.scale import scale_factor
@@ -53,10 +53,6 @@ FAINTEST = 0.02  # candidates with less are not worth keeping
 SCORED = 6  # micrographs that tell a threshold
 EPOCHS = {"modern": 15, "paper": 20}
 DROPOUT = 0.3  # between the fully connected layers; the paper has none
-SETTINGS = (
-    *("diameter", "contrast", "padding", "classes_setting", "width", "training", "epochs", "per_class", "off_centre"),
-    *("stride", "scoring", "overlap", "largest", "margin", "max_micrographs", "seed"),
-)
 LEARNED = ("diameter_", "contrast_", "factor_", "threshold_", "decisions_")
 
 
@@ -276,22 +272,13 @@ class DeepCryoPicker(Picker):
     def save(self, path: str | os.PathLike) -> Path:
         """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
         require_fitted(self, "model_")
-        self.model_.settings = {name: getattr(self, name) for name in SETTINGS}
-        self.model_.learned = {name: getattr(self, name) for name in LEARNED}
-        return self.model_.save(path)
+        return storage.save_network(self, LEARNED, path)
 
     @classmethod
     @using()
     def load(cls, path: str | os.PathLike) -> DeepCryoPicker:
         """Return the picker that `save` wrote."""
-        model = Model.load(path)
-        if model.method != cls.name:
-            raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
-        picker = cls(**model.settings)
-        for name in LEARNED:
-            setattr(picker, name, model.learned[name])
-        picker.model_ = model
-        return picker
+        return storage.load_network(cls, LEARNED, path)
 
     def __getstate__(self) -> dict[str, Any]:
         # Other processes pick; what the training left behind would only be sent and kept many times.

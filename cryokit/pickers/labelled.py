@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import math
 import os
@@ -23,7 +22,7 @@ from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model
 from cryokit.peaks import inside
-from cryokit.pickers import windows
+from cryokit.pickers import storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted
 from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
 from cryokit.wording import plural, some
@@ -307,19 +306,10 @@ class NetworkPicker(LabelledPicker):
         """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
         require_fitted(self, "model_")
         self.model_.threshold = self.threshold_
-        self.model_.settings = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-        self.model_.learned = {name: getattr(self, name) for name in LEARNED}
-        return self.model_.save(path)
+        return storage.save_network(self, LEARNED, path)
 
     @classmethod
     @using()
     def load(cls, path: str | os.PathLike) -> NetworkPicker:
         """Return the picker that `save` wrote."""
-        model = Model.load(path)
-        if model.method != cls.name:
-            raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
-        picker = cls(**model.settings)
-        for name in LEARNED:
-            setattr(picker, name, model.learned[name])
-        picker.model_ = model
-        return picker
+        return storage.load_network(cls, LEARNED, path)

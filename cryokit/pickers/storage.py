@@ -1,12 +1,14 @@
-"""The file of a saved picker: a numpy archive of its arrays, with its method and settings as JSON beside them."""
+"""Saved pickers: a numpy archive of arrays with method and settings as JSON, or with a network the model's folder."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from numpy.typing import NDArray
 from cryokit import __version__
 from cryokit.errors import PickerError
 from cryokit.files import replacing
+
+if TYPE_CHECKING:
+    from cryokit.pickers.base import Picker
 
 _HEADER = "cryokit_picker"
 
@@ -72,3 +77,41 @@ def read(path: str | os.PathLike, method: str | None = None) -> tuple[dict[str, 
 def method_of(path: str | os.PathLike) -> str:
     """Return the method of the picker saved in `path`."""
     return read(path)[0]["method"]
+
+
+def save_network(picker: Picker, learned: Sequence[str], path: str | os.PathLike) -> Path:
+    """Write a picker whose network is its `model_` to a folder; see `cryokit.networks.Model`.
+
+    Parameters
+    ----------
+    picker : Picker
+        Its settings are attributes named like the arguments of its class.
+    learned : sequence of str
+        Names of the attributes that `fit` has set: JSON values.
+    path : path-like
+    """
+    model = picker.model_
+    model.method = picker.name
+    model.settings = {name: getattr(picker, name) for name in inspect.signature(type(picker)).parameters}
+    model.learned = {name: getattr(picker, name) for name in learned}
+    return model.save(path)
+
+
+def load_network(cls: type[Picker], learned: Sequence[str], path: str | os.PathLike) -> Picker:
+    """Return the picker that `save_network` wrote.
+
+    Raises
+    ------
+    PickerError
+        When there is none, it is damaged, or it is of another method.
+    """
+    from cryokit.networks import Model
+
+    model = Model.load(path)
+    if model.method != cls.name:
+        raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
+    picker = cls(**model.settings)
+    for name in learned:
+        setattr(picker, name, model.learned[name])
+    picker.model_ = model
+    return picker
