@@ -9,6 +9,7 @@ before it is needed. Without any setting Keras takes a GPU where its backend see
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import os
 import re
@@ -41,9 +42,14 @@ _START_UP = re.compile(
     rb"|TF-TRT Warning: Could not find TensorRT"
 )
 
+# What Keras imports, where it is there, for interfaces to them that cryokit does not use.
+_EXTRAS = ("sklearn", "matplotlib", "IPython")
+_M_TRIM_THRESHOLD = -1  # of malloc.h
+
 # Chosen by the blocks of `using` around, None for nothing: they go before the environment.
 _device: ContextVar[str | None] = ContextVar("device", default=None)
 _precision: ContextVar[str | None] = ContextVar("precision", default=None)
+_lean: ContextVar[bool] = ContextVar("lean", default=False)
 
 
 def import_keras() -> ModuleType:
@@ -66,7 +72,10 @@ def import_keras() -> ModuleType:
     # XLA tells at level 0 that it compiles. Warnings (1) and errors (2) still come.
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     try:
-        with contextlib.nullcontext() if level == "0" else _without_start_up_lines():
+        with (
+            contextlib.nullcontext() if level == "0" else _without_start_up_lines(),
+            _without_extras() if _lean.get() else contextlib.nullcontext(),
+        ):
             return importlib.import_module("keras")
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND")
@@ -75,6 +84,35 @@ def import_keras() -> ModuleType:
             f"Keras cannot be imported{which}: {error}; install the backend (cryokit[jax], cryokit[torch]) or choose "
             "another (KERAS_BACKEND=tensorflow, jax or torch)"
         ) from error
+
+
+@contextlib.contextmanager
+def lean() -> Iterator[None]:
+    """Save memory in a process that only runs a network, such as a command's.
+
+    Keras, where it is first imported within the block, goes without scikit-learn, matplotlib and IPython: it imports
+    them for interfaces of its own (classifiers for scikit-learn, pictures of layers), which the process then lacks.
+    cryokit and everything else can import the three as before. And with the GNU C library, large arrays go back to the
+    system as soon as they are freed; by itself it keeps tens of megabytes for later ones.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_TRIM_THRESHOLD, 1 << 20)
+    token = _lean.set(True)
+    try:
+        yield
+    finally:
+        _lean.reset(token)
+
+
+@contextlib.contextmanager
+def _without_extras() -> Iterator[None]:
+    hidden = [name for name in _EXTRAS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None for a module: importing it fails as if it were not installed
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
 
 
 @contextlib.contextmanager

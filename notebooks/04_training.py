@@ -39,7 +39,6 @@ import logging
 import subprocess
 import sys
 import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from pprint import pprint
@@ -49,8 +48,6 @@ from cryokit.devices import device_text, import_keras
 keras = import_keras()
 # It warns when functions are compiled anew, as every new network has to be.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
-# Bars are text here, so nothing is missing without ipywidgets.
-warnings.filterwarnings("ignore", message="IProgress not found")
 
 import matplotlib.pyplot as plt
 import numpy as np

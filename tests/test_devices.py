@@ -73,6 +73,23 @@ print(json.dumps([keras.backend.backend(), late, os.environ["OMP_NUM_THREADS"], 
     assert tensorflow == (backend == "tensorflow")
 
 
+def test_keras_can_do_without_what_only_its_own_interfaces_need():
+    code = """
+import json, sys
+from cryokit import devices
+with devices.lean():
+    keras = devices.import_keras()
+missing = [name for name in ("sklearn", "matplotlib", "IPython") if name not in sys.modules]
+from sklearn.mixture import GaussianMixture
+import matplotlib.figure
+model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+print(json.dumps([missing, list(model.predict_on_batch(keras.ops.ones((5, 3))).shape)]))
+"""
+    (missing, shape), _ = run(code)
+    assert missing == ["sklearn", "matplotlib", "IPython"]
+    assert shape == [5, 2]
+
+
 START_UP = b"""\
 WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795354128.531224   12317 port.cc:153] oneDNN custom operations are on. You may see slightly different

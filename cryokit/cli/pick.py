@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fit a picker to the micrographs, or load one, and pick them all."""
+    from cryokit.devices import lean
+
+    with lean():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     from cryokit import pickers
     from cryokit.errors import PickerError
     from cryokit.files import make_folder

@@ -113,6 +113,7 @@ def bin_fourier(data: NDArray, factor: float) -> NDArray[np.float32]:
     spectrum = scipy.fft.fft(low_columns, axis=0, workers=-1, overwrite_x=True)
     low, high = (new_rows + 1) // 2, new_rows // 2
     cropped = np.concatenate([spectrum[:low], spectrum[rows - high :]])
+    del low_columns, spectrum
     # At an even new size the highest frequency stands for +f and -f at once; one of the two alone would shift the
     # image's finest detail. Leave it out: the result stays strictly band-limited and the mapping exact.
     if new_rows % 2 == 0 and new_rows < rows:

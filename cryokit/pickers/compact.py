@@ -26,6 +26,7 @@ FAINTEST = 0.02  # candidates with less are not worth keeping
 BATCH, CROPS = 16, 800
 # On top of a network that knows particles; from random weights it takes a larger rate and more steps.
 FINE_RATE, FULL_RATE = 5e-4, 2e-3
+TILE = 512  # pixels: larger ones take memory and are no faster
 
 
 def score_map(network: keras.Model, config: NetworkConfig, prepared: Prepared) -> ScoreMap:
@@ -34,7 +35,7 @@ def score_map(network: keras.Model, config: NetworkConfig, prepared: Prepared) -
     Beyond the border there is nothing (zeros), as in training.
     """
     border = config.window // 2
-    found = dense(np.pad(prepared.image, border), network, pad=False, classes=config.classes)
+    found = dense(np.pad(prepared.image, border), network, tile=TILE, pad=False, classes=config.classes)
     return dataclasses.replace(found, x0=found.x0 - border, y0=found.y0 - border)
 
 
