@@ -22,3 +22,25 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the real micrographs (folder `shared` beside the repository) are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ribosomes() -> list:
+    """Six simulated micrographs with particles 50 pixels across, and their labels."""
+    from cryokit.simulate import simulate_set
+
+    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
+
+
+@pytest.fixture(scope="session")
+def micrographs(ribosomes) -> list:
+    """Those of `ribosomes`, for pickers that learn: four to learn from, two to pick."""
+    return [micrograph for micrograph, _ in ribosomes]
+
+
+@pytest.fixture(scope="session")
+def labels(ribosomes):
+    """Those of `ribosomes`, as one table."""
+    from cryokit.coordinates.table import concatenate
+
+    return concatenate(truth for _, truth in ribosomes)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 
 from cryokit import pickers
 from cryokit.coordinates.table import concatenate, table
 from cryokit.errors import MicrographError, PickerError
-from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, bin_fourier, write_mrc
 from cryokit.networks import Model
 from cryokit.pickers import component1, windows
@@ -76,8 +76,7 @@ FRAME = windows.Frame((640, 800), (640, 800), 0, 0)
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
-    picks = concatenate(picker.pick(each) for each in micrographs[4:])
-    result = evaluate(picks, labels, micrographs=[each.name for each in micrographs[4:]], bootstrap=0)
+    picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.85
     true = result.picks[result.picks["outcome"] == "true"]
     assert true["distance"].median() < 0.08 * DIAMETER

@@ -3,34 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 
-from cryokit.coordinates.table import concatenate
 from cryokit.errors import PickerError
-from cryokit.evaluate import evaluate
 from cryokit.networks.describe import layers
 from cryokit.pickers import examples
 from cryokit.pickers.deepem import DeepEM
 from cryokit.pickers.labelled import Scene
 from cryokit.scoring import dense, sliding
-from cryokit.simulate import simulate_set
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(box=41, boxes=16, epochs=1, rounds=1, stride=12)
-
-
-@pytest.fixture(scope="module")
-def scenes():
-    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
-
-
-@pytest.fixture(scope="module")
-def micrographs(scenes):
-    return [micrograph for micrograph, _ in scenes]
-
-
-@pytest.fixture(scope="module")
-def labels(scenes):
-    return concatenate(truth.assign(diameter=DIAMETER) for _, truth in scenes)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +28,7 @@ def hasty(micrographs, labels):
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
-    picks = concatenate(picker.pick(each) for each in micrographs[4:])
-    result = evaluate(picks, labels, micrographs=[each.name for each in micrographs[4:]], bootstrap=0)
+    picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.8
     assert (picks["diameter"] == DIAMETER).all()
     assert picks["score"].between(picker.threshold_, 1).all()

@@ -3,34 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 
-from cryokit.coordinates.table import concatenate
 from cryokit.errors import PickerError
-from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph
 from cryokit.networks import create
 from cryokit.pickers import deeppicker
 from cryokit.pickers.deeppicker import DeepPicker
 from cryokit.scoring import dense, sliding
-from cryokit.simulate import simulate_set
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(pretrain=False, width=0.25, boxes=16, epochs=1, stride=16)
-
-
-@pytest.fixture(scope="module")
-def scenes():
-    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
-
-
-@pytest.fixture(scope="module")
-def micrographs(scenes):
-    return [micrograph for micrograph, _ in scenes]
-
-
-@pytest.fixture(scope="module")
-def labels(scenes):
-    return concatenate(truth.assign(diameter=DIAMETER) for _, truth in scenes)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,18 +48,13 @@ def hasty(micrographs, labels):
     return DeepPicker(**TINY).fit(micrographs[:3], labels)
 
 
-def f1(picker, micrographs, labels):
-    picks = concatenate(picker.pick(each) for each in micrographs)
-    return evaluate(picks, labels, micrographs=[each.name for each in micrographs], bootstrap=0).f1
-
-
 def test_it_learns_from_labels(taught, micrographs, labels):
-    assert f1(taught, micrographs[4:], labels) > 0.8
+    assert judged(taught, micrographs[4:], labels)[1].f1 > 0.8
     assert any("1 micrograph held out" in each for each in taught.decisions_)
 
 
 def test_it_learns_without_labels(alone, micrographs, labels):
-    assert f1(alone, micrographs[4:], labels) > 0.7
+    assert judged(alone, micrographs[4:], labels)[1].f1 > 0.7
     assert alone.contrast_ == "dark"
     told = "\n".join(alone.decisions_)
     assert "began with 16 simulated micrographs of other molecules" in told

@@ -3,33 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 
-from cryokit.coordinates.table import concatenate
 from cryokit.errors import PickerError
-from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.eman2_cnn import BOX_DIAMETERS, Eman2CnnPicker
 from cryokit.pickers.labelled import Scene
-from cryokit.simulate import simulate_set
 
 DIAMETER = 50.0  # of simulated ribosomes
 SMALL = dict(box=20, filters=8, rotated=200, epochs=12)
 TINY = dict(box=16, filters=2, rotated=20, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
-
-
-@pytest.fixture(scope="module")
-def micrographs(simulated):
-    return [micrograph for micrograph, _ in simulated]
-
-
-@pytest.fixture(scope="module")
-def labels(simulated):
-    return concatenate(truth for _, truth in simulated)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +32,7 @@ def scene(seed=0, shape=(200, 240), spots=((60, 50), (150, 120), (90, 150)), ign
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
-    picks = concatenate(picker.pick(each) for each in micrographs[4:])
-    result = evaluate(picks, labels, micrographs=[each.name for each in micrographs[4:]], bootstrap=0)
+    picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.8
     true = result.picks[result.picks["outcome"] == "true"]
     assert true["distance"].median() < 0.08 * DIAMETER

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 
-from cryokit.coordinates.table import concatenate
 from cryokit.errors import PickerError
-from cryokit.evaluate import evaluate
 from cryokit.pickers.fastparticlepicker import (
     FAINT,
     FAR,
@@ -18,26 +17,10 @@ from cryokit.pickers.fastparticlepicker import (
     turned_places,
 )
 from cryokit.pickers.labelled import Scene
-from cryokit.simulate import simulate_set
 from cryokit.training.batches import turn
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(width=0.02, steps=2)
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
-
-
-@pytest.fixture(scope="module")
-def micrographs(simulated):
-    return [micrograph for micrograph, _ in simulated]
-
-
-@pytest.fixture(scope="module")
-def labels(simulated):
-    return concatenate(truth for _, truth in simulated)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +44,7 @@ def batches(scene, steps=6):
 
 def test_it_picks_micrographs_that_it_has_not_seen(micrographs, labels):
     picker = FastParticlePicker(width=0.06, steps=100).fit(micrographs[:4], labels)
-    picks = concatenate(picker.pick(each) for each in micrographs[4:])
-    result = evaluate(picks, labels, micrographs=[each.name for each in micrographs[4:]], bootstrap=0)
+    picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.8
     true = result.picks[result.picks["outcome"] == "true"]
     assert true["distance"].median() < 0.1 * DIAMETER

@@ -3,33 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 from scipy import ndimage
 
-from cryokit.coordinates.table import concatenate
 from cryokit.devices import import_keras
 from cryokit.errors import PickerError
-from cryokit.evaluate import evaluate
 from cryokit.pickers.labelled import Scene
 from cryokit.pickers.pixer import IGNORED, INSIDE, OUTSIDE, PixerPicker, grid_maxima
-from cryokit.simulate import simulate_set
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(width=0.02, crops=8, per_class=16, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
-
-
-@pytest.fixture(scope="module")
-def micrographs(simulated):
-    return [micrograph for micrograph, _ in simulated]
-
-
-@pytest.fixture(scope="module")
-def labels(simulated):
-    return concatenate(truth for _, truth in simulated)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +26,7 @@ def trained(micrographs, labels):
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(trained, micrographs, labels):
-    picks = concatenate(trained.pick(each) for each in micrographs[4:])
-    result = evaluate(picks, labels, micrographs=[each.name for each in micrographs[4:]], bootstrap=0)
+    picks, result = judged(trained, micrographs[4:], labels)
     assert result.f1 > 0.8
     true = result.picks[result.picks["outcome"] == "true"]
     assert true["distance"].median() < 0.1 * DIAMETER

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from judging import judged
 
 from cryokit.coordinates.table import IGNORE, concatenate, table
 from cryokit.errors import PickerError
-from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph
 from cryokit.pickers import class_averages as averaging
 from cryokit.pickers.relion_template import RelionTemplatePicker, platt
@@ -50,8 +50,7 @@ def alike(reference, projection):
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
-    picks = concatenate(picker.pick(each) for each in micrographs[4:])
-    result = evaluate(picks, labels, micrographs=[each.name for each in micrographs[4:]], bootstrap=0)
+    picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.93
     assert result.average_precision > 0.93
     true = result.picks[result.picks["outcome"] == "true"]
