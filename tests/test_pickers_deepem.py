@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from judging import judged
 
+from cryokit import training
 from cryokit.errors import PickerError
 from cryokit.networks.describe import layers
 from cryokit.pickers import examples
@@ -40,6 +41,22 @@ def test_it_learns_from_its_mistakes(picker):
     assert told.startswith("round 2: ")
     trainings = picker.model_.provenance["trainings"]
     assert [each["epochs"] for each in trainings] == [6, 6]
+
+
+def test_its_mistakes_are_among_the_negatives_of_the_next_round(micrographs, labels, monkeypatch):
+    shown = []
+    real = training.train
+
+    def recorded(network, samples, *rest, **more):
+        shown.append((int((samples.y == 0).sum()), int((samples.y == 1).sum())))
+        return real(network, samples, *rest, **more)
+
+    monkeypatch.setattr(training, "train", recorded)
+    monkeypatch.setattr(DeepEM, "_mistakes", lambda self, scenes: np.zeros((7, 41, 41, 1), np.float32))
+    DeepEM(**TINY | {"rounds": 2}).fit(micrographs[:2], labels)
+    (good, bad), (still, more) = shown
+    assert still == good
+    assert more - bad == 4 * 7  # each in four rotations
 
 
 def test_mistakes_are_picks_that_are_on_nothing_known(picker, micrographs):

@@ -7,6 +7,7 @@ from judging import judged
 
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
+from cryokit.pickers import eman2_cnn
 from cryokit.pickers.eman2_cnn import BOX_DIAMETERS, Eman2CnnPicker
 from cryokit.pickers.labelled import Scene
 
@@ -60,6 +61,12 @@ def test_the_second_network_only_rejects(picker, micrographs):
         picker.model_.companions = companions
     kept = without.merge(with_judge, on=["x", "y", "score"])
     assert len(kept) == len(with_judge) <= len(without)
+
+
+def test_the_second_network_can_reject_everything(picker, micrographs, monkeypatch):
+    assert len(picker.pick(micrographs[4], threshold=0))
+    monkeypatch.setattr(eman2_cnn, "GOOD", np.inf)
+    assert not len(picker.pick(micrographs[4], threshold=0))
 
 
 def test_a_candidate_needs_the_deviations_and_the_score(picker, micrographs):

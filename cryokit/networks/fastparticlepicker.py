@@ -79,7 +79,8 @@ def region_pooling() -> type[keras.layers.Layer]:
         """
 
         def __init__(self, bins: int, largest: float, **settings: Any) -> None:
-            super().__init__(**settings)
+            # Boxes stay in single precision: half of it does not tell cells beyond 256 apart.
+            super().__init__(autocast=False, **settings)
             self.bins, self.largest = bins, largest
 
         def call(self, inputs: tuple[Any, Any]) -> Any:

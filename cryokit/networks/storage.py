@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from cryokit import __version__
 from cryokit.devices import import_keras
 from cryokit.errors import PickerError
+from cryokit.files import plain_number
 from cryokit.networks.config import NetworkConfig, check_number, config_from_dict
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Model:
             "provenance": provenance | self.provenance,
         }
         try:
-            text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+            text = json.dumps(content, indent=2, allow_nan=False, default=plain_number) + "\n"
         except (TypeError, ValueError) as error:
             raise PickerError(
                 f"{folder}: not saved, the model's header holds a value that is not JSON: {error}"

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cryokit.errors import PickerError
 from cryokit.networks import create
-from cryokit.peaks import find_peaks
 from cryokit.pickers import examples
 from cryokit.pickers.base import check_whole
 from cryokit.pickers.labelled import Found, NetworkPicker, Scene
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 ACROSS = 1.6  # side of the box in diameters: 272 pixels for KLH, which is 170 across
 # Diameters from its centre within which a box shows a particle, and how often each is shown at most.
 CENTRED, SHOWN = 0.1, 4
-APART = 0.5  # diameters between two picks at least
-SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
 LOWER_BOUND = 0.6  # of the score of a pick, in the paper; here of a false one that is learned from
 BESIDE = 0.4  # diameters between a false pick and the nearest particle at least
 STRIDES = (1, 2, 3, 4, 6, 12)
@@ -43,7 +39,8 @@ class DeepEM(NetworkPicker):
 
     What the paper leaves open or what is otherwise here: the box has 65 pixels by default and kernels in proportion, so
     that two cores train it in half a minute (``box=272`` for the paper's); there are seldom 800 labelled particles, so
-    each is shown up to four times, a little off its centre; background is drawn at places that are on no particle, half
+    each is shown up to four times, a little off its centre; all boxes are turned, mirrored and changed in contrast at
+    random besides; background is drawn at places that are on no particle, half
     of them beside one; the training is by Adam, with batches of 64 and fewer epochs (the paper: 400 and 50), which
     trains sigmoids in far fewer steps; classes count the same, however many boxes there are of each; all windows are
     scored at once, which gives the same scores as one after the other; the paper's lower bound of the score, 0.6, says
@@ -57,7 +54,7 @@ class DeepEM(NetworkPicker):
     box : int
         Side of the network's window in pixels.
     boxes : int
-        Of each class at most in the first round, before they are rotated. The paper has 800.
+        Of each class at most in the first round, before they are rotated; 800 as in the paper.
     rounds : int
         Trainings: 1 without learning from mistakes, 2 in the paper.
     epochs : int
@@ -88,7 +85,7 @@ class DeepEM(NetworkPicker):
         diameter: float | None = None,
         contrast: Literal["dark", "bright"] | None = None,
         box: int = 65,
-        boxes: int = 300,
+        boxes: int = 800,
         rounds: int = 2,
         epochs: int = 8,
         batch_size: int = 64,
@@ -135,11 +132,7 @@ class DeepEM(NetworkPicker):
         rng = np.random.default_rng(self.seed)
         diameter = self.working_diameter
         number = min(self.boxes, SHOWN * sum(len(scene.particles) for scene in scenes))
-        good = examples.particles(scenes, self.box, number, rng, shift=CENTRED * diameter)
-        bad = examples.background(scenes, self.box, self.boxes, diameter, rng)
-        if not len(good) or not len(bad):
-            what = "particles" if not len(good) else "background between the particles"
-            raise PickerError(f"no {what} in the micrographs to learn from; give other labelled ones")
+        good, bad = examples.both(scenes, self.box, number, self.boxes, diameter, rng, shift=CENTRED * diameter)
         settings = TrainingSettings(
             learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.epochs, patience=None
         )
@@ -170,11 +163,5 @@ class DeepEM(NetworkPicker):
         return np.concatenate(boxes)
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        from cryokit.scoring import dense
-
-        scores = dense(picture, self.model_, stride=self.stride)
-        diameter = self.working_diameter / scores.step
-        smooth = ndimage.gaussian_filter(scores.particle, SMOOTH * diameter, mode="nearest")
-        column, row, score = find_peaks(smooth, APART * diameter, least)
-        x, y = scores.to_image(row, column)
-        return Found(x[: self.most], y[: self.most], score[: self.most])
+        found = self._peaks(picture, self.stride, least)
+        return Found(*(values[: self.most] for values in found))

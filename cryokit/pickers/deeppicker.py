@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cryokit.coordinates.table import IGNORE, concatenate
 from cryokit.devices import using
@@ -21,7 +20,6 @@ from cryokit.filters import live_area, without_outliers
 from cryokit.micrograph import Micrograph, common_contrast, contrast_score
 from cryokit.networks import create
 from cryokit.networks.deeppicker import WINDOW
-from cryokit.peaks import find_peaks
 from cryokit.pickers import examples, windows
 from cryokit.pickers.base import check_whole, opened, spread
 from cryokit.pickers.labelled import FAINTEST, Found, NetworkPicker, Scene
@@ -39,8 +37,6 @@ WORKING_DIAMETER = WINDOW / ACROSS
 # Diameters from its centre within which a box shows a particle, and how often each is shown at most.
 CENTRED, SHOWN = 0.1, 8
 NEGATIVES = 3  # boxes of background for each of a particle: most of a micrograph is background
-APART = 0.5  # diameters between two picks at least
-SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
 STRIDES = (1, 2, 4, 8, 16)
 # Of each way to train: batch, learning rate, and epochs.
 BATCH = {"modern": 32, "paper": 50}
@@ -77,8 +73,8 @@ class DeepPicker(NetworkPicker):
     (``training="paper"`` is gradient descent with momentum 0.9 and a rate of 0.01, times 0.95 every 400 steps; its
     batch of 50 is a choice made here, and the momentum begins anew at each new rate); there are three boxes of
     background for each particle, half of them beside one, since a balanced set makes a network see particles
-    everywhere; particles are shown several times, a little off their centre, mirrored and rotated; all windows are
-    scored at once, which gives the same scores as one after the other.
+    everywhere; particles are shown several times, a little off their centre, mirrored and rotated, and with up to a
+    fifth more or less contrast; all windows are scored at once, which gives the same scores as one after the other.
 
     Parameters
     ----------
@@ -86,7 +82,8 @@ class DeepPicker(NetworkPicker):
         Of the particle, in pixels of the micrograph. When not given, the median of the labels; without labels it is
         estimated (`cryokit.pickers.template`).
     contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; without labels detected when not given. With labels it makes no difference.
+        Of the particles in the micrograph; detected when not given, since the network begins with dark ones. With
+        labels and without `pretrain` it makes no difference.
     pretrain : bool
         Begin with other molecules. Without labels there is no other beginning.
     rounds : int
@@ -129,7 +126,7 @@ class DeepPicker(NetworkPicker):
         rounds: int = 2,
         training: Literal["modern", "paper"] = "modern",
         epochs: int | None = None,
-        boxes: int = 300,
+        boxes: int = 800,
         width: float = 1.0,
         stride: int = 4,
         max_micrographs: int = 12,
@@ -220,13 +217,7 @@ class DeepPicker(NetworkPicker):
         self.model_ = self._model(network, self._config, trainings=[history.summary()])
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        from cryokit.scoring import dense
-
-        scores = dense(picture, self.model_, stride=self.stride)
-        diameter = WORKING_DIAMETER / scores.step
-        smooth = ndimage.gaussian_filter(scores.particle, SMOOTH * diameter, mode="nearest")
-        column, row, score = find_peaks(smooth, APART * diameter, least)
-        return Found(*scores.to_image(row, column), score)
+        return self._peaks(picture, self.stride, least)
 
     def _taught_by_others(self) -> keras.Model:
         network = self._config.build()
@@ -249,12 +240,22 @@ class DeepPicker(NetworkPicker):
         else:
             self.diameter_, self.contrast_ = float(self.diameter), self.contrast
         if self.contrast_ is None:
-            areas = [without_outliers(each.data[live_area(each.data)]) for each in micrographs]
-            self.contrast_ = common_contrast([contrast_score(area, self.diameter) for area in areas])
+            self.contrast_ = self._detected_contrast(micrographs)
         self._decide(
             f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
             f"across ({'given' if self.diameter else 'estimated'})"
         )
+
+    def _contrast(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> str:
+        # What other molecules have taught it is to find dark particles.
+        return self._detected_contrast(opened(micrographs)) if self.pretrain else "dark"
+
+    def _detected_contrast(self, micrographs: Iterable[Micrograph]) -> str:
+        scores = []
+        for micrograph in micrographs:
+            area = without_outliers(micrograph.data[live_area(micrograph.data)])
+            scores.append(contrast_score(area, self.diameter_))
+        return common_contrast(scores)
 
     def _labelled_by_itself(self, pictures: dict[str, NDArray[np.float32]]) -> list[Scene]:
         """Return the pictures with the surest picks as particles, and other picks as what is not looked at."""
@@ -273,11 +274,8 @@ def _samples(scenes: Sequence[Scene], number: int, rng: np.random.Generator) -> 
     """Return so many boxes of particles, and boxes of background, as `NEGATIVES` says."""
     from cryokit.training import Samples
 
-    good = examples.particles(scenes, WINDOW, number, rng, shift=CENTRED * WORKING_DIAMETER)
-    bad = examples.background(scenes, WINDOW, NEGATIVES * number, WORKING_DIAMETER, rng)
-    if not len(good) or not len(bad):
-        what = "particles" if not len(good) else "background between the particles"
-        raise PickerError(f"no {what} in the micrographs to learn from; give other ones")
+    shift = CENTRED * WORKING_DIAMETER
+    good, bad = examples.both(scenes, WINDOW, number, NEGATIVES * number, WORKING_DIAMETER, rng, shift=shift)
     return Samples(np.concatenate([good, bad]), np.repeat([0, 1], [len(good), len(bad)]))
 
 
@@ -338,7 +336,7 @@ def _other_molecules(seed: int) -> tuple[Scene, ...]:
         snr, covered = (math.exp(rng.uniform(*np.log(span))) for span in (SNR, COVERED))
         dirt, rods = rng.uniform(0, DIRT), max(0.0, rng.uniform(-RODS, RODS))
         density = covered / (math.pi / 4 * (size * 1e-4) ** 2)
-        while True:
+        for attempt in range(20):
             conditions = dataclasses.replace(
                 usual,
                 pixel_size=size / DIAMETER,
@@ -358,6 +356,8 @@ def _other_molecules(seed: int) -> tuple[Scene, ...]:
                 )
                 break
             except SimulationError:  # there was no room for so many
+                if attempt == 19:
+                    raise
                 density *= 0.7
         picture, frame = windows.prepare(micrograph, DIAMETER, "dark", WORKING_DIAMETER / DIAMETER, WINDOW)
         places = np.column_stack(frame.from_micrograph(truth["x"], truth["y"])).reshape(-1, 2)

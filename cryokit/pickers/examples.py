@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cryokit.errors import PickerError
 from cryokit.pickers.places import off_centre, scattered
+from cryokit.scoring.running import mirror
 
 if TYPE_CHECKING:
     from cryokit.pickers.labelled import Scene
@@ -41,8 +43,7 @@ def cut(picture: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
     places = np.asarray(places, np.float64).reshape(-1, 2)
     starts = np.floor(places - (size - 1) / 2 + 0.5).astype(np.intp)
     columns, rows = (
-        _mirrored(starts[:, axis, None] + np.arange(size), length)
-        for axis, length in enumerate(reversed(picture.shape))
+        mirror(starts[:, axis, None] + np.arange(size), length) for axis, length in enumerate(reversed(picture.shape))
     )
     return picture[rows[:, :, None], columns[:, None, :], None].astype(np.float32, copy=False)
 
@@ -155,6 +156,44 @@ def background(
     return np.concatenate(boxes)
 
 
+def both(
+    scenes: Sequence[Scene],
+    size: int,
+    number: int,
+    others: int,
+    diameter: float,
+    rng: np.random.Generator,
+    *,
+    shift: float = 0.0,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return boxes of particles (`particles`) and of background (`background`), some of each.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+    size : int
+        Side of a box in pixels.
+    number, others : int
+        Boxes of particles, and of background.
+    diameter : float
+        Of the particle, in pixels of the pictures.
+    rng : numpy.random.Generator
+    shift : float
+        Of copies of particles, pixels.
+
+    Raises
+    ------
+    PickerError
+        When the scenes have no particles, or no room between them.
+    """
+    good = particles(scenes, size, number, rng, shift=shift)
+    bad = background(scenes, size, others, diameter, rng)
+    if not len(good) or not len(bad):
+        what = "particles" if not len(good) else "background between the particles"
+        raise PickerError(f"no {what} in the micrographs to learn from; give other ones")
+    return good, bad
+
+
 def wrongly_found(scene: Scene, x: NDArray, y: NDArray, distance: float) -> NDArray[np.float64]:
     """Return those of the places found in a scene that are farther than `distance` from all particles and ignored ones.
 
@@ -183,10 +222,3 @@ def _cut_from(scenes: Sequence[Scene], owner: NDArray, places: NDArray, size: in
         here = owner == index
         boxes[here] = cut(scene.picture, places[here], size)
     return boxes
-
-
-def _mirrored(places: NDArray, length: int) -> NDArray[np.intp]:
-    """Return the pixels of a line that stand for those beyond its ends."""
-    period = max(1, 2 * (length - 1))
-    places = places % period
-    return np.minimum(places, period - places) if length > 1 else np.zeros_like(places)

@@ -154,12 +154,14 @@ class FastParticlePicker(NetworkPicker):
         boxes = config.boxes(places + border)
         keras = import_keras()
         regions, head = network.get_layer("regions"), network.get_layer("head")
-        judged = np.concatenate(
-            [
-                keras.ops.convert_to_numpy(head(regions([features, boxes[None, start : start + AT_ONCE]])))[0]
-                for start in range(0, len(boxes), AT_ONCE)
-            ]
-        )
+        judged = []
+        for start in range(0, len(boxes), AT_ONCE):
+            # They come row by row: of the whole map only the rows that they touch are pooled.
+            part = boxes[start : start + AT_ONCE]
+            top, bottom = max(0, math.floor(part[:, 1].min())), math.ceil(part[:, 3].max())
+            pooled = regions([features[:, top:bottom], (part - np.float32([0, top, 0, top]))[None]])
+            judged.append(keras.ops.convert_to_numpy(head(pooled))[0])
+        judged = np.concatenate(judged)
         places = places + judged[:, -2:] * config.box
         return places[:, 0], places[:, 1], judged[:, 0].astype(np.float64)
 

@@ -15,13 +15,14 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.coordinates.table import IGNORE, concatenate, table, validate
 from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model
-from cryokit.peaks import inside
+from cryokit.peaks import find_peaks, inside
 from cryokit.pickers import storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted
 from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 FAINTEST = 0.02  # candidates with less are not worth keeping
 SLACK = 0.005  # of F1: so little on a few micrographs is chance
+STRAY = 0.05  # of the labels of a micrograph may lie outside of it
+APART = 0.5  # diameters between two picks of a network that judges windows at least
+SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
 LEARNED = ("diameter_", "contrast_", "threshold_", "decisions_")
 
 
@@ -106,6 +110,7 @@ class LabelledPicker(Picker):
     """
 
     needs_labels: ClassVar[bool] = True
+    learned_in: ClassVar[str]  # the attribute that is None until something has been learned
     working_diameter: float
     window: int
 
@@ -140,8 +145,9 @@ class LabelledPicker(Picker):
         micrographs : iterable of Micrograph or path
             Given as paths, only one is in memory at a time, besides the pictures at the working scale.
         labels : pandas.DataFrame
-            Table of picks of these micrographs: of each one all its particles. Rows of the view ``ignore`` are neither
-            particles nor background.
+            Table of picks of these micrographs: of each one that it names all its particles; the others are left out.
+            Rows of the view ``ignore`` are neither particles nor background: a micrograph that is known to be empty has
+            one.
 
         Returns
         -------
@@ -151,10 +157,13 @@ class LabelledPicker(Picker):
         Raises
         ------
         PickerError
-            When there are no micrographs or labels, none of the labels is of these micrographs, or nothing can be
-            learned from them.
+            When there are no micrographs or labels, none of the labels is of these micrographs, they lie outside of
+            them, or nothing can be learned from them.
+        CoordinateError
+            When the labels are no table of picks.
         """
         self.decisions_ = []
+        setattr(self, self.learned_in, None)
         micrographs = list(micrographs)
         if not micrographs:
             raise PickerError("no micrographs to learn from")
@@ -163,15 +172,23 @@ class LabelledPicker(Picker):
                 f"method {self.name!r} learns from labels: give them, or the picks of a method that needs none"
             )
         labels = self._checked(names_of(micrographs), labels)
+        named = set(labels["micrograph"])
+        # One without labels is not one without particles.
+        micrographs = [each for each, name in zip(micrographs, names_of(micrographs), strict=True) if name in named]
+        self.contrast_ = self.contrast or self._contrast(micrographs)
         learned, held_out = self._divided(micrographs)
-        self._learn(self._scenes(learned, labels))
+        try:
+            self._learn(self._scenes(learned, labels))
+        except BaseException:
+            setattr(self, self.learned_in, None)
+            raise
         self._choose_threshold(held_out, learned, labels)
         return self
 
     @using()
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        require_fitted(self, "diameter_")
+        require_fitted(self, self.learned_in)
         (micrograph,) = opened([micrograph])
         return self._picks(micrograph, self.threshold_ if threshold is None else threshold)
 
@@ -189,8 +206,9 @@ class LabelledPicker(Picker):
 
     def _checked(self, names: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
         """Return the labels of these micrographs, and learn from them what a particle's diameter is."""
+        labels = validate(labels, "the labels")
         labels = labels[labels["micrograph"].isin(names)]
-        particle = labels["view"].fillna("").astype(str) != IGNORE
+        particle = labels["view"] != IGNORE
         if not particle.any():
             raise PickerError(
                 f"no label is of these micrographs ({some(names)}); file names without their suffixes have to agree"
@@ -198,12 +216,18 @@ class LabelledPicker(Picker):
         diameter = self.diameter or float(labels.loc[particle, "diameter"].median())
         if not math.isfinite(diameter):
             raise PickerError("the labels say no diameter; give it, in pixels of the micrographs")
-        self.diameter_, self.contrast_ = float(diameter), self.contrast or "dark"
+        self.diameter_ = float(diameter)
+        labelled = labels["micrograph"].nunique()
+        unlabelled = f" ({len(names) - labelled} more have no labels and are left out)" if labelled < len(names) else ""
         self._decide(
-            f"labels: {plural(int(particle.sum()), 'particle')} in {plural(len(names), 'micrograph')}, "
+            f"labels: {plural(int(particle.sum()), 'particle')} in {plural(labelled, 'micrograph')}{unlabelled}, "
             f"{self.diameter_:.0f} pixels across ({'given' if self.diameter else 'from the labels'})"
         )
         return labels
+
+    def _contrast(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> str:
+        """Return what particles are taken for where `contrast` is not given; labels make it the same."""
+        return "dark"
 
     def _divided(self, micrographs: list) -> tuple[list, list]:
         """Divide the micrographs into those to learn from and those held out; different ones at each seed."""
@@ -227,7 +251,14 @@ class LabelledPicker(Picker):
             picture, frame = self._prepare(micrograph)
             here = labels[labels["micrograph"] == micrograph.name]
             places = np.column_stack(frame.from_micrograph(here["x"], here["y"])).reshape(-1, 2)
-            view = here["view"].fillna("").astype(str).to_numpy()
+            outside = int((~inside(here["x"].to_numpy(), here["y"].to_numpy(), micrograph.data.shape, 0.0)).sum())
+            if outside > STRAY * len(here):
+                rows, columns = micrograph.data.shape
+                raise PickerError(
+                    f"{micrograph.name}: {outside} of {plural(len(here), 'label')} lie outside its {columns} x {rows} "
+                    "pixels (columns x rows); labels are in pixels of the micrograph as stored, not binned"
+                )
+            view = here["view"].to_numpy()
             particle = view != IGNORE
             scenes.append(Scene(micrograph.name, picture, places[particle], view[particle], places[~particle]))
         return scenes
@@ -236,9 +267,10 @@ class LabelledPicker(Picker):
         picture, frame = self._prepare(micrograph)
         found = self._find(picture, least)
         # A picture may have a line of zeros more than the micrograph, and mirrored windows centres outside.
-        kept = inside(found.x, found.y, frame.resized, 0.0) & (found.score >= least)
-        x, y = frame.to_micrograph(found.x[kept], found.y[kept])
-        picks = table(micrograph.name, x, y, np.clip(found.score[kept], 0, 1), self.diameter_)
+        x, y = frame.to_micrograph(found.x, found.y)
+        kept = inside(found.x, found.y, frame.resized, 0.0) & inside(x, y, micrograph.data.shape, 0.0)
+        kept &= found.score >= least
+        picks = table(micrograph.name, x[kept], y[kept], np.clip(found.score[kept], 0, 1), self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
     def _choose_threshold(self, held_out: Sequence, learned: Sequence, labels: pd.DataFrame) -> None:
@@ -263,6 +295,8 @@ class NetworkPicker(LabelledPicker):
     judges first, `others` are the method's further networks by name (``self.model_.companions``).
     """
 
+    learned_in: ClassVar[str] = "model_"
+
     def __init__(
         self,
         diameter: float | None = None,
@@ -272,6 +306,16 @@ class NetworkPicker(LabelledPicker):
     ) -> None:
         super().__init__(diameter, contrast, validation, seed)
         self.model_: Model | None = None
+
+    def _peaks(self, picture: NDArray[np.float32], stride: int, least: float) -> Found:
+        """Return the peaks of the scores of all windows, as a network that judges windows gives them."""
+        from cryokit.scoring import dense
+
+        scores = dense(picture, self.model_, stride=stride)
+        diameter = self.working_diameter / scores.step
+        smooth = ndimage.gaussian_filter(scores.particle, SMOOTH * diameter, mode="nearest")
+        column, row, score = find_peaks(smooth, APART * diameter, least)
+        return Found(*scores.to_image(row, column), score)
 
     def _model(self, network: Any, config: Any, others: dict[str, tuple[Any, Any]] | None = None, **told: Any) -> Model:
         """Return trained networks as a model.

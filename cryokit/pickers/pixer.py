@@ -59,8 +59,8 @@ class PixerPicker(NetworkPicker):
     What is otherwise here: PIXER makes training pictures of its own, here both networks learn from labels. They are
     narrow by default (`width`), and the pictures a quarter of the size at which AlexNet's box of 227 pixels holds a
     particle of 182; the dilations of the branches and AlexNet's first convolution are in proportion. ``size="full"``
-    and ``width=1`` are the published networks. At the borders the micrograph goes on as its mirror image in place of
-    zeros.
+    and ``width=1`` are the published networks. What they are shown is turned, mirrored and changed in contrast at
+    random. At the borders the micrograph goes on as its mirror image in place of zeros.
 
     Parameters
     ----------

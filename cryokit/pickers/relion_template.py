@@ -48,8 +48,8 @@ class RelionTemplatePicker(LabelledPicker):
        20 Angstrom, are the references; those of fewer than 5 particles are dropped.
     3. Each reference is turned in steps of 5 degrees and correlated with the micrograph inside a circular mask, locally
        normalised, by Fourier transforms. The largest over references and rotations is the figure of merit. Rotations
-       that differ from an earlier one by nothing are left out, so that of a ring one is left, and of a two-fold
-       symmetric reference half.
+       that correlate by more than 0.98 with an earlier one are left out, so that of a ring one is left, and of a
+       two-fold symmetric reference half.
     4. Peaks at least half a diameter apart are the candidates. A logistic function of the figure of merit, fitted to
        the candidates on the labelled micrographs (Platt 1999), gives their probability.
 
@@ -63,6 +63,8 @@ class RelionTemplatePicker(LabelledPicker):
         Of all views together, at most, divided equally among the views.
     resolution : float
         Angstrom, of the low-pass filter. Where no micrograph says its pixel size the filter is a tenth of the diameter.
+        The picture, in which a particle is at most 24 pixels across, ends at a twelfth of the diameter by itself: less
+        than that changes nothing.
     step : float
         Degrees between rotations of a reference.
 
@@ -87,6 +89,7 @@ class RelionTemplatePicker(LabelledPicker):
     """
 
     name: ClassVar[str] = "relion_template"
+    learned_in: ClassVar[str] = "references_"
 
     def __init__(
         self,
@@ -166,7 +169,10 @@ class RelionTemplatePicker(LabelledPicker):
             self.period_ = self.working_diameter / RELATIVE_RESOLUTION
             self._decide(f"no pixel size is known: references low-pass filtered to {self.diameter_ / 10:.1f} pixels")
         else:
-            self.period_ = self.resolution / (self._pixel_size * self.diameter_ / self.working_diameter)
+            pixel = self._pixel_size * self.diameter_ / self.working_diameter
+            self.period_ = self.resolution / pixel
+            if self.period_ < 2:
+                self._decide(f"references end at {2 * pixel:.0f} Angstrom, with the picture's pixels of {pixel:.1f}")
         rng = np.random.default_rng(self.seed)
         groups = self._groups(scenes, rng)
         if not groups:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cryokit import __version__
 from cryokit.errors import PickerError
-from cryokit.files import replacing
+from cryokit.files import plain_number, replacing
 
 if TYPE_CHECKING:
     from cryokit.pickers.base import Picker
@@ -40,7 +40,8 @@ def write(
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
-    header = json.dumps({"method": method, "version": __version__, "settings": settings, "learned": learned})
+    content = {"method": method, "version": __version__, "settings": settings, "learned": learned}
+    header = json.dumps(content, default=plain_number)
     with replacing(path) as temporary:
         np.savez_compressed(temporary, **{_HEADER: np.array(header)}, **arrays)
     return path

@@ -60,10 +60,17 @@ def mirrored(image: NDArray, start: tuple[int, int], shape: tuple[int, int]) -> 
     inside = all(s >= 0 and s + n <= m for s, n, m in zip(start, shape, image.shape, strict=True))
     if inside:
         return image[start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]]
-    return image[np.ix_(*(_mirror(s, n, m) for s, n, m in zip(start, shape, image.shape, strict=True)))]
+    return image[np.ix_(*(mirror(s + np.arange(n), m) for s, n, m in zip(start, shape, image.shape, strict=True)))]
 
 
-def _mirror(start: int, number: int, size: int) -> NDArray[np.intp]:
+def mirror(places: NDArray, size: int) -> NDArray[np.intp]:
+    """Return the pixels of a line of `size` that stand for places beyond its ends: its mirror image, over and over.
+
+    Examples
+    --------
+    >>> mirror(np.arange(-2, 6), 4).tolist()
+    [2, 1, 0, 1, 2, 3, 2, 1]
+    """
     period = max(1, 2 * (size - 1))
-    place = np.arange(start, start + number) % period
-    return np.minimum(place, period - place) if size > 1 else np.zeros(number, np.intp)
+    places = places % period
+    return np.minimum(places, period - places) if size > 1 else np.zeros_like(places)
