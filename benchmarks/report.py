@@ -6,7 +6,8 @@
 # it.
 #
 # Two kinds of methods are kept apart throughout: those that **learned from labels** (dashed lines, open marks) and
-# those that had **none** (solid lines, filled marks). What the paper reports (Al-Azzawi et al. 2020, BMC
+# those that had **none** (solid lines, filled marks). Picks that somebody has added (dotted lines, grey marks) stand
+# beside both: whether labels went into them is not known ("?"). What the paper reports (Al-Azzawi et al. 2020, BMC
 # Bioinformatics 21:509, DeepCryoPicker) stands in columns of its own, marked *reported*: it was not measured here.
 
 # %% tags=["parameters"]
@@ -32,6 +33,7 @@ plt.rcParams.update({"figure.constrained_layout.use": True, "figure.dpi": 110})
 result = results.load(result_file)
 run = Path(result_file) if Path(result_file).is_dir() else Path(result_file).parent
 names = summary.dataset_names(result)
+KINDS = {False: "no labels", True: "learned from labels", None: "picks as given"}
 
 
 def say(text):
@@ -40,7 +42,8 @@ def say(text):
 
 def show(table, digits=3, **more):
     """Show a table without its index; `more` are decimals of single columns."""
-    table = table.assign(**{name: np.where(table[name], "yes", "no") for name in table.select_dtypes("bool")})
+    words = [name for name in table if name == "labels" or table[name].dtype == bool]
+    table = table.assign(**{name: summary.yes_no(table[name]) for name in words})
     formats = {name: f"{{:.{number}f}}" for name, number in more.items()}
     styled = table.style.hide(axis="index").format(precision=digits, na_rep="-", escape="html")
     if formats:
@@ -67,15 +70,17 @@ def intervals(low, high):
 
 
 # %%
-say(f"# {result['title']}\n\n{result.get('note') or ''}")
+say(f"# {summary.heading(result)}\n\n{result.get('note') or ''}")
 
 # %% [markdown]
 # ## In short
 #
 # Two methods count as distinguishable when the paired test over micrographs gives a p below 0.05 and the bootstrap
-# interval of their difference leaves out 0. No correction is made for the number of comparisons.
+# interval of their difference leaves out 0. No correction is made for the number of comparisons. Methods whose F1 is
+# nearer than 0.0005 share their place.
 
 # %%
+say(" ".join(verdict.run(result)))
 lines = []
 for name in names:
     lines.append(f"- **{result['datasets'][name]['title']}**")
@@ -120,11 +125,14 @@ show(shown.assign(views=table["views"], note=table["note"]), digits=1)
 # %% [markdown]
 # ## Scores
 #
+# *labels* says what `fit` was given. All methods are told the diameter, and all thresholds are chosen with the labels
+# of the validation micrographs, where there are any; *own F1* is without these, at the threshold that the method chose
+# by itself.
+#
 # Pooled over the test micrographs, at the threshold chosen on the validation micrographs; means over the seeds where
 # there are several, with their standard deviation (SD). The interval is a bootstrap over micrographs. *accuracy* is
 # TP / (TP + FP + FN); *AP* the average precision; *ceiling* the recall of all picks at any threshold. *Best F1* is at
-# the threshold that is best on the test micrographs themselves, which no method may use; *own F1* at the one that the
-# method chose by itself.
+# the threshold that is best on the test micrographs themselves, which no method may use.
 
 # %%
 for name in names:
@@ -148,12 +156,13 @@ for name in names:
 
 # %%
 for name in names:
-    number = len(summary.scores(result, name))
-    if not number:
+    table = summary.scores(result, name)["method"]
+    if not len(table):
         continue
-    figure, ax = plt.subplots(figsize=(9, 1.8 + 0.3 * number))
+    figure, ax = plt.subplots(figsize=(9, 1.8 + 0.3 * len(table)))
     plot_benchmark.f1_intervals(ax, result, name, own=True)
-    plot_benchmark.explain_marks(ax, own=True, told=len(summary.beside_reported(result, name)) > 0)
+    told = len(summary.beside_reported(result, name)) > 0
+    plot_benchmark.explain_marks(ax, own=True, told=told, given=any(summary.given(result, each) for each in table))
     ax.set_title(result["datasets"][name]["title"])
     show_figure(figure)
 
@@ -166,25 +175,24 @@ for name in names:
 # %%
 for name in names:
     table = summary.scores(result, name)
-    groups = [labels for labels in (False, True) if ((table["labels"] == labels) & (table["seeds"] > 0)).any()]
-    if not groups:
+    scored = table[table["seeds"] > 0]
+    if not len(scored):
         continue
-    most = max((table["labels"] == labels).sum() for labels in groups)
+    groups = [labels for labels in (False, True) if scored["labels"].eq(labels).any()] or [None]
+    most = len(table)
     figure, axes = plt.subplots(
         1, len(groups), figsize=(5.2 * len(groups), 5.2 + 0.2 * most), squeeze=False, sharey=True
     )
     for ax, labels in zip(axes[0], groups, strict=True):
         plot_benchmark.precision_recall(ax, result, name, labels=labels)
-        ax.set_title("learned from labels" if labels else "no labels")
+        ax.set_title(KINDS[labels])
     figure.suptitle(result["datasets"][name]["title"])
     show_figure(figure)
 
 # %% [markdown]
 # ## View by view
 #
-# The particles of one view at a time; those of the other views count as neither true nor false. A picker that does
-# not tell views apart has all its false picks counted for each of them. The average is that over the views, as in the
-# paper's table 7.
+# The particles of one view at a time, and the average over the views, as in the paper's table 7.
 
 # %%
 for name in names:
@@ -200,9 +208,10 @@ for name in names:
         ax.set_title(f"{view} views")
     figure.suptitle(title)
     show_figure(figure)
-    say(f"### {title}, by view")
-    columns = {"title": "method", "f1": "F1", "average_precision": "AP"}
-    show(table[["title", "labels", "view", "precision", "recall", "f1", "average_precision"]].rename(columns=columns))
+    say(f"### {title}, by view\n\n{summary.views_rule(result, name)}")
+    columns = {"title": "method", "labels": "labels", "view": "view", "precision": "precision", "recall": "recall"}
+    columns |= {"f1": "F1", "average_precision": "AP", "named_right": "view named right"}
+    show(table[list(columns)].rename(columns=columns))
 
 # %%
 if not any(len(summary.views(result, name)) for name in names):
@@ -237,28 +246,30 @@ else:
 # %%
 sweeps = summary.sweep(result)
 for (axis, protein), part in sweeps.groupby(["axis", "protein"], sort=False):
-    for labels in part["labels"].drop_duplicates().sort_values():
-        number = part.loc[part["labels"] == labels, "method"].nunique()
+    # Picks as given are drawn beside both kinds, and alone where there is no other.
+    for labels in [each for each in (False, True) if part["labels"].eq(each).any()] or [None]:
+        number = part["method"].nunique()
         figure, axes = plt.subplots(1, 2, figsize=(11, 4.6 + 0.12 * number))
         for ax, what in zip(axes, plot_benchmark.WHAT_WORDS, strict=True):
             plot_benchmark.sweep(ax, result, axis, protein=protein, what=what, labels=labels)
-        kind = "learned from labels" if labels else "no labels"
-        figure.suptitle(f"{protein}: {plot_benchmark.AXIS_WORDS.get(axis, axis)}, {kind}")
+        figure.suptitle(f"{protein}: {plot_benchmark.AXIS_WORDS.get(axis, axis)}, {KINDS[labels]}")
         show_figure(figure)
     for what, word in plot_benchmark.WHAT_WORDS.items():
         say(f"{word} of {protein} against {plot_benchmark.AXIS_WORDS.get(axis, axis)}:")
-        wide = part.pivot_table(index="method", columns="value", values=what, sort=False)
-        wide = wide.set_axis([f"{value:g}" for value in wide.columns], axis="columns").reset_index()
-        show(wide.assign(method=[summary.title(result, name) for name in wide["method"]]))
+        wide = summary.sweep_table(part, what)
+        wide.columns = [value if value == "mean" else f"{value:g}" for value in wide.columns]
+        wide.insert(0, "labels", [summary.learns(result, name) for name in wide.index])
+        show(wide.rename(index=lambda name: summary.title(result, name)).reset_index())
 if not len(sweeps):
     say("This result has no sweeps.")
 
 # %% [markdown]
 # ## Time and memory
 #
-# By the clock on the wall, on the machine named above; memory is the most that the method's own process held.
+# Medians over the test micrographs, without reading; memory is the largest over the seeds.
 
 # %%
+say(summary.measured_on(result))
 for name in names:
     table = summary.scores(result, name)
     table = table[table["seeds"] > 0].sort_values("pick", kind="stable")
@@ -315,22 +326,24 @@ record("overlays", drawn)
 # %% [markdown]
 # ## Paired tests
 #
-# Each method against the first of its dataset, on the same micrographs: the difference in F1, its bootstrap interval,
-# and the p of a permutation test that exchanges the two methods micrograph by micrograph. n micrographs cannot give a
-# p below 2 / 2^n.
+# The first of a dataset against each other method, and added picks against each, on the same micrographs: the
+# difference in F1 (negative: behind), its bootstrap interval, and the p of a permutation test that exchanges the two
+# methods micrograph by micrograph. n micrographs cannot give a p below 2 / 2^n.
 
 # %%
 for name in names:
     scored = summary.scores(result, name).query("seeds > 0")
     if len(scored) < 2:
         continue
-    first = scored["method"].iloc[0]
-    table = summary.against(result, name, first)
-    few = verdict.few(int(table["micrographs"].iloc[0]))
-    say(f"### {result['datasets'][name]['title']}\n\nFirst: {summary.title(result, first)}. {few}")
-    shown = table[["title", "labels", "difference"]].rename(columns={"title": "method", "difference": "behind by"})
-    shown["95 % interval"] = intervals(table["low"], table["high"])
-    show(shown.assign(p=table["p"], micrographs=table["micrographs"], distinguishable=table["distinguishable"]))
+    given = [method for method in scored["method"].iloc[1:] if summary.given(result, method)]
+    for method in (scored["method"].iloc[0], *given):
+        table = summary.against(result, name, method)
+        few = verdict.few(int(table["micrographs"].iloc[0]))
+        f1 = scored.loc[scored["method"] == method, "f1"].iloc[0]
+        say(f"### {result['datasets'][name]['title']}: *{summary.title(result, method)}* (F1 {f1:.3f})\n\n{few}")
+        shown = table[["title", "labels", "difference"]].rename(columns={"title": "method", "difference": "ahead by"})
+        shown["95 % interval"] = intervals(table["low"], table["high"])
+        show(shown.assign(p=table["p"], micrographs=table["micrographs"], distinguishable=table["distinguishable"]))
 
 # %% [markdown]
 # ## Failures

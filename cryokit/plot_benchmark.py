@@ -2,7 +2,8 @@
 
 As in `cryokit.plot`, every function draws on the matplotlib axes that it is given and returns them. The results are
 those of `cryokit.benchmark.results.load`. A method looks the same in every picture of a result (`styles`): **solid
-lines and filled marks did not learn from labels, dashed lines and open marks did**.
+lines and filled marks did not learn from labels, dashed lines and open marks did**; dotted lines and grey marks are
+picks as given, which are drawn in the pictures of both kinds.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ AXIS_WORDS = {
     "contamination": "ice crystals per square micrometre",
     "train": "micrographs to learn from",
 }
+# Learned from labels (None: picks as given) -> line, and the inside of its marks where that is not the line's colour.
+_KINDS = {False: ("solid", None), True: ("dashed", "white"), None: ("dotted", "0.8")}
 WHAT_WORDS = {"f1": "F1", "average_precision": "average precision"}
 
 
@@ -63,10 +66,10 @@ def styles(result: Result) -> dict[str, Style]:
     -------
     dict of str to Style
         Of the methods that learn from labels, and of the others, no two have the same colour (as long as there are
-        no more than `COLOURS`) or the same mark (as long as there are no more than `MARKERS`).
+        no more than `COLOURS`) or the same mark (as long as there are no more than `MARKERS`). Nor have picks as given.
     """
     found: dict[str, Style] = {}
-    for labels in (False, True):
+    for labels, (line, _) in _KINDS.items():
         names = [name for name in result["methods"] if summary.learns(result, name) == labels]
         # The usual colours first, so that an unknown method does not take one of them away.
         slots = {name: _USUAL[name] for name in names if name in _USUAL}
@@ -75,7 +78,6 @@ def styles(result: Result) -> dict[str, Style]:
                 used = Counter(slots.values())
                 slots[name] = min(range(len(COLOURS)), key=lambda slot: (used[slot], slot))
         for number, name in enumerate(names):
-            line = "dashed" if labels else "solid"
             found[name] = Style(COLOURS[slots[name]], line, MARKERS[number % len(MARKERS)])
     return {name: found[name] for name in result["methods"]}
 
@@ -100,8 +102,8 @@ def precision_recall(
     view : str, optional
         Only of the particles of this view, as the paper's figure 6; by default of all.
     labels : bool, optional
-        Only the methods that learned from labels, or only the others: more than ten curves on one pair of axes can
-        hardly be told apart.
+        Only the methods that learned from labels, or only the others (with picks as given, either way): more than ten
+        curves on one pair of axes can hardly be told apart.
     methods : sequence of str, optional
         Only these.
     legend : bool
@@ -124,7 +126,7 @@ def precision_recall(
         table = table[table["view"] == view].sort_values("f1", ascending=False, kind="stable")
     handles = []
     for row in table.itertuples():
-        if (labels is not None and row.labels != labels) or (methods is not None and row.method not in methods):
+        if not _among(row.labels, labels) or (methods is not None and row.method not in methods):
             continue
         cell = _median_cell(result, dataset, row.method)
         if cell is None:
@@ -195,7 +197,7 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, t
     return ax
 
 
-def explain_marks(ax: Axes, *, own: bool = False, told: bool = True, several: bool = True) -> Axes:
+def explain_marks(ax: Axes, *, own: bool = False, told: bool = True, several: bool = True, given: bool = False) -> Axes:
     """Add a legend below `f1_intervals` that says what its marks mean; the arguments say which there are."""
     from matplotlib.lines import Line2D
 
@@ -205,6 +207,8 @@ def explain_marks(ax: Axes, *, own: bool = False, told: bool = True, several: bo
         Line2D([], [], marker="o", markerfacecolor="white", label="learned from labels", **grey),
         Line2D([], [], color="0.3", linewidth=2, label="95 % interval over micrographs"),
     ]
+    if given:
+        handles.insert(2, Line2D([], [], marker="o", markerfacecolor=_KINDS[None][1], label="picks as given", **grey))
     if several:
         handles.append(Line2D([], [], marker=".", label="a single seed", **grey))
     if own:
@@ -241,7 +245,7 @@ def sweep(
     labels : bool, optional
         Only the methods that learned from labels, or only the others.
     legend : bool
-        Name the methods below the axes, the best on average first.
+        Name the methods below the axes, the best on average first, those that failed at a point last.
 
     Returns
     -------
@@ -265,12 +269,11 @@ def sweep(
         raise CryokitError(f"the result {result['name']} has no sweep of {axis!r}; sweeps: {known}")
     looks = styles(result)
     handles = []
-    order = chosen.groupby("method", sort=False)[what].mean().sort_values(ascending=False, kind="stable")
-    for method in order.index:
+    for method in summary.sweep_table(chosen, what).index:
         points = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
-        if not len(points) or (labels is not None and points["labels"].iloc[0] != labels):
+        look, learned = looks[method], summary.learns(result, method)
+        if not len(points) or not _among(learned, labels):
             continue
-        look, learned = looks[method], bool(points["labels"].iloc[0])
         ax.plot(points["value"], points[what], linestyle=look.line, **_mark(look, learned))
         handles.append(_handle(look, learned, points["title"].iloc[0]))
     values = np.sort(chosen["value"].unique())
@@ -385,26 +388,26 @@ def explain_overlays(figure: Figure) -> None:
 
 def _median_cell(result: Result, dataset: str, method: str) -> Mapping[str, Any] | None:
     """Return the cell of the seed with the median F1."""
-    done = [
-        cell
-        for cell in result["cells"]
-        if (cell["method"], cell["dataset"], cell["status"]) == (method, dataset, summary.DONE)
-    ]
-    done.sort(key=lambda cell: (cell["scores"]["f1"], cell["seed"]))
+    done = sorted(summary.finished(result, dataset, method), key=lambda cell: (cell["scores"]["f1"], cell["seed"]))
     return done[(len(done) - 1) // 2] if done else None
 
 
-def _mark(look: Style, learned: bool, size: float = 7.0) -> dict[str, Any]:
-    face = "white" if learned else look.colour
-    edge = look.colour if learned else "white"
+def _among(learned: bool | None, labels: bool | None) -> bool:
+    """Say whether a method is among those to draw; picks as given always are."""
+    return labels is None or learned is None or learned == labels
+
+
+def _mark(look: Style, learned: bool | None, size: float = 7.0) -> dict[str, Any]:
+    face = _KINDS[learned][1] or look.colour
+    edge = "white" if face == look.colour else look.colour
     return {
         **{"marker": look.marker, "markersize": size, "color": look.colour, "markerfacecolor": face},
-        **{"markeredgecolor": edge, "markeredgewidth": 1.5 if learned else 0.7},
+        **{"markeredgecolor": edge, "markeredgewidth": 0.7 if face == look.colour else 1.5},
         "clip_on": False,  # a mark at 1 is a whole one
     }
 
 
-def _handle(look: Style, learned: bool, label: str, *, line: bool = True) -> Any:
+def _handle(look: Style, learned: bool | None, label: str, *, line: bool = True) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], linestyle=look.line if line else "none", label=label, **_mark(look, learned, 6.5))

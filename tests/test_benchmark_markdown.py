@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from benchmark_result import result
+from benchmark_result import SNR, result, with_given, without
 
 from cryokit.benchmark import markdown, results, summary
 from cryokit.errors import CryokitError
@@ -88,7 +88,7 @@ def test_scores_are_those_of_the_result(made_up, text):
 
 def test_in_short_comes_first_and_tells_both(text):
     first = section(text, "## In short").replace("*", "")
-    assert text.index("## In short") < text.index("## How to read this") < text.index("## Made-up pickers")
+    assert text.index("## In short") < text.index("## How to read this") < text.index("\n## Made-up pickers")
     assert "auto is first" in first
     assert "behind deeppicker by" in first
     assert "No scores: deepem (skipped)." in first
@@ -128,6 +128,76 @@ def test_sweep_tables(made_up, text):
     points = summary.sweep(made_up).query("method == 'auto'")
     assert [auto[f"{value:g}"] for value in points["value"]] == [f"{value:.3f}" for value in points["f1"]]
     assert len(f1) == len(precision) == len(made_up["methods"])
+
+
+def test_sweep_of_a_method_that_failed_at_a_point(made_up):
+    """Its mean would be of the easier points: it has none, and stands last."""
+    dataset = f"klh_snr_{SNR[0]:g}"
+    failed = without("auto", dataset, 0, "failed", "no memory")
+    cells = [failed if (one["method"], one["dataset"]) == ("auto", dataset) else one for one in made_up["cells"]]
+    f1, _ = rows(section(markdown.results_markdown([{**made_up, "cells": cells}]), "### Sweeps"))
+    assert len(f1) == len(made_up["methods"])
+    assert f1[-1]["method"] == "auto"
+    assert (f1[-1][f"{SNR[0]:g}"], f1[-1]["mean"]) == ("-", "-")
+    assert float(f1[-1][f"{SNR[-1]:g}"]) > 0.9
+
+
+def test_picks_as_given():
+    told = markdown.results_markdown([with_given(result())])
+    part = section(told, "### simulated klh")
+    scores, *_ = rows(part)
+    assert next(row for row in scores if row["method"] == "mine")["labels"] == "?"
+    assert "*mine* (picks as given): F1" in section(told, "## In short")
+    # A table of its own against all others, with the signs turned round.
+    own = next(table for table in rows(part) if "ahead by" in table[0])
+    assert len(own) == len(scores) - 1
+    first = next(table for table in rows(part) if "behind by" in table[0])
+    behind = next(row for row in first if row["method"] == "mine")["behind by"]
+    assert "Paired with *deeppicker*" in part
+    assert next(row for row in own if row["method"] == "deeppicker")["ahead by"] == f"-{behind}"
+
+
+def test_by_view(made_up, text):
+    table = next(table for table in rows(section(text, "### simulated klh")) if "view named right" in table[0])
+    named = {row["method"]: row["view named right"] for row in table}
+    assert named.pop("deepcryopicker") == "0.875"
+    assert set(named.values()) == {"-"}
+    assert "false picks count in every view" in section(text, "### simulated klh")
+    old = copy.deepcopy(made_up)
+    for cell in old["cells"]:
+        cell.pop("view_named_right", None)
+    told = section(markdown.results_markdown([old]), "### simulated klh")
+    assert "by an older rule" in told
+    assert "false picks count in every view" not in told
+
+
+def test_what_was_not_run(made_up):
+    sweep = {"axis": "snr", "values": list(SNR), "dataset": {"name": "klh", "simulate": {"protein": "klh", "test": 3}}}
+    config = {
+        **{"name": "made_up", "methods": [*made_up["methods"], "pixer"], "seeds": 2},
+        "datasets": [{"name": name, "simulate": {"protein": "klh", "test": 6}} for name in ("klh_sim", "other")],
+        "sweeps": [sweep, {**sweep, "axis": "defocus", "values": [1, 2]}],
+    }
+    told = markdown.results_markdown([{**made_up, "config": config}])
+    assert "\n## Made-up pickers, profile quick, in part\n" in told
+    assert "**Not run**: method: *PIXER*; dataset: *other*; sweep: defocus." in section(told, "## In short")
+    # All of it was run.
+    config["methods"].pop()
+    config["datasets"].pop()
+    config["sweeps"].pop()
+    assert "Not run" not in markdown.results_markdown([{**made_up, "config": config}])
+
+
+def test_cells_of_several_states_of_the_source(made_up):
+    many = {
+        **made_up,
+        "cells": [{**one, "commit": f"{number % 13:012d}"} for number, one in enumerate(made_up["cells"])],
+    }
+    told = section(markdown.results_markdown([many]), "## Made-up pickers, profile quick")
+    commits = next(row["value"] for row in rows(told)[0] if row["what"] == "commit")
+    assert commits.startswith("13 states of the source: ")
+    assert all(f"{number:012d}" in commits for number in range(13))
+    assert "On the machine named above" not in told
 
 
 def test_paired(text):
@@ -187,8 +257,13 @@ class TestCheck:
 def test_table_of_text_with_bars_and_lines():
     told = markdown.table(pd.DataFrame({"a": ["x | y\nz"], "b": [None], "c": [3]}))
     assert told.splitlines()[-1] == "| x \\| y z | - | 3 |"
-    long = markdown.table(pd.DataFrame({"a": ["x" * 1000]})).splitlines()[-1]
-    assert len(long) < 320
+
+
+def test_long_reasons_are_cut(made_up):
+    failed = without("auto", "klh_sim", 0, "failed", "word " * 1000)
+    cells = [failed if (one["method"], one["dataset"]) == ("auto", "klh_sim") else one for one in made_up["cells"]]
+    told = section(markdown.results_markdown([{**made_up, "cells": cells}]), "### Failures")
+    assert max(map(len, told.splitlines())) < 400
 
 
 def test_accuracy_of_patches_stands_beside_the_reported(tmp_path):

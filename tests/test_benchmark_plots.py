@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmark_result import DIAMETER, METHODS, SHAPE, SNR, all_picks, result
+from benchmark_result import DIAMETER, METHODS, SHAPE, SNR, all_picks, result, with_given, without
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
@@ -73,8 +73,8 @@ class TestStyles:
 def fourteen():
     free = ("auto", "template", "autocryopicker", "supercryoempicker", "deepcryopicker", "mine", "yours", "theirs")
     learned = ("relion_template", "deepem", "deeppicker", "pixer", "eman2_cnn", "his")
-    told = {"picker": None, "settings": {}, "source": ""}
-    return {name: {"title": name, "labels": name in learned, **told} for name in (*free, *learned)}
+    told = {"settings": {}, "source": ""}
+    return {name: {"title": name, "picker": name, "labels": name in learned, **told} for name in (*free, *learned)}
 
 
 class TestCurves:
@@ -94,6 +94,14 @@ class TestCurves:
         assert {line.get_linestyle() for line in legend(ax).values()} == {"--"}
         looks = pictures.styles(made_up)
         assert set(marks(ax)) == {of(looks[name], True) for name in names}
+
+    @pytest.mark.parametrize("labels", [False, True])
+    def test_given_picks_are_drawn_with_either_kind(self, ax, labels):
+        pictures.precision_recall(ax, with_given(result()), "klh_sim", labels=labels)
+        lines = {name.partition(":")[0]: line.get_linestyle() for name, line in legend(ax).items()}
+        assert lines.pop("mine") == ":"
+        assert set(lines) == {name for name, (*_, learned) in METHODS.items() if learned == labels}
+        assert set(lines.values()) == {"--" if labels else "-"}
 
     def test_all(self, ax, made_up):
         pictures.precision_recall(ax, made_up, "klh_sim")
@@ -146,6 +154,9 @@ class TestF1:
         assert {line.get_color() for line in ax.lines if line.get_marker() == "*"} == {"0.6"}
         pictures.explain_marks(ax)
         assert "paper (reported)" in legend(ax)
+        assert "picks as given" not in legend(ax)
+        pictures.explain_marks(ax, given=True)
+        assert "picks as given" in legend(ax)
 
 
 class TestSweep:
@@ -172,6 +183,13 @@ class TestSweep:
     def test_one_kind(self, ax, made_up):
         pictures.sweep(ax, made_up, "snr", labels=False)
         assert set(legend(ax)) == {name for name, (*_, labels) in METHODS.items() if not labels}
+
+    def test_method_that_failed_at_a_point_is_named_last(self, ax, made_up):
+        dataset = f"klh_snr_{SNR[0]:g}"
+        failed = without("auto", dataset, 0, "failed", "no memory")
+        cells = [failed if (one["method"], one["dataset"]) == ("auto", dataset) else one for one in made_up["cells"]]
+        pictures.sweep(ax, {**made_up, "cells": cells}, "snr")
+        assert list(legend(ax))[-1] == "auto"  # the best at all other points, and the hardest is missing
 
     def test_errors(self, ax, made_up):
         with pytest.raises(CryokitError, match="no sweep of 'dose'; sweeps: snr"):

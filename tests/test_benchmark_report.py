@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from benchmark_result import METHODS, SHAPE, all_picks, result, truth
+from benchmark_result import METHODS, SHAPE, all_picks, result, truth, with_given
 
 from cryokit import coordinates, notebooks
 from cryokit.benchmark import results
@@ -107,6 +107,25 @@ def test_result_alone(run, tmp_path):
     told = executed.with_suffix(".html").read_text(encoding="utf-8")
     assert "This result has no sweeps." in told
     assert "Every cell came to its end." in told
+
+
+@pytest.mark.notebook
+def test_picks_as_given(tmp_path):
+    """They stand against each other method, in a table of their own, and their labels are not known."""
+    path = results.write(with_given(result()), tmp_path / "given.json")
+    told = text_of(write_report(path, tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "mine (picks as given): F1" in told
+    assert re.search(r"mine \? 0\.\d{3}", told)
+    for title in ("simulated klh", "simulated apoferritin"):
+        assert re.search(rf"{title}: mine \(F1 0\.\d{{3}}\)", told)
+    # Nothing but them.
+    alone = with_given(result())
+    alone["cells"] = [one for one in alone["cells"] if one["method"] == "mine"]
+    alone["methods"] = {"mine": alone["methods"]["mine"]}
+    path = results.write(alone, tmp_path / "alone.json")
+    assert "mine (picks as given): F1" in text_of(
+        write_report(path, tmp_path / "alone.html").read_text(encoding="utf-8")
+    )
 
 
 def test_damaged_result(tmp_path):

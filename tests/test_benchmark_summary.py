@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark_result import METHODS, SNR, result
+from benchmark_result import METHODS, SNR, result, with_given, without
 
 from cryokit.benchmark import paired, reported, run_files, summary
 from cryokit.benchmark import verdict as verdicts
@@ -118,6 +118,11 @@ class TestScores:
         assert np.isnan(found[["fit", "pick", "memory", "own_f1"]].astype(float)).all()
         assert found["f1"] == pytest.approx(0.8)
 
+    def test_equal_methods_are_in_the_order_of_their_titles(self):
+        cells = [counted(name, 0, [(8, 2, 2)]) for name in ("b", "c", "a")]
+        found = summary.scores(small(cells, {"b": False, "c": False, "a": True}, micrographs=1), "d")
+        assert found["title"].tolist() == ["A", "B", "C"]
+
     def test_unknown_dataset(self, made_up):
         with pytest.raises(DatasetError, match=r"no dataset 'x'.*klh_sim"):
             summary.scores(made_up, "x")
@@ -130,6 +135,22 @@ def test_views_are_averaged_not_pooled():
     side = 2 / 11
     assert found["f1"].tolist() == pytest.approx([0.8, side, (0.8 + side) / 2])
     assert found["precision"].iloc[-1] == pytest.approx(0.9)
+
+
+def test_share_of_views_that_were_named_right():
+    views = {"top": (8, 2, 2), "side": (1, 0, 9)}
+    cells = [
+        counted("a", seed, [(9, 2, 11)], views=views, view_named_right=share) for seed, share in enumerate((0.5, 0.7))
+    ]
+    cells.append(counted("b", 0, [(9, 2, 11)], views=views, view_named_right=None))
+    known = small(cells, {"a": False, "b": False}, micrographs=1)
+    found = summary.views(known, "d").groupby("method")["named_right"].agg(["min", "max"])
+    assert found.loc["a"].tolist() == pytest.approx([0.6, 0.6])
+    assert found.loc["b"].isna().all()
+    assert "for all methods alike" in summary.views_rule(known, "d")
+    # A result in which one cell was counted by the older rule does not claim the newer one.
+    del known["cells"][-1]["view_named_right"]
+    assert "by an older rule" in summary.views_rule(known, "d")
 
 
 def test_no_views(made_up):
@@ -176,9 +197,113 @@ def test_sweep(made_up):
     assert len(summary.dataset_names(made_up, swept=True)) == len(SNR)
 
 
+def test_mean_of_a_sweep_needs_all_points(made_up):
+    dataset = f"klh_snr_{SNR[0]:g}"
+    failed = without("auto", dataset, 0, "failed", "no memory")
+    cells = [failed if (one["method"], one["dataset"]) == ("auto", dataset) else one for one in made_up["cells"]]
+    cells = [one for one in cells if one["method"] != "template" or one["dataset"] != f"klh_snr_{SNR[1]:g}"]
+    found = summary.sweep_table(summary.sweep({**made_up, "cells": cells}))
+    assert set(found.index) == set(METHODS)
+    assert set(found.index[-2:]) == {"auto", "template"}
+    assert found["mean"].isna().tolist() == [False] * 4 + [True] * 2
+    assert found.loc["deepem", "mean"] == pytest.approx(found.loc["deepem", list(SNR)].mean())
+
+
+class TestProvenance:
+    def made(self, cells):
+        known = small(cells, {"a": False})
+        known["provenance"] |= {"commit": "last", "seconds": 60.0, "cryokit": "1"}
+        return summary.provenance(known).set_index("what")["value"], summary.measured_on(known)
+
+    def test_of_every_cell(self):
+        machine = {"system": "Linux", "cores": 2, "device": None}
+        cells = [
+            counted("a", 0, [(8, 2, 2)], wall=30.0, provenance={"commit": "one", "machine": machine}),
+            counted(
+                "a", 1, [(8, 2, 2)], wall=60.0, provenance={"commit": "one", "machine": {**machine, "device": "cpu"}}
+            ),
+        ]
+        told, measured = self.made(cells)
+        # That one of the two has no network makes no other machine of it.
+        assert told["machine"] == "Linux, 2 cores"
+        assert (told["networks on"], told["commit"], told["duration"]) == ("cpu", "one", "1.5 min")
+        assert measured.startswith("On the machine named above")
+        cells[1]["provenance"] |= {"machine": {"system": "Linux", "cores": 64}, "commit": "two+"}
+        told, measured = self.made(cells)
+        assert told["machine"] == "Linux, 2 cores (1 cell), Linux, 64 cores (1 cell)"
+        assert told["commit"].startswith("2 states of the source: one (1 cell), two+ (1 cell)")
+        assert "not committed" in told["commit"]
+        assert measured.startswith("On 2 machines")
+
+    def test_of_older_results(self):
+        """They know the commit of a cell, and how long the last call was, whatever it made."""
+        cells = [counted("a", seed, [(8, 2, 2)], commit="x") for seed in (0, 1)]
+        told, measured = self.made(cells)
+        assert (told["commit"], told["duration"]) == ("x", "1.0 min")
+        assert "machine named above" not in measured
+        cells[0]["commit"] = "y"
+        told, _ = self.made(cells)
+        assert told["commit"] == "2 states of the source: y (1 cell), x (1 cell)"
+        assert "duration" not in told
+        assert "of the last call" in told["date"]
+
+    def test_part_of_the_duration(self):
+        cells = [counted("a", 0, [(8, 2, 2)], wall=90.0), counted("a", 1, [(8, 2, 2)])]
+        assert self.made(cells)[0]["duration"] == "1.5 min (1 of 2 cells)"
+
+
+class TestNotRun:
+    def config(self, *methods, seeds=1):
+        made = [{"name": name, "title": name.upper(), "simulate": {"protein": "klh", "test": 1}} for name in ("d", "e")]
+        return {"name": "c", "methods": list(methods), "seeds": seeds, "datasets": made}
+
+    def test_methods_datasets_and_seeds(self):
+        known = small([many("auto", 0.9), many("template", 0.8)], {"auto": False, "template": False})
+        known["config"] = self.config("auto", "template", "deepem", seeds=3)
+        assert summary.not_run(known) == ["method: *DeepEM*", "dataset: *E*", "2 of 3 seeds"]
+        assert summary.heading(known) == "Small, in part"
+        assert any("Not run" in one for one in verdicts.run(known))
+
+    def test_run_that_was_stopped(self):
+        known = small(
+            [many("auto", 0.9), counted("deepem", 0, [(8, 2, 2)]), counted("auto", 0, [(8, 2, 2)], dataset="e")],
+            {"auto": False, "deepem": True},
+        )
+        known["config"] = self.config("auto", "deepem")
+        assert summary.not_run(known) == ["*DeepEM* on E"]
+
+    def test_dataset_that_takes_the_place_of_another(self):
+        known = small([many("auto", 0.9)], {"auto": False})
+        other = {"name": "d", "simulate": {"protein": "klh", "test": 1}}
+        known["config"] = {"name": "c", "methods": ["auto"], "datasets": [{"name": "klh", "otherwise": other}]}
+        assert summary.not_run(known) == []
+
+    def test_title_of_sweeps_promises_no_other(self, made_up):
+        names = summary.dataset_names(made_up, swept=True)
+        part = {**made_up, "title": "Methods against everything", "profile": None}
+        part["datasets"] = {name: made_up["datasets"][name] for name in names}
+        part["cells"] = [one for one in made_up["cells"] if one["dataset"] in names]
+        made = {"name": "klh", "simulate": {"protein": "klh", "test": 3}}
+        part["config"] = {
+            "name": "c",
+            "methods": list(METHODS),
+            "sweeps": [
+                {"axis": "snr", "values": [*SNR, 0.8], "dataset": made},
+                {"axis": "defocus", "values": [1, 2], "dataset": made},
+            ],
+        }
+        assert summary.not_run(part) == ["sweep: defocus", "point: snr 0.8"]
+        assert summary.heading(part) == "Methods against snr, in part"
+
+    def test_configuration_of_another_version(self, made_up):
+        assert summary.not_run(made_up) == []
+        assert summary.heading(made_up) == "Made-up pickers, profile quick"
+
+
 def test_provenance_and_datasets(made_up):
     told = summary.provenance(made_up).set_index("what")["value"]
-    assert told["machine"] == "Linux, x86_64, 2 cores, 15.6 GB, networks on cpu"
+    assert told["machine"] == "Linux, x86_64, 2 cores, 15.6 GB"
+    assert told["networks on"] == "cpu"
     assert told["seeds"] == "0, 1"
     assert told["duration"] == "10.2 min"
     assert told["cells"] == "45 done, 1 failed, 2 skipped"
@@ -314,7 +439,7 @@ class TestVerdict:
         assert any("outside its interval" in one for one in said)
 
     def test_not_distinguishable(self):
-        a, b = [(9, 1, 1), (5, 5, 5)] * 4, [(8, 1, 2), (6, 5, 4)] * 4
+        a, b = [(9, 1, 1), (5, 5, 5)] * 4, [(8, 1, 2), (6, 6, 4)] * 4
         known = small([counted("auto", 0, a), counted("other", 0, b)], {"auto": False, "other": False}, micrographs=8)
         assert any("not distinguishable from it" in one for one in verdict(known, "d"))
 
@@ -341,7 +466,7 @@ class TestVerdict:
         assert "No scores: deepem (skipped)." in verdict(made_up, "apoferritin_sim")
 
     def test_titles_stand_out(self, made_up):
-        assert verdicts.dataset(made_up, "klh_sim")[0].startswith("Without labels: *auto* is first")
+        assert verdicts.dataset(made_up, "klh_sim")[1].startswith("Without labels: *auto* is first")
 
     def test_nothing_was_run(self):
         assert verdict(small([], {"a": False}), "d")[-1] == "No method was run on it."
@@ -350,10 +475,98 @@ class TestVerdict:
         known = small([many("auto", 0.7), many("topaz", 0.9)], {"auto": False, "topaz": False}, micrographs=8)
         assert any("AUTO and other programs: behind TOPAZ by" in one for one in verdict(known, "d"))
 
+    def test_programs_without_labels_are_no_match_for_a_method_with(self):
+        methods = {"auto": False, "auto_labels": True, "topaz": False, "topaz_labels": True}
+        cells = [many(name, quality) for name, quality in zip(methods, (0.7, 0.8, 0.6, 0.9), strict=True)]
+        known = small(cells, methods, micrographs=8)
+        known["methods"]["topaz_labels"]["picker"] = "topaz"
+        told = {one.split(" and other")[0]: one for one in verdict(known, "d") if "other programs" in one}
+        assert "behind TOPAZ_LABELS" in told["AUTO"]
+        assert "ahead of TOPAZ by" in told["AUTO"]
+        assert "behind TOPAZ_LABELS" in told["AUTO_LABELS"]
+        assert "TOPAZ by" not in told["AUTO_LABELS"]
+
+    def test_ties_are_no_wins(self):
+        names = {"auto": False, "b": False, "c": False, "d": False}
+        cells = [counted(name, 0, [(19, 0, 1)] * 3) for name in ("auto", "b", "c")]
+        said = verdict(small([*cells, many("d", 0.5, 3)], names, micrographs=3), "d")
+        shared = next(one for one in said if one.startswith("Without labels"))
+        assert "AUTO, B and C share the first place with an F1 of 0.974; the next is D" in shared
+        assert "is first" not in " ".join(said)
+        assert "number" not in " ".join(said)  # auto is not behind
+
+    def test_own_thresholds_are_told_beside(self):
+        """The F1 that ranks has seen labels of the validation micrographs; own thresholds have not."""
+        own = {"a": scored(60, 40, 40), "b": scored(70, 30, 30)}
+        cells = [{**many(name, quality), "own": own[name]} for name, quality in (("a", 0.9), ("b", 0.8))]
+        known = small(cells, {"a": False, "b": False}, micrographs=8)
+        assert "Without the labels" not in " ".join(verdict(known, "d"))
+        known["datasets"]["d"]["micrographs"]["validation"] = ["v"]
+        (said,) = (one for one in verdict(known, "d") if one.startswith("Without labels: A is first"))
+        assert said.endswith("Without the labels of the validation micrographs the best is B with 0.700.")
+
+    def test_what_the_test_can_tell(self):
+        cells = [many(name, 0.9, 6) for name in "abc"]
+        said = verdict(small(cells, dict.fromkeys("abc", False), micrographs=6), "d")
+        assert said[0].startswith("6 micrographs cannot give a p below 0.031")
+        assert "not corrected for the 2 comparisons" in said[0]
+
+    def test_one_training(self, made_up):
+        assert not any("One training" in one for one in verdicts.run(made_up))
+        assert any("One training" in one for one in verdicts.run(small([many("a", 0.9)], {"a": False})))
+
     def test_sweep(self, made_up):
-        assert "With labels, snr of klh: of 4 points the first is deeppicker at 4." in [
+        assert "With labels, snr of klh: of 4 points and 2 methods the first is deeppicker at 4." in [
             one.replace("*", "") for one in verdicts.sweep(made_up)
         ]
+
+    def test_sweep_with_a_tie_and_a_failure(self, made_up):
+        known = copy.deepcopy(made_up)
+        cells = {(one["method"], one["dataset"]): one for one in known["cells"] if one["seed"] == 0}
+        first, second, third, _ = (f"klh_snr_{snr:g}" for snr in SNR)
+        cells["deepem", first]["scores"] = copy.deepcopy(cells["deeppicker", first]["scores"])
+        for method in ("deepem", "deeppicker"):  # nothing is found: nobody is first
+            cells[method, second]["scores"]["f1"] = 0.0
+        cells["deeppicker", third] |= without("deeppicker", third, 0, "failed", "no memory")
+        said = [one.replace("*", "") for one in verdicts.sweep(known) if one.startswith("With labels")]
+        assert said == [
+            "With labels, snr of klh: of 4 points and 2 methods the first is deepem at 2, deeppicker at 2 (1 shared).",
+            "With labels, snr of klh: no scores of deeppicker at 1.",
+        ]
+
+
+class TestGiven:
+    """Picks of which nobody here knows whether labels went into them."""
+
+    def test_neither_with_nor_without_labels(self):
+        known = with_given(result(), like="auto")
+        assert summary.learns(known, "mine") is None
+        for labels in (False, True):
+            assert "mine" not in summary.standing(known, "klh_sim", labels=labels)["method"].tolist()
+        said = verdict(known, "klh_sim")
+        assert next(one for one in said if one.startswith("Without labels")).startswith("Without labels: auto is first")
+        (own,) = (one for one in said if one.startswith("mine (picks as given): F1 "))
+        assert "level with auto" in own or " auto by 0.0" in own  # one seed of its two
+        assert "behind deeppicker by" in own
+        assert re.search(r"mine +\? ", summary.text(known))
+
+    def test_results_that_have_them_without_labels(self):
+        known = small([many("mine", 0.9)], {"mine": False})
+        known["methods"]["mine"]["picker"] = None
+        assert summary.learns(known, "mine") is None
+
+    def test_what_is_to_be_minded(self):
+        cells = [many("a", 0.8), {**many("mine", 0.9), "decisions": ["2 test micrographs of 8 without picks"]}]
+        known = small(cells, {"a": False, "mine": None}, micrographs=8)
+        known["methods"]["mine"]["picker"] = None
+        (said,) = (one for one in verdict(known, "d") if one.startswith("MINE"))
+        assert "ahead of A by" in said
+        assert said.endswith("2 test micrographs of 8 without picks.")
+
+    def test_alone(self):
+        known = small([many("mine", 0.9)], {"mine": None}, micrographs=8)
+        known["methods"]["mine"]["picker"] = None
+        assert [one[:30] for one in verdict(known, "d")] == ["MINE (picks as given): F1 0.92"]
 
 
 class TestRunFiles:

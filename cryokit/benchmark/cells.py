@@ -7,11 +7,11 @@ It is started as ``python -m cryokit.benchmark.cells JOB.json`` and leaves the o
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,12 +30,13 @@ from cryokit.files import write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cryokit.evaluate import Evaluation
     from cryokit.pickers import Picker
 
 logger = logging.getLogger(__name__)
 
 SLACK = 0.005  # of F1: so little on a few validation micrographs is chance
-FAILED = "failed"
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,11 @@ class Job:
     truth : str
         CSV file with the labels of all micrographs.
     picks : str
-        Folder for the picks of the test micrographs; of a row without picker, the picks themselves (any format).
+        Folder for the picks of the test micrographs.
     out : str
         JSON file for the outcome.
+    given : str or None
+        Of a row without picker: its picks, a file or folder of any format.
     """
 
     method: str
@@ -74,6 +77,7 @@ class Job:
     truth: str
     picks: str
     out: str
+    given: str | None = None
 
 
 def run_in_process(job: Job, timeout: float, log: str | os.PathLike) -> dict[str, Any]:
@@ -149,7 +153,11 @@ def run(job: Job) -> dict[str, Any]:
     truth = coordinates.read(job.truth, format="csv")
     names = {split: [micrograph_name(path) for path in paths] for split, paths in job.micrographs.items()}
     if job.picker is None:
-        return _outcome(job, truth, names, *_given(job, names), None, {"fit": None, "pick": None}, [])
+        found, told = _given(job, names)
+        if found is None:
+            return {"status": SKIPPED, "error": told[0]}
+        _write_picks(job, found["test"], names["test"])
+        return _outcome(job, truth, names, found, None, {"fit": None, "pick": None}, told)
     picker = _picker(job)
     # Without training micrographs a method that needs no labels learns from the micrographs it is to pick.
     fitted = job.micrographs["train"] or job.micrographs["test"]
@@ -160,11 +168,14 @@ def run(job: Job) -> dict[str, Any]:
     found = {}
     for split in ("validation", "test"):
         found[split], seconds["pick"] = _picked(picker, job.micrographs[split])
-    coordinates.write_folder(found["test"], Path(job.picks), "csv", micrographs=names["test"])
-    own = float(picker.threshold_)
-    return _outcome(
-        job, truth, names, found["validation"], found["test"], own, seconds, getattr(picker, "decisions_", [])
-    )
+    _write_picks(job, found["test"], names["test"])
+    return _outcome(job, truth, names, found, float(picker.threshold_), seconds, getattr(picker, "decisions_", []))
+
+
+def _write_picks(job: Job, picks: pd.DataFrame, names: Sequence[str]) -> None:
+    from cryokit import coordinates
+
+    coordinates.write_folder(picks, Path(job.picks), "csv", micrographs=names)
 
 
 def _picked(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
@@ -189,14 +200,9 @@ def _picked(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float |
 
 
 def _picker(job: Job) -> Picker:
-    from cryokit.benchmark.methods import PROGRAMS
-    from cryokit.pickers import picker_class
+    from cryokit.benchmark.methods import class_of
 
-    if job.picker in PROGRAMS:
-        module, name = PROGRAMS[job.picker]
-        cls = getattr(importlib.import_module(module), name)
-    else:
-        cls = picker_class(job.picker)
+    cls = class_of(job.picker)
     known = inspect.signature(cls).parameters
     # The benchmark has validation micrographs of its own: none of those to learn from need be held out.
     told = {"diameter": job.diameter, "seed": job.seed, "validation": 0.0}
@@ -204,23 +210,43 @@ def _picker(job: Job) -> Picker:
     return cls(**{**told, **job.settings})
 
 
-def _given(job: Job, names: dict[str, list[str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the picks that somebody else made, of the validation and of the test micrographs."""
+def _given(job: Job, names: dict[str, list[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
+    """Return the picks that somebody else made by split, None where they are of other micrographs; and what to mind."""
     from cryokit import coordinates
     from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import CoordinateError
+    from cryokit.wording import plural, some
 
-    picks, named = coordinates.read_folder(job.picks, **job.settings)
+    given = Path(job.given)
+    try:
+        picks, named = coordinates.read_folder(given, **job.settings)
+    except CoordinateError as error:
+        raise BenchmarkError(f"{error}; cryokit convert makes a file of a known format of it") from None
     if not set(named) & set(names["test"]):
-        raise BenchmarkError(f"{job.picks}: names none of the test micrographs ({', '.join(names['test'][:3])}, ...)")
-    return tuple(picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test"))
+        theirs = f"names {some(list(named))}" if len(named) else "names no micrograph"
+        return None, [
+            f"{given.name}: {theirs}, and none of the test micrographs ({some(names['test'])}); names count without "
+            "folders and suffixes"
+        ]
+    told = []
+    if missing := [name for name in names["test"] if name not in set(named)]:
+        told.append(
+            f"{plural(len(missing), 'test micrograph')} of {len(names['test'])} without picks ({some(missing)}): their "
+            "particles count as missed"
+        )
+    if names["validation"] and picks["score"].notna().all() and not set(named) & set(names["validation"]):
+        told.append(
+            f"scores, but no picks on the validation micrographs ({some(names['validation'])}) to choose a threshold "
+            "on: every pick counts; add these, or leave out what is below your own threshold"
+        )
+    return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, told
 
 
 def _outcome(
     job: Job,
     truth: pd.DataFrame,
     names: dict[str, list[str]],
-    validation: pd.DataFrame,
-    test: pd.DataFrame,
+    found: dict[str, pd.DataFrame],
     own: float | None,
     seconds: dict[str, float | None],
     decisions: Sequence[str],
@@ -228,13 +254,15 @@ def _outcome(
     from cryokit.benchmark import results
     from cryokit.evaluate import by_view, evaluate
 
-    threshold = _threshold(validation, truth, names["validation"], own)
+    test = found["test"]
+    threshold = _threshold(found["validation"], truth, names["validation"], own)
     here = truth[truth["micrograph"].isin(names["test"])]
     settings = {"micrographs": names["test"], "seed": job.seed}
     chosen = evaluate(test, here, threshold=threshold, **settings)
-    views = by_view(test, here, threshold=threshold, **settings)
+    # One rule for all: most methods name no view, so what a method calls its picks is left aside here.
+    views = by_view(test.assign(view=""), here, threshold=threshold, **settings)
     return {
-        "status": "done",
+        "status": DONE,
         "error": None,
         "seconds": seconds,
         "peak_memory_mb": peak_memory(),
@@ -242,12 +270,21 @@ def _outcome(
         "own_threshold": own,
         "scores": results.scores(chosen),
         "own": None if own is None else results.scores(evaluate(test, here, threshold=own, **settings)),
-        "views": {view: results.scores(found) for view, found in views.items()} if len(views) > 1 else {},
+        "views": {view: results.scores(each) for view, each in views.items()} if len(views) > 1 else {},
+        "view_named_right": _named_right(chosen, set(views)) if len(views) > 1 else None,
         "per_micrograph": results.per_micrograph(chosen),
         "curve": results.curve(chosen),
-        "view_curves": {view: results.curve(found) for view, found in views.items()} if len(views) > 1 else {},
+        "view_curves": {view: results.curve(each) for view, each in views.items()} if len(views) > 1 else {},
         "decisions": list(decisions),
     }
+
+
+def _named_right(evaluation: Evaluation, views: set[str]) -> float | None:
+    """Return the share of the true picks that name the view of their particle; None where no pick names a view."""
+    true = evaluation.picks[evaluation.picks["outcome"] == "true"]
+    if not set(true["view"]) & views:
+        return None
+    return float((true["view"].to_numpy() == evaluation.labels["view"].loc[true["label"]].to_numpy()).mean())
 
 
 def _threshold(picks: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str], own: float | None) -> float | None:
@@ -269,8 +306,12 @@ def peak_memory() -> float | None:
         import resource
     except ImportError:  # Windows
         return None
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most / (2**20 if sys.platform == "darwin" else 2**10)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    own, started = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    with contextlib.suppress(OSError, TypeError):
+        # Linux counts as a process's own what the one that started it held: its address space says what is.
+        own = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))[1])
+    return max(own, started) / unit
 
 
 def main(path: str) -> int:
@@ -287,8 +328,8 @@ def main(path: str) -> int:
     except Exception as error:  # a fault of ours in one method must not end the comparison of the others
         traceback.print_exc()
         outcome = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
-    results.write(outcome, job.out)
-    return 0 if outcome["status"] == "done" else 1
+    results.write({**outcome, "provenance": results.provenance()}, job.out)
+    return 1 if outcome["status"] == FAILED else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryokit import coordinates
+from cryokit import __version__, coordinates
 from cryokit.benchmark.config import DatasetSpec, SimulatedSet
 from cryokit.benchmark.errors import BenchmarkError
 from cryokit.coordinates.table import IGNORE, concatenate
@@ -46,7 +46,9 @@ class Prepared:
     labels : pandas.DataFrame
         Table of picks: the truth of all of them.
     diameter : float
-        Of the particle, in pixels: the median of the labels of the test micrographs.
+        Of the particle, in pixels, as methods are told it: the median of the labels of the training and validation
+        micrographs, of the view in which it is longest; where there are none, or they show other proteins, of the
+        test micrographs.
     fingerprint : str
         SHA-256 of what the micrographs and labels are.
     info : dict
@@ -96,6 +98,8 @@ def prepare(
     BenchmarkError
         When its files are not there, or no test micrograph has labels.
     """
+    if spec.simulate is not None and spec.name in (labels_from or {}):
+        raise BenchmarkError(f"{spec.name}: is simulated and has its labels; leave out those of your own")
     if spec.simulate is not None:
         paths, labels, marks, more = _simulated(spec, Path(folder) / "data" / spec.name, progress)
         protein, kind, manifest = spec.simulate.protein, "simulated", None
@@ -112,6 +116,8 @@ def prepare(
     tested = particles[particles["micrograph"].isin(names["test"])]
     if tested.empty:
         raise BenchmarkError(f"{spec.name}: no test micrograph has labels, so there is nothing to compare methods on")
+    learned = particles[particles["micrograph"].isin([*names["train"], *names["validation"]])]
+    known = tested if spec.train_on or learned.empty else learned
     views = tested["view"].value_counts().sort_index()
     fingerprint = hashlib.sha256(json.dumps([names, marks], sort_keys=True).encode()).hexdigest()
     notes = [spec.note, more]
@@ -119,11 +125,13 @@ def prepare(
         notes.append("no training micrographs: methods without labels are fitted on those tested, without their labels")
     if not names["validation"]:
         notes.append("no validation micrographs: thresholds are the methods' own")
+    if known is tested:
+        notes.append("the diameter that methods are told is that of the test micrographs' labels")
     info = {
         "title": spec.title or spec.name,
         "kind": kind,
         "protein": protein,
-        "diameter": float(tested["diameter"].median()),
+        "diameter": float(known.groupby("view")["diameter"].median().max()),
         "fingerprint": fingerprint,
         "manifest": manifest,
         "micrographs": names,
@@ -143,7 +151,7 @@ def _simulated(spec: DatasetSpec, folder: Path, progress: bool) -> tuple[dict[st
     order = ("test", "validation", "train")
     sets = [(spec.simulate, order if not spec.train_on else ("test",))]
     sets += [(each, ("validation", "train")) for each in spec.train_on]
-    recipe = json.dumps([dataclasses.asdict(each) for each, _ in sets], sort_keys=True)
+    recipe = json.dumps([__version__, *(dataclasses.asdict(each) for each, _ in sets)], sort_keys=True)
     tasks = [task for each, splits in sets for task in _tasks(each, splits)]
     paths = {split: [folder / f"{name}.mrc" for kept, name, *_ in tasks if kept == split] for split in SPLITS}
     done = folder / "recipe.json"
@@ -157,7 +165,8 @@ def _simulated(spec: DatasetSpec, folder: Path, progress: bool) -> tuple[dict[st
         write_text(done, recipe)
     labels = concatenate(coordinates.read(folder / "labels" / f"{name}.csv", format="csv") for _, name, *_ in tasks)
     trained = sorted({each.protein for each in spec.train_on})
-    return paths, labels, recipe, f"trained on {', '.join(trained)}" if trained else ""
+    marks = {name: [sha256(folder / f"{name}.mrc"), sha256(folder / "labels" / f"{name}.csv")] for _, name, *_ in tasks}
+    return paths, labels, marks, f"trained on {', '.join(trained)}" if trained else ""
 
 
 def _tasks(made: SimulatedSet, splits: Iterable[str]) -> list[tuple[str, str, str, dict[str, Any]]]:
@@ -177,11 +186,11 @@ def _tasks(made: SimulatedSet, splits: Iterable[str]) -> list[tuple[str, str, st
 
 
 def _make(folder: Path, name: str, protein: str, settings: dict[str, Any]) -> None:
-    from cryokit.simulate import simulate
+    from cryokit.simulate import SimulationError, simulate
 
     try:
         micrograph, truth = simulate(protein, name=name, **settings)
-    except TypeError as error:
+    except (TypeError, SimulationError) as error:
         raise BenchmarkError(f"{folder.name}: {error}; see cryokit.simulate.simulate for its arguments") from None
     coordinates.write(truth, folder / "labels" / f"{name}.csv", "csv", joined=False)
     with replacing(folder / f"{name}.mrc") as path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryokit import notebooks
-from cryokit.benchmark import results
+from cryokit.benchmark import results, summary
 from cryokit.files import write_text
 from cryokit.resources import folder
 
@@ -55,7 +55,7 @@ def write_report(
     from cryokit.notebook_html import to_html
 
     result_json, out = Path(result_json), Path(out)
-    title = results.load(result_json)["title"]
+    title = summary.heading(results.load(result_json))
     given = {
         "result_file": os.fspath(result_json.resolve()),
         "data": [os.fspath(Path(each).resolve()) for each in data],

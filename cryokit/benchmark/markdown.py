@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,15 @@ Every method of a dataset got the same micrographs: fitted on those for training
 validation, scored on those for testing, by micrograph. A pick is true when its centre lies within 0.25 diameters of a
 particle's, one pick for one particle, as many pairs as possible.
 
+- **labels** says what `fit` was given; "?" are somebody's picks, of which that is not known. All methods are told the
+  diameter, and all thresholds are chosen with the labels of the validation micrographs, where there are any: "without
+  labels" is about training. **Own F1** is at the threshold that the method chose by itself, without these labels.
 - **F1** and the other scores are pooled over the test micrographs, and means over the seeds where there are several;
   **SD** is their standard deviation over the seeds. The **95 % interval** is a bootstrap over micrographs: it knows of
   other micrographs of the same kind, not of other proteins.
 - **accuracy** is TP / (TP + FP + FN). **AP** is the average precision, **ceiling** the recall of all picks at any
   threshold. **Best F1** is at the threshold that is best on the test micrographs themselves: no method may use it, it
-  shows what the choice of the threshold costs. **Own F1** is at the threshold that the method chose by itself, without
-  the validation micrographs.
+  shows what the choice of the threshold costs. Methods whose F1 is nearer than 0.0005 share their place.
 - **p** is of a paired permutation test over micrographs, two-sided, of the difference in F1. Two methods count as
   distinguishable when p is below 0.05 and the bootstrap interval of the difference leaves out 0. No correction is made
   for the number of comparisons. n micrographs cannot give a p below 2 / 2^n: 0.25 for 3, 0.06 for 5.
@@ -175,19 +178,18 @@ def _generated(folder: str | os.PathLike) -> str:
 
 
 def _in_short(result: Result) -> str:
+    parts = [f"### {summary.heading(result)}", " ".join(verdict.run(result))]
+    told = {result["datasets"][name]["title"]: verdict.dataset(result, name) for name in summary.dataset_names(result)}
+    told["Sweeps"] = verdict.sweep(result)
     lines = []
-    for name in summary.dataset_names(result):
-        lines.append(f"- **{result['datasets'][name]['title']}** ({_title(result)})")
-        lines += [f"  - {sentence}" for sentence in verdict.dataset(result, name)]
-    swept = verdict.sweep(result)
-    if swept:
-        lines.append(f"- **Sweeps** ({_title(result)})")
-        lines += [f"  - {sentence}" for sentence in swept]
-    return "\n".join(lines)
+    for title, sentences in told.items():
+        if sentences:
+            lines += [f"- **{title}**", *(f"  - {sentence}" for sentence in sentences)]
+    return "\n\n".join(part for part in [*parts, "\n".join(lines)] if part)
 
 
 def _sections(result: Result) -> Iterable[str]:
-    yield f"## {_title(result)}"
+    yield f"## {summary.heading(result)}"
     yield result.get("note") or ""
     yield table(summary.provenance(result), align="ll")
     yield "### Datasets"
@@ -218,7 +220,9 @@ def _dataset(result: Result, name: str) -> Iterable[str]:
     frame = summary.scores(result, name)
     scored = frame[frame["seeds"] > 0]
     if len(scored):
-        shown = pd.DataFrame({"method": scored["title"], "labels": _yes(scored["labels"]), "F1": scored["f1"]})
+        shown = pd.DataFrame(
+            {"method": scored["title"], "labels": summary.yes_no(scored["labels"]), "F1": scored["f1"]}
+        )
         shown["95 % interval"] = _intervals(scored["f1_low"], scored["f1_high"])
         if (scored["seeds"] > 1).any():
             shown["SD"] = scored["f1_spread"]
@@ -232,7 +236,7 @@ def _dataset(result: Result, name: str) -> Iterable[str]:
         yield "No method has scores on this dataset."
     yield _views(result, name)
     yield _beside(result, name)
-    yield _paired(result, name)
+    yield from _paired(result, name)
 
 
 def _views(result: Result, name: str) -> str:
@@ -243,11 +247,13 @@ def _views(result: Result, name: str) -> str:
     wide = frame.assign(told=triples).pivot_table(index="method", columns="view", values="told", aggfunc="first")
     # This sorts: back to the order of the methods, and the average last.
     wide = wide.loc[frame["method"].drop_duplicates(), frame["view"].drop_duplicates()]
-    averages = frame[frame["view"] == reported.AVERAGE].set_index("method")["average_precision"]
-    shown = wide.assign(**{"AP, average": averages}).reset_index()
+    averages = frame[frame["view"] == reported.AVERAGE].set_index("method")
+    shown = wide.assign(**{"AP, average": averages["average_precision"], "view named right": averages["named_right"]})
+    shown = shown.reset_index()
     shown["method"] = [summary.title(result, name) for name in shown["method"]]
     align = "l" + "r" * (shown.shape[1] - 1)
-    return "By view, and averages over the views: precision / recall / F1\n\n" + table(shown, align=align)
+    words = f"By view, and averages over the views: precision / recall / F1. {summary.views_rule(result, name)}"
+    return f"{words}\n\n{table(shown, align=align)}"
 
 
 def _beside(result: Result, name: str) -> str:
@@ -269,21 +275,28 @@ def _class_settings(result: Result) -> Iterable[str]:
         yield table(_flat(frame.drop(columns=[("measured", "datasets")])))
 
 
-def _paired(result: Result, name: str) -> str:
+def _paired(result: Result, name: str) -> Iterable[str]:
+    """Tell the first against all others, and every row of given picks."""
     frame = summary.scores(result, name)
-    scored = frame.loc[frame["seeds"] > 0, "method"]
+    scored = frame.loc[frame["seeds"] > 0, "method"].tolist()
     if len(scored) < 2:
-        return ""
-    first = scored.iloc[0]
-    against = summary.against(result, name, first)
-    shown = pd.DataFrame({"method": against["title"], "behind by": against["difference"]})
-    shown["95 % interval"] = _intervals(against["low"], against["high"])
-    shown["p"] = [verdict.probability(p).removeprefix("p ").removeprefix("= ") for p in against["p"]]
-    shown["distinguishable"] = _yes(against["distinguishable"])
-    number = plural(int(against["micrographs"].iloc[0]), "micrograph")
-    words = f"Paired with the first, {summary.title(result, first)}, on {number}."
-    words = f"{words} {verdict.few(int(against['micrographs'].iloc[0]))}".strip()
-    return words + "\n\n" + table(shown, align="lrrrl")
+        return
+    given = [method for method in scored[1:] if summary.given(result, method)]
+    for method in (scored[0], *given):
+        against = summary.against(result, name, method)
+        number = plural(int(against["micrographs"].iloc[0]), "micrograph")
+        column = "ahead by" if method in given else "behind by"
+        shown = pd.DataFrame({"method": against["title"], column: against["difference"]})
+        if column == "ahead by":
+            yield f"*{summary.title(result, method)}* (picks as given), paired with each; negative is behind:"
+        else:
+            few = verdict.few(int(against["micrographs"].iloc[0]))
+            words = f"Paired with *{summary.title(result, method)}*, F1 {frame['f1'].iloc[0]:.3f}, on {number}"
+            yield f"{words}. {few}".strip()
+        shown["95 % interval"] = _intervals(against["low"], against["high"])
+        shown["p"] = [verdict.probability(p).removeprefix("p ").removeprefix("= ") for p in against["p"]]
+        shown["distinguishable"] = summary.yes_no(against["distinguishable"])
+        yield table(shown, align="lrrrl")
 
 
 def _sweeps(result: Result) -> Iterable[str]:
@@ -295,11 +308,10 @@ def _sweeps(result: Result) -> Iterable[str]:
         counts = {len(result["datasets"][name]["micrographs"]["test"]) for name in part["dataset"]}
         number = plural(max(counts), "micrograph")
         for column, word in {"f1": "F1", "average_precision": "Average precision"}.items():
-            wide = part.pivot_table(index="method", columns="value", values=column, aggfunc="first")
-            wide = wide.assign(mean=wide.mean(axis=1)).sort_values("mean", ascending=False, kind="stable")
+            wide = summary.sweep_table(part, column)
             wide.columns = [value if value == "mean" else f"{value:g}" for value in wide.columns]
             shown = wide.reset_index()
-            shown.insert(1, "labels", _yes(summary.learns(result, name) for name in shown["method"]))
+            shown.insert(1, "labels", summary.yes_no(summary.learns(result, name) for name in shown["method"]))
             shown["method"] = [summary.title(result, name) for name in shown["method"]]
             yield f"{word} against {axis}, {protein} ({number} at each point):"
             yield table(shown, align="ll" + "r" * (shown.shape[1] - 2))
@@ -316,7 +328,7 @@ def _times(result: Result) -> Iterable[str]:
         ["dataset", "method", "fit, s", "pick, s per micrograph", "peak memory, MB"], axis="columns"
     )
     yield "### Time and memory"
-    yield "On the machine named above, by the wall's clock; the memory is that of the cell's own process."
+    yield summary.measured_on(result)
     yield table(shown, digits={"fit, s": 1, "pick, s per micrograph": 2, "peak memory, MB": 0}, align="llrrr")
     told = summary.times_beside_reported(result)
     if len(told):
@@ -336,6 +348,7 @@ def _failures(result: Result) -> Iterable[str]:
     seeds = grouped.agg(lambda values: ", ".join(map(str, values))).reset_index()
     seeds["method"] = [summary.title(result, name) for name in seeds["method"]]
     seeds["dataset"] = [result["datasets"][name]["title"] for name in seeds["dataset"]]
+    seeds["error"] = [textwrap.shorten(error, LONGEST, placeholder="...") for error in seeds["error"]]
     shown = seeds[["dataset", "method", "seed", "status", "error"]].set_axis(
         ["dataset", "method", "seeds", "what", "why"], axis="columns"
     )
@@ -353,10 +366,6 @@ def _paper() -> Iterable[str]:
         yield "\n".join(f"- {note}" for note in reported.notes(number))
 
 
-def _title(result: Result) -> str:
-    return result["title"] + (f", profile {result['profile']}" if result.get("profile") else "")
-
-
 def _flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn two levels of columns into one: ``F1``, ``F1 (reported)``."""
     words = {"f1": "F1"}
@@ -364,10 +373,6 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
         words.get(low, low) + (" (reported)" if high == "reported" else "") if low else high for high, low in frame
     ]
     return frame.set_axis(names, axis="columns")
-
-
-def _yes(values: Iterable[bool]) -> list[str]:
-    return ["yes" if value else "no" for value in values]
 
 
 def _intervals(low: Iterable[float], high: Iterable[float]) -> list[str]:
@@ -379,5 +384,4 @@ def _cell(value: object, digits: int) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.{digits}f}"
-    words = " ".join(str(value).split()).replace("|", "\\|")
-    return words if len(words) <= LONGEST else f"{words[: LONGEST - 3]}..."
+    return " ".join(str(value).split()).replace("|", "\\|")

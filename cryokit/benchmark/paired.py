@@ -6,6 +6,7 @@ and both methods meet the same ones: what counts is how the difference between t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -97,6 +98,13 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, *, replicates: int = 10_0
         )
     if not len(a):
         raise CoordinateError("a paired comparison needs at least one micrograph; there are no counts")
+    return _compared(a.tobytes(), b.tobytes(), replicates, seed)
+
+
+@functools.lru_cache(maxsize=4096)
+def _compared(first: bytes, second: bytes, replicates: int, seed: int) -> Comparison:
+    """Compare counts, shape (micrographs, 3): the tables of a report ask for the same pairs again and again."""
+    a, b = (np.frombuffer(counts).reshape(-1, len(COUNTS)) for counts in (first, second))
     rng = np.random.default_rng(seed)
     observed = float(_f1(a.sum(axis=0)) - _f1(b.sum(axis=0)))
     ends = _percentiles(np.hstack([a, b]), lambda sums: _f1(sums[:, :3]) - _f1(sums[:, 3:]), replicates, rng)

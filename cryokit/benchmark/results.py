@@ -6,8 +6,8 @@ import json
 import math
 import os
 import platform
-import shutil
 import subprocess
+import sys
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +22,7 @@ from cryokit.files import write_text
 
 FORMAT = 1
 RESULT = "result.json"
+PARTIAL = "result.partial.json"  # of a run that has not come to its end
 POINTS = 100  # of a curve
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras")
 _COUNTS = ("tp", "fp", "fn")
@@ -68,16 +69,21 @@ def provenance() -> dict[str, Any]:
         "commit": commit(),
         "python": platform.python_version(),
         "packages": packages,
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "backend": backend(),
         "machine": {
             "system": platform.system(),
             "processor": platform.machine(),
             "cores": _cores(),
             "memory_gb": _memory(),
-            "device": os.environ.get("CRYOKIT_DEVICE", "cpu" if not _gpu() else "gpu"),
+            "device": _device(),
         },
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def backend() -> str:
+    """Return the backend that Keras runs on."""
+    return os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
 def commit() -> str | None:
@@ -97,10 +103,16 @@ def commit() -> str | None:
 
 
 def reduced(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result without its curves and decisions: small enough to be committed, enough for all tables."""
-    left_out = ("curve", "view_curves", "decisions", "wall")
-    cells = [{key: value for key, value in cell.items() if key not in left_out} for cell in result["cells"]]
-    return {**result, "cells": [{**cell, "curve": {}, "view_curves": {}, "decisions": []} for cell in cells]}
+    """Return a result without its curves and decisions: small enough to be committed, enough for all tables.
+
+    What picks as given were told stays: it says what counted.
+    """
+    given = {name for name, row in result["methods"].items() if row["picker"] is None}
+    emptied = [
+        {"curve": {}, "view_curves": {}} | ({} if cell["method"] in given else {"decisions": []})
+        for cell in result["cells"]
+    ]
+    return {**result, "cells": [cell | empty for cell, empty in zip(result["cells"], emptied, strict=True)]}
 
 
 def write(result: dict[str, Any], path: str | os.PathLike) -> Path:
@@ -123,7 +135,8 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         When it is missing, damaged, or of another format.
     """
     path = Path(path)
-    path = path / RESULT if path.is_dir() else path
+    if path.is_dir():
+        path = path / (RESULT if (path / RESULT).is_file() or not (path / PARTIAL).is_file() else PARTIAL)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content["cryokit_benchmark"]
@@ -159,9 +172,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _gpu() -> bool:
-    """Say whether a graphics card of NVIDIA is there; Keras itself would have to be imported to be asked."""
-    return shutil.which("nvidia-smi") is not None
+def _device() -> str | None:
+    """Return the kind of device that networks run on in this process; None where none has been imported."""
+    if "keras" not in sys.modules:
+        return None
+    from cryokit.devices import list_devices
+
+    return os.environ.get("CRYOKIT_DEVICE") or list_devices()[0].partition(":")[0]
 
 
 def _memory() -> float | None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from cryokit.benchmark.methods import Row
 from cryokit.benchmark.paired import compare
 from cryokit.errors import CryokitError
 from cryokit.files import make_folder, write_text
+from cryokit.wording import plural
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ def run(
     ----------
     config : BenchmarkConfig
     out : path-like
-        Folder of the run: ``result.json``, ``cells/`` (an outcome and a log for each cell), ``picks/``, ``data/``.
+        Folder of the run: ``result.json`` (``result.partial.json`` until the run has come to its end), ``cells/`` (an
+        outcome and a log for each cell), ``picks/``, ``data/``.
     sources, labels_from
         As in `cryokit.benchmark.data.prepare`.
     picks : mapping of str to str, optional
@@ -68,8 +71,7 @@ def run(
     began = time.perf_counter()
     out = make_folder(out)
     extra = tuple(
-        Row(name, None, {"path": os.fspath(path)}, False, name, "picks as given")
-        for name, path in (picks or {}).items()
+        Row(name, None, {"path": os.fspath(path)}, None, name, "picks as given") for name, path in (picks or {}).items()
     )
     sets = _datasets(config, out, sources, labels_from, progress)
     tasks = [
@@ -86,6 +88,11 @@ def run(
         "note": config.note,
         "profile": config.profile,
         "config": config.raw,
+        "asked": {
+            "methods": list(named),
+            "datasets": [prepared.spec.name for prepared in sets],
+            "seeds": config.seeds,
+        },
         "provenance": results.provenance(),
         "datasets": {prepared.spec.name: prepared.info for prepared in sets},
         "methods": {name: _told(row) for name, row in named.items()},
@@ -98,15 +105,36 @@ def run(
         cell = _cell(config, out, prepared, row, seed, fresh)
         result["cells"].append({"method": row.name, "dataset": prepared.spec.name, "seed": seed, **cell})
         result["provenance"]["seconds"] = round(time.perf_counter() - began, 1)
-        results.write(result, out / results.RESULT)
+        results.write(result, out / results.PARTIAL)
+    _judge_given(result, [row.name for row in named.values() if row.picker is None])
     result["comparisons"] = comparisons(result)
-    commits = {cell.get("commit") for cell in result["cells"] if cell["status"] == "done"}
-    if len(commits) > 1:
-        logger.warning(
-            "finished cells were kept that another state of the source made (%s); --fresh repeats them", commits
-        )
+    devices = {((cell.get("provenance") or {}).get("machine") or {}).get("device") for cell in result["cells"]} - {None}
+    result["provenance"]["machine"]["device"] = ", ".join(sorted(devices)) or None
+    _warn_of_other_sources(result)
     results.write(result, out / results.RESULT)
+    (out / results.PARTIAL).unlink(missing_ok=True)
     return result
+
+
+def _judge_given(result: dict[str, Any], names: Sequence[str]) -> None:
+    """Let picks that are of one dataset be none of the others; those that are of none have failed."""
+    for name in names:
+        own = [cell for cell in result["cells"] if cell["method"] == name]
+        if not any(cell["status"] == cells.DONE for cell in own):
+            for cell in own:
+                cell["status"] = cells.FAILED
+        for cell in own:
+            for told in cell.get("decisions") or ():
+                logger.warning("%s on %s: %s", name, cell["dataset"], told)
+
+
+def _warn_of_other_sources(result: Mapping[str, Any]) -> None:
+    now = result["provenance"]["commit"]
+    made = Counter(cell.get("commit") for cell in result["cells"] if cell["status"] == cells.DONE)
+    others = {commit: number for commit, number in made.items() if commit != now}
+    if others:
+        told = ", ".join(f"{commit or 'unknown'} ({plural(number, 'cell')})" for commit, number in others.items())
+        logger.warning("finished cells were kept that another state of the source made: %s; --fresh repeats them", told)
 
 
 def comparisons(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -127,7 +155,7 @@ def comparisons(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     for dataset in result["datasets"]:
         counts: dict[str, pd.DataFrame] = {}
         for cell in result["cells"]:
-            if cell["dataset"] == dataset and cell["status"] == "done":
+            if cell["dataset"] == dataset and cell["status"] == cells.DONE:
                 rows = pd.DataFrame(cell["per_micrograph"])
                 counts[cell["method"]] = pd.concat([counts[cell["method"]], rows]) if cell["method"] in counts else rows
         pooled = {name: _f1(table) for name, table in counts.items()}
@@ -175,7 +203,7 @@ def _datasets(
     progress: bool,
 ) -> list[data.Prepared]:
     sources = list(sources)
-    if unknown := sorted(set(labels_from or {}) - {spec.name for spec in config.datasets}):
+    if unknown := sorted(set(labels_from or {}) - {each.name for spec in config.datasets for each in spec.choices()}):
         raise BenchmarkError(f"labels are given for {unknown[0]!r}, which is no dataset of this benchmark")
     found, lacking = [], []
     for spec in config.datasets:
@@ -205,25 +233,26 @@ def _cell(
 ) -> dict[str, Any]:
     """Return the outcome of a cell, from its file if it was finished before."""
     if row.labels and not prepared.paths["train"]:
-        return {"status": "skipped", "error": _NEEDS_LABELS}
+        return {"status": cells.SKIPPED, "error": _NEEDS_LABELS}
     name = prepared.spec.name
     place = out / "cells" / row.name / name / f"seed{seed}.json"
     settings = dict(row.settings)
-    picks = settings.pop("path", None) if row.picker is None else out / "picks" / row.name / name / f"seed{seed}"
+    given = Path(settings.pop("path")) if row.picker is None else None
     job = cells.Job(
         method=row.name,
         dataset=name,
         seed=seed,
         picker=row.picker,
         settings=settings,
-        labels=row.labels,
+        labels=bool(row.labels),
         diameter=prepared.diameter if config.give_diameter else None,
         micrographs={split: [os.fspath(path.resolve()) for path in paths] for split, paths in prepared.paths.items()},
         truth=os.fspath((out / "data" / f"{name}.labels.csv").resolve()),
-        picks=os.fspath(Path(picks).resolve()),
+        picks=os.fspath((out / "picks" / row.name / name / f"seed{seed}").resolve()),
         out=os.fspath(place.resolve()),
+        given=None if given is None else os.fspath(given.resolve()),
     )
-    key = _key(job, prepared.fingerprint, Path(picks) if row.picker is None else None)
+    key = _key(job, prepared.fingerprint)
     if not fresh and (kept := _finished(place, key)) is not None:
         return kept
     make_folder(place.parent)
@@ -234,21 +263,22 @@ def _cell(
         outcome = {"status": cells.FAILED, "error": str(error)}
     outcome = {"commit": results.commit(), "key": key, **outcome, "wall": round(time.perf_counter() - began, 1)}
     write_text(place, json.dumps(outcome))
-    if outcome["status"] == "done":
+    if outcome["status"] == cells.DONE:
         told = outcome["scores"]
         logger.info("%s on %s: F1 %.3f, average precision %.3f", row.name, name, told["f1"], told["average_precision"])
     else:
-        logger.error("%s on %s failed: %s", row.name, name, outcome["error"])
+        logger.error("%s on %s %s: %s", row.name, name, outcome["status"], outcome["error"])
     return {name: value for name, value in outcome.items() if name != "key"}
 
 
-def _key(job: cells.Job, fingerprint: str, picks: Path | None) -> str:
+def _key(job: cells.Job, fingerprint: str) -> str:
     """Return what an outcome depends on, but for the source: two equal keys are the same cell."""
     told = asdict(job)
-    for path in ("picks", "out", "truth", "micrographs"):
+    for path in ("picks", "out", "truth", "micrographs", "given"):
         told.pop(path)
-    given = "" if picks is None else _digest(picks)
-    return hashlib.sha256(json.dumps([told, fingerprint, __version__, given], sort_keys=True).encode()).hexdigest()
+    told |= {"data": fingerprint, "version": __version__, "backend": results.backend()}
+    told["given"] = None if job.given is None else _digest(Path(job.given))
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:
@@ -263,6 +293,6 @@ def _finished(place: Path, key: str) -> dict[str, Any] | None:
         kept = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not (isinstance(kept, dict) and kept.get("status") == "done" and kept.get("key") == key):
+    if not (isinstance(kept, dict) and kept.get("status") == cells.DONE and kept.get("key") == key):
         return None
     return {name: value for name, value in kept.items() if name != "key"}

@@ -7,20 +7,31 @@ one seed). Failed and skipped cells keep their rows, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cryokit.benchmark import paired, reported
-from cryokit.errors import DatasetError
+from cryokit.errors import CryokitError, DatasetError
 from cryokit.evaluate.metrics import ratio
 from cryokit.wording import plural
 
 SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 DONE = "done"
 COUNTS = ("tp", "fp", "fn")
+TIE = 0.0005  # of F1: what is nearer than this is the same in three decimals, and shares its place
+_VIEWS = (
+    "Recall is over the particles of the view; picks on particles of other views are not counted, and false picks "
+    "count in every view, for all methods alike. *View named right* is the share of the true picks that name their "
+    "particle's view, where a method names views."
+)
+_VIEWS_AS_NAMED = (
+    "These are by an older rule: a pick that names a view counted in this view only, one that names none in every "
+    "view. Methods that name views cannot be compared with the others here."
+)
 
 Result = Mapping[str, Any]
 
@@ -77,11 +88,11 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each method that has a cell of this dataset, by falling F1, those without scores last. `method`,
-        `title`, `labels` (whether it learned from labels), `seeds` (that came to an end), the `SCORES`, `f1_spread`,
-        `average_precision_spread`, `f1_low` and `f1_high` (95 % interval over micrographs; of several seeds, that of
-        the counts added up over them), `own_f1` (at the threshold that the picker chose by itself), `fit` and `pick`
-        (seconds), `memory` (MB, the largest), `status` and `error`.
+        A row for each method that has a cell of this dataset, by falling F1 (equal ones by title), those without scores
+        last. `method`, `title`, `labels` (whether it learned from labels, None where that is not known), `seeds` (that
+        came to an end), the `SCORES`, `f1_spread`, `average_precision_spread`, `f1_low` and `f1_high` (95 % interval
+        over micrographs; of several seeds, that of the counts added up over them), `own_f1` (at the threshold that the
+        picker chose by itself), `fit` and `pick` (seconds), `memory` (MB, the largest), `status` and `error`.
 
     Raises
     ------
@@ -110,6 +121,7 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     columns = ["method", "title", "labels", "seeds", *SCORES, "f1_spread", "average_precision_spread"]
     columns += ["f1_low", "f1_high", "own_f1", "fit", "pick", "memory", "status", "error"]
     found = pd.DataFrame(rows, columns=columns)
+    found = found.sort_values("title", kind="stable")
     return found.sort_values("f1", ascending=False, kind="stable", na_position="last", ignore_index=True)
 
 
@@ -119,8 +131,9 @@ def views(result: Result, dataset: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Rows of every method with more than one view, in the order of `scores`: `method`, `title`, `labels`, `view` (of
-        the last row of a method: ``average``), the `SCORES` and `f1_spread`. Empty where there are no views.
+        Rows of every method with more than one view, in the order of `scores`: `method`, `title`, `labels`,
+        `named_right` (share of the method's true picks that name their particle's view; NaN where it names none),
+        `view` (of the last row of a method: ``average``), the `SCORES` and `f1_spread`. Empty where there are no views.
     """
     rows = []
     for method in scores(result, dataset)["method"]:
@@ -129,6 +142,7 @@ def views(result: Result, dataset: str) -> pd.DataFrame:
         if len(names) < 2:
             continue
         one = {"method": method, "title": title(result, method), "labels": learns(result, method)}
+        one["named_right"] = float(np.mean([_number(cell.get("view_named_right")) for cell in done]))
         # seeds x views x scores
         values = np.array(
             [[[_number(cell["views"][view].get(name)) for name in SCORES] for view in names] for cell in done]
@@ -140,7 +154,13 @@ def views(result: Result, dataset: str) -> pd.DataFrame:
         for place, view in enumerate([*names, reported.AVERAGE]):
             means = dict(zip(SCORES, values[:, place].mean(axis=0).tolist(), strict=True))
             rows.append({**one, "view": view, **means, "f1_spread": float(spread[place])})
-    return pd.DataFrame(rows, columns=["method", "title", "labels", "view", *SCORES, "f1_spread"])
+    return pd.DataFrame(rows, columns=["method", "title", "labels", "named_right", "view", *SCORES, "f1_spread"])
+
+
+def views_rule(result: Result, dataset: str) -> str:
+    """Return how picks are counted by view in this result: a sentence or two in Markdown."""
+    done = [cell for cell in result["cells"] if cell["dataset"] == dataset and cell.get("views")]
+    return _VIEWS if all("view_named_right" in cell for cell in done) else _VIEWS_AS_NAMED
 
 
 def per_micrograph(result: Result, dataset: str, method: str) -> pd.DataFrame:
@@ -196,12 +216,15 @@ def standing(result: Result, dataset: str, *, labels: bool) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        By falling F1: `method`, `title`, `f1`, `f1_low`, `f1_high`, and what the first is ahead by: `difference`,
-        `low`, `high`, `p` and `distinguishable`. The first itself has a difference of 0 and is not distinguishable from
-        itself. Differences are of counts pooled over the seeds, and can be other than those of the means in `f1`.
+        By falling F1: `method`, `title`, `f1`, `f1_low`, `f1_high`, `own_f1`, and what the first is ahead by:
+        `difference`, `low`, `high`, `p` and `distinguishable`. The first itself has a difference of 0 and is not
+        distinguishable from itself. Differences are of counts pooled over the seeds, and can be other than those of the
+        means in `f1`.
     """
     table = scores(result, dataset)
-    table = table[(table["labels"] == labels) & (table["seeds"] > 0)][["method", "title", "f1", "f1_low", "f1_high"]]
+    table = table.loc[
+        (table["labels"] == labels) & (table["seeds"] > 0), ["method", "title", "f1", "f1_low", "f1_high", "own_f1"]
+    ]
     if not len(table):
         return table.assign(difference=[], low=[], high=[], p=[], distinguishable=[])
     first = table["method"].iloc[0]
@@ -234,6 +257,26 @@ def sweep(result: Result) -> pd.DataFrame:
     return table.sort_values(["axis", "protein", "value"], kind="stable", ignore_index=True)
 
 
+def sweep_table(points: pd.DataFrame, what: str = "f1") -> pd.DataFrame:
+    """Return the points of one sweep as a wide table.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Rows of `sweep`, of one axis and one protein.
+    what : {"f1", "average_precision"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each method (the index), a column for each value, and ``mean``: over all values, NaN where one of them
+        has no score. By falling mean, those without one last.
+    """
+    wide = points.pivot_table(index="method", columns="value", values=what, dropna=False)
+    wide["mean"] = wide.mean(axis=1, skipna=False)
+    return wide.sort_values("mean", ascending=False, kind="stable", na_position="last")
+
+
 def failures(result: Result) -> pd.DataFrame:
     """Return the cells that have no scores: `dataset`, `method`, `seed`, `status`, `error`."""
     table = cells(result)
@@ -253,24 +296,99 @@ def datasets(result: Result) -> pd.DataFrame:
 
 
 def provenance(result: Result) -> pd.DataFrame:
-    """Return what made the result: two columns, `what` and `value`, both text."""
-    made = result["provenance"]
-    machine = made.get("machine") or {}
-    seeds = sorted({cell["seed"] for cell in result["cells"]})
+    """Return what made the result: two columns, `what` and `value`, both text.
+
+    Finished cells are kept from one call to the next: where they were not all made alike, it says how many cells each
+    value is of. Results of older versions know the source of each cell only; the rest is that of the last call.
+    """
+    made = [_made(result, cell) for cell in result["cells"] if cell["status"] == DONE] or [result["provenance"]]
+    commits = [one.get("commit") for one in made]
+    dates = sorted({one["date"] for one in made if one.get("date")})
+    devices = sorted({one["machine"]["device"] for one in made if (one.get("machine") or {}).get("device")})
     rows = {
         "run": f"{result['name']}" + (f", profile {result['profile']}" if result.get("profile") else ""),
-        "date": made.get("date"),
-        "duration": f"{made['seconds'] / 60:.1f} min" if made.get("seconds") is not None else None,
-        "machine": _machine(machine),
-        "cryokit": made.get("cryokit"),
-        "commit": made.get("commit"),
-        "Python": made.get("python"),
-        "backend": made.get("backend"),
-        "packages": ", ".join(f"{name} {version}" for name, version in (made.get("packages") or {}).items()),
-        "seeds": ", ".join(map(str, seeds)),
+        "date": " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]])),
+        "duration": _duration(result, alike=len(set(commits)) == 1),
+        "machine": _agreed(_machine(one.get("machine") or {}) for one in made),
+        "networks on": ", ".join(devices),
+        "cryokit": _agreed(one.get("cryokit") for one in made),
+        "commit": _agreed(commits, "states of the source"),
+        "Python": _agreed(one.get("python") for one in made),
+        "backend": _agreed(one.get("backend") for one in made),
+        "packages": _agreed(
+            ", ".join(f"{name} {version}" for name, version in (one.get("packages") or {}).items()) for one in made
+        ),
+        "seeds": ", ".join(map(str, sorted({cell["seed"] for cell in result["cells"]}))),
         "cells": _count_status(result),
+        "not run": "; ".join(not_run(result)),
     }
+    if any(commit and commit.endswith("+") for commit in commits):
+        rows["commit"] += " (+: with changes that were not committed)"
+    if len(set(commits)) > 1 and not all(cell.get("provenance") for cell in result["cells"] if cell["status"] == DONE):
+        rows["date"] += " (of the last call, as is what follows but for the commit)"
     return pd.DataFrame([(what, str(value)) for what, value in rows.items() if value], columns=["what", "value"])
+
+
+def measured_on(result: Result) -> str:
+    """Return how the seconds and the memory were measured, as far as the result knows: a sentence."""
+    made = [cell.get("provenance") for cell in result["cells"] if cell["status"] == DONE]
+    memory = "the memory is that of the cell's own process"
+    if not all(made):  # by an older version
+        where = "On machines that this result does not name cell by cell"
+        memory = "less memory than the run's own process held shows as that one's"
+    else:
+        number = len({_machine(one.get("machine") or {}) for one in made})
+        where = "On the machine named above" if number == 1 else f"On {number} machines (above), not to be compared"
+    return f"{where}, by the wall's clock; {memory}."
+
+
+def not_run(result: Result) -> list[str]:
+    """Return what the run's configuration has and this result has not, each a part of a sentence in Markdown.
+
+    Returns
+    -------
+    list of str
+        Methods, datasets, whole sweeps, points of sweeps, methods on single datasets, seeds. Empty where all was run,
+        and where the configuration is of a version that this one cannot read.
+    """
+    from cryokit.benchmark import config
+
+    try:
+        wanted = config.parse(result.get("config"))
+    except CryokitError:
+        return []
+    ran = {(cell["method"], cell["dataset"]) for cell in result["cells"]}
+    methods, datasets = ({pair[place] for pair in ran} for place in (0, 1))
+    rows = {row.name: row for spec in wanted.datasets for row in wanted.rows(spec)}
+    # A dataset counts as run where the one was that takes its place.
+    names = [{each.name for each in spec.choices()} for spec in wanted.datasets]
+    lacking = [spec for spec, known in zip(wanted.datasets, names, strict=True) if not known & datasets]
+    whole = {axis for spec in wanted.datasets for axis in spec.axes}
+    whole -= {axis for spec in wanted.datasets if spec not in lacking for axis in spec.axes}
+    single = [
+        f"{_italic(row.title or row.name)} on {spec.title or spec.name}"
+        for spec, known in zip(wanted.datasets, names, strict=True)
+        for row in wanted.rows(spec)
+        if known & datasets and row.name in methods and not any((row.name, name) in ran for name in known)
+    ]
+    told = {
+        "method": [_italic(row.title or name) for name, row in rows.items() if name not in methods],
+        "dataset": [_italic(spec.title or spec.name) for spec in lacking if not spec.axes],
+        "sweep": list(dict.fromkeys(axis for spec in lacking for axis in spec.axes if axis in whole)),
+        "point": [f"{axis} {value:g}" for spec in lacking for axis, value in spec.axes.items() if axis not in whole],
+    }
+    said = [f"{kind}{'s' * (len(found) > 1)}: {', '.join(found)}" for kind, found in told.items() if found]
+    seeds = len({cell["seed"] for cell in result["cells"]})
+    return [*said, *single, *([f"{wanted.seeds - seeds} of {wanted.seeds} seeds"] if seeds < wanted.seeds else [])]
+
+
+def heading(result: Result) -> str:
+    """Return what a result is called where it is told: its title, as far as it was run, and its profile."""
+    lacking, name = not_run(result), result["title"]
+    if lacking and not dataset_names(result):  # a title of sweeps names those that there might have been
+        name = "Methods against " + ", ".join(dict.fromkeys(sweep(result)["axis"]))
+    profile = [f"profile {result['profile']}"] if result.get("profile") else []
+    return ", ".join([name, *profile, *(["in part"] if lacking else [])])
 
 
 def beside_reported(result: Result, dataset: str) -> pd.DataFrame:
@@ -380,7 +498,7 @@ def text(result: Result) -> str:
         table = scores(result, name)
         ends = zip(table["f1_low"], table["f1_high"], strict=True)
         table["interval"] = ["-" if np.isnan(low) else f"{low:.3f} - {high:.3f}" for low, high in ends]
-        table["labels"] = np.where(table["labels"], "yes", "no")
+        table["labels"] = yes_no(table["labels"])
         scored = table[table["seeds"] > 0]
         number = plural(len(dataset["micrographs"]["test"]), "micrograph")
         parts.append(f"{dataset['title']}: {number}, {plural(dataset['particles']['test'], 'particle')}")
@@ -397,9 +515,25 @@ def title(result: Result, method: str) -> str:
     return result["methods"][method].get("title") or method
 
 
-def learns(result: Result, method: str) -> bool:
-    """Return whether a method was given labels to learn from."""
-    return bool(result["methods"][method]["labels"])
+def learns(result: Result, method: str) -> bool | None:
+    """Return whether a method was given labels to learn from; None for picks as given, of which nobody here knows."""
+    return None if given(result, method) else result["methods"][method]["labels"]
+
+
+def given(result: Result, method: str) -> bool:
+    """Return whether a row is of picks that somebody else has made."""
+    return result["methods"][method].get("picker") is None
+
+
+def yes_no(values: Iterable[bool | None]) -> list[str]:
+    """Return ``yes``, ``no`` or, for None, ``?``.
+
+    Examples
+    --------
+    >>> yes_no([True, False, None])
+    ['yes', 'no', '?']
+    """
+    return ["?" if value is None else "yes" if value else "no" for value in values]
 
 
 def _known(result: Result, dataset: str) -> None:
@@ -436,15 +570,42 @@ def _count_status(result: Result) -> str:
     return ", ".join(f"{number} {kind}" for kind, number in found.sort_index().items())
 
 
+def _made(result: Result, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a cell; of results that have none for each cell, that of the last call."""
+    commit = {"commit": cell["commit"]} if cell.get("commit") else {}
+    return {**result["provenance"], **commit, **(cell.get("provenance") or {})}
+
+
+def _agreed(values: Iterable[str | None], many: str = "") -> str:
+    """Say the value that all cells have, or how many have which; `many` is what to call several of them."""
+    found = Counter(value or "" for value in values)
+    if len(found) == 1:
+        return next(iter(found))
+    told = ", ".join(f"{value or 'unknown'} ({plural(number, 'cell')})" for value, number in found.most_common())
+    return f"{len(found)} {many}: {told}" if many else told
+
+
+def _duration(result: Result, *, alike: bool) -> str:
+    """Say how long the cells took. An older version has the seconds of the last call: theirs, if it made them all."""
+    walls = [cell["wall"] for cell in result["cells"] if cell.get("wall") is not None]
+    seconds = sum(walls) if walls else (result["provenance"].get("seconds") or 0) if alike else 0
+    number = sum(cell["status"] != "skipped" for cell in result["cells"])
+    part = f" ({len(walls)} of {number} cells)" if 0 < len(walls) < number else ""
+    return f"{seconds / 60:.1f} min{part}" if seconds >= 6 else ""
+
+
 def _machine(machine: Mapping[str, Any]) -> str:
+    """Say what a machine is; not what its networks ran on, since not every cell has a network."""
     words = [machine.get("system"), machine.get("processor")]
     if machine.get("cores"):
         words.append(plural(machine["cores"], "core"))
     if machine.get("memory_gb"):
         words.append(f"{machine['memory_gb']:g} GB")
-    if machine.get("device"):
-        words.append(f"networks on {machine['device']}")
     return ", ".join(str(word) for word in words if word)
+
+
+def _italic(words: str) -> str:
+    return f"*{words}*"
 
 
 def _number(value: Any) -> float:

@@ -9,13 +9,27 @@ from __future__ import annotations
 import pandas as pd
 
 from cryokit.benchmark import paired, reported, summary
+from cryokit.benchmark.methods import PROGRAMS
 from cryokit.benchmark.summary import Result
+from cryokit.wording import plural
 
 DEFAULT = "auto"  # the package's own default method
-PROGRAMS = ("topaz", "cryolo", "apple")
+OWN = (DEFAULT, "auto_labels")
 # What the paper compares DeepCryoPicker with, and finds all of them behind it (its table 7).
 COMPARED = ("deepem", "deeppicker", "pixer", "relion_template")
 KINDS = {False: "Without labels", True: "With labels"}
+
+
+def run(result: Result) -> list[str]:
+    """Return what is to be known about a whole result before its numbers are read: sentences in Markdown."""
+    said = []
+    if lacking := summary.not_run(result):
+        said.append(f"**Not run**: {'; '.join(lacking)}.")
+    if (result.get("config") or {}).get("give_diameter") is False:
+        said.append("No method was told the particle's diameter.")
+    if len({cell["seed"] for cell in result["cells"]}) == 1:
+        said.append("One training of each method: the spread between trainings is not in the intervals.")
+    return said
 
 
 def dataset(result: Result, name: str) -> list[str]:
@@ -24,30 +38,53 @@ def dataset(result: Result, name: str) -> list[str]:
     Returns
     -------
     list of str
-        Sentences, methods in italics of Markdown: the first of the methods without labels and of those with labels, and
-        who is not distinguishable from it (with very few micrographs: who is inside its interval); how `auto` stands;
-        the paper's claim on KLH; what has no scores.
+        Sentences, methods in italics of Markdown (`plain` takes them out): what the test can tell at all; the first of
+        the methods without labels and of those with labels, and who is not distinguishable from it (with very few
+        micrographs: who is inside its interval); how picks as given stand, and `auto`; the paper's claim on KLH; what
+        has no scores.
     """
-    said = [_first(result, name, labels) for labels in (False, True)]
-    said.insert(0, few(len(result["datasets"][name]["micrographs"]["test"])))
-    said += [_default(result, name), _programs(result, name), _claim(result, name), _missing(result, name)]
+    said = [_test(result, name)]
+    said += [_first(result, name, labels) for labels in KINDS]
+    said += [_given(result, name, method) for method in result["methods"] if summary.given(result, method)]
+    said += [_default(result, name), *(_programs(result, name, own) for own in OWN)]
+    said += [_claim(result, name), _missing(result, name)]
     return [sentence for sentence in said if sentence]
 
 
 def sweep(result: Result) -> list[str]:
     """Return who is first at how many points of every sweep, a sentence each."""
     table = summary.sweep(result)
-    table = table[table["seeds"] > 0]
     said = []
     for (axis, protein), part in table.groupby(["axis", "protein"], sort=False):
-        values = part["value"].drop_duplicates()
+        points = part["value"].nunique()
         for labels, kind in KINDS.items():
-            group = part[part["labels"] == labels].sort_values("f1", ascending=False, kind="stable")
-            wins = group.drop_duplicates("value")["title"].value_counts()
-            if len(wins):
-                told = ", ".join(f"*{title}* at {number}" for title, number in wins.items())
-                said.append(f"{kind}, {axis} of {protein}: of {len(values)} points the first is {told}.")
+            group = part[(part["labels"] == labels) & (part["seeds"] > 0)]
+            tops = group.groupby("value")["f1"].transform("max")
+            # Where no method finds anything nobody is first.
+            firsts = group[(group["f1"] >= tops - summary.TIE) & (tops > 0)]
+            if not len(firsts):
+                continue
+            told = ", ".join(f"*{title}* at {number}" for title, number in firsts["title"].value_counts().items())
+            shared = int((firsts["value"].value_counts() > 1).sum())
+            ties = f" ({shared} shared)" if shared else ""
+            number = plural(group["method"].nunique(), "method")
+            said.append(f"{kind}, {axis} of {protein}: of {points} points and {number} the first is {told}{ties}.")
+            failed = part[(part["labels"] == labels) & (part["seeds"] == 0)]["title"].value_counts()
+            if len(failed):
+                lost = ", ".join(f"*{title}* at {number}" for title, number in failed.items())
+                said.append(f"{kind}, {axis} of {protein}: no scores of {lost}.")
     return said
+
+
+def plain(sentence: str) -> str:
+    """Return a sentence without the marks of Markdown, for the command line.
+
+    Examples
+    --------
+    >>> plain("*auto* is first.")
+    'auto is first.'
+    """
+    return sentence.replace("*", "")
 
 
 def few(micrographs: int) -> str:
@@ -79,65 +116,114 @@ def probability(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
+def _test(result: Result, name: str) -> str:
+    """Say what the test cannot show on so few micrographs, and that it is made many times."""
+    scored = summary.scores(result, name).query("seeds > 0")
+    micrographs = len(result["datasets"][name]["micrographs"]["test"])
+    if len(scored) < 2 or few(micrographs):
+        return few(micrographs)
+    least = paired.least_p(micrographs)
+    # Worth a word where it is near to what so many comparisons would find by chance.
+    words = (
+        f"{micrographs} micrographs cannot give a p below {least:.2g}, and it" if least > 0.001 else "The p of a pair"
+    )
+    return f"{words} is not corrected for the {len(scored) - 1} comparisons of each method."
+
+
 def _first(result: Result, name: str, labels: bool) -> str:
     table = summary.standing(result, name, labels=labels)
     if not len(table):
         return ""
-    first, rest = table.iloc[0], table.iloc[1:]
-    said = f"{KINDS[labels]}: *{first['title']}* is first with an F1 of {first['f1']:.3f}{_interval(first)}"
-    if not len(rest):
-        return f"{said}; there is no other method to compare it with."
-    if few(len(result["datasets"][name]["micrographs"]["test"])):
-        # The test cannot say anything; the interval, too narrow as it is, still says something.
-        level = rest[rest["f1"] >= first["f1_low"]]
-        near = ", ".join(f"*{row.title}* ({row.f1:.3f})" for row in level.itertuples())
-        near = (
-            f"inside its interval: {near}"
-            if near
-            else f"the next is *{rest['title'].iloc[0]}* ({rest['f1'].iloc[0]:.3f})"
+    level = table["f1"] >= table["f1"].iloc[0] - summary.TIE
+    firsts, rest, first = table[level], table[~level], table.iloc[0]
+    said = f"{KINDS[labels]}: {_names(firsts['title'])}"
+    if len(firsts) > 1:
+        said += f" share the first place with an F1 of {first['f1']:.3f}"
+        it, its = f"*{first['title']}*", f"the interval of *{first['title']}*"
+    else:
+        said += f" is first with an F1 of {first['f1']:.3f}{_interval(first)}"
+        it, its = "it", "its interval"
+    if len(rest):
+        said += (
+            f"; {_behind(rest, first, it, its, tested=not few(len(result['datasets'][name]['micrographs']['test'])))}"
         )
-        return f"{said}; {near}."
-    level = rest[~rest["distinguishable"]]
-    if len(level):
-        told = ", ".join(f"*{row.title}* ({row.f1:.3f}, {probability(row.p)})" for row in level.itertuples())
-        return f"{said}; not distinguishable from it: {told}."
-    behind = rest.iloc[0]
-    return (
-        f"{said}; every other one is distinguishable from it, the next is *{behind['title']}* ({behind['f1']:.3f}, "
-        f"{probability(behind['p'])})."
-    )
+    elif len(firsts) == 1:
+        said += "; there is no other method to compare it with"
+    # F1 has seen the labels of the validation micrographs, the methods' own thresholds have not.
+    own = pd.DataFrame() if labels or not _validated(result, name) else table.dropna(subset=["own_f1"])
+    if len(own) > 1:
+        best = own["own_f1"].max()
+        titles = _names(own.loc[own["own_f1"] >= best - summary.TIE, "title"])
+        said += f". Without the labels of the validation micrographs the best is {titles} with {best:.3f}"
+    return f"{said}."
+
+
+def _behind(rest: pd.DataFrame, first: pd.Series, it: str, its: str, *, tested: bool) -> str:
+    """Say who might as well be first, or who is next."""
+    following = f"the next is *{rest['title'].iloc[0]}* ({rest['f1'].iloc[0]:.3f}"
+    if not tested:
+        # The test cannot say anything; the interval, too narrow as it is, still says something.
+        near = rest[rest["f1"] >= first["f1_low"]]
+        told = ", ".join(f"*{row.title}* ({row.f1:.3f})" for row in near.itertuples())
+        return f"inside {its}: {told}" if told else f"{following})"
+    near = rest[~rest["distinguishable"]]
+    told = ", ".join(f"*{row.title}* ({row.f1:.3f}, {probability(row.p)})" for row in near.itertuples())
+    if told:
+        return f"not distinguishable from {it}: {told}"
+    return f"every other one is distinguishable from {it}, {following}, {probability(rest['p'].iloc[0])})"
+
+
+def _validated(result: Result, name: str) -> bool:
+    return bool(result["datasets"][name]["micrographs"]["validation"])
 
 
 def _default(result: Result, name: str) -> str:
     table = summary.standing(result, name, labels=False)
     if DEFAULT not in set(table["method"]):
         return ""
-    place = table["method"].tolist().index(DEFAULT)
+    own = table[table["method"] == DEFAULT].iloc[0]
+    place = 1 + int((table["f1"] > own["f1"] + summary.TIE).sum())
+    against = summary.against(result, name, DEFAULT)
     said = []
-    if place:
-        first, own = table.iloc[0], table.iloc[place]
+    if place > 1:
+        first = table.iloc[0]
         where = "inside" if own["f1"] >= first["f1_low"] else "outside"
         interval = "" if pd.isna(first["f1_low"]) else f", {where} its interval"
+        threshold = f" ({own['own_f1']:.3f} at its own threshold)" if _validated(result, name) else ""
         said.append(
-            f"*{own['title']}* is number {place + 1} of {len(table)} without labels: "
-            f"{_pair(summary.against(result, name, DEFAULT), first['method'])}{interval}"
+            f"*{own['title']}* is number {place} of {len(table)} without labels{threshold}: "
+            f"{_pair(against, first['method'])}{interval}"
         )
-    against = summary.against(result, name, DEFAULT)
-    learned = against[against["labels"]]
+    learned = against[against["labels"].eq(True)]
     if len(learned):
-        said.append(f"{'It' if place else f'*{summary.title(result, DEFAULT)}*'} is, against the best with labels, "
+        said.append(f"{'It' if said else f'*{summary.title(result, DEFAULT)}*'} is, against the best with labels, "
                     f"{_pair(against, learned['method'].iloc[0])}")  # fmt: skip
     return ". ".join(said) + "." if said else ""
 
 
-def _programs(result: Result, name: str) -> str:
-    """Compare the default method with the programs of others."""
-    against = summary.against(result, name, DEFAULT) if DEFAULT in result["methods"] else None
-    if against is None or not len(against):
+def _given(result: Result, name: str, method: str) -> str:
+    """Say how picks that somebody else has made stand, and what is to be minded about them."""
+    against = summary.against(result, name, method)
+    own = summary.scores(result, name).query("method == @method and seeds > 0")
+    if not len(own):
         return ""
-    others = [method for method in against["method"] if result["methods"][method].get("picker") in (*PROGRAMS, None)]
-    told = "; ".join(_pair(against, method) for method in others)
-    return f"*{summary.title(result, DEFAULT)}* and other programs: {told}." if told else ""
+    row = own.iloc[0]
+    firsts = [against[against["labels"].eq(labels)]["method"].head(1) for labels in KINDS]
+    told = [f"F1 {row['f1']:.3f}{_interval(row)}"]
+    told += [_pair(against, first.iloc[0]) for first in firsts if len(first)]
+    minded = [word for cell in summary.finished(result, name, method) for word in cell.get("decisions") or ()]
+    return f"*{row['title']}* (picks as given): {'; '.join([*told, *minded])}."
+
+
+def _programs(result: Result, name: str, own: str) -> str:
+    """Compare a method of the package with the programs of others that were given at least as many labels."""
+    against = summary.against(result, name, own) if own in result["methods"] else pd.DataFrame()
+    if not len(against):
+        return ""
+    programs = against[[result["methods"][method].get("picker") in PROGRAMS for method in against["method"]]]
+    fair = programs[programs["labels"] >= summary.learns(result, own)]
+    told = "; ".join(_pair(against, method) for method in fair["method"])
+    return f"*{summary.title(result, own)}* and other programs: {told}." if told else ""
 
 
 def _claim(result: Result, name: str) -> str:
@@ -164,13 +250,19 @@ def _missing(result: Result, name: str) -> str:
     return f"No scores: {', '.join(told)}." if told else ""
 
 
+def _names(titles: pd.Series) -> str:
+    *some, last = [f"*{title}*" for title in titles]
+    return f"{', '.join(some)} and {last}" if some else last
+
+
 def _pair(against: pd.DataFrame, method: str) -> str:
-    """Say how the method that `against` is about stands to another one."""
+    """Say how the method that `against` is about stands to another one; with p, where the test can show anything."""
     row = against[against["method"] == method].iloc[0]
-    words = "level with" if abs(row["difference"]) < 0.0005 else "ahead of" if row["difference"] > 0 else "behind"
-    by = "" if words == "level with" else f" by {abs(row['difference']):.3f}"
+    words = "ahead of" if row["difference"] > 0 else "behind"
+    level = abs(row["difference"]) < summary.TIE
+    said = f"level with *{row['title']}*" if level else f"{words} *{row['title']}* by {abs(row['difference']):.3f}"
     sure = "" if row["distinguishable"] else ", not distinguishable"
-    return f"{words} *{row['title']}*{by} ({probability(row['p'])}{sure})"
+    return said if few(row["micrographs"]) else f"{said} ({probability(row['p'])}{sure})"
 
 
 def _interval(row: pd.Series) -> str:

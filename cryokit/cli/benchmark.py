@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import signal
 import sys
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cryokit.cli.arguments import count
 from cryokit.errors import CryokitError
+
+if TYPE_CHECKING:
+    from cryokit.benchmark.config import BenchmarkConfig, DatasetSpec
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +25,13 @@ examples:
   cryokit benchmark --out run                                   all methods on simulated KLH, minutes
   cryokit benchmark --out run --methods auto template --picks mine=picks/ --report run/report.html
   cryokit benchmark --out real --config real --data data/       real micrographs: data/<dataset>/micrographs and labels
+  cryokit benchmark --result run --report run/report.html       the report of a run that has been; nothing is run
   cryokit benchmark --list
 """
+
+
+# What says what to run; --result runs nothing.
+_TO_RUN = ("out", "config", "profile", "methods", "datasets", "seeds", "picks", "labels", "fresh")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; finished cells in it are kept")
+    parser.add_argument(
+        "--result",
+        type=Path,
+        metavar="FILE|DIR",
+        help="run nothing: print the tables of a run's result, and write what --report and --summary ask for",
+    )
     parser.add_argument("--list", action="store_true", help="list the benchmarks and the methods")
     what = parser.add_argument_group("what to compare")
     what.add_argument("--config", metavar="NAME|FILE", help="a benchmark that comes with cryokit, or a YAML file")
-    what.add_argument("--profile", choices=("quick", "full"), default="quick", help="how much of it (default quick)")
+    what.add_argument("--profile", choices=("quick", "full"), help="how much of it (default quick)")
     what.add_argument("--methods", nargs="+", metavar="NAME", help="only these methods; all: every one of cryokit's")
     what.add_argument("--datasets", nargs="+", metavar="NAME", help="only these datasets of the benchmark")
     what.add_argument("--seeds", type=count, metavar="N", help="run every cell with the seeds 0 to N - 1")
@@ -59,51 +78,190 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the benchmark; print its tables; return the exit status."""
-    from dataclasses import replace
-
-    from cryokit.benchmark import config as configuration
-    from cryokit.benchmark import results, summary
+    """Run the benchmark, or read the result of one; print its tables; return the exit status."""
     from cryokit.benchmark.errors import BenchmarkError
-    from cryokit.benchmark.run import failures
-    from cryokit.benchmark.run import run as run_benchmark
 
     if options.list:
         sys.stdout.write(_listed())
         return 0
-    if options.out is None:
-        raise BenchmarkError("--out DIR: say where the run's folder is to be")
-    picks, labels = _pairs(options.picks, "--picks"), _pairs(options.labels, "--labels")
-    asked = configuration.read(options.config or options.profile, options.profile)
-    if options.methods:
-        chosen = configuration.rows(options.methods)
-        asked = replace(asked, methods=chosen, datasets=tuple(replace(each, methods=None) for each in asked.datasets))
-    if options.datasets:
-        known = {each.name: each for each in asked.datasets}
-        if unknown := [name for name in options.datasets if name not in known]:
+    if options.result is not None:
+        if given := [name for name in _TO_RUN if getattr(options, name)]:
             raise BenchmarkError(
-                f"no dataset of this benchmark is called {unknown[0]!r}; there are: {', '.join(known)}"
+                f"--result runs nothing, so --{given[0]} has no place beside it; leave out one of them"
             )
-        asked = replace(asked, datasets=tuple(known[name] for name in options.datasets))
-    if options.seeds:
-        asked = replace(asked, seeds=options.seeds)
-    if clash := sorted(set(picks) & {row.name for row in asked.methods}):
-        raise BenchmarkError(f"--picks {clash[0]}: there is a method of this name; choose another name")
+        return _told_again(options)
+    if options.out is None:
+        raise BenchmarkError("--out DIR: say where the run's folder is to be (or --result FILE, to run nothing)")
+    with _ended_by_signals():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from cryokit.benchmark import results
+    from cryokit.benchmark.methods import check_name
+    from cryokit.benchmark.run import failures
+    from cryokit.benchmark.run import run as run_benchmark
+
+    picks, labels = _pairs(options.picks, "--picks"), _pairs(options.labels, "--labels")
+    for name in picks:
+        check_name(name, "--picks")
+    asked = _asked(options)
+    _check_clashes(asked, picks)
+    _check_folder(options.out, asked.name)
+    _check_files(options, options.out)
     result = run_benchmark(
         asked, options.out, sources=options.data, labels_from=labels, picks=picks, fresh=options.fresh
     )
-    sys.stdout.write(summary.text(result))
+    sys.stdout.write(_text(result))
     logger.info("result: %s", options.out / results.RESULT)
-    if options.summary:
-        results.write(results.reduced(result), options.summary)
-    if options.report:
-        from cryokit.benchmark.html import write_report
-
-        logger.info("report: %s", write_report(options.out / results.RESULT, options.report, data=options.data))
+    _write(options, result, options.out)
     failed = failures(result)
     if failed:
         raise CryokitError(f"{len(failed)} of {len(result['cells'])} cells failed:\n  " + "\n  ".join(failed))
     return 0
+
+
+def _told_again(options: argparse.Namespace) -> int:
+    """Print and write what a result says; nothing is run."""
+    from cryokit.benchmark import results
+
+    result = results.load(options.result)
+    _check_files(options, options.result)
+    sys.stdout.write(_text(result))
+    _write(options, result, options.result)
+    return 0
+
+
+def _asked(options: argparse.Namespace) -> BenchmarkConfig:
+    """Return the benchmark with what the options change of it."""
+    from dataclasses import replace
+
+    from cryokit.benchmark import config as configuration
+    from cryokit.benchmark.errors import BenchmarkError
+
+    profile = options.profile or "quick"
+    asked = configuration.read(options.config or profile, profile)
+    if options.methods:
+
+        def for_all(spec: DatasetSpec) -> DatasetSpec:
+            return replace(spec, methods=None, otherwise=None if spec.otherwise is None else for_all(spec.otherwise))
+
+        chosen = configuration.rows(options.methods)
+        asked = replace(asked, methods=chosen, datasets=tuple(map(for_all, asked.datasets)))
+    if options.datasets:
+        known = {spec.name: spec for each in asked.datasets for spec in each.choices()}
+        if unknown := [name for name in options.datasets if name not in known]:
+            raise BenchmarkError(
+                f"no dataset of this benchmark is called {unknown[0]!r}; there are: {', '.join(known)}"
+            )
+        named = dict.fromkeys(options.datasets)
+        # One that would have taken the place of another that is named as well is there itself.
+        chosen = (known[name] for name in named)
+        asked = replace(
+            asked,
+            datasets=tuple(
+                replace(spec, otherwise=None) if spec.otherwise and spec.otherwise.name in named else spec
+                for spec in chosen
+            ),
+        )
+    if options.seeds:
+        asked = replace(asked, seeds=options.seeds)
+    return asked
+
+
+def _check_clashes(asked: BenchmarkConfig, picks: Mapping[str, str]) -> None:
+    """Refuse picks with the name of a method: their cells would lie in one place, and one row would stand for both."""
+    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.benchmark.methods import ROWS
+
+    taken = {row.name for each in asked.datasets for spec in each.choices() for row in asked.rows(spec)}
+    taken |= {row.name for row in asked.methods} | set(ROWS)
+    if clash := [name for name in picks if name in taken]:
+        raise BenchmarkError(f"--picks {clash[0]}: there is a method of this name; choose another name")
+
+
+def _check_folder(out: Path, name: str) -> None:
+    """Refuse a folder with the run of another benchmark, whose result would be lost."""
+    from cryokit.benchmark import results
+    from cryokit.benchmark.errors import BenchmarkError
+
+    for path in (out / results.RESULT, out / results.PARTIAL):
+        if not path.exists():
+            continue
+        try:
+            there = results.load(path)["name"]
+        except (BenchmarkError, KeyError):
+            raise BenchmarkError(
+                f"{path}: not a result that this version of cryokit can read; choose another --out, or remove it"
+            ) from None
+        if there != name:
+            raise BenchmarkError(
+                f"{out}: holds a run of the benchmark {there!r}, which one of {name!r} would replace; choose another "
+                f"--out, or remove {path.name} in it"
+            )
+
+
+def _check_files(options: argparse.Namespace, place: Path) -> None:
+    """Refuse, before hours of work, files for a report or a summary that cannot be, or that would replace the result.
+
+    `place` is the result, or the folder that it is or will be in.
+    """
+    from cryokit.benchmark import results
+    from cryokit.benchmark.errors import BenchmarkError
+
+    taken = [path.resolve() for path in (place, place / results.RESULT, place / results.PARTIAL)]
+    for option, path in (("--report", options.report), ("--summary", options.summary)):
+        if path is not None and path.is_dir():
+            raise BenchmarkError(f"{option} {path}: is a folder; give a file")
+        if path is not None and path.resolve() in taken:
+            raise BenchmarkError(f"{option} {path}: is the result itself; give another file")
+
+
+def _write(options: argparse.Namespace, result: dict[str, Any], place: Path) -> None:
+    """Write the summary and the report, if they are asked for."""
+    from cryokit.benchmark import results
+
+    if options.summary:
+        results.write(results.reduced(result), options.summary)
+        logger.info("summary: %s", options.summary)
+    if options.report:
+        from cryokit.benchmark.html import write_report
+
+        logger.info("report: %s", write_report(place, options.report, data=options.data))
+
+
+def _text(result: Mapping[str, Any]) -> str:
+    """Return the tables of a result, and who is ahead of whom on each dataset."""
+    from cryokit.benchmark import summary, verdict
+
+    said = {result["datasets"][name]["title"]: verdict.dataset(result, name) for name in summary.dataset_names(result)}
+    said |= {"Sweeps": verdict.sweep(result), "On the whole": verdict.run(result)}
+    parts = [summary.text(result)]
+    for title, lines in said.items():
+        if lines:
+            parts.append("\n".join([f"{title}:", *(f"  {verdict.plain(line)}" for line in lines), ""]))
+    return "\n".join(parts)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let the signals that end a process raise SystemExit, so that the process of the cell at work is ended, too."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {}
+    # Handlers belong to the main thread. A signal that is ignored (nohup), or that somebody handles, is let alone.
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {
+            number: signal.signal(number, end) for number in numbers if signal.getsignal(number) is signal.SIG_DFL
+        }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listed() -> str:
@@ -111,8 +269,7 @@ def _listed() -> str:
     from cryokit.benchmark.methods import PROGRAMS, ROWS
 
     lines = ["benchmarks (--config):"]
-    for name in configuration.available():
-        lines.append(f"  {name:28s}{configuration.read(name).title}")
+    lines += [f"  {name:28s}{title}" for name, title in configuration.titles().items()]
     lines.append("methods (--methods):")
     for row in ROWS.values():
         kind = "learns from labels" if row.labels else "no labels"
