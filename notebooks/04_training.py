@@ -18,7 +18,7 @@
 # 11. what goes wrong, and how it looks
 #
 # The micrographs are simulated, so that the truth can judge at the end; no training sees it. The quick profile takes
-# about two minutes on a processor, with a *narrow* network: a tenth of the paper's filters in every layer. What it
+# about three minutes on two cores, with a *narrow* network: a tenth of the paper's filters in every layer. What it
 # shows about training holds for the wide one, its accuracy does not.
 #
 # "The paper" is Al-Azzawi et al. 2020, BMC Bioinformatics 21:509 (DeepCryoPicker); its numbers are quoted as reported.
