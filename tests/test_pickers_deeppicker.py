@@ -63,6 +63,12 @@ def test_it_learns_without_labels(alone, micrographs, labels):
     assert "from the distribution of the scores" in told
 
 
+def test_its_own_picks_change_what_others_have_taught_it(alone):
+    before = deeppicker._other_weights(alone._config, alone.training, alone.epochs)
+    after = alone.model_.network.get_weights()
+    assert any(not np.allclose(one, other) for one, other in zip(before, after, strict=True))
+
+
 def test_bright_particles_are_found_to_be_bright(alone, micrographs):
     picker = DeepPicker(diameter=DIAMETER, rounds=0)
     picker.fit([Micrograph(-each.data, name=each.name) for each in micrographs[:2]])
