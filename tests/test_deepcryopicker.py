@@ -94,7 +94,10 @@ def test_it_says_what_it_decided(micrographs, caplog):
     assert picker.diameter_ == 47
     for decision in picker.decisions_:
         assert decision in told
-    assert "15 particles in 2 micrographs, 47 pixels across (from the labels)" in told
+    assert (
+        "15 particles in 1 micrograph (left out, for they have no labels: 1), 47 pixels across (from the labels)"
+        in told
+    )
     assert "scale" in told
     assert "threshold" in told
 

@@ -56,7 +56,7 @@ def few(labels, micrographs):
 def test_micrographs_without_labels_are_left_out(few, micrographs):
     picker = Remembering(validation=0.2).fit(micrographs[:4], few)
     assert [scene.name for scene in picker.scenes_] == [micrographs[0].name]
-    assert "1 micrograph (3 more have no labels and are left out)" in picker.decisions_[0]
+    assert "1 micrograph (left out, for they have no labels: 3)" in picker.decisions_[0]
     # One row says that a micrograph has been looked at.
     looked_at = table(micrographs[1].name, [5.0], [5.0], diameter=50, view="ignore")
     picker = Remembering(validation=0).fit(micrographs[:4], pd.concat([few, looked_at]))
@@ -69,6 +69,12 @@ def test_labels_at_another_scale_are_refused(few, micrographs):
     # One of many that somebody put beside the picture does no harm.
     stray = few.assign(x=few["x"].where(few.index != few.index[0], 460.0))
     assert Remembering().fit(micrographs[:1], stray).scenes_
+
+
+@pytest.mark.parametrize("name", ["auto", "deepcryopicker", "relion_template", *TINY])
+def test_whatever_learns_from_labels_refuses_those(name, few, micrographs):
+    with pytest.raises(PickerError, match="not binned"):
+        pickers.create(name).fit(micrographs[:1], few.assign(x=4 * few["x"], y=4 * few["y"]))
 
 
 @pytest.mark.parametrize(

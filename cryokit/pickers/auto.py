@@ -20,6 +20,7 @@ from cryokit.micrograph import Micrograph, common_contrast, contrast_score
 from cryokit.pickers import compact, storage
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.base import Picker, check_settings, check_whole, opened, require_fitted, spread
+from cryokit.pickers.labels import labelled
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.pickers.template import TemplatePicker
 from cryokit.prepared import WORKING_DIAMETER, Prepared, prepare
@@ -309,34 +310,21 @@ class AutoPicker(Picker):
         return best
 
     def _learn_from_labels(self, model: Model, micrographs: list[Micrograph], labels: pd.DataFrame) -> None:
-        named = set(labels["micrograph"])
-        labelled = [micrograph for micrograph in micrographs if micrograph.name in named]
-        particles = labels[labels["view"].astype(str) != IGNORE]
-        if not labelled or not particles["micrograph"].isin([each.name for each in labelled]).any():
-            raise PickerError(
-                "none of the labels is of these micrographs; the names (file names without suffix) have to be the same"
-            )
-        diameter = self.diameter or float(particles["diameter"].median())
-        if not np.isfinite(diameter):
-            raise PickerError("the labels say no diameter; give it, in pixels of the micrographs")
-        self.diameter_ = float(diameter)
-        scores = [contrast_score(without_outliers(each.data[live_area(each.data)]), diameter) for each in labelled]
+        micrographs, labels, self.diameter_, told = labelled(micrographs, labels, self.diameter)
+        self._decide(told)
+        areas = [without_outliers(each.data[live_area(each.data)]) for each in micrographs]
+        scores = [contrast_score(area, self.diameter_) for area in areas]
         self.contrast_ = self.contrast or common_contrast(scores)
-        prepared = [self._prepare(micrograph) for micrograph in labelled]
-        tables = [labels[labels["micrograph"] == micrograph.name] for micrograph in labelled]
+        self._decide(f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'})")
+        prepared = [self._prepare(micrograph) for micrograph in micrographs]
+        tables = [labels[labels["micrograph"] == micrograph.name] for micrograph in micrographs]
         rng = np.random.default_rng(self.seed)
-        aside = set(rng.permutation(len(labelled))[: round(HELD_OUT * len(labelled))].tolist())
-        kept = [k for k in range(len(labelled)) if k not in aside]
-        self._decide(
-            f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
-            f"across ({'given' if self.diameter else 'from the labels'})"
-        )
-        number = sum(int((tables[k]["view"].astype(str) != IGNORE).sum()) for k in kept)
-        self._decide(f"labels: {number} particles in {plural(len(kept), 'micrograph')}")
+        aside = set(rng.permutation(len(micrographs))[: round(HELD_OUT * len(micrographs))].tolist())
+        kept = [k for k in range(len(micrographs)) if k not in aside]
         rate = compact.FULL_RATE
         self._teach(model, [prepared[k] for k in kept], [tables[k] for k in kept], LABEL_STEPS, rate, self.seed)
         if aside:
-            names = [labelled[k].name for k in sorted(aside)]
+            names = [micrographs[k].name for k in sorted(aside)]
             found = self._pick_all(model, [prepared[k] for k in sorted(aside)], names)
             truth = concatenate([tables[k] for k in sorted(aside)])
             self.threshold_ = best_threshold(concatenate(found), truth, micrographs=names, slack=SLACK)
@@ -344,7 +332,7 @@ class AutoPicker(Picker):
             # With the threshold chosen, these may be learned from, too.
             self._teach(model, prepared, tables, STEPS, compact.FINE_RATE, self.seed + 1)
         else:
-            found = self._pick_all(model, prepared, [each.name for each in labelled])
+            found = self._pick_all(model, prepared, [each.name for each in micrographs])
             self.threshold_ = float(np.clip(threshold_from_scores(concatenate(found)["score"]), *THRESHOLDS))
             self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
 

@@ -26,12 +26,13 @@ from cryokit.nms import nms_iou
 from cryokit.peaks import find_peaks, inside
 from cryokit.pickers import component1, storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
+from cryokit.pickers.labels import labelled
 from cryokit.pickers.places import off_centre, scattered
 from cryokit.scale import scale_factor
 from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
 from cryokit.trainingset.particles import BACKGROUND, VIEWS
 from cryokit.trainingset.storage import CLASS_SETTINGS, TrainingSet
-from cryokit.wording import plural, some
+from cryokit.wording import plural
 
 if TYPE_CHECKING:
     from cryokit.scoring import ScoreMap
@@ -233,7 +234,10 @@ class DeepCryoPicker(Picker):
             found = self._found_particles(micrographs)
             particles, truth = found.particles, found.picks
         else:
-            particles, truth = self._labelled_particles(micrographs, labels), labels
+            micrographs, labels, self.diameter_, told = labelled(micrographs, labels, self.diameter)
+            self.contrast_ = self.contrast or "dark"
+            self._decide(told)
+            particles, truth = self._labelled_particles(labels), labels
         self.factor_ = scale_factor(windows.BOX * self.diameter_, self._window)
         self._decide(
             f"scale {self.factor_:g}: a box of {windows.BOX:g} diameters is "
@@ -346,25 +350,9 @@ class DeepCryoPicker(Picker):
         self._decide(f"training particles from {found.picker.name}: {found.reason}")
         return found
 
-    def _labelled_particles(
-        self, micrographs: Sequence[Micrograph | str | os.PathLike], labels: pd.DataFrame
-    ) -> pd.DataFrame:
-        names = names_of(micrographs)
-        labels = labels[labels["micrograph"].isin(names)]
-        view = labels["view"].fillna("").astype(str).to_numpy()
-        if not (view != IGNORE).any():
-            raise PickerError(
-                f"no label is of these micrographs ({some(names)}); file names without their suffixes have to agree"
-            )
+    def _labelled_particles(self, labels: pd.DataFrame) -> pd.DataFrame:
+        view = labels["view"].to_numpy()
         kinds = np.where(np.isin(view, [*VIEWS, IGNORE]), view, "irregular").astype(object)
-        diameter = self.diameter or float(labels["diameter"][view != IGNORE].median())
-        if not math.isfinite(diameter):
-            raise PickerError("the labels say no diameter; give it, in pixels of the micrographs")
-        self.diameter_, self.contrast_ = float(diameter), self.contrast or "dark"
-        self._decide(
-            f"labels: {plural(int((view != IGNORE).sum()), 'particle')} in {plural(len(names), 'micrograph')}, "
-            f"{self.diameter_:.0f} pixels across ({'given' if self.diameter else 'from the labels'})"
-        )
         return pd.DataFrame(
             {
                 "micrograph": labels["micrograph"].to_numpy(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit.coordinates.table import IGNORE, concatenate, table, validate
+from cryokit.coordinates.table import IGNORE, concatenate, table
 from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
@@ -25,14 +24,14 @@ from cryokit.networks import Model
 from cryokit.peaks import find_peaks, inside
 from cryokit.pickers import storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted
+from cryokit.pickers.labels import labelled
 from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
-from cryokit.wording import plural, some
+from cryokit.wording import plural
 
 logger = logging.getLogger(__name__)
 
 FAINTEST = 0.02  # candidates with less are not worth keeping
 SLACK = 0.005  # of F1: so little on a few micrographs is chance
-STRAY = 0.05  # of the labels of a micrograph may lie outside of it
 APART = 0.5  # diameters between two picks of a network that judges windows at least
 SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
 LEARNED = ("diameter_", "contrast_", "threshold_", "decisions_")
@@ -171,10 +170,8 @@ class LabelledPicker(Picker):
             raise PickerError(
                 f"method {self.name!r} learns from labels: give them, or the picks of a method that needs none"
             )
-        labels = self._checked(names_of(micrographs), labels)
-        named = set(labels["micrograph"])
-        # One without labels is not one without particles.
-        micrographs = [each for each, name in zip(micrographs, names_of(micrographs), strict=True) if name in named]
+        micrographs, labels, self.diameter_, told = labelled(micrographs, labels, self.diameter)
+        self._decide(told)
         self.contrast_ = self.contrast or self._contrast(micrographs)
         learned, held_out = self._divided(micrographs)
         try:
@@ -204,27 +201,6 @@ class LabelledPicker(Picker):
         self.decisions_.append(what)
         logger.info("%s: %s", self.name, what)
 
-    def _checked(self, names: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
-        """Return the labels of these micrographs, and learn from them what a particle's diameter is."""
-        labels = validate(labels, "the labels")
-        labels = labels[labels["micrograph"].isin(names)]
-        particle = labels["view"] != IGNORE
-        if not particle.any():
-            raise PickerError(
-                f"no label is of these micrographs ({some(names)}); file names without their suffixes have to agree"
-            )
-        diameter = self.diameter or float(labels.loc[particle, "diameter"].median())
-        if not math.isfinite(diameter):
-            raise PickerError("the labels say no diameter; give it, in pixels of the micrographs")
-        self.diameter_ = float(diameter)
-        labelled = labels["micrograph"].nunique()
-        unlabelled = f" ({len(names) - labelled} more have no labels and are left out)" if labelled < len(names) else ""
-        self._decide(
-            f"labels: {plural(int(particle.sum()), 'particle')} in {plural(labelled, 'micrograph')}{unlabelled}, "
-            f"{self.diameter_:.0f} pixels across ({'given' if self.diameter else 'from the labels'})"
-        )
-        return labels
-
     def _contrast(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> str:
         """Return what particles are taken for where `contrast` is not given; labels make it the same."""
         return "dark"
@@ -251,13 +227,6 @@ class LabelledPicker(Picker):
             picture, frame = self._prepare(micrograph)
             here = labels[labels["micrograph"] == micrograph.name]
             places = np.column_stack(frame.from_micrograph(here["x"], here["y"])).reshape(-1, 2)
-            outside = int((~inside(here["x"].to_numpy(), here["y"].to_numpy(), micrograph.data.shape, 0.0)).sum())
-            if outside > STRAY * len(here):
-                rows, columns = micrograph.data.shape
-                raise PickerError(
-                    f"{micrograph.name}: {outside} of {plural(len(here), 'label')} lie outside its {columns} x {rows} "
-                    "pixels (columns x rows); labels are in pixels of the micrograph as stored, not binned"
-                )
             view = here["view"].to_numpy()
             particle = view != IGNORE
             scenes.append(Scene(micrograph.name, picture, places[particle], view[particle], places[~particle]))
