@@ -69,6 +69,17 @@ def test_published_head():
     assert head.count_params() == 54_550_532
 
 
+def test_part_of_the_map_gives_what_all_of_it_gives():
+    # Edges on cells: rounding must not decide which cells are touched, or parts of a map differ from all of it.
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(1, 90, 40, 3))
+    corner = np.column_stack([rng.integers(0, 20, 200) / 3, rng.integers(90, 230, 200) / 3])
+    boxes = np.concatenate([corner, corner + 8], axis=1)
+    whole = pooled(features, boxes[None], bins=6)
+    part = pooled(features[:, 29:], (boxes - [0, 29, 0, 29])[None], bins=6)
+    np.testing.assert_array_equal(part, whole)
+
+
 def test_pooling_of_a_box_on_whole_cells():
     features = np.arange(16.0).reshape(1, 4, 4, 1)
     found = pooled(features, [[[0, 0, 4, 4], [2, 0, 4, 2]]])

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import keras
 
 BINS = 6  # along a side of a pooled region
+ROUNDING = 1e-3  # cells by which the edge of a bin may be off
 
 
 @functools.cache
@@ -104,8 +105,9 @@ def region_pooling() -> type[keras.layers.Layer]:
             edges = ops.arange(self.bins + 1, dtype="float32") / self.bins
             edges = low[..., None] + (high - low)[..., None] * edges
             last = ops.cast(number, "float32") - 1
-            start = ops.floor(edges[..., :-1])
-            end = ops.clip(ops.maximum(ops.ceil(edges[..., 1:]) - 1, start), 0, last)
+            # An edge between two cells touches one of them, however it is rounded.
+            start = ops.floor(edges[..., :-1] + ROUNDING)
+            end = ops.clip(ops.maximum(ops.ceil(edges[..., 1:] - ROUNDING) - 1, start), 0, last)
             start = ops.clip(start, 0, last)
             # Boxes larger than the largest would reach for a map that there is not.
             number = ops.clip(end - start + 1, 1, most)
