@@ -179,7 +179,7 @@ for name in names:
     if not len(scored):
         continue
     groups = [labels for labels in (False, True) if scored["labels"].eq(labels).any()] or [None]
-    most = len(table)
+    most = max(len(table) if labels is None else int(table["labels"].eq(labels).sum()) for labels in groups)
     figure, axes = plt.subplots(
         1, len(groups), figsize=(5.2 * len(groups), 5.2 + 0.2 * most), squeeze=False, sharey=True
     )
