@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from cryokit.errors import PickerError
 from cryokit.networks.pixer import DILATIONS, FULL_BOX, QUARTER_BOX, PixerClassifierConfig, PixerConfig
@@ -181,15 +180,16 @@ class PixerPicker(NetworkPicker):
 
     def _discs(self, scene: Scene) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """Return the class of each pixel of a picture, and whether it counts."""
-        shape = scene.picture.shape
-        row, column = np.mgrid[: shape[0], : shape[1]]
-        pixels = np.column_stack([column.ravel(), row.ravel()])
+        reach = math.ceil(self.working_diameter * max(OUTSIDE, IGNORED)) + 1
 
         def distance(places: NDArray) -> NDArray:
-            if not len(places):
-                return np.full(shape, np.inf)
-            reach = self.working_diameter * max(OUTSIDE, IGNORED) + 1
-            return cKDTree(places).query(pixels, distance_upper_bound=reach)[0].reshape(shape) / self.working_diameter
+            nearest = np.full(scene.picture.shape, np.inf, np.float32)
+            for x, y in places:
+                rows, columns = (slice(max(0, round(each) - reach), max(0, round(each) + reach + 1)) for each in (y, x))
+                here = nearest[rows, columns]
+                row, column = np.ogrid[: here.shape[0], : here.shape[1]]
+                np.minimum(here, np.hypot(row + rows.start - y, column + columns.start - x), out=here)
+            return nearest / self.working_diameter
 
         particle, ignored = distance(scene.particles), distance(scene.ignored)
         inside = particle <= INSIDE
