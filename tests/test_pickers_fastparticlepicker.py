@@ -43,7 +43,7 @@ def batches(scene, steps=6):
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(micrographs, labels):
-    picker = FastParticlePicker(width=0.06, steps=100).fit(micrographs[:4], labels)
+    picker = FastParticlePicker(width=0.06, steps=300).fit(micrographs[:4], labels)
     picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.8
     true = result.picks[result.picks["outcome"] == "true"]
