@@ -277,6 +277,16 @@ def test_classes_are_those_that_are_there(micrographs, labels, classes_setting, 
             assert nearest > (0.35 if off_centre else 0.9) * DIAMETER * scale
 
 
+def test_without_room_between_particles_negatives_are_the_background(micrographs):
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(25, 448, 44), np.arange(25, 448, 44)))
+    crowded = pd.concat([table(each.name, x, y, diameter=DIAMETER, view="top") for each in micrographs[:2]])
+    picker = DeepCryoPicker(**TINY | dict(classes_setting="five classes")).fit(micrographs[:2], crowded)
+    assert picker.training_set_.classes == ("top", "negative")
+    assert any("no window is free of particles" in each for each in picker.decisions_)
+    with pytest.raises(PickerError, match="no sample for the class 'background'"):
+        DeepCryoPicker(**TINY | dict(off_centre=False)).fit(micrographs[:2], crowded)
+
+
 def test_labelled_with_a_single_micrograph(micrographs, labels):
     picker = DeepCryoPicker(**TINY).fit(micrographs[:1], labels)
     assert set(picker.training_set_.table["split"]) == {"train"}

@@ -391,9 +391,24 @@ class DeepCryoPicker(Picker):
         self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame
     ) -> TrainingSet:
         """Cut the training set from the very pictures that are scored."""
-        from cryokit.trainingset import build
+        from cryokit.trainingset.building import NoSamples
 
         classes = self._classes(particles)
+        try:
+            built = self._built(micrographs, particles, classes)
+        except NoSamples as error:
+            if error.classes != (BACKGROUND,) or NEGATIVE not in classes:
+                raise
+            self._decide("no window is free of particles: the negatives are all the background there is")
+            built = self._built(micrographs, particles, tuple(name for name in classes if name != BACKGROUND))
+        self._decide("training set: " + ", ".join(f"{n} {name}" for name, n in built.counts().sum(axis=1).items()))
+        return built
+
+    def _built(
+        self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame, classes: tuple[str, ...]
+    ) -> TrainingSet:
+        from cryokit.trainingset import build
+
         # `build` takes places of its own choice for background, and others as negatives, which are no class then.
         stand_in = self.off_centre and NEGATIVE not in classes
         if stand_in:
@@ -421,7 +436,6 @@ class DeepCryoPicker(Picker):
         if stand_in:
             table = built.table.assign(**{"class": built.table["class"].replace(NEGATIVE, BACKGROUND)})
             built = TrainingSet(built.patches, classes, table, built.provenance)
-        self._decide("training set: " + ", ".join(f"{n} {name}" for name, n in built.counts().sum(axis=1).items()))
         return built
 
     def _rows(self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame) -> pd.DataFrame:

@@ -35,6 +35,14 @@ LARGEST_SHARE = 0.9
 LARGEST_SIZE = 1024
 
 
+class NoSamples(PickerError):
+    """Classes without a sample; `classes` are their names."""
+
+    def __init__(self, message: str, classes: Sequence[str]) -> None:
+        super().__init__(message)
+        self.classes = tuple(classes)
+
+
 def build(
     micrographs: Iterable[Micrograph | str | os.PathLike],
     particles: pd.DataFrame,
@@ -252,7 +260,8 @@ def _require_samples(counts: dict[str, int], outside: Counter, box: float) -> No
             reasons.append(f"{name!r}: the table of particles has no row of it on the micrographs")
     others = {name: number for name, number in counts.items() if number}
     having = ", ".join(f"{name} ({number})" for name, number in others.items()) or "none"
-    raise PickerError(
+    raise NoSamples(
         f"no sample for the class {'; '.join(reasons)}. Classes with samples: {having}. To build without, leave it out "
-        f"of classes="
+        f"of classes=",
+        empty,
     )
