@@ -348,7 +348,7 @@ def _failures(result: Result) -> Iterable[str]:
     seeds = grouped.agg(lambda values: ", ".join(map(str, values))).reset_index()
     seeds["method"] = [summary.title(result, name) for name in seeds["method"]]
     seeds["dataset"] = [result["datasets"][name]["title"] for name in seeds["dataset"]]
-    seeds["error"] = [textwrap.shorten(error, LONGEST, placeholder="...") for error in seeds["error"]]
+    seeds["error"] = [textwrap.shorten(error, LONGEST) for error in seeds["error"]]
     shown = seeds[["dataset", "method", "seed", "status", "error"]].set_axis(
         ["dataset", "method", "seeds", "what", "why"], axis="columns"
     )
