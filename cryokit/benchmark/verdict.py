@@ -127,7 +127,7 @@ def _test(result: Result, name: str) -> str:
     words = (
         f"{micrographs} micrographs cannot give a p below {least:.2g}, and it" if least > 0.001 else "The p of a pair"
     )
-    return f"{words} is not corrected for the {len(scored) - 1} comparisons of each method."
+    return f"{words} is not corrected for the {plural(len(scored) - 1, 'comparison')} of each method."
 
 
 def _first(result: Result, name: str, labels: bool) -> str:
