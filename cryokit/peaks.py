@@ -12,6 +12,10 @@ from scipy.spatial import cKDTree
 from cryokit.errors import PickerError
 from cryokit.nms import nms_distance
 
+# As a `margin`, in pixels of the map: a maximum of the outermost pixels may be the slope of one that lies beyond. Where
+# the map reaches the micrograph's edge that is a particle outside of it, or one that mirroring makes up.
+NOT_ON_EDGE = 1.0
+
 
 def local_maxima(scores: NDArray, distance: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the maxima of a score map that are at least `distance` apart, best first.

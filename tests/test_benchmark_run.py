@@ -143,7 +143,7 @@ def test_somebody_s_picks_are_scored_like_a_method_s(ran, tmp_path):
     assert cell["scores"]["f1"] == 1
     assert cell["threshold"] is None
     assert found["methods"]["mine"]["settings"] == {"path": "mine"}
-    assert {(each["first"], each["second"]) for each in found["comparisons"]} == {("mine", "template")}
+    assert [{each["first"], each["second"]} for each in found["comparisons"]] == [{"mine", "template"}]
     # Picks of other micrographs are an error of that row.
     coordinates.write_folder(mine.assign(micrograph="other"), tmp_path / "wrong", "star", micrographs=["other"])
     found = run(benchmark(), folder, picks={"wrong": str(tmp_path / "wrong")}, progress=False)

@@ -169,7 +169,12 @@ def run(job: Job) -> dict[str, Any]:
     for split in ("validation", "test"):
         found[split], seconds["pick"] = _picked(picker, job.micrographs[split])
     _write_picks(job, found["test"], names["test"])
-    return _outcome(job, truth, names, found, float(picker.threshold_), seconds, getattr(picker, "decisions_", []))
+    own = None if found["test"]["score"].isna().any() else float(picker.threshold_)
+    outcome = _outcome(job, truth, names, found, own, seconds, getattr(picker, "decisions_", []))
+    if job.labels and getattr(picker, "validation", None) == 0:
+        # With nothing held out it had to guess, from micrographs that it knows by heart: no choice of its own.
+        outcome |= {"own_threshold": None, "own": None}
+    return outcome
 
 
 def _write_picks(job: Job, picks: pd.DataFrame, names: Sequence[str]) -> None:
@@ -204,8 +209,10 @@ def _picker(job: Job) -> Picker:
 
     cls = class_of(job.picker)
     known = inspect.signature(cls).parameters
-    # The benchmark has validation micrographs of its own: none of those to learn from need be held out.
-    told = {"diameter": job.diameter, "seed": job.seed, "validation": 0.0}
+    told = {"diameter": job.diameter, "seed": job.seed}
+    if job.labels and job.micrographs["validation"]:
+        # The benchmark has labelled micrographs for the threshold: none of those to learn from need be held out.
+        told["validation"] = 0.0
     told = {name: value for name, value in told.items() if name in known and value is not None}
     return cls(**{**told, **job.settings})
 

@@ -91,7 +91,7 @@ _ROWS = (
     Row("topaz", "topaz", {}, False, "Topaz, pretrained (program)", "Bepler et al. 2019"),
     Row(
         *("topaz_labels", "topaz", {}, True, "Topaz, briefly trained with labels (program)"),
-        "Bepler et al. 2019; trained on from its own network with 4 x 50 minibatches of 64 windows (Topaz's default: "
+        "Bepler et al. 2019; trained on from its own network with 10 x 100 minibatches of 64 windows (Topaz's default: "
         "10 x 1000 of 256)",
     ),
     Row("cryolo", "cryolo", {}, False, "crYOLO, general model (program)", "Wagner et al. 2019"),

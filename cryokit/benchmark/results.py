@@ -42,8 +42,8 @@ def curve(evaluation: Evaluation) -> dict[str, list[float]]:
     found = evaluation.curve
     if len(found) > POINTS:
         recall = found["recall"].to_numpy()
-        wanted = np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS))
-        found = found.iloc[sorted({0, len(found) - 1, *wanted.clip(0, len(found) - 1).tolist()})[:POINTS]]
+        wanted = np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS - 1))
+        found = found.iloc[sorted({0, len(found) - 1, *wanted.clip(0, len(found) - 1).tolist()})]
     return {name: [_rounded(value) for value in found[name]] for name in ("recall", "precision", "threshold")}
 
 

@@ -23,7 +23,7 @@ from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model, create, particle_classes
 from cryokit.nms import nms_iou
-from cryokit.peaks import find_peaks, inside
+from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside
 from cryokit.pickers import component1, storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
 from cryokit.pickers.labels import labelled
@@ -44,7 +44,6 @@ NEGATIVE = "negative"
 # A class of fewer particles than this is not learned but remembered.
 FEWEST = 12
 FEWEST_SHARE = 0.03  # of all particles: fewer of a view are its mistakes rather than its examples
-VALIDATION = 0.2  # share of the patches, of micrographs of their own
 # Diameters from its centre within which a window shows a particle, and how often each is shown.
 CENTRED, SHIFTED = 0.12, 4
 LEAST_PER_CLASS = 100  # patches; where there are so few particles, filtered copies are better than none
@@ -112,6 +111,9 @@ class DeepCryoPicker(Picker):
         In diameters: picks so near to the border are left out; 0.5 leaves out all that the border cuts.
     max_micrographs : int
         At most so many micrographs, spread evenly over those given, are learned from. With labels all are.
+    validation : float
+        Share of the training set, of micrographs of their own (of two or more), that says when to stop and, with
+        labels, which threshold is best; 0 for none: all epochs are trained.
     seed : int
         Of the training particles' draw, the weights and the training.
 
@@ -156,6 +158,7 @@ class DeepCryoPicker(Picker):
         largest: float = 3.0,
         margin: float = 0.0,
         max_micrographs: int = 12,
+        validation: float = 0.2,
         seed: int = 0,
     ) -> None:
         check_settings(diameter, contrast, max_micrographs)
@@ -168,7 +171,11 @@ class DeepCryoPicker(Picker):
         ):
             if value not in known:
                 raise PickerError(f"{name} {value!r}: give one of {', '.join(map(repr, known))}")
-        for name, value, least, most in (("overlap", overlap, 0, 1), ("margin", margin, 0, 2)):
+        for name, value, least, most in (
+            ("overlap", overlap, 0, 1),
+            ("margin", margin, 0, 2),
+            ("validation", validation, 0, 0.5),
+        ):
             if not least <= value <= most:
                 raise PickerError(f"{name} {value!r}: give a number from {least} to {most}")
         if not largest > 0:
@@ -192,6 +199,7 @@ class DeepCryoPicker(Picker):
         self.largest = largest
         self.margin = margin
         self.max_micrographs = max_micrographs
+        self.validation = validation
         self.seed = seed
         self.model_: Model | None = None
         self.training_set_: TrainingSet | None = None
@@ -328,7 +336,9 @@ class DeepCryoPicker(Picker):
         cut_off = max(1.0, largest_area(diameter, scores.step, particles=self.largest))
         allowed = (particle < self.threshold_) | clean(particle, self.threshold_, cut_off)
         smooth = ndimage.gaussian_filter(particle, SMOOTH * diameter / scores.step, mode="nearest")
-        column, row, score = find_peaks(smooth, APART * diameter / scores.step, threshold, allowed=allowed)
+        column, row, score = find_peaks(
+            smooth, APART * diameter / scores.step, threshold, margin=NOT_ON_EDGE, allowed=allowed
+        )
         indices = particle_classes(scores.classes)
         at = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
         view = np.array([scores.classes[index] for index in indices], object)[at.argmax(axis=1)]
@@ -429,7 +439,7 @@ class DeepCryoPicker(Picker):
             diameter=self.working_diameter,
             # A trifle more than the window: patches are cut out as they are, not enlarged by a rounding error.
             box=self._window / self.working_diameter * (1 + 1e-9),
-            validation=VALIDATION if len(micrographs) > 1 else 0.0,
+            validation=self.validation if len(micrographs) > 1 else 0.0,
             test=0.0,
             seed=self.seed,
         )

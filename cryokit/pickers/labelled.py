@@ -21,7 +21,7 @@ from cryokit.devices import using
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model
-from cryokit.peaks import find_peaks, inside
+from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside
 from cryokit.pickers import storage, windows
 from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted
 from cryokit.pickers.labels import labelled
@@ -283,7 +283,7 @@ class NetworkPicker(LabelledPicker):
         scores = dense(picture, self.model_, stride=stride)
         diameter = self.working_diameter / scores.step
         smooth = ndimage.gaussian_filter(scores.particle, SMOOTH * diameter, mode="nearest")
-        column, row, score = find_peaks(smooth, APART * diameter, least)
+        column, row, score = find_peaks(smooth, APART * diameter, least, margin=NOT_ON_EDGE)
         return Found(*scores.to_image(row, column), score)
 
     def _model(self, network: Any, config: Any, others: dict[str, tuple[Any, Any]] | None = None, **told: Any) -> Model:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from cryokit.errors import PickerError
 from cryokit.networks.pixer import DILATIONS, FULL_BOX, QUARTER_BOX, PixerClassifierConfig, PixerConfig
 from cryokit.nms import nms_distance
-from cryokit.peaks import refine
+from cryokit.peaks import NOT_ON_EDGE, inside, refine
 from cryokit.pickers import examples
 from cryokit.pickers.base import check_whole
 from cryokit.pickers.labelled import Found, NetworkPicker, Scene
@@ -247,7 +247,7 @@ class PixerPicker(NetworkPicker):
         )
         row, column = grid_maxima(smooth, max(2, round(GRID * self.working_diameter)))
         score = smooth[row, column].astype(np.float64)
-        kept = score >= LEAST
+        kept = (score >= LEAST) & inside(column, row, smooth.shape, NOT_ON_EDGE)
         row, column, score = row[kept], column[kept], score[kept]
         x, y = refine(smooth, row, column)
         kept = nms_distance(x, y, score, APART * self.working_diameter)

@@ -24,7 +24,8 @@ from cryokit.thresholds import best_threshold
 from cryokit.wording import plural, some
 
 MODELS = ("resnet8", "resnet8_u32", "resnet8_u64", "resnet16", "resnet16_u32", "resnet16_u64")
-# Pixels across a particle at the scale at which Topaz sees the micrographs: where its pretrained networks do best.
+# Pixels across a particle at the scale at which Topaz sees the micrographs. Its pretrained networks do best at 17 to
+# 25; which it is differs from protein to protein.
 WORKING_DIAMETER = 22.0
 LEAST = -6.0  # log-likelihood ratio of the weakest candidates, Topaz's default: a probability of 0.0025
 
@@ -52,7 +53,9 @@ class TopazPicker(ExternalPicker):
         places. When not given, all particles count as labelled, and the rest is background.
     epochs, minibatches, minibatch_size : int
         Of the training: its epochs, the minibatches of each, and the windows of each of these. Topaz's own defaults,
-        10, 1000 and 256, take half a day on two cores; from its pretrained network on, a hundredth is enough.
+        10, 1000 and 256, take half a day on two cores; these, from its pretrained network on, three minutes. On two
+        validation micrographs of apoferritin the best F1 was 0.908 after 4 x 50 minibatches of 64, 0.959 after 10 x
+        100, and 0.964 after 10 x 300.
     validation : float
         Share of the labelled micrographs (at least one, of three or more) that is held out to choose the threshold on;
         0 for none: then it is 0.5, as for the pretrained networks.
@@ -90,8 +93,8 @@ class TopazPicker(ExternalPicker):
         scale: int | None = None,
         pretrained: bool = False,
         expected: float | None = None,
-        epochs: int = 4,
-        minibatches: int = 50,
+        epochs: int = 10,
+        minibatches: int = 100,
         minibatch_size: int = 64,
         validation: float = 0.2,
         seed: int = 0,
