@@ -127,7 +127,8 @@ show(shown.assign(views=table["views"], note=table["note"]), digits=1)
 #
 # *labels* says what `fit` was given. All methods are told the diameter, and all thresholds are chosen with the labels
 # of the validation micrographs, where there are any; *own F1* is without these, at the threshold that the method chose
-# by itself.
+# by itself; methods with labels that would hold out some of their micrographs for it learn from all of them here, and
+# have none.
 #
 # Pooled over the test micrographs, at the threshold chosen on the validation micrographs; means over the seeds where
 # there are several, with their standard deviation (SD). The interval is a bootstrap over micrographs. *accuracy* is

@@ -605,7 +605,8 @@ record(
 # ### Whose threshold?
 #
 # The curves below are F1 on the test against the threshold. The dashed line is what the picker chose by itself, the
-# solid one was chosen on the labelled validation micrographs; a dot marks the top, which nobody can choose.
+# solid one was chosen on the labelled validation micrographs; a dot marks the top, which nobody can choose. Methods
+# that would hold out labelled micrographs for a threshold of their own learn from all of them here, and have none.
 
 # %%
 if curves:

@@ -3,16 +3,22 @@
 import json
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from test_benchmark_run import SIMULATED, benchmark
 
-from cryokit.benchmark import cells, data, results
+from cryokit import coordinates
+from cryokit.benchmark import cells, data, methods, results
+from cryokit.benchmark import run as run_module
 from cryokit.benchmark.errors import BenchmarkError
 from cryokit.benchmark.run import run
 from cryokit.coordinates.table import table
+from cryokit.datasets import load
 from cryokit.evaluate import evaluate
+from cryokit.micrograph import write_mrc
+from cryokit.pickers.base import Picker
 
 
 def test_memory_is_the_process_s_own_not_of_the_one_that_started_it():
@@ -83,3 +89,174 @@ def test_methods_are_told_the_diameter_of_what_they_learn_from(tmp_path):
     assert (
         "that of the test micrographs' labels" in data.prepare(asked.datasets[0], tmp_path, progress=False).info["note"]
     )
+
+
+class Pretender(Picker):
+    """Picks where it is told, with the scores it is told."""
+
+    name = "pretender"
+    told: ClassVar[dict] = {}
+    score: ClassVar[float] = 0.8
+
+    def __init__(self, validation: float = 0.2) -> None:
+        self.validation = validation
+
+    def fit(self, micrographs, labels=None):
+        self.told |= {"validation": self.validation, "labels": labels is not None}
+        self.threshold_ = 0.5
+        return self
+
+    def pick(self, micrograph, *, threshold=None):
+        return table(micrograph.name, [100.0, 300.0], [100.0, 300.0], self.score, 40)
+
+    def save(self, path):
+        raise NotImplementedError
+
+    load = save
+
+
+@pytest.fixture
+def pretended(tmp_path, monkeypatch):
+    """Return a function that runs a cell of `Pretender` in this process."""
+    monkeypatch.setattr(methods, "class_of", lambda name: Pretender)
+    prepared = data.prepare(benchmark().datasets[0], tmp_path, progress=False)
+    truth = tmp_path / "truth.csv"
+    coordinates.write(prepared.labels, truth, "csv", joined=True)
+
+    def cell(labels, score=0.8, without=()):
+        monkeypatch.setattr(Pretender, "score", score)
+        paths = {name: [] if name in without else [str(path) for path in each] for name, each in prepared.paths.items()}
+        return cells.run(
+            cells.Job(
+                *("pretender", "sim", 0, "pretender", {}, labels, None, paths),
+                *(str(truth), str(tmp_path / "picks"), str(tmp_path / "out.json")),
+            )
+        )
+
+    return cell
+
+
+def test_picks_without_scores_all_count(pretended):
+    found = pretended(False, score=np.nan)
+    assert found["status"] == "done"
+    assert found["threshold"] is found["own"] is None
+    assert found["scores"]["tp"] + found["scores"]["fp"] <= 4  # two picks on each of two micrographs
+
+
+def test_methods_with_labels_learn_from_all_of_them_and_choose_no_threshold(pretended):
+    found = pretended(True)
+    assert Pretender.told == {"validation": 0.0, "labels": True}
+    assert found["own"] is found["own_threshold"] is None
+    # Without labelled micrographs for the threshold, and without labels, a method does as it does by itself.
+    for labels, without in ((True, ("validation",)), (False, ())):
+        found = pretended(labels, without=without)
+        assert Pretender.told == {"validation": 0.2, "labels": labels}
+        assert found["own_threshold"] == 0.5
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Return a folder of datasets with one, "mine": three micrographs with labels that say nothing of diameters."""
+    root = tmp_path_factory.mktemp("real")
+    rng = np.random.default_rng(3)
+    for name in ("a", "b", "c"):
+        (root / "mine" / "micrographs").mkdir(parents=True, exist_ok=True)
+        write_mrc(root / "mine" / "micrographs" / f"{name}.mrc", rng.normal(size=(64, 64)).astype(np.float32))
+        labels = table(name, [20.0, 40.0], [20.0, 40.0])
+        coordinates.write_folder(labels, root / "mine" / "labels", "topaz", micrographs=[name])
+    return root
+
+
+def mine(**told):
+    return benchmark(datasets=[{"name": "mine", "splits": {"train": ["a"], "test": ["b", "c"]}, **told}]).datasets[0]
+
+
+def test_labels_that_do_not_say_how_wide_particles_are(real, tmp_path):
+    with pytest.raises(BenchmarkError, match="--diameter mine=PIXELS"):
+        data.prepare(mine(), tmp_path, sources=[real])
+    prepared = data.prepare(mine(diameter=16), tmp_path, sources=[real])
+    assert prepared.diameter == 16
+    assert (prepared.labels["diameter"] == 16).all()
+
+
+def test_labels_that_are_boxes_are_suspected(tmp_path, caplog):
+    # The manifest of KLH has its own diameter; a box is wider.
+    usual = load("klh").manifest.diameter_pixels
+    names = [file.micrograph for file in load("klh").manifest.select("micrograph") if file.split == "test"][:2]
+    for name in names:
+        (tmp_path / "klh" / "micrographs").mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).normal(size=(600, 600))
+        write_mrc(tmp_path / "klh" / "micrographs" / f"{name}.mrc", noise.astype(np.float32))
+        boxes = table(name, [300.0], [300.0], diameter=1.7 * usual)
+        coordinates.write_folder(boxes, tmp_path / "klh" / "labels", "box", micrographs=[name])
+    spec = benchmark(datasets=["klh"]).datasets[0]
+    prepared = data.prepare(spec, tmp_path / "run", sources=[tmp_path])
+    assert prepared.diameter == pytest.approx(1.7 * usual, abs=1)
+    assert f"--diameter klh={usual:g}" in caplog.text
+    caplog.clear()
+    spec = benchmark(datasets=[{"name": "klh", "diameter": usual}]).datasets[0]
+    assert data.prepare(spec, tmp_path / "run", sources=[tmp_path]).diameter == usual
+    assert not caplog.text
+
+
+def test_micrographs_of_the_splits_that_are_not_there_are_told(real, tmp_path, caplog):
+    told = mine(diameter=16, splits={"train": ["a"], "validation": ["typo"], "test": ["b"]})
+    prepared = data.prepare(told, tmp_path, sources=[real])
+    assert "typo of its splits is not there with labels" in prepared.info["note"]
+    assert "typo" in caplog.text
+
+
+def test_a_dataset_whose_labels_are_missing_gives_its_place_to_the_other(real, tmp_path):
+    (tmp_path / "mine" / "micrographs").mkdir(parents=True)
+    (tmp_path / "mine" / "micrographs" / "a.mrc").write_bytes((real / "mine" / "micrographs" / "a.mrc").read_bytes())
+    told = {"name": "mine", "otherwise": {"name": "sim", "simulate": SIMULATED}}
+    found = run(benchmark(datasets=[told]), tmp_path / "run", sources=[tmp_path], progress=False)
+    assert list(found["datasets"]) == ["sim"]
+
+
+def test_fresh_simulates_afresh(tmp_path):
+    spec = benchmark().datasets[0]
+    first = data.prepare(spec, tmp_path, progress=False)
+    (path,) = first.paths["validation"]
+    right = path.read_bytes()
+    path.write_bytes(right[:2000] + right[1000:2000] + right[3000:])
+    assert data.prepare(spec, tmp_path, progress=False).fingerprint != first.fingerprint
+    assert data.prepare(spec, tmp_path, fresh=True, progress=False).fingerprint == first.fingerprint
+    assert path.read_bytes()[1024:] == right[1024:]  # the header has a time
+
+
+def test_what_makes_a_cell_another_one(tmp_path, monkeypatch):
+    (tmp_path / "weights").write_text("first")
+    paths = {"train": [], "validation": [], "test": ["a.mrc"]}
+
+    def key(settings=None, picker="cryolo"):
+        return run_module._key(
+            cells.Job("m", "d", 0, picker, settings or {}, False, 20.0, paths, "t", "p", "o"), "fingerprint"
+        )
+
+    keys = [key(), key({"weights": str(tmp_path / "weights")})]
+    (tmp_path / "weights").write_text("second")
+    keys.append(key({"weights": str(tmp_path / "weights")}))
+    monkeypatch.setenv("CRYOKIT_CRYOLO", "elsewhere")
+    keys.append(key())
+    monkeypatch.setenv("CRYOKIT_PRECISION", "mixed_float16")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    # A method that runs no program does not depend on where one is.
+    before = key(picker="template")
+    monkeypatch.setenv("CRYOKIT_CRYOLO", "here")
+    assert key(picker="template") == before
+
+
+def test_picks_that_a_list_of_files_leads_to_are_looked_at(tmp_path):
+    job = tmp_path / "AutoPick" / "job002"
+    (job / "Movies").mkdir(parents=True)
+    listed = "data_coordinate_files\n\nloop_\n_rlnMicrographName #1\n_rlnMicrographCoordinates #2\n"
+    (job / "autopick.star").write_text(listed + "Movies/m.mrc AutoPick/job002/Movies/m_autopick.star\n")
+    picks = table("m", [10.0, 20.0], [10.0, 20.0], 0.5)
+    digests = []
+    for number in (1, 2):
+        coordinates.write(picks[:number], job / "Movies" / "m_autopick.star", "star", joined=False)
+        digests.append(run_module._digest(str(job), {}))
+    assert digests[0] != digests[1]
+    assert "m_autopick" not in digests[0]  # a digest, not an error

@@ -191,7 +191,7 @@ def test_another_dataset_takes_the_place_of_one_that_is_not_there(tmp_path):
 
 def test_curves_are_thinned_but_keep_their_ends():
     rng = np.random.default_rng(0)
-    from cryokit.coordinates.table import table
+    from cryokit.coordinates.table import concatenate, table
 
     xy = rng.uniform(0, 5000, (1500, 2))
     labels = table("m", xy[:, 0], xy[:, 1], diameter=20)
@@ -200,6 +200,12 @@ def test_curves_are_thinned_but_keep_their_ends():
     told = results.curve(found)
     assert len(told["recall"]) <= results.POINTS
     assert told["recall"][-1] == pytest.approx(found.curve["recall"].iloc[-1], abs=1e-4)
+    # What follows the last true pick belongs to it: the curve ends where the picks do.
+    false = table("m", 5000 + 100 * np.arange(1.0, 400), np.full(399, 50.0), np.linspace(0.001, 1e-5, 399), 20)
+    longer = results.curve(evaluate(concatenate([picks, false]), labels, bootstrap=0))
+    assert len(longer["recall"]) <= results.POINTS
+    assert longer["precision"][-1] == pytest.approx(1500 / 1899, abs=1e-3)
+    assert longer["threshold"][-1] == pytest.approx(1e-5)
     assert told["threshold"][0] == pytest.approx(found.curve["threshold"].iloc[0], abs=1e-4)
     assert np.diff(told["recall"]).min() >= 0
 

@@ -465,6 +465,14 @@ class TestVerdict:
     def test_what_has_no_scores(self, made_up):
         assert "No scores: deepem (skipped)." in verdict(made_up, "apoferritin_sim")
 
+    def test_what_has_scores_of_some_seeds_only(self, made_up):
+        assert not any("some seeds" in one for one in verdict(made_up, "klh_sim"))
+        result = copy.deepcopy(made_up)
+        cell = next(each for each in result["cells"] if (each["method"], each["dataset"]) == ("deepem", "klh_sim"))
+        cell |= {"status": "failed", "error": "memory"}
+        (said,) = (one for one in verdict(result, "klh_sim") if "some seeds" in one)
+        assert "deepem (1 failed, " in said
+
     def test_titles_stand_out(self, made_up):
         assert verdicts.dataset(made_up, "klh_sim")[1].startswith("Without labels: *auto* is first")
 

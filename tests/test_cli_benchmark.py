@@ -118,6 +118,7 @@ def test_a_result_is_exclusive_with_a_run(made, own, capsys):
         ["--seeds", "1"],
         ["--picks", "mine=picks"],
         ["--labels", "klh=labels"],
+        ["--diameter", "klh=160"],
         ["--fresh"],
     ):
         assert f"so {words[0]} has no place beside it" in refused(capsys, "--result", made, *words)
@@ -149,6 +150,30 @@ def test_a_folder_with_the_run_of_another_benchmark_is_refused(made, own, asked,
     # A run of the same one is gone on with.
     results.write({**benchmark_result.result(), "name": "own"}, tmp_path / "run" / "result.json")
     assert "would run now" in refused(capsys, "--config", own, "--out", tmp_path / "run")
+
+
+def test_a_folder_with_the_run_of_another_profile_is_refused(made, own, asked, tmp_path, capsys):
+    there = {**benchmark_result.result(), "name": "own", "profile": "full"}
+    results.write(there, tmp_path / "run" / "result.json")
+    told = refused(capsys, "--config", own, "--out", tmp_path / "run")
+    assert "the benchmark 'own' in the profile full, which one of the profile quick would replace" in told
+    assert not asked
+    refused(capsys, "--config", own, "--profile", "full", "--out", tmp_path / "run")
+    assert asked
+
+
+def test_diameters_are_of_real_datasets(own, asked, capsys):
+    words = ("--config", own, "--out", own.parent / "run", "--diameter")
+    for given, told in (
+        ("real", "give DATASET=PIXELS"),
+        ("real=wide", "give DATASET=PIXELS"),
+        ("real=0", "give DATASET=PIXELS"),
+        ("other=20", "no real dataset of this benchmark; there are: real"),
+    ):
+        assert told in refused(capsys, *words, given)
+    assert not asked
+    refused(capsys, *words, "real=33.5")
+    assert [spec.diameter for spec in asked[0].datasets] == [33.5, None]
 
 
 def test_a_folder_with_the_name_of_a_benchmark_is_not_taken_for_its_file(asked, tmp_path, monkeypatch, capsys):

@@ -203,6 +203,12 @@ def test_overlapping_boxes_and_the_margin():
     assert bare(diameter=160, margin=0.5)._picks(near, FRAME, "m", 0.5)["view"].tolist() == ["top", "top"]
 
 
+def test_what_mirrored_borders_look_like_is_no_particle():
+    scores = scored([(-1, 20, 0.95, "side"), (20, 39, 0.95, "top"), (30, 2, 0.9, "top")])
+    picks = bare(diameter=160)._picks(scores, FRAME, "m", 0.1)
+    assert picks[["x", "y"]].to_numpy() == pytest.approx(np.array([[480, 32]]), abs=3)
+
+
 # --- saved and loaded ----------------------------------------------------------------------------------------------
 
 
@@ -285,6 +291,19 @@ def test_without_room_between_particles_negatives_are_the_background(micrographs
     assert any("no window is free of particles" in each for each in picker.decisions_)
     with pytest.raises(PickerError, match="no sample for the class 'background'"):
         DeepCryoPicker(**TINY | dict(off_centre=False)).fit(micrographs[:2], crowded)
+
+
+def test_nothing_need_be_held_out(micrographs, labels):
+    picker = DeepCryoPicker(**TINY, validation=0)
+    picker.diameter_, picker.contrast_, picker.factor_ = DIAMETER, "dark", 1.0
+    held = DeepCryoPicker(**TINY)
+    held.__dict__ |= {name: picker.__dict__[name] for name in ("diameter_", "contrast_", "factor_")}
+    made = {}
+    for name, each in (("none", picker), ("some", held)):
+        made[name] = each._training_set(micrographs[:3], each._labelled_particles(labels)).table
+    assert set(made["none"]["split"]) == {"train"}
+    assert set(made["none"]["micrograph"]) == {each.name for each in micrographs[:3]}
+    assert set(made["some"]["split"]) == {"train", "validation"}
 
 
 def test_labelled_with_a_single_micrograph(micrographs, labels):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cryokit.errors import PickerError
-from cryokit.peaks import find_peaks, inside, local_maxima, refine, suppress, without_side_lobes
+from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside, local_maxima, refine, suppress, without_side_lobes
 
 # Few different values: ties and plateaus everywhere.
 COARSE_MAPS = arrays(
@@ -309,6 +309,19 @@ def test_a_margin_leaves_out_particles_that_the_edge_cuts():
     x, y, _ = find_peaks(scores, 3, 0.5, margin=5.5)
     assert sorted(zip(y, x, strict=True)) == [(5, 30), (25, 35), (25, 64), (44, 30)]
     assert len(find_peaks(scores, 3, 0.5)[0]) == 8
+
+
+def test_what_still_rises_at_the_edge_is_no_peak():
+    column, row = np.meshgrid(np.arange(40.0), np.arange(30.0))
+
+    def bump(x, y):
+        return np.exp(-((column - x) ** 2 + (row - y) ** 2) / 18)
+
+    # One whose top lies outside, one in the corner, one whose top is the second column from the edge.
+    scores = np.maximum.reduce([bump(-2, 8), bump(39.3, 29.6), bump(1, 20)])
+    assert len(find_peaks(scores, 5, 0.5)[0]) == 3
+    (x,), (y,), _ = find_peaks(scores, 5, 0.5, margin=NOT_ON_EDGE)
+    assert (x, y) == pytest.approx((1, 20))
 
 
 def test_inside_of_an_image():

@@ -11,7 +11,8 @@ A file has these keys; all but ``name``, ``methods`` and one of ``datasets`` and
     ``seed``, the ``diameter`` that the particle is to have in pixels, and arguments of `cryokit.simulate.simulate`),
     or real: the name of a manifest, or any name together with ``micrographs`` and ``labels`` (folders). Of a real one
     ``splits`` may list the micrographs' names; otherwise they are the manifest's, or those of
-    `cryokit.datasets.manifest.assign_splits`. ``train_on``, of a simulated one, is a list of further simulated sets
+    `cryokit.datasets.manifest.assign_splits`; and ``diameter`` may say how wide its particles are in pixels, where the
+    labels do not, or their boxes are wider. ``train_on``, of a simulated one, is a list of further simulated sets
     that take the place of its training and validation micrographs: one for each protein, and none of the tested one.
     ``train`` limits the training micrographs, ``methods`` the rows on this dataset. ``otherwise``, of a real one, is a
     dataset that takes its place where it is not there.
@@ -46,7 +47,7 @@ _QUICK_KEYS = ("name", "title", "note", "methods", "datasets", "sweeps", "seeds"
 _KEYS = (*_QUICK_KEYS, "quick")
 _DATASET_KEYS = (
     *("name", "title", "note", "simulate", "micrographs", "labels", "splits", "train_on"),
-    *("methods", "train", "otherwise"),
+    *("diameter", "methods", "train", "otherwise"),
 )
 _COUNTS = ("train", "validation", "test")
 
@@ -88,6 +89,8 @@ class DatasetSpec:
     micrographs, labels : str or None
         Folders of a real one that is no manifest's.
     splits : dict of str to list of str, or None
+    diameter : float or None
+        Pixels, of a real one, in place of what its labels say.
     train : int or None
         At most so many training micrographs, spread over those there are.
     axes : dict of str to float
@@ -106,6 +109,7 @@ class DatasetSpec:
     micrographs: str | None = None
     labels: str | None = None
     splits: dict[str, list[str]] | None = None
+    diameter: float | None = None
     train: int | None = None
     axes: dict[str, float] = field(default_factory=dict)
     methods: tuple[Row, ...] | None = None
@@ -259,7 +263,7 @@ def _dataset(told: Any, axes: Mapping[str, float] | None = None) -> DatasetSpec:
     if (micrographs is None) != (labels is None):
         raise BenchmarkError(f"{name}: give both, the folders of the micrographs and of the labels")
     simulated = _simulated(told["simulate"], f"{name}: simulate") if told.get("simulate") is not None else None
-    only_for = ("micrographs", "labels", "splits", "otherwise") if simulated else ("train_on",)
+    only_for = ("micrographs", "labels", "splits", "diameter", "otherwise") if simulated else ("train_on",)
     if wrong := [key for key in only_for if told.get(key)]:
         raise BenchmarkError(f"{name}: {wrong[0]}: only for a {'real' if simulated else 'simulated'} dataset")
     otherwise = _dataset(told["otherwise"]) if told.get("otherwise") else None
@@ -274,6 +278,7 @@ def _dataset(told: Any, axes: Mapping[str, float] | None = None) -> DatasetSpec:
         micrographs=micrographs,
         labels=labels,
         splits=None if told.get("splits") is None else _splits(told["splits"], f"{name}: splits"),
+        diameter=None if told.get("diameter") is None else _positive(told["diameter"], f"{name}: diameter"),
         train=None if told.get("train") is None else _count(told["train"], f"{name}: train", 0),
         axes=dict(axes or {}),
         methods=rows(told["methods"]) if told.get("methods") else None,

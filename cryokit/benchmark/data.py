@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -29,9 +30,11 @@ from cryokit.micrograph import find as find_micrographs
 from cryokit.micrograph import write_mrc
 from cryokit.names import micrograph_name
 from cryokit.pickers.base import spread
-from cryokit.wording import plural
+from cryokit.wording import plural, some
 
 logger = logging.getLogger(__name__)
+
+UNLIKELY = 1.3  # times wider or narrower than the manifest has it: perhaps boxes, which are about 1.5 diameters wide
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def prepare(
     *,
     sources: Iterable[str | os.PathLike] = (),
     labels_from: Mapping[str, str] | None = None,
+    fresh: bool = False,
     progress: bool = True,
 ) -> Prepared:
     """Bring a dataset's files into place.
@@ -87,6 +91,8 @@ def prepare(
         ``cryokit data fetch`` is looked at last.
     labels_from : mapping of str to str, optional
         Folders of labels of your own, by dataset, for a dataset that has none or others.
+    fresh : bool
+        Simulate micrographs that are there already once more, too.
     progress : bool
 
     Returns
@@ -96,18 +102,18 @@ def prepare(
     Raises
     ------
     BenchmarkError
-        When its files are not there, or no test micrograph has labels.
+        When its files are not there, no test micrograph has labels, or nothing says how wide the particle is.
     """
     if spec.simulate is not None and spec.name in (labels_from or {}):
         raise BenchmarkError(f"{spec.name}: is simulated and has its labels; leave out those of your own")
     if spec.simulate is not None:
-        paths, labels, marks, more = _simulated(spec, Path(folder) / "data" / spec.name, progress)
+        paths, labels, marks, more = _simulated(spec, Path(folder) / "data" / spec.name, fresh, progress)
         protein, kind, manifest = spec.simulate.protein, "simulated", None
     else:
-        paths, labels, marks, manifest = _real(
+        paths, labels, marks, manifest, more = _real(
             spec, [Path(each) for each in sources], (labels_from or {}).get(spec.name)
         )
-        protein, kind, more = spec.name, "real", ""
+        protein, kind = spec.name, "real"
     if spec.train is not None:
         paths["train"] = spread(paths["train"], spec.train) if spec.train else []
     names = {split: [micrograph_name(path) for path in paths[split]] for split in SPLITS}
@@ -143,7 +149,9 @@ def prepare(
     return Prepared(spec, paths, labels, info["diameter"], fingerprint, info)
 
 
-def _simulated(spec: DatasetSpec, folder: Path, progress: bool) -> tuple[dict[str, list[Path]], pd.DataFrame, Any, str]:
+def _simulated(
+    spec: DatasetSpec, folder: Path, fresh: bool, progress: bool
+) -> tuple[dict[str, list[Path]], pd.DataFrame, Any, str]:
     """Simulate the micrographs, unless that has been done; return paths, labels, and what they were made from."""
     from tqdm import tqdm
 
@@ -155,7 +163,7 @@ def _simulated(spec: DatasetSpec, folder: Path, progress: bool) -> tuple[dict[st
     tasks = [task for each, splits in sets for task in _tasks(each, splits)]
     paths = {split: [folder / f"{name}.mrc" for kept, name, *_ in tasks if kept == split] for split in SPLITS}
     done = folder / "recipe.json"
-    if not (done.is_file() and done.read_text(encoding="utf-8") == recipe):
+    if fresh or not (done.is_file() and done.read_text(encoding="utf-8") == recipe):
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
         bar = tqdm(tasks, desc=f"simulating {spec.name}", unit="micrograph", disable=None if progress else True)
@@ -199,8 +207,8 @@ def _make(folder: Path, name: str, protein: str, settings: dict[str, Any]) -> No
 
 def _real(
     spec: DatasetSpec, sources: list[Path], labels_from: str | None
-) -> tuple[dict[str, list[Path]], pd.DataFrame, Any, str | None]:
-    """Find the micrographs and labels of a real dataset; those without a label file are left out."""
+) -> tuple[dict[str, list[Path]], pd.DataFrame, Any, str | None, str]:
+    """Find the micrographs and labels of a real dataset; those without a label file are left out, and told."""
     manifest = load(spec.name).manifest if spec.name in available() else None
     folders = [each / spec.name for each in sources if (each / spec.name / "micrographs").is_dir()]
     if spec.micrographs is not None:
@@ -232,13 +240,35 @@ def _real(
         raise BenchmarkError(
             f"{spec.name}: none of its test micrographs is there with labels ({plural(len(files), 'file')} found)"
         )
-    if manifest is not None and manifest.diameter_pixels is not None:
-        labels = labels.assign(diameter=labels["diameter"].fillna(manifest.diameter_pixels))
+    told = ""
+    if spec.splits is not None and (lost := [name for name in splits if name not in labelled or name not in by_name]):
+        told = f"{some(lost)} of its splits {'is' if len(lost) == 1 else 'are'} not there with labels"
+        logger.warning("%s: %s", spec.name, told)
+    labels = _with_diameters(spec, labels, None if manifest is None else manifest.diameter_pixels)
     used = [path for split in SPLITS for path in paths[split]]
     marks = {micrograph_name(path): sha256(path) for path in used}
     named = labels[labels["micrograph"].isin(marks)].sort_values(["micrograph", "y", "x"])
     marks["labels"] = hashlib.sha256(named.to_csv(index=False, float_format="%.3f").encode()).hexdigest()
-    return paths, labels, marks, None if manifest is None else sha256(manifest.source)
+    return paths, labels, marks, None if manifest is None else sha256(manifest.source), told
+
+
+def _with_diameters(spec: DatasetSpec, labels: pd.DataFrame, usual: float | None) -> pd.DataFrame:
+    """Return the labels with a diameter each: that of the configuration, their own, or that of the manifest."""
+    if spec.diameter is not None:
+        return labels.assign(diameter=spec.diameter)
+    own = float(labels["diameter"].median())
+    if math.isnan(own) and usual is None:
+        raise BenchmarkError(
+            f"{spec.name}: its labels say where particles are, but not how wide they are; give --diameter "
+            f"{spec.name}=PIXELS, or 'diameter' in the configuration"
+        )
+    if usual is not None and not math.isnan(own) and not usual / UNLIKELY < own < usual * UNLIKELY:
+        logger.warning(
+            "%s: its labels are %g pixels wide, its particles %g by the manifest; if these are sides of boxes, give "
+            "--diameter %s=%g: the tolerance of a true pick follows from it",
+            *(spec.name, own, usual, spec.name, usual),
+        )
+    return labels.assign(diameter=labels["diameter"].fillna(usual if usual is not None else own))
 
 
 def _fetched(dataset: Dataset, labels_from: str | None) -> tuple[list[Path], pd.DataFrame, list[str]]:

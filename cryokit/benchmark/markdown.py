@@ -32,7 +32,8 @@ particle's, one pick for one particle, as many pairs as possible.
 
 - **labels** says what `fit` was given; "?" are somebody's picks, of which that is not known. All methods are told the
   diameter, and all thresholds are chosen with the labels of the validation micrographs, where there are any: "without
-  labels" is about training. **Own F1** is at the threshold that the method chose by itself, without these labels.
+  labels" is about training. **Own F1** is at the threshold that the method chose by itself, without these labels;
+  methods with labels that would hold out some of their micrographs for it learn from all of them here, and have none.
 - **F1** and the other scores are pooled over the test micrographs, and means over the seeds where there are several;
   **SD** is their standard deviation over the seeds. The **95 % interval** is a bootstrap over micrographs: it knows of
   other micrographs of the same kind, not of other proteins.

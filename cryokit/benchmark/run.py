@@ -19,8 +19,9 @@ from cryokit import __version__, coordinates
 from cryokit.benchmark import cells, data, results
 from cryokit.benchmark.config import BenchmarkConfig
 from cryokit.benchmark.errors import BenchmarkError
-from cryokit.benchmark.methods import Row
+from cryokit.benchmark.methods import PROGRAMS, Row, class_of
 from cryokit.benchmark.paired import compare
+from cryokit.datasets.integrity import sha256
 from cryokit.errors import CryokitError
 from cryokit.files import make_folder, write_text
 from cryokit.wording import plural
@@ -53,7 +54,7 @@ def run(
     picks : mapping of str to str, optional
         Picks that somebody else made, by the name of their row: files or folders of any format.
     fresh : bool
-        Compute finished cells anew, too.
+        Compute finished cells anew, too, and simulate micrographs anew.
     progress : bool
 
     Returns
@@ -73,7 +74,7 @@ def run(
     extra = tuple(
         Row(name, None, {"path": os.fspath(path)}, None, name, "picks as given") for name, path in (picks or {}).items()
     )
-    sets = _datasets(config, out, sources, labels_from, progress)
+    sets = _datasets(config, out, sources, labels_from, fresh, progress)
     tasks = [
         (prepared, row, seed)
         for prepared in sets
@@ -200,16 +201,17 @@ def _datasets(
     out: Path,
     sources: Iterable[str | os.PathLike],
     labels_from: Mapping[str, str] | None,
+    fresh: bool,
     progress: bool,
 ) -> list[data.Prepared]:
-    sources = list(sources)
+    told: dict[str, Any] = {"sources": list(sources), "labels_from": labels_from, "fresh": fresh, "progress": progress}
     if unknown := sorted(set(labels_from or {}) - {each.name for spec in config.datasets for each in spec.choices()}):
         raise BenchmarkError(f"labels are given for {unknown[0]!r}, which is no dataset of this benchmark")
     found, lacking = [], []
     for spec in config.datasets:
         try:
-            prepared = data.prepare(spec, out, sources=sources, labels_from=labels_from, progress=progress)
-        except BenchmarkError as error:
+            prepared = data.prepare(spec, out, **told)
+        except CryokitError as error:
             if spec.simulate is not None:
                 raise
             if spec.otherwise is None:
@@ -217,7 +219,7 @@ def _datasets(
                 continue
             logger.warning("%s; in its place: %s", error, spec.otherwise.title or spec.otherwise.name)
             spec = spec.otherwise
-            prepared = data.prepare(spec, out, sources=sources, labels_from=labels_from, progress=progress)
+            prepared = data.prepare(spec, out, **told)
         # All methods read the same labels, in one format.
         coordinates.write(prepared.labels, out / "data" / f"{spec.name}.labels.csv", "csv", joined=True)
         found.append(prepared)
@@ -277,15 +279,26 @@ def _key(job: cells.Job, fingerprint: str) -> str:
     for path in ("picks", "out", "truth", "micrographs", "given"):
         told.pop(path)
     told |= {"data": fingerprint, "version": __version__, "backend": results.backend()}
-    told["given"] = None if job.given is None else _digest(Path(job.given))
+    variables = ["CRYOKIT_DEVICE", "CRYOKIT_PRECISION"]
+    if job.picker in PROGRAMS:
+        variables.append(class_of(job.picker).variable)
+    told["environment"] = {name: os.environ.get(name) for name in variables}
+    told["files"] = {
+        name: sha256(Path(value))
+        for name, value in job.settings.items()
+        if isinstance(value, str) and value and Path(value).is_file()
+    }
+    told["given"] = None if job.given is None else _digest(job.given, job.settings)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(path: Path) -> str:
-    from cryokit.datasets.integrity import sha256
-
-    files: Sequence[Path] = sorted(path.iterdir()) if path.is_dir() else [path]
-    return " ".join(f"{file.name} {sha256(file)}" for file in files if file.is_file())
+def _digest(given: str, settings: Mapping[str, Any]) -> str:
+    """Return what somebody's picks are: not their files alone, since one may list others."""
+    try:
+        picks, names = coordinates.read_folder(given, **settings)
+    except CryokitError as error:  # the cell will say so
+        return str(error)
+    return hashlib.sha256((picks.to_csv(index=False) + "\n".join(names)).encode()).hexdigest()
 
 
 def _finished(place: Path, key: str) -> dict[str, Any] | None:

@@ -47,7 +47,7 @@ def dataset(result: Result, name: str) -> list[str]:
     said += [_first(result, name, labels) for labels in KINDS]
     said += [_given(result, name, method) for method in result["methods"] if summary.given(result, method)]
     said += [_default(result, name), *(_programs(result, name, own) for own in OWN)]
-    said += [_claim(result, name), _missing(result, name)]
+    said += [_claim(result, name), _missing(result, name), _in_part(result, name)]
     return [sentence for sentence in said if sentence]
 
 
@@ -248,6 +248,13 @@ def _missing(result: Result, name: str) -> str:
         return "No method was run on it."
     told = [f"*{row.title}* ({row.status})" for row in table[table["seeds"] == 0].itertuples()]
     return f"No scores: {', '.join(told)}." if told else ""
+
+
+def _in_part(result: Result, name: str) -> str:
+    table = summary.scores(result, name)
+    part = table[(table["seeds"] > 0) & (table["status"] != summary.DONE)]
+    told = ", ".join(f"*{row.title}* ({row.status})" for row in part.itertuples())
+    return f"Scores of some seeds only, those that came to their end: {told}." if told else ""
 
 
 def _names(titles: pd.Series) -> str:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 EXAMPLES = """
 examples:
   cryokit benchmark --out run                                   all methods on simulated KLH, minutes
-  cryokit benchmark --out run --methods auto template --picks mine=picks/ --report run/report.html
+  cryokit benchmark --out two --methods auto template --picks mine=picks/ --report two/report.html
   cryokit benchmark --out real --config real --data data/       real micrographs: data/<dataset>/micrographs and labels
   cryokit benchmark --result run --report run/report.html       the report of a run that has been; nothing is run
   cryokit benchmark --list
@@ -31,7 +31,7 @@ examples:
 
 
 # What says what to run; --result runs nothing.
-_TO_RUN = ("out", "config", "profile", "methods", "datasets", "seeds", "picks", "labels", "fresh")
+_TO_RUN = ("out", "config", "profile", "methods", "datasets", "seeds", "picks", "labels", "diameter", "fresh")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--labels", action="append", default=[], metavar="DATASET=DIR", help="labels of your own for a dataset"
     )
+    where.add_argument(
+        "--diameter",
+        action="append",
+        default=[],
+        metavar="DATASET=PX",
+        help="how wide a dataset's particles are in pixels, where its labels do not say so or are boxes",
+    )
     how = parser.add_argument_group("how")
-    how.add_argument("--fresh", action="store_true", help="compute finished cells anew")
+    how.add_argument("--fresh", action="store_true", help="compute finished cells anew, and simulate anew")
     how.add_argument("--report", type=Path, metavar="FILE.html", help="write a report, one file that needs no network")
     how.add_argument("--summary", type=Path, metavar="FILE.json", help="write the result without curves")
 
@@ -107,7 +114,7 @@ def _run(options: argparse.Namespace) -> int:
         check_name(name, "--picks")
     asked = _asked(options)
     _check_clashes(asked, picks)
-    _check_folder(options.out, asked.name)
+    _check_folder(options.out, asked)
     _check_files(options, options.out)
     result = run_benchmark(
         asked, options.out, sources=options.data, labels_from=labels, picks=picks, fresh=options.fresh
@@ -164,9 +171,39 @@ def _asked(options: argparse.Namespace) -> BenchmarkConfig:
                 for spec in chosen
             ),
         )
+    if options.diameter:
+        asked = replace(asked, datasets=_widened(asked.datasets, _diameters(options.diameter)))
     if options.seeds:
         asked = replace(asked, seeds=options.seeds)
     return asked
+
+
+def _diameters(texts: list[str]) -> dict[str, float]:
+    from cryokit.benchmark.errors import BenchmarkError
+
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = 0.0
+        if not (name and 0 < found[name] < float("inf")):
+            raise BenchmarkError(f"--diameter {text}: give DATASET=PIXELS, a number above 0")
+    return found
+
+
+def _widened(datasets: tuple[DatasetSpec, ...], diameters: dict[str, float]) -> tuple[DatasetSpec, ...]:
+    """Return the datasets with the diameters that were given for them."""
+    from dataclasses import replace
+
+    from cryokit.benchmark.errors import BenchmarkError
+
+    real = [spec.name for spec in datasets if spec.simulate is None]
+    if unknown := [name for name in diameters if name not in real]:
+        there_are = f"there are: {', '.join(real)}" if real else "it has none"
+        raise BenchmarkError(f"--diameter {unknown[0]}: no real dataset of this benchmark; {there_are}")
+    return tuple(replace(spec, diameter=diameters.get(spec.name, spec.diameter)) for spec in datasets)
 
 
 def _check_clashes(asked: BenchmarkConfig, picks: Mapping[str, str]) -> None:
@@ -180,8 +217,8 @@ def _check_clashes(asked: BenchmarkConfig, picks: Mapping[str, str]) -> None:
         raise BenchmarkError(f"--picks {clash[0]}: there is a method of this name; choose another name")
 
 
-def _check_folder(out: Path, name: str) -> None:
-    """Refuse a folder with the run of another benchmark, whose result would be lost."""
+def _check_folder(out: Path, asked: BenchmarkConfig) -> None:
+    """Refuse a folder with the run of another benchmark or profile, whose result would be lost."""
     from cryokit.benchmark import results
     from cryokit.benchmark.errors import BenchmarkError
 
@@ -189,16 +226,22 @@ def _check_folder(out: Path, name: str) -> None:
         if not path.exists():
             continue
         try:
-            there = results.load(path)["name"]
+            there = results.load(path)
+            name, profile = there["name"], there["profile"]
         except (BenchmarkError, KeyError):
             raise BenchmarkError(
                 f"{path}: not a result that this version of cryokit can read; choose another --out, or remove it"
             ) from None
-        if there != name:
-            raise BenchmarkError(
-                f"{out}: holds a run of the benchmark {there!r}, which one of {name!r} would replace; choose another "
-                f"--out, or remove {path.name} in it"
-            )
+        held, new = repr(name), repr(asked.name)
+        if name == asked.name:
+            # Benchmarks that are made in Python have no profile.
+            if None in (profile, asked.profile) or profile == asked.profile:
+                continue
+            held, new = f"{held} in the profile {profile}", f"the profile {asked.profile}"
+        raise BenchmarkError(
+            f"{out}: holds a run of the benchmark {held}, which one of {new} would replace; choose another --out, or "
+            f"remove {path.name} in it"
+        )
 
 
 def _check_files(options: argparse.Namespace, place: Path) -> None:
