@@ -58,7 +58,7 @@ from cryokit import cleaning, coordinates, evaluate, micrograph, networks, nms, 
 from cryokit.networks import describe
 from cryokit.networks.dense import fully_convolutional
 from cryokit.notebooks import record
-from cryokit.peaks import find_peaks
+from cryokit.peaks import NOT_ON_EDGE, find_peaks
 from cryokit.pickers import compact, windows
 from cryokit.picking import pick_files
 from cryokit.plot import CURVE_COLOURS
@@ -569,12 +569,15 @@ record("distance at the limit, diagonal", reached["d"])
 
 # %% [markdown]
 # The best candidate of a spot is a position of the map, a multiple of the stride. The particle is somewhere between the
-# positions: so the pickers smooth the map a little, take its maxima, and put a parabola through each. That is the last
-# step, and here is what it changes. The last row is all of it together, as `pick` does it:
+# positions: so the pickers smooth the map a little, take its maxima, and put a parabola through each. A maximum on the
+# edge of the map is left out: the scores may rise on beyond it, and what the network sees there is half a micrograph
+# and half its mirror image, in which much looks like a particle. That is the last step, and here is what it changes.
+# The last row is all of it together, as `pick` does it:
 
 # %%
 allowed = kept[closeness[-1]] | ~above
-peak_column, peak_row, peak_score = find_peaks(particle, 0.5 * working / scores.step, threshold, allowed=allowed)
+apart = 0.5 * working / scores.step
+peak_column, peak_row, peak_score = find_peaks(particle, apart, threshold, margin=NOT_ON_EDGE, allowed=allowed)
 peak_x, peak_y = scores.to_image(peak_row, peak_column)
 peak_view = np.full(peak_x.size, "", object)
 table["peaks between positions"] = numbers(as_picks(peak_x, peak_y, peak_score, peak_view))
@@ -818,7 +821,8 @@ for ax, (words, (factor, contrast)) in zip(axes, cases.items(), strict=True):
     wrong, wrong_frame = windows.prepare(scene, diameter, contrast, factor * paper.factor_, network.config.window)
     found = dense(wrong, network, stride=stride)
     ax.imshow(found.particle, cmap="viridis", vmin=0, vmax=1)
-    column, row, score = find_peaks(found.particle, 0.5 * factor * working / found.step, paper.threshold_)
+    apart = 0.5 * factor * working / found.step
+    column, row, score = find_peaks(found.particle, apart, paper.threshold_, margin=NOT_ON_EDGE)
     x, y = wrong_frame.to_micrograph(*found.to_image(row, column))
     result = judged(coordinates.table(scene.name, x, y, score, diameter))
     ax.set(xticks=[], yticks=[])
