@@ -88,16 +88,6 @@ def test_margin_leaves_out_what_the_border_cuts():
     assert pick.x == pytest.approx(61.5)
 
 
-def test_scores_that_rise_beyond_the_border_are_no_particle():
-    prepared = Prepared(np.zeros((100, 120), np.float32), (100, 120), 0, 0, 28.0)
-    row, column = np.mgrid[:25, :30]
-    particle = np.exp(-((column - 31) ** 2 + (row - 12) ** 2) / 8) + np.exp(-((column - 10) ** 2 + (row - 3) ** 2) / 8)
-    scores = np.stack([particle, 1 - particle], axis=-1).astype(np.float32)
-    found = ScoreMap(scores, ("particle", "background"), x0=1.5, y0=1.5, step=4)
-    picks = compact.candidates(found, prepared, "m", 28.0)
-    assert picks[["x", "y"]].to_numpy() == pytest.approx(np.array([[41.5, 13.5]]), abs=0.5)
-
-
 def test_views_follow_the_likeliest_particle_class():
     prepared = Prepared(np.zeros((100, 120), np.float32), (100, 120), 0, 0, 28.0)
     scores = np.zeros((25, 30, 3), np.float32)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from cryokit.coordinates.table import table
 from cryokit.networks import NetworkConfig
-from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside
+from cryokit.peaks import find_peaks, inside
 from cryokit.prepared import Prepared
 from cryokit.scoring import ScoreMap, dense
 
@@ -59,7 +59,7 @@ def candidates(
         In diameters: picks so near to the border of the recorded area are left out.
     """
     smooth = ndimage.gaussian_filter(scores.particle, SMOOTH, mode="nearest")
-    column, row, score = find_peaks(smooth, APART * prepared.diameter / scores.step, least, margin=NOT_ON_EDGE)
+    column, row, score = find_peaks(smooth, APART * prepared.diameter / scores.step, least)
     x, y = scores.to_image(row, column)
     # The map's last position may lie a fraction of a step outside.
     kept = inside(x, y, prepared.image.shape, margin * prepared.diameter)

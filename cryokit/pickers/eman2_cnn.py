@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from cryokit.errors import PickerError
 from cryokit.networks.eman2 import BOX, Eman2Config
-from cryokit.peaks import NOT_ON_EDGE, find_peaks
+from cryokit.peaks import find_peaks
 from cryokit.pickers.base import check_whole
 from cryokit.pickers.examples import cut, wrongly_found
 from cryokit.pickers.fitting import Shuffled, teach
@@ -250,7 +250,7 @@ class Eman2CnnPicker(NetworkPicker):
         scored = dense(banded, finder, classes=("particle",))
         blobs = ndimage.gaussian_filter(scored.particle, MAP_BLUR, mode="nearest")
         least = float(blobs.mean() + self.deviations * blobs.std())
-        column, row, score = find_peaks(blobs, APART * self.working_diameter / scored.step, least, margin=NOT_ON_EDGE)
+        column, row, score = find_peaks(blobs, APART * self.working_diameter / scored.step, least)
         x, y = scored.to_image(row, column)
         return Found(x, y, np.clip(score, 0, 1))
 

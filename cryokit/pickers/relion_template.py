@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from cryokit.coordinates.transforms import probability
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
-from cryokit.peaks import NOT_ON_EDGE, find_peaks
+from cryokit.peaks import find_peaks
 from cryokit.pickers import class_averages as averaging
 from cryokit.pickers import storage
 from cryokit.pickers.base import check_whole, opened, require_fitted
@@ -251,7 +251,7 @@ class RelionTemplatePicker(LabelledPicker):
         return best / np.maximum(norm, max(DEVIATION * float(np.median(norm)), 1e-12))
 
     def _candidates(self, picture: NDArray[np.float32], least: float = -np.inf) -> Found:
-        return Found(*find_peaks(self._merit(picture), APART * self.working_diameter, least, margin=NOT_ON_EDGE))
+        return Found(*find_peaks(self._merit(picture), APART * self.working_diameter, least))
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Found:
         slope, offset = self.calibration_

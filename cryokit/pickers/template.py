@@ -20,7 +20,7 @@ from cryokit.correlation import SymmetricPatches
 from cryokit.errors import PickerError
 from cryokit.filters import flatten, live_area, without_outliers
 from cryokit.micrograph import Micrograph, bin_fourier, common_contrast, contrast_score, unbin_coordinates
-from cryokit.peaks import NOT_ON_EDGE, inside, local_maxima, refine, without_side_lobes
+from cryokit.peaks import local_maxima, refine, without_side_lobes
 from cryokit.pickers import storage
 from cryokit.pickers.base import Picker, check_settings, diameters_to_try, middle, opened, require_fitted, spread
 from cryokit.thresholds import Posterior, otsu, separation
@@ -187,8 +187,6 @@ class TemplatePicker(Picker):
         reach = SIDE_LOBES * patches.working_diameter
         kept = without_side_lobes(column, row, scores[row, column], reach, SIDE_LOBE_RATIO)
         row, column = row[kept], column[kept]
-        kept = inside(column, row, scores.shape, NOT_ON_EDGE)
-        row, column = row[kept], column[kept]
         probability = self._probability(patches, scores[row, column], row, column)
         kept = probability >= threshold
         x, y = refine(scores, row[kept], column[kept])
@@ -336,9 +334,10 @@ def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_C
     result = []
     for scores, each in zip(maps, patches, strict=True):
         row, column = local_maxima(scores, APART * each.working_diameter)
-        # A disc mostly outside says little about the particle.
-        kept = inside(column, row, scores.shape, each.radius // 2)
-        row, column = row[kept], column[kept]
+        margin = each.radius // 2  # a disc mostly outside says little about the particle
+        rows, columns = scores.shape
+        inside = (row >= margin) & (row < rows - margin) & (column >= margin) & (column < columns - margin)
+        row, column = row[inside], column[inside]
         result.append(_Candidates(row, column, scores[row, column]))
     return result
 
