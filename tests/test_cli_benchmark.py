@@ -258,9 +258,19 @@ def test_a_run_that_is_ended_ends_the_cell_at_work(name, tmp_path):
     config = tmp_path / "own.yaml"
     config.write_text(json.dumps({"name": "own", "methods": ["topaz"], "datasets": [dataset]}))
     words = [sys.executable, "-m", "cryokit", "benchmark", "--config", config, "--out", tmp_path / "run"]
+    number = getattr(signal, name)
+
+    def heeded():
+        signal.signal(number, signal.SIG_DFL)  # under nohup the tests ignore one, and what they start inherits that
+
     with open(tmp_path / "said", "w") as said:
         process = subprocess.Popen(
-            words, env={**os.environ, "CRYOKIT_TOPAZ": str(program)}, stdout=said, stderr=said, start_new_session=True
+            words,
+            env={**os.environ, "CRYOKIT_TOPAZ": str(program)},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            preexec_fn=heeded,
         )
         try:
             assert waited(120, lambda: started.exists() or process.poll() is not None)
@@ -268,7 +278,6 @@ def test_a_run_that_is_ended_ends_the_cell_at_work(name, tmp_path):
             cell = int(started.read_text())
             assert cell != process.pid
             assert alive(cell)
-            number = getattr(signal, name)
             process.send_signal(number)
             assert process.wait(60) == 128 + number
             assert waited(20, lambda: not alive(cell))
