@@ -46,36 +46,42 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryokit import pickers, trainingset
-from cryokit.cluster import fuzzy_cmeans, ibc, kmeans, particle_mask, super_kmeans, superpixel_count
+from cryokit import pickers
+from cryokit._util.files import make_folder, write_text
 from cryokit.coordinates.table import IGNORE, concatenate
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
-from cryokit.files import make_folder, write_text
-from cryokit.filters import live_area, without_outliers
+from cryokit.imaging import STAGES, imguidedfilter
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.peaks import local_maxima
 from cryokit.micrograph import Micrograph, find, read, write_mrc
-from cryokit.peaks import local_maxima
+from cryokit.networks import patches as trainingset
 from cryokit.pickers.autocryopicker import APART, WEAKEST_CIRCLE
 from cryokit.pickers.clustering import Examination
 from cryokit.pickers.supercryoempicker import PER_PARTICLE
-from cryokit.preprocess import STAGES, imguidedfilter
-from cryokit.report import provenance
-from cryokit.selection import Decision, select
-from cryokit.shapes import (
+from cryokit.plot.html_report import provenance
+from cryokit.segmentation import (
     blobs,
     clean,
     components,
     coverage,
     filled,
+    fuzzy_cmeans,
     hough_circles,
+    ibc,
     irregular_views,
+    kmeans,
     objects,
+    particle_mask,
     radial_votes,
     side_views,
     split_overlaps,
+    super_kmeans,
+    superpixel_count,
     top_views,
 )
-from cryokit.shapes.particle import RADII
+from cryokit.segmentation.particle import RADII
+from cryokit.segmentation.selection import Decision, select
 from cryokit.simulate import CONDITIONS, simulate, simulate_set
 
 METHODS = ("autocryopicker", "autocryopicker_published", "supercryoempicker", "supercryoempicker_published")

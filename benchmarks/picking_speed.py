@@ -45,9 +45,9 @@ from typing import Any
 
 from component1 import apart, load, show, show_aims
 
-from cryokit.files import make_folder, write_text
+from cryokit._util.files import make_folder, write_text
 from cryokit.micrograph import read, write_mrc
-from cryokit.report import provenance
+from cryokit.plot.html_report import provenance
 from cryokit.simulate import simulate, simulate_set
 
 CLASSES = ("particle", "background")
@@ -60,14 +60,14 @@ PICKING_SECONDS, PICKING_MEGABYTES, TRAINING_SECONDS = 1.0, 800.0, 240.0
 
 # Stage -> where its function is; one name may be used in several modules, each of which has its own.
 PICKING = {
-    "reading": [("cryokit.picking", "read")],
-    "live area": [("cryokit.prepared", "live_area")],
-    "outliers": [("cryokit.prepared", "without_outliers")],
-    "binning": [("cryokit.filters", "bin_fourier")],
-    "levelling": [("cryokit.prepared", "flatten")],
-    "whitening": [("cryokit.prepared", "whiten")],
-    "network": [("cryokit.pickers.compact", "score_map")],
-    "peaks": [("cryokit.pickers.compact", "candidates")],
+    "reading": [("cryokit.pickers.many_files", "read")],
+    "live area": [("cryokit.imaging.prepared", "live_area")],
+    "outliers": [("cryokit.imaging.prepared", "without_outliers")],
+    "binning": [("cryokit.imaging.filters", "bin_fourier")],
+    "levelling": [("cryokit.imaging.prepared", "flatten")],
+    "whitening": [("cryokit.imaging.prepared", "whiten")],
+    "network": [("cryokit.pickers.compact_picking", "score_map")],
+    "peaks": [("cryokit.pickers.compact_picking", "candidates")],
     "writing": [("cryokit.coordinates", "write"), ("cryokit.coordinates", "write_list")],
 }
 TRAINING = {
@@ -77,8 +77,8 @@ TRAINING = {
         *(("cryokit.pickers.supercryoempicker:SuperCryoEMPicker", name) for name in ("fit", "pick")),
     ],
     "preparing": [("cryokit.pickers.auto", "prepare")],
-    "training the network": [("cryokit.pickers.compact", "teach")],
-    "picking with the network": [("cryokit.pickers.compact", name) for name in ("score_map", "candidates")],
+    "training the network": [("cryokit.pickers.compact_picking", "teach")],
+    "picking with the network": [("cryokit.pickers.compact_picking", name) for name in ("score_map", "candidates")],
 }
 _COMMAND = """
 import sys
@@ -148,7 +148,7 @@ class Arithmetic:
         self._stack = contextlib.ExitStack()
         for name in ("sliding", "dense"):
             # The package has functions of the same names.
-            module = importlib.import_module(f"cryokit.scoring.{name}")
+            module = importlib.import_module(f"cryokit.networks.scoring.{name}")
             original = module.runner
             module.runner = functools.partial(self._counted, original)
             self._stack.callback(setattr, module, "runner", original)
@@ -185,11 +185,11 @@ def networks(
     """Measure all ways of scoring, repeatedly; for a process that does nothing else."""
     import numpy as np
 
-    from cryokit.devices import describe_device, import_keras
+    from cryokit.imaging.prepared import prepare
     from cryokit.networks import create
-    from cryokit.pickers import compact
-    from cryokit.prepared import prepare
-    from cryokit.scoring import dense, sliding
+    from cryokit.networks.devices import describe_device, import_keras
+    from cryokit.networks.scoring import dense, sliding
+    from cryokit.pickers import compact_picking as compact
 
     import_keras()
     data = simulate("klh", shape=(side, side), seed=seed)[0].data
@@ -265,7 +265,7 @@ def make_micrograph(folder: Path, side: int, diameter: float, seed: int) -> Path
 def make_picker(path: Path, diameter: float, folder: Path) -> Path:
     """Save an `auto` that picks with the general network: as fast as one that has been trained further."""
     from cryokit import pickers
-    from cryokit.devices import import_keras
+    from cryokit.networks.devices import import_keras
 
     import_keras()
     picker = pickers.create("auto", diameter=diameter, contrast="dark", pretrained=True)
@@ -275,12 +275,12 @@ def make_picker(path: Path, diameter: float, folder: Path) -> Path:
 def picking(path: Path, model: Path, out: Path, repeats: int) -> dict[str, Any]:
     """Measure picking one file; for a process that has done nothing else."""
     start = time.perf_counter()
-    from cryokit.devices import import_keras
+    from cryokit.networks.devices import import_keras
 
     import_keras()
     imported = time.perf_counter()
     from cryokit import pickers
-    from cryokit.picking import pick_files
+    from cryokit.pickers.many_files import pick_files
 
     picker = pickers.load(model)
     loaded = time.perf_counter()
@@ -330,8 +330,8 @@ def training(number: int, shape: tuple[int, int], seed: int) -> dict[str, Any]:
     """Measure learning without labels from simulated micrographs, and how well others are picked then."""
     from cryokit import pickers
     from cryokit.coordinates.table import concatenate
-    from cryokit.devices import import_keras
     from cryokit.evaluate import evaluate
+    from cryokit.networks.devices import import_keras
 
     import_keras()
     pairs = list(simulate_set("apoferritin", number + 4, seed=seed, shape=shape))

@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
-from cryokit import plot_benchmark
 from cryokit.benchmark import reported, results, run_files, summary, verdict
+from cryokit.cli.notebook_runner import record
 from cryokit.micrograph import read
-from cryokit.notebooks import record
+from cryokit.plot import comparison as plot_benchmark
 
 plt.rcParams.update({"figure.constrained_layout.use": True, "figure.dpi": 110})
 result = results.load(result_file)

@@ -34,13 +34,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cryokit import networks, pickers
-from cryokit.files import make_folder, write_text
+from cryokit._util.files import make_folder, write_text
 from cryokit.micrograph import find, read
-from cryokit.report import provenance
-from cryokit.selection import select
+from cryokit.networks.patches import CLASSES, TrainingSet, build
+from cryokit.networks.training import MODERN, PAPER, PAPER_EPOCHS, TrainingSettings, classification_table
+from cryokit.plot.html_report import provenance
+from cryokit.segmentation.selection import select
 from cryokit.simulate import simulate_set
-from cryokit.training import MODERN, PAPER, PAPER_EPOCHS, TrainingSettings, classification_table
-from cryokit.trainingset import CLASSES, TrainingSet, build
 
 if TYPE_CHECKING:
     import keras

@@ -1,6 +1,6 @@
 """Train the general model that comes with the package, on simulated micrographs.
 
-    python benchmarks/train_general.py --out cryokit/models/general
+    python benchmarks/train_general.py --out cryokit/networks/shipped/general
 
 Micrographs of four proteins of `cryokit.simulate` and of random shapes (`cryokit.simulate.random_protein`) are
 simulated over a wide range of contrast, defocus, density, ice, contamination and carbon, with filaments, tubes and
@@ -30,7 +30,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from cryokit.coordinates.table import IGNORE, concatenate
-from cryokit.prepared import WORKING_DIAMETER, Prepared, prepare
+from cryokit.imaging.prepared import WORKING_DIAMETER, Prepared, prepare
 from cryokit.simulate import CONDITIONS, Protein, SimulationError, fragment, random_protein, simulate
 from cryokit.simulate.density import MODELS
 
@@ -108,11 +108,11 @@ def kinds(number: int) -> list[str]:
 def train_and_save(examples: list[Example], options: argparse.Namespace) -> None:
     """Train on most of the examples, measure on the rest, and save the model."""
     from cryokit.evaluate import evaluate
+    from cryokit.evaluate.thresholds import best_threshold
     from cryokit.networks import Model, create
-    from cryokit.pickers import compact
-    from cryokit.thresholds import best_threshold
-    from cryokit.training import TrainingSettings, train
-    from cryokit.training.maps import crops
+    from cryokit.networks.training import TrainingSettings, train
+    from cryokit.networks.training.crops import crops
+    from cryokit.pickers import compact_picking as compact
 
     aside = max(2 * len(RECIPES), round(HELD_OUT * len(examples)))
     training, choosing, testing = examples[2 * aside :], examples[:aside], examples[aside : 2 * aside]

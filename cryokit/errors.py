@@ -23,3 +23,7 @@ class PickerError(CryokitError):
 
 class NotebookError(CryokitError):
     """A notebook is unknown, was given an unknown parameter, or failed."""
+
+
+class BenchmarkError(CryokitError):
+    """A benchmark's configuration, data or result is not what it has to be."""

@@ -34,8 +34,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
-from cryokit import coordinates, evaluate, micrograph, pickers, plot, simulate
-from cryokit.notebooks import record
+from cryokit import coordinates, evaluate, imaging, micrograph, pickers, plot, simulate
+from cryokit.cli.notebook_runner import record
 from cryokit.simulate.ctf import ctf
 
 plt.rcParams["figure.constrained_layout.use"] = True
@@ -127,7 +127,7 @@ axes[3].set(title="grey values", xticks=[], yticks=[])
 axes[3].legend(fontsize="small")
 plt.show()
 
-contrast = micrograph.detect_contrast(first.data, diameter or None)
+contrast = imaging.detect_contrast(first.data, diameter or None)
 print(f"particles are {contrast} on this micrograph")
 
 # %% [markdown]
@@ -235,7 +235,7 @@ factors = (1, 2, 4, 8)
 side = min(4 * size, *first.data.shape)
 figure, axes = plt.subplots(1, len(factors), figsize=(12, 3.4))
 for ax, factor in zip(axes, factors, strict=True):
-    binned = micrograph.bin_fourier(first.data, factor)
+    binned = imaging.bin_fourier(first.data, factor)
     corner = binned[: side // factor, : side // factor]
     ax.imshow(corner, cmap="gray", vmin=np.percentile(corner, 1), vmax=np.percentile(corner, 99))
     step = f", {first.pixel_size * factor:.1f} Å" if first.pixel_size else ""

@@ -39,10 +39,10 @@ from IPython.display import display
 from scipy import ndimage
 from skimage import draw
 
-from cryokit import coordinates, evaluate, micrograph, pickers, plot, simulate
-from cryokit.filters import live_area, without_outliers
-from cryokit.notebooks import record
-from cryokit.preprocess import STAGES, Preprocessing, quality
+from cryokit import coordinates, evaluate, imaging, micrograph, pickers, plot, simulate
+from cryokit.cli.notebook_runner import record
+from cryokit.imaging import STAGES, Preprocessing, quality
+from cryokit.imaging.filters import live_area, without_outliers
 
 plt.rcParams["figure.constrained_layout.use"] = True
 chain = Preprocessing(
@@ -69,7 +69,7 @@ def prepared(image, truth):
     data = without_outliers(image.data[area])
     truth = truth.assign(x=truth["x"] - area[1].start, y=truth["y"] - area[0].start)
     diameter = float(truth.loc[truth["view"] != coordinates.IGNORE, "diameter"].median())
-    sign = contrast or micrograph.detect_contrast(data, diameter)
+    sign = contrast or imaging.detect_contrast(data, diameter)
     return SimpleNamespace(name=image.name, data=data, truth=truth, diameter=diameter, contrast=sign)
 
 
@@ -432,7 +432,7 @@ def true_areas(each, shape):
     """Pixels of particles, and pixels of background, of a picture of the micrograph of any size."""
     particle, background = np.zeros(shape, bool), np.ones(shape, bool)
     factor = each.data.shape[0] / shape[0]
-    x, y = micrograph.bin_coordinates(each.truth["x"], each.truth["y"], each.data.shape, factor)
+    x, y = imaging.bin_coordinates(each.truth["x"], each.truth["y"], each.data.shape, factor)
     radii = each.truth["diameter"].fillna(each.diameter) / 2 / factor
     for column, row, radius, view in zip(x, y, radii, each.truth["view"], strict=True):
         background[draw.disk((row, column), 1.2 * radius, shape=shape)] = False

@@ -35,9 +35,10 @@ import pandas as pd
 from IPython.display import display
 from scipy import ndimage
 
-from cryokit import cluster, coordinates, evaluate, micrograph, pickers, plot, plot_shapes, shapes, simulate
-from cryokit.micrograph import bin_coordinates
-from cryokit.notebooks import record
+from cryokit import coordinates, evaluate, micrograph, pickers, plot, segmentation, simulate
+from cryokit.cli.notebook_runner import record
+from cryokit.imaging import bin_coordinates
+from cryokit.plot import particle_shapes as plot_shapes
 
 plt.rcParams["figure.constrained_layout.use"] = True
 FOLDERS = {"klh": "klh", "apoferritin": "apoferritin_10146", "ribosome": "ribosome_10028"}
@@ -131,12 +132,12 @@ picture = first.stages["opened"]
 def clustered(name, picture, k, across):
     """Cluster a picture whose particles are `across` pixels."""
     if name == "IBC":
-        return cluster.ibc(picture, k)
+        return segmentation.ibc(picture, k)
     if name == "k-means":
-        return cluster.kmeans(picture, k)
+        return segmentation.kmeans(picture, k)
     if name == "fuzzy c-means":
-        return cluster.fuzzy_cmeans(picture, k)
-    return cluster.super_kmeans(picture, k, n=cluster.superpixel_count(picture.shape, across))
+        return segmentation.fuzzy_cmeans(picture, k)
+    return segmentation.super_kmeans(picture, k, n=segmentation.superpixel_count(picture.shape, across))
 
 
 def show_clusters(name, third, title):
@@ -224,7 +225,7 @@ made["fuzzy c-means"] = show_clusters("fuzzy c-means", 1 - membership, "membersh
 # magnification.
 
 # %%
-segments, means = cluster.superpixels(picture, cluster.superpixel_count(picture.shape, first.diameter))
+segments, means = segmentation.superpixels(picture, segmentation.superpixel_count(picture.shape, first.diameter))
 made["super k-means"] = show_clusters("super k-means", means[segments], f"{len(means)} superpixels")
 
 # %% [markdown]
@@ -259,7 +260,7 @@ def true_discs(examination, labels):
 def dice_with_truth(mask, examination, labels):
     """Compare a mask with the discs of the true particles, outside of ignored ones."""
     discs, ignored = true_discs(examination, labels)
-    return cluster.dice(mask[~ignored], discs[~ignored])
+    return segmentation.dice(mask[~ignored], discs[~ignored])
 
 
 rows, masks = {}, {}
@@ -269,18 +270,18 @@ for name in made:
         begin = time.perf_counter()
         clustered(name, picture, clusters, first.diameter)
         durations.append(time.perf_counter() - begin)
-    masks[name] = cluster.particle_mask(made[name], first.diameter)
+    masks[name] = segmentation.particle_mask(made[name], first.diameter)
     rows[name] = {("", "milliseconds"): 1000 * min(durations)}
 for name in made:
     for other in made:
-        rows[name]["adjusted Rand index", other] = cluster.agreement(made[name], made[other])
+        rows[name]["adjusted Rand index", other] = segmentation.agreement(made[name], made[other])
     for other in made:
-        rows[name]["Dice, masks", other] = cluster.dice(masks[name], masks[other])
+        rows[name]["Dice, masks", other] = segmentation.dice(masks[name], masks[other])
 for protein in images:
     view = seen[protein, METHODS[protein]][0]
     for name in made:
         own = clustered(name, view.stages["opened"], clusters, view.diameter)
-        mask = cluster.particle_mask(own, view.diameter)
+        mask = segmentation.particle_mask(own, view.diameter)
         rows[name]["Dice, true discs", protein] = dice_with_truth(mask, view, truth[protein])
 display(pd.DataFrame(rows).round(2))
 for name in ("fuzzy c-means", "IBC", "super k-means"):
@@ -293,8 +294,8 @@ record(
 # With the k of its choice k-means comes closer to IBC's mask.
 alike = {}
 for k in range(2, 2 * clusters + 1):
-    mask = cluster.particle_mask(clustered("k-means", picture, k, first.diameter), first.diameter)
-    alike[k] = cluster.dice(mask, masks["IBC"])
+    mask = segmentation.particle_mask(clustered("k-means", picture, k, first.diameter), first.diameter)
+    alike[k] = segmentation.dice(mask, masks["IBC"])
 k = max(alike, key=alike.get)
 print(f"k-means with k = {k} is closest to IBC with k = {clusters}: Dice {alike[k]:.2f}")
 record("Dice, IBC and k-means with the best k", alike[k])
@@ -330,7 +331,7 @@ def spots(mask, across):
 
 
 # More clusters than before, so that there are some to choose from.
-many = cluster.kmeans(picture, 2 * clusters)
+many = segmentation.kmeans(picture, 2 * clusters)
 candidates = [many.labels < number for number in range(1, min(many.k, 5))]  # four are enough to show
 quotients = []
 figure, axes = plt.subplots(2, len(candidates), figsize=(3 * len(candidates), 6.6), squeeze=False)
@@ -345,7 +346,7 @@ for number, (mask, (above, below)) in enumerate(zip(candidates, axes.T, strict=T
 plt.show()
 
 record("clusters with the largest q", int(np.argmax(quotients)) + 1)
-record("clusters that particle_cluster chooses", len(cluster.particle_cluster(many, first.diameter)))
+record("clusters that particle_cluster chooses", len(segmentation.particle_cluster(many, first.diameter)))
 
 # %% [markdown]
 # ## 4. Cleaning the mask
@@ -356,16 +357,16 @@ record("clusters that particle_cluster chooses", len(cluster.particle_cluster(ma
 # the erosion took; and what holes that closed are filled.
 
 # %%
-stages = {"cluster": masks["IBC"], **shapes.clean_stages(masks["IBC"], first.diameter)}
+stages = {"cluster": masks["IBC"], **segmentation.clean_stages(masks["IBC"], first.diameter)}
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.9))
 for ax, (name, mask) in zip(axes.flat, stages.items(), strict=True):
     ax.imshow(mask, cmap="gray", interpolation="nearest")
-    number = len(shapes.components(mask))
+    number = len(segmentation.components(mask))
     ax.set(title=f"{name.replace('_', ' ')}: {number} objects, {mask.mean():.0%}", xticks=[], yticks=[])
     ax.title.set_fontsize("small")
 plt.show()
-record("objects before cleaning", len(shapes.components(stages["cluster"])))
-record("objects after cleaning", len(shapes.components(stages["filled_again"])))
+record("objects before cleaning", len(segmentation.components(stages["cluster"])))
+record("objects after cleaning", len(segmentation.components(stages["filled_again"])))
 
 # %% [markdown]
 # The same cleaning after each of the four clusterings, before (above) and after (below). The rims of the true particles
@@ -374,7 +375,7 @@ record("objects after cleaning", len(shapes.components(stages["filled_again"])))
 # %%
 discs, _ = true_discs(first, truth[shown])
 rims = discs & ~ndimage.binary_erosion(discs, iterations=2)
-cleaned = {name: shapes.clean(mask, first.diameter) for name, mask in masks.items()}
+cleaned = {name: segmentation.clean(mask, first.diameter) for name, mask in masks.items()}
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.9))
 for (name, mask), column in zip(masks.items(), axes.T, strict=True):
     for ax, drawn, when in zip(column, (mask, cleaned[name]), ("before", "after"), strict=True):
@@ -402,16 +403,16 @@ plt.show()
 # networks of noise, with the particles that are broken or tangled up in them, and leaves the rest to the circles.
 
 # %%
-found = shapes.components(cleaned["IBC"])
+found = segmentation.components(cleaned["IBC"])
 table = pd.DataFrame(
     {
-        "area": [shape.area / shapes.particle_area(first.diameter) for shape in found],
+        "area": [shape.area / segmentation.particle_area(first.diameter) for shape in found],
         "circularity": [shape.circularity for shape in found],
         "on a particle": [bool(discs[round(shape.y), round(shape.x)]) for shape in found],
     }
 )
 medians = table.groupby("on a particle")["circularity"].median()
-circularity = np.append(np.nan, table["circularity"])[shapes.label_image(found, picture.shape)]
+circularity = np.append(np.nan, table["circularity"])[segmentation.label_image(found, picture.shape)]
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=[1, 1.2])
 left.set_facecolor("black")
 drawn = left.imshow(circularity, cmap="viridis_r", vmin=1, vmax=5, interpolation="nearest")
@@ -442,8 +443,8 @@ record("median circularity, elsewhere", medians.get(False, np.nan))
 
 # %%
 radii = (0.35 * first.diameter, 0.65 * first.diameter)
-accumulator = shapes.hough_map(picture, radii)
-circles = shapes.each_circle(shapes.hough_circles(picture, radii, threshold=0.2))
+accumulator = segmentation.hough_map(picture, radii)
+circles = segmentation.each_circle(segmentation.hough_circles(picture, radii, threshold=0.2))
 on_particle = [bool(discs[round(circle.y), round(circle.x)]) for circle in circles]
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.4), width_ratios=[1, 1, 1])
 left.imshow(np.abs(accumulator), cmap="magma", vmax=np.percentile(np.abs(accumulator), 99.9))
@@ -497,7 +498,7 @@ def draw_feret(ax, shape):
     ax.set(xticks=[], yticks=[], xlim=(x - half, x + half), ylim=(y + half, y - half))
 
 
-whole = sorted((each.shape for each in first.picked if each.shape is not None), key=shapes.roundness)
+whole = sorted((each.shape for each in first.picked if each.shape is not None), key=segmentation.roundness)
 figure, axes = plt.subplots(1, 5, figsize=(12, 3.4))
 for ax in axes:
     ax.set_axis_off()
@@ -508,7 +509,7 @@ for ax, shape in zip(axes, [whole[place] for place in places], strict=False):
     calipers, rectangle = shape.feret, shape.feret.rectangle
     words = [f"Feret {calipers.longest:.0f} and {calipers.shortest:.0f} px"]
     words += [f"rectangle {rectangle.length:.0f} x {rectangle.width:.0f}, {rectangle.angle:.0f}°"]
-    words += [f"filled {shapes.rectangularity(shape):.2f}, roundness {shapes.roundness(shape):.2f}"]
+    words += [f"filled {segmentation.rectangularity(shape):.2f}, roundness {segmentation.roundness(shape):.2f}"]
     ax.set_title("\n".join(words), fontsize="small")
 plt.show()
 
@@ -527,12 +528,12 @@ plt.show()
 rows, cut = {}, {}
 for protein in images:
     view = seen[protein, f"{METHODS[protein]}_published"][0]
-    unit, row = shapes.particle_area(view.diameter), {}
-    split = shapes.split_overlaps(view.masks["cleaned"], view.diameter)
+    unit, row = segmentation.particle_area(view.diameter), {}
+    split = segmentation.split_overlaps(view.masks["cleaned"], view.diameter)
     for when, mask in (("before", view.masks["cleaned"]), ("after", split)):
-        cut[protein, when] = shapes.components(mask)
+        cut[protein, when] = segmentation.components(mask)
         large = [shape for shape in cut[protein, when] if shape.area > 0.4 * unit]
-        kept, dropped = shapes.without_overlaps(large, view.diameter)
+        kept, dropped = segmentation.without_overlaps(large, view.diameter)
         row |= {("of one particle", when): len(kept), ("too large", when): len(dropped)}
     rows[protein] = row
 print("Objects of more than two fifths of a particle, before and after cutting:")
@@ -542,7 +543,7 @@ display(objects)
 # The protein that gains the most.
 crowded = (objects["of one particle", "after"] - objects["of one particle", "before"]).idxmax()
 view = seen[crowded, f"{METHODS[crowded]}_published"][0]
-kept, _ = shapes.without_overlaps(cut[crowded, "before"], view.diameter)
+kept, _ = segmentation.without_overlaps(cut[crowded, "before"], view.diameter)
 record("objects of one particle before cutting", int(objects.loc[crowded, ("of one particle", "before")]))
 record("objects of one particle after cutting", int(objects.loc[crowded, ("of one particle", "after")]))
 shown_objects = {
@@ -554,7 +555,7 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 4.3))
 hues = np.random.default_rng(seed).uniform(0.3, 1, (1 + max(map(len, shown_objects.values())), 3))
 hues[0] = 0
 for ax, (title, objects) in zip(axes, shown_objects.items(), strict=True):
-    numbered = shapes.label_image(objects, view.masks["cleaned"].shape)
+    numbered = segmentation.label_image(objects, view.masks["cleaned"].shape)
     ax.imshow(hues[numbered], interpolation="nearest")
     ax.set(title=f"{crowded}: {title} ({len(objects)})", xticks=[], yticks=[])
 plt.show()
@@ -571,7 +572,7 @@ lumps = "ribosome" if "ribosome" in images else shown
 view = seen[lumps, f"{METHODS[lumps]}_published"][0]
 figure, axes = plt.subplots(1, 3, figsize=(12, 4.8))
 for ax, percentile in zip(axes, (0, 20, 60), strict=True):
-    boxes = shapes.irregular_views(view.masks["cleaned"], view.diameter, percentile=percentile)
+    boxes = segmentation.irregular_views(view.masks["cleaned"], view.diameter, percentile=percentile)
     title = f"{lumps}: areas above the {percentile}th percentile"
     plot_shapes.outlines(ax, view.stages["opened"], boxes, title=title)
 plt.show()
@@ -654,9 +655,9 @@ def fate(x, y, examination, objects, numbered):
     if not number:
         return "none"
     shape = objects[number - 1]
-    if shape.filled_area < 0.4 * shapes.particle_area(examination.diameter):
+    if shape.filled_area < 0.4 * segmentation.particle_area(examination.diameter):
         return "a fragment"
-    return "misjudged" if shapes.without_overlaps([shape], examination.diameter)[0] else "merged"
+    return "misjudged" if segmentation.without_overlaps([shape], examination.diameter)[0] else "merged"
 
 
 rows = []
@@ -666,8 +667,8 @@ for protein, method in METHODS.items():
     lost = scores[protein, f"{method}_published"].labels.query("outcome == 'missed'")
     fates = dict.fromkeys(("none", "a fragment", "merged", "misjudged"), 0)
     for examination in seen[protein, f"{method}_published"]:
-        objects = shapes.components(examination.masks["cleaned"])
-        numbered = shapes.label_image(objects, examination.masks["cleaned"].shape)
+        objects = segmentation.components(examination.masks["cleaned"])
+        numbered = segmentation.label_image(objects, examination.masks["cleaned"].shape)
         mine = lost[lost["micrograph"] == examination.name]
         for x, y in zip(*working(mine, examination), strict=True):
             fates[fate(x, y, examination, objects, numbered)] += 1
@@ -689,9 +690,9 @@ display(pd.DataFrame(rows).set_index("protein"))
 def objects_of(name, view, k):
     """Pick the objects of the particle cluster."""
     made = clustered(name, view.stages["opened"], k, view.diameter)
-    mask = shapes.clean(cluster.particle_mask(made, view.diameter), view.diameter)
-    objects = shapes.objects(mask, view.diameter)
-    objects = [shape for shape in objects if shape.area <= 2 * shapes.particle_area(view.diameter)]
+    mask = segmentation.clean(segmentation.particle_mask(made, view.diameter), view.diameter)
+    objects = segmentation.objects(mask, view.diameter)
+    objects = [shape for shape in objects if shape.area <= 2 * segmentation.particle_area(view.diameter)]
     x, y = view.to_micrograph([shape.x for shape in objects], [shape.y for shape in objects])
     return coordinates.table(view.name, x, y, diameter=view.diameter * view.factor)
 

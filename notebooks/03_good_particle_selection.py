@@ -43,11 +43,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from cryokit import coordinates, evaluate, micrograph, pickers, plot, shapes, simulate, trainingset
+from cryokit import coordinates, evaluate, micrograph, pickers, plot, segmentation, simulate
+from cryokit.cli.notebook_runner import record
 from cryokit.errors import PickerError
-from cryokit.notebooks import record
-from cryokit.plot_shapes import gallery, outlines
-from cryokit.selection import select, select_irregular, select_side, select_top
+from cryokit.networks import patches as trainingset
+from cryokit.plot.particle_shapes import gallery, outlines
+from cryokit.segmentation.selection import select, select_irregular, select_side, select_top
 
 plt.rcParams["figure.constrained_layout.use"] = True
 output = Path(output_dir)
@@ -225,7 +226,7 @@ def step_by_step(chosen, titles):
     _, axes = plt.subplots(len(chosen), 5, figsize=(11, 2.2 * len(chosen)), squeeze=False)
     for row, (each, decided, decision) in zip(axes, chosen, strict=True):
         particle, picture = decision.particle, each.stages["opened"]
-        own = shapes.fill_holes(shapes.label_image([particle.shape], picture.shape) > 0)
+        own = segmentation.fill_holes(segmentation.label_image([particle.shape], picture.shape) > 0)
         ideal = perfect(particle, picture.shape, average_area(decided))
         colours = np.zeros((*picture.shape, 3))
         colours[own & ideal], colours[own & ~ideal], colours[ideal & ~own] = WHITE, ORANGE, BLUE
@@ -299,7 +300,7 @@ def top_measures(particles):
     rounds = np.array([p.shape.circularity for p in particles])
     return {
         "strength": [p.circle.strength if p.circle else 0.0 for p in particles],
-        "circle_fit": [shapes.circle_overlap(p.shape, p.circle) if p.circle else 0.0 for p in particles],
+        "circle_fit": [segmentation.circle_overlap(p.shape, p.circle) if p.circle else 0.0 for p in particles],
         "least_round": rounds / rounds.mean(),
     }
 
@@ -309,7 +310,7 @@ def side_measures(particles):
     rectangles = [p.shape.feret.rectangle for p in particles]
     lengths = np.array([rectangle.length for rectangle in rectangles])
     return {
-        "rectangle_fit": [shapes.rectangularity(p.shape) for p in particles],
+        "rectangle_fit": [segmentation.rectangularity(p.shape) for p in particles],
         "aspect": [rectangle.length / rectangle.width for rectangle in rectangles],
         "size": lengths / np.median(lengths) - 1,
     }

@@ -43,7 +43,7 @@ from dataclasses import replace
 from pathlib import Path
 from pprint import pprint
 
-from cryokit.devices import device_text, import_keras
+from cryokit.networks.devices import device_text, import_keras
 
 keras = import_keras()
 # It warns when functions are compiled anew, as every new network has to be.
@@ -56,28 +56,20 @@ from IPython.display import display
 from matplotlib.colors import ListedColormap
 from scipy import ndimage
 
-from cryokit import (
-    coordinates,
-    evaluate,
-    micrograph,
-    networks,
-    pickers,
-    plot,
-    plot_training,
-    simulate,
-    training,
-    trainingset,
-)
+from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, simulate
+from cryokit.cli.notebook_runner import record
+from cryokit.evaluate.thresholds import best_threshold, threshold_from_scores
+from cryokit.imaging.prepared import WORKING_DIAMETER, prepare
+from cryokit.networks import patches as trainingset
+from cryokit.networks import training
 from cryokit.networks.describe import layers, multiply_adds
-from cryokit.notebooks import record
-from cryokit.pickers import compact
-from cryokit.prepared import WORKING_DIAMETER, prepare
-from cryokit.selection import select
-from cryokit.thresholds import best_threshold, threshold_from_scores
-from cryokit.training import MODERN, PAPER, PAPER_EPOCHS, Samples
-from cryokit.training.batches import TrainingBatches
-from cryokit.training.maps import crops
-from cryokit.training.measures import distinct_settings, without
+from cryokit.networks.training import MODERN, PAPER, PAPER_EPOCHS, Samples
+from cryokit.networks.training.batches import TrainingBatches
+from cryokit.networks.training.crops import crops
+from cryokit.networks.training.measures import distinct_settings, without
+from cryokit.pickers import compact_picking as compact
+from cryokit.plot import trainings as plot_training
+from cryokit.segmentation.selection import select
 
 plt.rcParams["figure.constrained_layout.use"] = True
 output = Path(output_dir)
@@ -497,8 +489,8 @@ part.save(state / "patches.npz")
 settings = replace(MODERN, epochs=7, patience=None)
 script = """
 import json, sys
-from cryokit import networks, training, trainingset
-from cryokit.devices import import_keras
+# from cryokit import networks
+from cryokit.networks.devices import import_keras
 folder, given = sys.argv[1], json.loads(sys.argv[2])
 import_keras()
 patches = trainingset.TrainingSet.load(folder + "/patches.npz")

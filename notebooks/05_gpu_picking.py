@@ -42,7 +42,7 @@ import logging
 import time
 from pathlib import Path
 
-from cryokit import devices
+from cryokit.networks import devices
 
 keras = devices.import_keras()
 # It warns when functions are compiled anew, as every new network has to be.
@@ -54,19 +54,22 @@ import pandas as pd
 from IPython.display import display
 from matplotlib.patches import Rectangle
 
-from cryokit import cleaning, coordinates, evaluate, micrograph, networks, nms, pickers, plot, simulate
+from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, simulate
+from cryokit._util.prefetch import ahead
+from cryokit.cli.notebook_runner import record
+from cryokit.imaging import score_cleaning as cleaning
+from cryokit.imaging import suppression as nms
+from cryokit.imaging import windows
+from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks
+from cryokit.imaging.prepared import WORKING_DIAMETER, prepare
 from cryokit.networks import describe
-from cryokit.networks.dense import fully_convolutional
-from cryokit.notebooks import record
-from cryokit.peaks import NOT_ON_EDGE, find_peaks
-from cryokit.pickers import compact, windows
-from cryokit.picking import pick_files
-from cryokit.plot import CURVE_COLOURS
-from cryokit.prefetch import ahead
-from cryokit.prepared import WORKING_DIAMETER, prepare
-from cryokit.scoring import dense, sliding
-from cryokit.scoring.running import runner
-from cryokit.training import MODERN, Samples, train
+from cryokit.networks.fully_convolutional import fully_convolutional
+from cryokit.networks.scoring import dense, sliding
+from cryokit.networks.scoring.running import runner
+from cryokit.networks.training import MODERN, Samples, train
+from cryokit.pickers import compact_picking as compact
+from cryokit.pickers.many_files import pick_files
+from cryokit.plot.pictures import CURVE_COLOURS
 
 plt.rcParams["figure.constrained_layout.use"] = True
 output = Path(output_dir)
@@ -690,7 +693,7 @@ record("batch and single, largest difference", float(abs(together[1] - run(one)[
 
 # %% [markdown]
 # **Reading ahead**: while the device works on one micrograph, a thread reads the next, so that the slower of the two
-# sets the pace and not their sum. `cryokit.prefetch.ahead` does that, and `pick_files` uses it. To show it, the disk
+# sets the pace and not their sum. `cryokit._util.prefetch.ahead` does that, and `pick_files` uses it. To show it, the disk
 # here is a slow one: `disk` seconds a micrograph, as over a network; and picking, where it is faster than that, waits
 # until it has taken as long.
 

@@ -50,12 +50,15 @@ from matplotlib.colors import ListedColormap
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from cryokit import coordinates, evaluate, micrograph, plot, plot_benchmark
-from cryokit.benchmark import config, paired, reported, results, run_files, summary, verdict
+from cryokit import coordinates, evaluate, micrograph, plot
+from cryokit.benchmark import configuration as config
+from cryokit.benchmark import reported, results, run_files, summary, verdict
 from cryokit.benchmark.run import run
+from cryokit.cli.notebook_runner import record
 from cryokit.errors import CryokitError
-from cryokit.notebooks import record
+from cryokit.evaluate import paired
 from cryokit.pickers.places import off_centre
+from cryokit.plot import comparison as plot_benchmark
 
 plt.rcParams["figure.constrained_layout.use"] = True
 output = Path(output_dir)
@@ -105,7 +108,7 @@ logger.setLevel(logging.INFO)
 #
 # ## 2. The run
 #
-# What is to be compared is a small text. `cryokit.benchmark.config.parse` takes it as a dictionary, `cryokit benchmark
+# What is to be compared is a small text. `cryokit.benchmark.configuration.parse` takes it as a dictionary, `cryokit benchmark
 # --config` as a file.
 
 # %%
@@ -858,7 +861,7 @@ if complete:
 # of ten lines that takes dark blobs for particles. Put it into the table. Where does its curve start, and why?
 #
 # <details><summary>Answer</summary>
-# <pre>from cryokit.peaks import find_peaks
+# <pre>from cryokit.imaging.peaks import find_peaks
 # tables = []
 # for image in images:
 #     blobs = gaussian_filter(image.data, 0.6 * diameter) - gaussian_filter(image.data, 0.35 * diameter)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryokit.devices import import_keras
+from cryokit.networks.devices import import_keras
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALLED = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name) is not None]
@@ -30,8 +30,8 @@ PICK = """
 import json, sys
 import numpy as np
 from cryokit.networks import Model
-from cryokit.peaks import find_peaks
-from cryokit.scoring import dense
+from cryokit.imaging.peaks import find_peaks
+from cryokit.networks.scoring import dense
 
 image, *jobs = json.loads(sys.argv[1])
 result = {}
@@ -59,7 +59,7 @@ def image(tmp_path_factory):
 
 def steep(network, image, stride):
     """Make random weights so steep that scores differ from place to place; return the scores of particles."""
-    from cryokit.scoring import dense
+    from cryokit.networks.scoring import dense
 
     last = [layer for layer in network.layers if layer.weights][-1]
     for _ in range(12):

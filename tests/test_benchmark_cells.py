@@ -10,15 +10,16 @@ import pytest
 from test_benchmark_run import SIMULATED, benchmark
 
 from cryokit import coordinates
-from cryokit.benchmark import cells, data, methods, results
+from cryokit.benchmark import cells, methods, results
+from cryokit.benchmark import prepared_sets as data
 from cryokit.benchmark import run as run_module
-from cryokit.benchmark.errors import BenchmarkError
 from cryokit.benchmark.run import run
 from cryokit.coordinates.table import table
 from cryokit.datasets import load
+from cryokit.errors import BenchmarkError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import write_mrc
-from cryokit.pickers.base import Picker
+from cryokit.pickers.interface import Picker
 
 
 def test_memory_is_the_process_s_own_not_of_the_one_that_started_it():

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from cryokit.errors import CryokitError
+from cryokit.imaging import STAGES, imguidedfilter
 from cryokit.micrograph import write_mrc
-from cryokit.preprocess import STAGES, imguidedfilter
 from cryokit.simulate import simulate
 
 SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "component1.py"

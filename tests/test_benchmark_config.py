@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from cryokit import datasets
-from cryokit.benchmark import config
-from cryokit.benchmark.errors import BenchmarkError
+from cryokit._util.names import micrograph_name
+from cryokit.benchmark import configuration as config
 from cryokit.benchmark.methods import OWN, PROGRAMS, ROWS, class_of, row
+from cryokit.errors import BenchmarkError
 from cryokit.micrograph import find
-from cryokit.names import micrograph_name
 from cryokit.pickers import available
 
 BASE = {

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryokit.benchmark import paired
 from cryokit.errors import CoordinateError
+from cryokit.evaluate import paired
 
 
 def counts(tp, fp, fn, names=None):

@@ -15,7 +15,7 @@ from cryokit.errors import CryokitError
 from cryokit.micrograph import write_mrc
 from cryokit.networks import create
 from cryokit.networks.describe import multiply_adds
-from cryokit.scoring import dense, sliding
+from cryokit.networks.scoring import dense, sliding
 from cryokit.simulate import simulate
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
@@ -93,7 +93,7 @@ def test_stages_in_other_threads_are_counted(script, monkeypatch):
 
 
 def test_unknown_stage_is_an_error(script):
-    with pytest.raises(AttributeError), script.Stages({"a": [("cryokit.prepared", "no_such_function")]}):
+    with pytest.raises(AttributeError), script.Stages({"a": [("cryokit.imaging.prepared", "no_such_function")]}):
         pass
 
 

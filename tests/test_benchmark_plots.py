@@ -7,10 +7,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from cryokit import plot
-from cryokit import plot_benchmark as pictures
 from cryokit.benchmark import summary
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
+from cryokit.plot import comparison as pictures
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from benchmark_result import METHODS, SHAPE, all_picks, result, truth, with_given
 
-from cryokit import coordinates, notebooks
+from cryokit import coordinates
 from cryokit.benchmark import results
-from cryokit.benchmark.html import write_report
+from cryokit.cli import notebook_runner as notebooks
+from cryokit.cli.benchmark_page import write_report
 from cryokit.errors import CryokitError
 from cryokit.micrograph import write_mrc
 

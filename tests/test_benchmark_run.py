@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from cryokit import coordinates
-from cryokit.benchmark import cells, config, data, results
-from cryokit.benchmark.errors import BenchmarkError
+from cryokit.benchmark import cells, results
+from cryokit.benchmark import configuration as config
+from cryokit.benchmark import prepared_sets as data
 from cryokit.benchmark.run import failures, run
 from cryokit.cli import main
+from cryokit.errors import BenchmarkError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import read
 

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from benchmark_result import METHODS, SNR, result, with_given, without
 
-from cryokit.benchmark import paired, reported, run_files, summary
+from cryokit.benchmark import reported, run_files, summary
 from cryokit.benchmark import verdict as verdicts
 from cryokit.coordinates import table as picks_table
 from cryokit.coordinates import write
 from cryokit.errors import DatasetError
+from cryokit.evaluate import paired
 
 
 def counted(method, seed, rows, *, dataset="d", views=None, **more):

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cryokit.cleaning import clean, joined_areas, largest_area
 from cryokit.errors import PickerError
-from cryokit.peaks import find_peaks
+from cryokit.imaging.peaks import find_peaks
+from cryokit.imaging.score_cleaning import clean, joined_areas, largest_area
 
 # Steps of 1/8 are exact: a difference is at the closeness or it is not.
 MAPS = arrays(

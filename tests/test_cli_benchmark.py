@@ -16,9 +16,9 @@ import yaml
 from cryokit import coordinates
 from cryokit.benchmark import results, summary, verdict
 from cryokit.benchmark import run as run_module
-from cryokit.benchmark.errors import BenchmarkError
 from cryokit.cli import main
 from cryokit.coordinates.table import table
+from cryokit.errors import BenchmarkError
 from cryokit.micrograph import write_mrc
 
 OWN = {
@@ -99,7 +99,7 @@ def test_who_is_ahead_of_whom_is_told_below_the_tables(made, capsys):
 
 
 def test_the_report_is_of_the_result_given(made, tmp_path, monkeypatch):
-    from cryokit.benchmark import html
+    from cryokit.cli import benchmark_page as html
 
     calls = []
     monkeypatch.setattr(html, "write_report", lambda *words, **named: calls.append((*words, named)) or words[1])

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cryokit.cluster import (
+from cryokit.errors import CryokitError, MicrographError, PickerError
+from cryokit.segmentation import (
     Clustering,
-    agreement,
     dice,
     fuzzy_cmeans,
     ibc,
@@ -21,7 +21,7 @@ from cryokit.cluster import (
     superpixel_count,
     superpixels,
 )
-from cryokit.errors import CryokitError, MicrographError, PickerError
+from cryokit.segmentation import cluster_agreement as agreement
 
 METHODS = [ibc, kmeans, fuzzy_cmeans, super_kmeans]
 BY_INTENSITY = [ibc, kmeans, fuzzy_cmeans]
@@ -430,7 +430,7 @@ def test_the_choice_tells_wrong_settings():
     ("protein", "gain"), [("klh", 0.15), ("apoferritin", 0.3), ("ribosome", 0.3), ("betagal", 0.15)]
 )
 def test_simulated_particles_are_covered(protein, gain):
-    from cryokit.preprocess import Preprocessing
+    from cryokit.imaging import Preprocessing
     from cryokit.simulate import simulate
 
     micrograph, truth = simulate(protein, shape=(1024, 1024), seed=11, carbon=False)
@@ -450,9 +450,9 @@ def test_simulated_particles_are_covered(protein, gain):
 def test_real_particles_are_covered(shared, folder, name, gain):
     import pandas as pd
 
-    from cryokit.filters import live_area, without_outliers
+    from cryokit.imaging import Preprocessing
+    from cryokit.imaging.filters import live_area, without_outliers
     from cryokit.micrograph import read
-    from cryokit.preprocess import Preprocessing
 
     path = shared / "data" / folder / "micrographs" / name
     truth = pd.read_csv(shared / "data" / folder / "labels" / f"{path.stem}.csv")

@@ -14,11 +14,11 @@ from cryokit import coordinates, pickers
 from cryokit.coordinates.table import COLUMNS, concatenate
 from cryokit.errors import PickerError
 from cryokit.evaluate import evaluate
+from cryokit.imaging import STAGES, Preprocessing
 from cryokit.micrograph import Micrograph, find, read, write_mrc
-from cryokit.preprocess import STAGES, Preprocessing
-from cryokit.selection import select
+from cryokit.networks.patches import CLASSES
+from cryokit.segmentation.selection import select
 from cryokit.simulate import simulate, simulate_set
-from cryokit.trainingset import CLASSES
 
 IMPROVED = ("autocryopicker", "supercryoempicker")
 METHODS = (*IMPROVED, "autocryopicker_published", "supercryoempicker_published")

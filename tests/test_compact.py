@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cryokit.coordinates.table import table
+from cryokit.imaging.prepared import Prepared
 from cryokit.networks import create
-from cryokit.pickers import compact
-from cryokit.prepared import Prepared
-from cryokit.scoring import ScoreMap
+from cryokit.networks.scoring import ScoreMap
+from cryokit.pickers import compact_picking as compact
 
 
 def test_size_window_and_stride():

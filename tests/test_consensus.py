@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cryokit.consensus import agreement, as_labels, mutual_trust, vote
 from cryokit.coordinates.table import table
+from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
 
 DIAMETER = 40.0
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cryokit._util.names import COORDINATE_ENDINGS, micrograph_name
 from cryokit.coordinates import (
     FORMATS,
     concatenate,
@@ -23,7 +24,6 @@ from cryokit.coordinates import (
     write,
     write_folder,
 )
-from cryokit.names import COORDINATE_ENDINGS, micrograph_name
 
 # What a format keeps: the columns besides the centre, and the error allowed (absolute, relative).
 KEPT = {

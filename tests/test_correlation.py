@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cryokit.correlation import SymmetricPatches
+from cryokit.imaging.correlation import SymmetricPatches
 
 
 def discs(data, radius):

@@ -9,9 +9,10 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from cryokit import datasets, resources
+from cryokit import datasets
+from cryokit._util import resources
 from cryokit.datasets import manifest
-from cryokit.datasets.describing import describe
+from cryokit.datasets.drafting import describe
 from cryokit.errors import CryokitError, DatasetError
 
 SHA256 = "a" * 64

@@ -13,11 +13,12 @@ from judging import judged
 from cryokit import pickers
 from cryokit.coordinates.table import concatenate, table
 from cryokit.errors import MicrographError, PickerError
-from cryokit.micrograph import Micrograph, bin_fourier, write_mrc
+from cryokit.imaging import bin_fourier, windows
+from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.networks import Model
-from cryokit.pickers import component1, windows
+from cryokit.networks.scoring import ScoreMap
+from cryokit.pickers import component1
 from cryokit.pickers.deepcryopicker import DeepCryoPicker
-from cryokit.scoring import ScoreMap
 from cryokit.simulate import simulate_set
 
 DIAMETER = 50.0  # of simulated ribosomes

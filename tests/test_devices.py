@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryokit import devices
 from cryokit.errors import PickerError
+from cryokit.networks import devices
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

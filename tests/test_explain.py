@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cryokit.errors import PickerError
-from cryokit.training import first_layer_kernels, saliency
+from cryokit.networks.training import first_layer_kernels, saliency
 
 SIZE = 8
 

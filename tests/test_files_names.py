@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryokit.errors import CryokitError
-from cryokit.files import make_folder, replacing, write_text
-from cryokit.names import (
+from cryokit._util.files import make_folder, replacing, write_text
+from cryokit._util.names import (
     COORDINATE_ENDINGS,
     COORDINATE_SUFFIXES,
     MICROGRAPH_SUFFIXES,
     coordinate_file_micrograph,
     micrograph_name,
 )
+from cryokit.errors import CryokitError
 
 # --- files ---------------------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ def test_a_killed_write_leaves_the_older_file(tmp_path):
     target.write_text("old")
     program = (
         "import os, sys\n"
-        "from cryokit.files import replacing\n"
+        "from cryokit._util.files import replacing\n"
         "with replacing(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os._exit(9)\n"

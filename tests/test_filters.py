@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cryokit.filters import flatten, live_area, without_outliers
-from cryokit.micrograph import bin_coordinates
+from cryokit.imaging import bin_coordinates
+from cryokit.imaging.filters import flatten, live_area, without_outliers
 from cryokit.simulate import simulate
 
 

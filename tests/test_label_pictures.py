@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial import cKDTree, distance
 
 from cryokit.coordinates import read, read_folder, table, write
-from cryokit.coordinates.pictures import estimate_diameter
+from cryokit.coordinates.label_pictures import estimate_diameter
 from cryokit.errors import CoordinateError
 
 

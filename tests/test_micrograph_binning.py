@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryokit.errors import MicrographError
-from cryokit.micrograph import bin_coordinates, bin_fourier, bin_integer, binned_shape, unbin_coordinates
+from cryokit.imaging import bin_coordinates, bin_fourier, bin_integer, binned_shape, unbin_coordinates
 
 BINNING = {"fourier": bin_fourier, "integer": bin_integer}
 

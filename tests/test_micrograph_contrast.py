@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from cryokit.errors import MicrographError
-from cryokit.micrograph import contrast_score, detect_contrast, find, read
+from cryokit.imaging import contrast_score, detect_contrast
+from cryokit.micrograph import find, read
 
 OPPOSITE = {"dark": "bright", "bright": "dark"}
 DIAMETERS = {"apoferritin_10146": 76, "betagal_10017": 108, "klh": 160, "klh_preprocessed": 160, "ribosome_10028": 50}

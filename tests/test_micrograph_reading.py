@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from cryokit.errors import MicrographError
 from cryokit.micrograph import Micrograph, read, write_mrc
-from cryokit.micrograph.reading import shape
+from cryokit.micrograph.loading import shape
 
 PATTERN = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cryokit.errors import PickerError
-from cryokit.networks import Model, available, config_from_dict, create, header, particle_classes, shipped, storage
-from cryokit.networks.dense import fully_convolutional
+from cryokit.networks import Model, available, config_from_dict, create, header, particle_classes, shipped
+from cryokit.networks import model as storage
 from cryokit.networks.describe import layers, multiply_adds
+from cryokit.networks.fully_convolutional import fully_convolutional
 from cryokit.networks.geometry import geometry
 
 FOUR = ("top", "side", "irregular", "background")
@@ -410,7 +411,7 @@ def test_senseless_values_of_a_model_are_named(model, name, value):
 def test_headers_and_settings_need_no_keras(model, tmp_path):
     folder = model.save(tmp_path / "mine")
     code = (
-        "import sys; from cryokit.networks import *; import cryokit.scoring, cryokit.scale; "
+        "import sys; from cryokit.networks import *; import cryokit.networks.scoring, cryokit.imaging.scale; "
         f"config_from_dict(header({str(folder)!r})['config']); assert 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,10 +8,10 @@ import pytest
 
 from cryokit.errors import PickerError
 from cryokit.networks import config_from_dict, create
-from cryokit.networks.dense import fully_convolutional
 from cryokit.networks.describe import layers
+from cryokit.networks.fully_convolutional import fully_convolutional
 from cryokit.networks.geometry import geometry
-from cryokit.scoring import dense, sliding
+from cryokit.networks.scoring import dense, sliding
 
 COLUMNS = ["name", "output_shape", "parameters"]
 

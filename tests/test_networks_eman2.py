@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.networks import config_from_dict, create
 from cryokit.networks.describe import layers
+from cryokit.networks.devices import import_keras
 from cryokit.networks.geometry import geometry
 
 

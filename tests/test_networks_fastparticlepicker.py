@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from cryokit.devices import import_keras
 from cryokit.errors import PickerError
 from cryokit.networks import config_from_dict, create
+from cryokit.networks.architectures.fastparticlepicker_net import region_pooling
 from cryokit.networks.describe import layers
-from cryokit.networks.fastparticlepicker import region_pooling
+from cryokit.networks.devices import import_keras
 from cryokit.networks.geometry import geometry
 
 

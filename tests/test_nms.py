@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cryokit import nms
 from cryokit.errors import PickerError
-from cryokit.nms import nms_distance, nms_iou
+from cryokit.imaging import suppression as nms
+from cryokit.imaging.suppression import nms_distance, nms_iou
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -198,7 +198,7 @@ def test_twenty_thousand_candidates_are_quick(diameter):
 CROWDS = """
 import resource, sys, time
 import numpy as np
-from cryokit.nms import nms_distance, nms_iou
+from cryokit.imaging.suppression import nms_distance, nms_iou
 
 def peak():  # bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from cryokit import notebooks
+from cryokit.cli import notebook_runner as notebooks
 
 NAME = "01_preprocessing"
 PROTEINS = ("apoferritin", "klh", "ribosome", "betagal")

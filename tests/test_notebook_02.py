@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from cryokit import notebooks
+from cryokit.cli import notebook_runner as notebooks
 
 pytestmark = pytest.mark.notebook
 

@@ -4,8 +4,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from cryokit import notebooks
-from cryokit.trainingset import TrainingSet
+from cryokit.cli import notebook_runner as notebooks
+from cryokit.networks.patches import TrainingSet
 
 NAME = "03_good_particle_selection"
 PROTEINS = ("KLH", "apoferritin", "ribosome", "betagal")

@@ -3,9 +3,9 @@
 import nbformat
 import pytest
 
-from cryokit import notebooks
+from cryokit.cli import notebook_runner as notebooks
 from cryokit.networks import header
-from cryokit.training.measures import PUBLISHED
+from cryokit.networks.training.measures import PUBLISHED
 
 NAME = "04_training"
 

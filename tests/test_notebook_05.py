@@ -3,7 +3,8 @@
 import nbformat
 import pytest
 
-from cryokit import coordinates, notebooks
+from cryokit import coordinates
+from cryokit.cli import notebook_runner as notebooks
 
 NAME = "05_gpu_picking"
 

@@ -5,8 +5,9 @@ import json
 import nbformat
 import pytest
 
-from cryokit import coordinates, notebooks
+from cryokit import coordinates
 from cryokit.benchmark import results as result_files
+from cryokit.cli import notebook_runner as notebooks
 
 NAME = "06_klh_precision_recall"
 SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template", "deepem", "deeppicker"]

@@ -10,8 +10,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from cryokit import notebooks
 from cryokit.cli import main
+from cryokit.cli import notebook_runner as notebooks
 from cryokit.errors import NotebookError
 
 PARAMETERS = """# %% tags=["parameters"]
@@ -42,7 +42,7 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cryokit.notebooks import record
+from cryokit.cli.notebook_runner import record
 
 plt.plot(range(n))
 record("n", np.int64(n))

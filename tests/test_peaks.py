@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cryokit.errors import PickerError
-from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside, local_maxima, refine, suppress, without_side_lobes
+from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside, local_maxima, refine, suppress, without_side_lobes
 
 # Few different values: ties and plateaus everywhere.
 COARSE_MAPS = arrays(

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from cryokit import coordinates, pickers
+from cryokit._util.files import write_text
 from cryokit.coordinates.table import COLUMNS, concatenate, table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.evaluate import evaluate
-from cryokit.files import write_text
 from cryokit.micrograph import Micrograph, find, write_mrc
-from cryokit.pickers.base import opened, spread
+from cryokit.pickers.interface import opened, spread
 from cryokit.simulate import simulate, simulate_set
 
 

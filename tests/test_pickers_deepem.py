@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from judging import judged
 
-from cryokit import training
 from cryokit.errors import PickerError
+from cryokit.networks import training
 from cryokit.networks.describe import layers
-from cryokit.pickers import examples
+from cryokit.networks.scoring import dense, sliding
+from cryokit.pickers import boxes as examples
 from cryokit.pickers.deepem import DeepEM
 from cryokit.pickers.labelled import Scene
-from cryokit.scoring import dense, sliding
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(box=41, boxes=16, epochs=1, rounds=1, stride=12)

@@ -8,9 +8,9 @@ from judging import judged
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import create
+from cryokit.networks.scoring import dense, sliding
 from cryokit.pickers import deeppicker
 from cryokit.pickers.deeppicker import DeepPicker
-from cryokit.scoring import dense, sliding
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(pretrain=False, width=0.25, boxes=16, epochs=1, stride=16)
@@ -130,7 +130,7 @@ def test_other_molecules_differ():
 
 
 def test_the_papers_rate_falls_every_400_steps(monkeypatch):
-    from cryokit import training
+    from cryokit.networks import training
 
     called = []
 

@@ -20,10 +20,10 @@ from cryokit.coordinates.table import COLUMNS, IGNORE, concatenate, table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, write_mrc
-from cryokit.pickers.external import base
-from cryokit.pickers.external.apple import ApplePicker
-from cryokit.pickers.external.cryolo import CryoloPicker
-from cryokit.pickers.external.topaz import TopazPicker
+from cryokit.pickers.external import program as base
+from cryokit.pickers.external.apple_picker import ApplePicker
+from cryokit.pickers.external.cryolo_picker import CryoloPicker
+from cryokit.pickers.external.topaz_picker import TopazPicker
 from cryokit.simulate import simulate_set
 
 # What every fake begins with: it logs its calls beside itself, and finds dark spots at single pixels.

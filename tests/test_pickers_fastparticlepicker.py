@@ -6,6 +6,7 @@ import pytest
 from judging import judged
 
 from cryokit.errors import PickerError
+from cryokit.networks.training.batches import turn
 from cryokit.pickers.fastparticlepicker import (
     FAINT,
     FAR,
@@ -17,7 +18,6 @@ from cryokit.pickers.fastparticlepicker import (
     turned_places,
 )
 from cryokit.pickers.labelled import Scene
-from cryokit.training.batches import turn
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(width=0.02, steps=2)

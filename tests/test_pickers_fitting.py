@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cryokit.devices import import_keras
 from cryokit.errors import PickerError
-from cryokit.pickers.fitting import Shuffled, teach
+from cryokit.networks.devices import import_keras
+from cryokit.networks.training.fitting import Shuffled, teach
 
 
 def line(seed=0):

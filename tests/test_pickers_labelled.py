@@ -8,13 +8,13 @@ import pytest
 
 from cryokit import pickers
 from cryokit.coordinates.table import table
-from cryokit.devices import using
 from cryokit.errors import CoordinateError, PickerError
 from cryokit.micrograph import Micrograph
-from cryokit.pickers import storage
+from cryokit.networks.devices import using
+from cryokit.networks.scoring.running import mirror
+from cryokit.pickers import saving as storage
 from cryokit.pickers.deeppicker import DeepPicker
 from cryokit.pickers.labelled import Found, LabelledPicker
-from cryokit.scoring.running import mirror
 
 TINY = {
     "deepem": dict(box=41, boxes=16, epochs=1, rounds=1, stride=12),

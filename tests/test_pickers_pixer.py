@@ -6,8 +6,8 @@ import pytest
 from judging import judged
 from scipy import ndimage
 
-from cryokit.devices import import_keras
 from cryokit.errors import PickerError
+from cryokit.networks.devices import import_keras
 from cryokit.pickers.labelled import Scene
 from cryokit.pickers.pixer import IGNORED, INSIDE, OUTSIDE, PixerPicker, grid_maxima
 

@@ -18,9 +18,9 @@ from cryokit.cli import main
 from cryokit.coordinates.table import concatenate, table
 from cryokit.errors import PickerError
 from cryokit.micrograph import read, write_mrc
+from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import Picker
-from cryokit.picking import fit_files, pick_files
-from cryokit.scoring import ScoreMap
+from cryokit.pickers.many_files import fit_files, pick_files
 from cryokit.simulate import simulate_set
 
 NAMES = ("apoferritin_001", "apoferritin_002", "apoferritin_003", "apoferritin_004")
@@ -208,7 +208,7 @@ def test_the_next_micrograph_is_read_while_one_is_picked(paths, tmp_path, monkey
             assert second_read.wait(10)
             return super().pick(micrograph, threshold=threshold)
 
-    monkeypatch.setattr("cryokit.picking.read", noted)
+    monkeypatch.setattr("cryokit.pickers.many_files.read", noted)
     assert pick_files(Waiting(), paths, tmp_path).micrographs == NAMES
 
 

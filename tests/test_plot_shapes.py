@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle as CirclePatch
 from matplotlib.patches import Polygon
 
-from cryokit import plot, plot_shapes
+from cryokit import plot
 from cryokit.errors import CryokitError
-from cryokit.selection import Decision
-from cryokit.shapes import Circle, Particle, components
+from cryokit.plot import particle_shapes as plot_shapes
+from cryokit.segmentation import Circle, Particle, components
+from cryokit.segmentation.selection import Decision
 
 ROWS, COLUMNS = 90, 120
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from cryokit import plot, plot_training
+from cryokit import plot
 from cryokit.errors import CryokitError
-from cryokit.training import MODERN, History
+from cryokit.networks.training import MODERN, History
+from cryokit.plot import trainings as plot_training
 
 
 @pytest.fixture

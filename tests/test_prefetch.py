@@ -8,8 +8,8 @@ import weakref
 import numpy as np
 import pytest
 
+from cryokit._util.prefetch import ahead
 from cryokit.errors import MicrographError, PickerError
-from cryokit.prefetch import ahead
 
 WAIT = 10  # seconds; what does not happen by then never will
 

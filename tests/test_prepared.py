@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cryokit.filters import flatten, whiten
-from cryokit.prepared import prepare
+from cryokit.imaging.filters import flatten, whiten
+from cryokit.imaging.prepared import prepare
 from cryokit.simulate import simulate
 
 

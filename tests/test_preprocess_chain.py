@@ -10,9 +10,20 @@ from scipy import ndimage
 from scipy.stats import mannwhitneyu
 
 from cryokit.errors import CryokitError, MicrographError, PickerError
-from cryokit.filters import without_outliers
-from cryokit.micrograph import bin_coordinates, read
-from cryokit.preprocess import STAGES, SUPER_OPENING, Preprocessing, adapthisteq, mse, psnr, quality, snr, wiener2
+from cryokit.imaging import (
+    STAGES,
+    SUPER_OPENING,
+    Preprocessing,
+    adapthisteq,
+    bin_coordinates,
+    mse,
+    psnr,
+    quality,
+    snr,
+    wiener2,
+)
+from cryokit.imaging.filters import without_outliers
+from cryokit.micrograph import read
 
 
 def discs(shape=(400, 480), diameter=80.0, noise=2.0, seed=0):

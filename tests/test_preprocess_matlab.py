@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from cryokit.errors import CryokitError
-from cryokit.preprocess import (
+from cryokit.imaging import (
     adapthisteq,
     disk,
     histeq,

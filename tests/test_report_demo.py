@@ -12,11 +12,11 @@ import pytest
 
 from cryokit import coordinates, plot
 from cryokit.cli import main
-from cryokit.demo import demo
+from cryokit.cli.demonstration import demo
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import read
-from cryokit.report import Report, provenance
+from cryokit.plot.html_report import Report, provenance
 
 
 class Page(HTMLParser):
@@ -177,7 +177,7 @@ def test_demo_command(tmp_path, capsys, monkeypatch):
         (out / "report.html").write_text("")
         return out / "report.html", None
 
-    monkeypatch.setattr("cryokit.demo.demo", instead)
+    monkeypatch.setattr("cryokit.cli.demonstration.demo", instead)
     arguments = ["--protein", "betagal", "-n", "3", "--shape", "512", "640", "--seed", "7"]
     assert main(["demo", "--out", str(tmp_path), *arguments]) == 0
     assert capsys.readouterr().out == f"report: {(tmp_path / 'report.html').resolve()}\n"

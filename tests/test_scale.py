@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryokit.errors import MicrographError, PickerError
-from cryokit.scale import rescale, rescaled_shape, scale_coordinates, scale_factor, unscale_coordinates
+from cryokit.imaging.scale import rescale, rescaled_shape, scale_coordinates, scale_factor, unscale_coordinates
 
 # boxes of all views, best factor, scaled boxes: as printed in table 4
 TABLE_4 = {

@@ -10,10 +10,10 @@ from scipy import ndimage
 from cryokit.errors import MicrographError, PickerError
 from cryokit.micrograph import read
 from cryokit.networks import Model, create
-from cryokit.scoring import ScoreMap, dense, sliding
+from cryokit.networks.scoring import ScoreMap, dense, sliding
 
 THREE = ("top", "side", "background")
-dense_module = sys.modules["cryokit.scoring.dense"]  # `cryokit.scoring.dense` is the function
+dense_module = sys.modules["cryokit.networks.scoring.dense"]  # `cryokit.networks.scoring.dense` is the function
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,9 @@ def test_same_padding_is_approximated(trained):
 
 def test_the_network_is_converted_once_and_stays_current(image, valid, monkeypatch):
     before = dense(image, valid, pad=False)
-    monkeypatch.setattr("cryokit.networks.dense.fully_convolutional", None)  # a second conversion would fail
+    monkeypatch.setattr(
+        "cryokit.networks.fully_convolutional.fully_convolutional", None
+    )  # a second conversion would fail
     kernel, bias = valid.get_layer("O13").get_weights()
     try:
         valid.get_layer("O13").set_weights([kernel, bias[::-1] + 1])

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from cryokit.selection import select, select_irregular, select_side, select_top
-from cryokit.shapes import Circle, Particle, components
+from cryokit.segmentation import Circle, Particle, components
+from cryokit.segmentation.selection import select, select_irregular, select_side, select_top
 
 SIZE = 40  # of a particle
 ROW, COLUMN = np.indices((120, 120))

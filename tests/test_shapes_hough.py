@@ -13,9 +13,10 @@ from scipy import ndimage
 
 from cryokit.errors import PickerError
 from cryokit.evaluate import evaluate
-from cryokit.filters import flatten
-from cryokit.micrograph import read, unbin_coordinates
-from cryokit.shapes.hough import coded_radius, hough_circles, hough_map
+from cryokit.imaging import unbin_coordinates
+from cryokit.imaging.filters import flatten
+from cryokit.micrograph import read
+from cryokit.segmentation.hough import coded_radius, hough_circles, hough_map
 
 
 def bright_discs(shape, discs):

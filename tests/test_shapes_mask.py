@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from cryokit.errors import CryokitError
-from cryokit.shapes.mask import clean, clean_stages, fill_holes
+from cryokit.segmentation.mask import clean, clean_stages, fill_holes
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 NOTHING = {"smallest": 0, "radius": 0, "largest_hole": 0}  # each test switches on the step it is about

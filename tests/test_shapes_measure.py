@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from cryokit.errors import CryokitError
-from cryokit.shapes.feret import Rectangle, convex_hull, feret
-from cryokit.shapes.measure import components, label_image
-from cryokit.shapes.overlap import split_overlaps, without_overlaps
+from cryokit.segmentation.feret import Rectangle, convex_hull, feret
+from cryokit.segmentation.measure import components, label_image
+from cryokit.segmentation.overlap import split_overlaps, without_overlaps
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 OBJECTS = MASKS.filter(np.any)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cryokit.errors import CryokitError, PickerError
-from cryokit.shapes import (
+from cryokit.segmentation import (
     Circle,
     Circles,
     Particle,

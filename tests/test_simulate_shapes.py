@@ -7,7 +7,7 @@ import pytest
 
 from cryokit.simulate import CONDITIONS, Protein, SimulationError, fragment, random_protein, simulate
 from cryokit.simulate.density import MODELS
-from cryokit.simulate.shapes import KINDS
+from cryokit.simulate.random_proteins import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ from scipy import stats
 from cryokit.coordinates.table import concatenate, table
 from cryokit.errors import PickerError
 from cryokit.evaluate import evaluate
-from cryokit.thresholds import Posterior, best_threshold, otsu, separation, threshold_from_scores
+from cryokit.evaluate.thresholds import Posterior, best_threshold, otsu, separation, threshold_from_scores
 
 SCORES = st.lists(st.floats(-100, 100).map(lambda value: round(value, 3)), min_size=1, max_size=40)
 

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from cryokit.errors import CryokitError, PickerError
-from cryokit.training import (
+from cryokit.networks.patches import CLASS_SETTINGS, TrainingSet
+from cryokit.networks.training import (
     MODERN,
     PAPER,
     PAPER_EPOCHS,
@@ -26,8 +27,7 @@ from cryokit.training import (
     probabilities,
     train,
 )
-from cryokit.training.measures import PUBLISHED, distinct_settings, without
-from cryokit.trainingset import CLASS_SETTINGS, TrainingSet
+from cryokit.networks.training.measures import PUBLISHED, distinct_settings, without
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SIZE = 12
@@ -94,7 +94,7 @@ def without_seconds(history):
 
 def run_and_be_killed(folder):
     """Train in a process that ends by SIGKILL in the middle of the fourth epoch."""
-    from cryokit.training import batches
+    from cryokit.networks.training import batches
 
     take = batches.TrainingBatches.__getitem__
 
@@ -256,7 +256,7 @@ def test_goes_on_exactly_after_a_kill(training, validation, tmp_path):
 
 def test_an_error_within_an_epoch_loses_that_epoch_only(training, doubtful, tmp_path, monkeypatch):
     """Early stopping and its best weights survive, too."""
-    from cryokit.training import loop
+    from cryokit.networks.training import loop
 
     whole = network()
     expected = train(whole, training, doubtful, STOPPING, progress=False)
@@ -338,7 +338,7 @@ def test_folder_that_cannot_be_written_is_told_before_the_work(training, tmp_pat
 
 
 def test_every_sample_is_seen_in_every_epoch_and_batches_are_alike(training):
-    from cryokit.training.batches import TrainingBatches
+    from cryokit.networks.training.batches import TrainingBatches
 
     numbered = Samples(np.arange(50, dtype=np.float32).reshape(50, 1, 1, 1), np.zeros(50, int))
     orders = []
@@ -354,7 +354,7 @@ def test_every_sample_is_seen_in_every_epoch_and_batches_are_alike(training):
 
 
 def test_only_ratios_of_weights_matter(training):
-    from cryokit.training.batches import TrainingBatches, ValidationBatches
+    from cryokit.networks.training.batches import TrainingBatches, ValidationBatches
 
     weights = np.random.default_rng(0).random(96)
     for kind, arguments in [(TrainingBatches, (96, False, 0, 0)), (ValidationBatches, (96,))]:
@@ -366,7 +366,7 @@ def test_only_ratios_of_weights_matter(training):
 
 @pytest.mark.parametrize(("rows", "columns", "ways"), [(6, 6, 8), (6, 4, 4)])
 def test_pictures_and_maps_are_turned_alike(rows, columns, ways):
-    from cryokit.training.batches import TrainingBatches
+    from cryokit.networks.training.batches import TrainingBatches
 
     rng = np.random.default_rng(0)
     one = rng.permutation(rows * columns).reshape(rows, columns)
@@ -554,5 +554,5 @@ def test_labels_of_a_part_follow_its_classes():
 
 
 def test_importing_does_not_import_keras():
-    code = "import sys, cryokit.training, cryokit.plot_training; sys.exit('keras' in sys.modules)"
+    code = "import sys, cryokit.networks.training, cryokit.plot.trainings; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, timeout=120).returncode == 0

@@ -5,9 +5,9 @@ import pytest
 
 from cryokit.coordinates.table import table
 from cryokit.errors import PickerError
+from cryokit.imaging.prepared import Prepared
 from cryokit.networks import create
-from cryokit.prepared import Prepared
-from cryokit.training.maps import crops
+from cryokit.networks.training.crops import crops
 
 CONFIG = create("compact")
 

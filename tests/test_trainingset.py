@@ -21,11 +21,11 @@ from scipy import ndimage
 
 from cryokit import plot
 from cryokit.errors import CoordinateError, CryokitError, DatasetError, MicrographError, PickerError
+from cryokit.imaging import Preprocessing
 from cryokit.micrograph import Micrograph, write_mrc
-from cryokit.preprocess import Preprocessing
+from cryokit.networks.patches import CLASS_SETTINGS, CLASSES, TrainingSet, augment, build, normalise, standardised
+from cryokit.networks.patches.splitting import assign
 from cryokit.simulate import simulate_set
-from cryokit.trainingset import CLASS_SETTINGS, CLASSES, TrainingSet, augment, build, normalise, standardised
-from cryokit.trainingset.splitting import assign
 
 PARTICLES = CLASSES[:4]
 
@@ -368,7 +368,7 @@ def test_splits_can_be_left_out(share):
 
 
 def test_the_papers_numbers():
-    from cryokit.trainingset.balancing import quotas
+    from cryokit.networks.patches.balancing import quotas
 
     assert quotas(1500, 0.2, 0.2) == {"train": 960, "validation": 240, "test": 300}
     for per_class, validation, test in itertools.product((3, 4, 7, 100), (0, 0.1, 0.5), (0, 0.2)):
@@ -666,7 +666,7 @@ def test_micrographs_are_gone_through_once_and_one_at_a_time():
 
 
 def test_memory_does_not_grow_with_the_number_of_particles():
-    from cryokit.trainingset.originals import Original, Pool
+    from cryokit.networks.patches.originals import Original, Pool
 
     pool = Pool(10)
     rng = np.random.default_rng(0)
@@ -878,9 +878,7 @@ def test_real_micrographs(shared):
 
 
 def test_importing_is_light():
-    code = (
-        "import sys, cryokit.trainingset; print([m for m in ('skimage', 'matplotlib', 'sklearn') if m in sys.modules])"
-    )
+    code = "import sys, cryokit.networks.patches; print([m for m in ('skimage', 'matplotlib', 'sklearn') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
 

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cryokit._util.files import write_text
 from cryokit.errors import CryokitError
-from cryokit.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +148,7 @@ def run(job: Job) -> dict[str, Any]:
         Whatever the method has to say.
     """
     from cryokit import coordinates
-    from cryokit.names import micrograph_name
+    from cryokit._util.names import micrograph_name
 
     truth = coordinates.read(job.truth, format="csv")
     names = {split: [micrograph_name(path) for path in paths] for split, paths in job.micrographs.items()}
@@ -220,9 +220,8 @@ def _picker(job: Job) -> Picker:
 def _given(job: Job, names: dict[str, list[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
     """Return the picks that somebody else made by split, None where they are of other micrographs; and what to mind."""
     from cryokit import coordinates
-    from cryokit.benchmark.errors import BenchmarkError
-    from cryokit.errors import CoordinateError
-    from cryokit.wording import plural, some
+    from cryokit._util.wording import plural, some
+    from cryokit.errors import BenchmarkError, CoordinateError
 
     given = Path(job.given)
     try:
@@ -297,7 +296,7 @@ def _named_right(evaluation: Evaluation, views: set[str]) -> float | None:
 def _threshold(picks: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str], own: float | None) -> float | None:
     """Return the best threshold on the validation micrographs; without any, the method's own."""
     from cryokit.errors import PickerError
-    from cryokit.thresholds import best_threshold
+    from cryokit.evaluate.thresholds import best_threshold
 
     if not names or picks["score"].isna().any():
         return own

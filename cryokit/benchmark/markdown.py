@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cryokit._util.files import write_text
+from cryokit._util.wording import plural
 from cryokit.benchmark import reported, summary, verdict
 from cryokit.benchmark.summary import Result
-from cryokit.files import write_text
-from cryokit.wording import plural
 
 PATCHES = Path("patches") / "table3.json"  # in the folder of the results
 LONGEST = 300  # characters of an error message

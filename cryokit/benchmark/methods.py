@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from cryokit.benchmark.errors import BenchmarkError
+from cryokit.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from cryokit.pickers import Picker
@@ -100,9 +100,9 @@ _ROWS = (
 ROWS = {row.name: row for row in _ROWS}
 # Pickers that run somebody else's program, not a part of a run unless asked for -> module and class.
 PROGRAMS = {
-    "topaz": ("cryokit.pickers.external.topaz", "TopazPicker"),
-    "cryolo": ("cryokit.pickers.external.cryolo", "CryoloPicker"),
-    "apple": ("cryokit.pickers.external.apple", "ApplePicker"),
+    "topaz": ("cryokit.pickers.external.topaz_picker", "TopazPicker"),
+    "cryolo": ("cryokit.pickers.external.cryolo_picker", "CryoloPicker"),
+    "apple": ("cryokit.pickers.external.apple_picker", "ApplePicker"),
 }
 # What --methods all means: everything that needs nothing but cryokit.
 OWN = tuple(row.name for row in _ROWS if row.picker not in PROGRAMS)

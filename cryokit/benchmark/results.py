@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from cryokit import __version__
-from cryokit.benchmark.errors import BenchmarkError
+from cryokit._util.files import write_text
+from cryokit.errors import BenchmarkError
 from cryokit.evaluate import Evaluation
-from cryokit.files import write_text
 
 FORMAT = 1
 RESULT = "result.json"
@@ -176,7 +176,7 @@ def _device() -> str | None:
     """Return the kind of device that networks run on in this process; None where none has been imported."""
     if "keras" not in sys.modules:
         return None
-    from cryokit.devices import list_devices
+    from cryokit.networks.devices import list_devices
 
     return os.environ.get("CRYOKIT_DEVICE") or list_devices()[0].partition(":")[0]
 

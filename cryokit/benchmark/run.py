@@ -16,15 +16,15 @@ from typing import Any
 import pandas as pd
 
 from cryokit import __version__, coordinates
-from cryokit.benchmark import cells, data, results
-from cryokit.benchmark.config import BenchmarkConfig
-from cryokit.benchmark.errors import BenchmarkError
+from cryokit._util.files import make_folder, write_text
+from cryokit._util.wording import plural
+from cryokit.benchmark import cells, results
+from cryokit.benchmark import prepared_sets as data
+from cryokit.benchmark.configuration import BenchmarkConfig
 from cryokit.benchmark.methods import PROGRAMS, Row, class_of
-from cryokit.benchmark.paired import compare
 from cryokit.datasets.integrity import sha256
-from cryokit.errors import CryokitError
-from cryokit.files import make_folder, write_text
-from cryokit.wording import plural
+from cryokit.errors import BenchmarkError, CryokitError
+from cryokit.evaluate.paired import compare
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def run(
         Folder of the run: ``result.json`` (``result.partial.json`` until the run has come to its end), ``cells/`` (an
         outcome and a log for each cell), ``picks/``, ``data/``.
     sources, labels_from
-        As in `cryokit.benchmark.data.prepare`.
+        As in `cryokit.benchmark.prepared_sets.prepare`.
     picks : mapping of str to str, optional
         Picks that somebody else made, by the name of their row: files or folders of any format.
     fresh : bool

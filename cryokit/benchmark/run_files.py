@@ -20,10 +20,10 @@ from pathlib import Path
 import pandas as pd
 
 from cryokit import coordinates
+from cryokit._util.names import micrograph_name
 from cryokit.benchmark import summary
 from cryokit.benchmark.summary import Result
 from cryokit.errors import DatasetError
-from cryokit.names import micrograph_name
 
 
 def labels(run: str | os.PathLike, dataset: str) -> pd.DataFrame | None:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryokit.benchmark import paired, reported
+from cryokit._util.wording import plural
+from cryokit.benchmark import reported
 from cryokit.errors import CryokitError, DatasetError
+from cryokit.evaluate import paired
 from cryokit.evaluate.metrics import ratio
-from cryokit.wording import plural
 
 SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 DONE = "done"
@@ -351,7 +352,7 @@ def not_run(result: Result) -> list[str]:
         Methods, datasets, whole sweeps, points of sweeps, methods on single datasets, seeds. Empty where all was run,
         and where the configuration is of a version that this one cannot read.
     """
-    from cryokit.benchmark import config
+    from cryokit.benchmark import configuration as config
 
     try:
         wanted = config.parse(result.get("config"))

@@ -1,17 +1,18 @@
 """What a result says, in sentences: who is first, who might as well be, and where a method loses.
 
 Wins and losses are told by the same rules. Two methods count as distinguishable when the paired test over micrographs
-gives a p below 0.05 and the bootstrap interval of the difference leaves out 0 (`cryokit.benchmark.paired`).
+gives a p below 0.05 and the bootstrap interval of the difference leaves out 0 (`cryokit.evaluate.paired`).
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
-from cryokit.benchmark import paired, reported, summary
+from cryokit._util.wording import plural
+from cryokit.benchmark import reported, summary
 from cryokit.benchmark.methods import PROGRAMS
 from cryokit.benchmark.summary import Result
-from cryokit.wording import plural
+from cryokit.evaluate import paired
 
 DEFAULT = "auto"  # the package's own default method
 OWN = (DEFAULT, "auto_labels")

@@ -16,7 +16,7 @@ from cryokit.cli.arguments import count
 from cryokit.errors import CryokitError
 
 if TYPE_CHECKING:
-    from cryokit.benchmark.config import BenchmarkConfig, DatasetSpec
+    from cryokit.benchmark.configuration import BenchmarkConfig, DatasetSpec
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the benchmark, or read the result of one; print its tables; return the exit status."""
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import BenchmarkError
 
     if options.list:
         sys.stdout.write(_listed())
@@ -143,8 +143,8 @@ def _asked(options: argparse.Namespace) -> BenchmarkConfig:
     """Return the benchmark with what the options change of it."""
     from dataclasses import replace
 
-    from cryokit.benchmark import config as configuration
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.benchmark import configuration
+    from cryokit.errors import BenchmarkError
 
     profile = options.profile or "quick"
     asked = configuration.read(options.config or profile, profile)
@@ -179,7 +179,7 @@ def _asked(options: argparse.Namespace) -> BenchmarkConfig:
 
 
 def _diameters(texts: list[str]) -> dict[str, float]:
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import BenchmarkError
 
     found = {}
     for text in texts:
@@ -197,7 +197,7 @@ def _widened(datasets: tuple[DatasetSpec, ...], diameters: dict[str, float]) -> 
     """Return the datasets with the diameters that were given for them."""
     from dataclasses import replace
 
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import BenchmarkError
 
     real = [spec.name for spec in datasets if spec.simulate is None]
     if unknown := [name for name in diameters if name not in real]:
@@ -208,8 +208,8 @@ def _widened(datasets: tuple[DatasetSpec, ...], diameters: dict[str, float]) -> 
 
 def _check_clashes(asked: BenchmarkConfig, picks: Mapping[str, str]) -> None:
     """Refuse picks with the name of a method: their cells would lie in one place, and one row would stand for both."""
-    from cryokit.benchmark.errors import BenchmarkError
     from cryokit.benchmark.methods import ROWS
+    from cryokit.errors import BenchmarkError
 
     taken = {row.name for each in asked.datasets for spec in each.choices() for row in asked.rows(spec)}
     taken |= {row.name for row in asked.methods} | set(ROWS)
@@ -220,7 +220,7 @@ def _check_clashes(asked: BenchmarkConfig, picks: Mapping[str, str]) -> None:
 def _check_folder(out: Path, asked: BenchmarkConfig) -> None:
     """Refuse a folder with the run of another benchmark or profile, whose result would be lost."""
     from cryokit.benchmark import results
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import BenchmarkError
 
     for path in (out / results.RESULT, out / results.PARTIAL):
         if not path.exists():
@@ -250,7 +250,7 @@ def _check_files(options: argparse.Namespace, place: Path) -> None:
     `place` is the result, or the folder that it is or will be in.
     """
     from cryokit.benchmark import results
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import BenchmarkError
 
     taken = [path.resolve() for path in (place, place / results.RESULT, place / results.PARTIAL)]
     for option, path in (("--report", options.report), ("--summary", options.summary)):
@@ -268,7 +268,7 @@ def _write(options: argparse.Namespace, result: dict[str, Any], place: Path) -> 
         results.write(results.reduced(result), options.summary)
         logger.info("summary: %s", options.summary)
     if options.report:
-        from cryokit.benchmark.html import write_report
+        from cryokit.cli.benchmark_page import write_report
 
         logger.info("report: %s", write_report(place, options.report, data=options.data))
 
@@ -308,7 +308,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _listed() -> str:
-    from cryokit.benchmark import config as configuration
+    from cryokit.benchmark import configuration
     from cryokit.benchmark.methods import PROGRAMS, ROWS
 
     lines = ["benchmarks (--config):"]
@@ -322,7 +322,7 @@ def _listed() -> str:
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:
-    from cryokit.benchmark.errors import BenchmarkError
+    from cryokit.errors import BenchmarkError
 
     pairs = {}
     for text in texts:

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from cryokit.wording import plural, some
+from cryokit._util.wording import plural, some
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_file(path: Path) -> bool:
-    from cryokit.names import COORDINATE_SUFFIXES, MICROGRAPH_SUFFIXES
+    from cryokit._util.names import COORDINATE_SUFFIXES, MICROGRAPH_SUFFIXES
 
     if path.exists():
         return path.is_file()
@@ -225,8 +225,8 @@ def _micrographs(given: list[Path] | None) -> dict[str, Path]:
     """Return the micrograph files by name."""
     if not given:
         return {}
+    from cryokit._util.names import micrograph_name
     from cryokit.micrograph import find
-    from cryokit.names import micrograph_name
 
     return {micrograph_name(path): path for path in find(given)}
 
@@ -234,7 +234,7 @@ def _micrographs(given: list[Path] | None) -> dict[str, Path]:
 def _shapes(names: list[str], paths: dict[str, Path], problems: list[str]) -> dict[str, tuple[int, int]]:
     """Return the rows and columns of micrographs from their files' headers; what is wrong goes to `problems`."""
     from cryokit.errors import MicrographError
-    from cryokit.micrograph.reading import shape
+    from cryokit.micrograph.loading import shape
 
     shapes = {}
     for name in names:

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cryokit.wording import plural
+from cryokit._util.wording import plural
 
 if TYPE_CHECKING:
     from cryokit.datasets import Dataset
@@ -147,9 +147,9 @@ def _export(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from cryokit import coordinates
+    from cryokit._util.files import write_text
+    from cryokit._util.names import micrograph_name
     from cryokit.datasets import SPLITS, load
-    from cryokit.files import write_text
-    from cryokit.names import micrograph_name
 
     dataset = load(options.name)
     out = Path(options.out)
@@ -167,7 +167,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _hash(options: argparse.Namespace) -> int:
-    from cryokit.datasets.describing import describe
+    from cryokit.datasets.drafting import describe
 
     sys.stdout.write(describe(options.folder, options.name))
     return 0

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo and say where the report is."""
-    from cryokit.demo import demo
+    from cryokit.cli.demonstration import demo
 
     report, _ = demo(
         options.out,

@@ -8,8 +8,8 @@ import logging
 import sys
 from pathlib import Path
 
+from cryokit._util.wording import plural, some
 from cryokit.errors import CoordinateError
-from cryokit.wording import plural, some
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score the picks; return the exit status."""
+    from cryokit._util.files import write_text
     from cryokit.coordinates import IGNORE, read_folder
     from cryokit.evaluate import evaluate, sweep
     from cryokit.evaluate.evaluation import check_diameters, check_settings
-    from cryokit.files import write_text
 
     if options.plot and not options.plot.lower().endswith(PLOT_SUFFIXES):
         raise CoordinateError(f"--plot {options.plot}: a name that ends in {' or '.join(PLOT_SUFFIXES)} is needed")

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 
-from cryokit import notebooks
+from cryokit.cli import notebook_runner as notebooks
 from cryokit.errors import NotebookError
 
 logger = logging.getLogger(__name__)

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fit a picker to the micrographs, or load one, and pick them all."""
-    from cryokit.devices import lean
+    from cryokit.networks.devices import lean
 
     with lean():
         return _run(options)
@@ -68,10 +68,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from cryokit import pickers
+    from cryokit._util.files import make_folder
     from cryokit.errors import PickerError
-    from cryokit.files import make_folder
     from cryokit.micrograph import find
-    from cryokit.picking import check_maps, fit_files, pick_files
+    from cryokit.pickers.many_files import check_maps, fit_files, pick_files
 
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise PickerError(f"--threshold {options.threshold:g}: scores are probabilities, between 0 and 1")

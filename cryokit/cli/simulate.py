@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the micrographs ``<protein>_001.mrc`` and so on, and ``labels/<micrograph>.csv``."""
     from tqdm import tqdm
 
-    from cryokit.files import make_folder, write_text
+    from cryokit._util.files import make_folder, write_text
     from cryokit.micrograph import write_mrc
     from cryokit.simulate import simulate_set
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryokit._util.wording import plural, some
 from cryokit.cli.arguments import add_picker, picker_settings
 from cryokit.errors import CoordinateError, PickerError
-from cryokit.wording import plural, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,9 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fit a picker to the micrographs and save it."""
     from cryokit import pickers
-    from cryokit.files import make_folder
+    from cryokit._util.files import make_folder
     from cryokit.micrograph import find
-    from cryokit.picking import fit_files
+    from cryokit.pickers.many_files import fit_files
 
     method = options.method or "auto"
     if options.labels and method not in SUPERVISED:
@@ -99,8 +99,8 @@ def _in_the_way(out: Path) -> bool:
 
 def _labelled(paths: Sequence[Path], options: argparse.Namespace) -> tuple[list[Path], pd.DataFrame]:
     """Return the labelled ones of the micrographs, and their labels."""
+    from cryokit._util.names import micrograph_name
     from cryokit.coordinates import IGNORE, read_folder
-    from cryokit.names import micrograph_name
 
     labels, names = read_folder(options.labels, options.labels_format, diameter=options.diameter, endings=options.strip)
     source = some(list(map(str, options.labels)))

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cryokit._util.files import write_text
+from cryokit._util.names import coordinate_file_micrograph
 from cryokit.coordinates.table import table, validate
 from cryokit.coordinates.textfiles import number, numbers, read_text
 from cryokit.errors import CoordinateError
-from cryokit.files import write_text
-from cryokit.names import coordinate_file_micrograph
 
 HELIX_VIEWS = {-1: "helix start", -2: "helix end", -3: ""}
 _CODES = {view: code for code, view in HELIX_VIEWS.items()}

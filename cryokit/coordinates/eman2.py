@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from cryokit._util.files import write_text
+from cryokit._util.names import coordinate_file_micrograph
 from cryokit.coordinates.table import table, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
-from cryokit.files import write_text
-from cryokit.names import coordinate_file_micrograph
 
 
 def read(path: str | os.PathLike, micrograph: str | None = None) -> tuple[pd.DataFrame, list[str]]:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cryokit._util.names import coordinate_file_micrograph
+from cryokit._util.wording import some
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, detect, known, recognise
 from cryokit.coordinates.table import concatenate
 from cryokit.errors import CoordinateError
-from cryokit.names import coordinate_file_micrograph
-from cryokit.wording import some
 
 logger = logging.getLogger(__name__)
 

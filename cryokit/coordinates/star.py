@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 import starfile
 
+from cryokit._util.files import write_text
+from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit.coordinates.table import concatenate, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
-from cryokit.files import write_text
-from cryokit.names import coordinate_file_micrograph, micrograph_name
 
 NO_SCORE = -999.0
 LIST_BLOCK = "coordinate_files"

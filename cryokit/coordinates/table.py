@@ -5,7 +5,7 @@ A table of picks is a pandas DataFrame with the columns `COLUMNS`, one row per p
 ========== ======= =====================================================================================
 column     dtype   meaning
 ========== ======= =====================================================================================
-micrograph object  the micrograph's name (`cryokit.names.micrograph_name`)
+micrograph object  the micrograph's name (`cryokit._util.names.micrograph_name`)
 x, y       float64 centre, column and row in pixels of the micrograph as stored; the first pixel's centre is 0
 score      float64 probability in [0, 1] unless a picker or reader says otherwise; NaN where there is none
 diameter   float64 pixels; NaN where unknown

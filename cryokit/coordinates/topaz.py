@@ -13,11 +13,11 @@ import os
 import numpy as np
 import pandas as pd
 
+from cryokit._util.files import write_text
+from cryokit._util.names import micrograph_name
 from cryokit.coordinates.table import table, validate
 from cryokit.coordinates.textfiles import numbers, read_columns, write_columns
 from cryokit.errors import CoordinateError
-from cryokit.files import write_text
-from cryokit.names import micrograph_name
 
 
 def read(path: str | os.PathLike, micrograph: str | None = None) -> tuple[pd.DataFrame, list[str]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from cryokit._util.names import coordinate_file_micrograph
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, known
 from cryokit.coordinates.reading import LISTS, SCORES
 from cryokit.coordinates.table import validate
 from cryokit.errors import CoordinateError
-from cryokit.names import coordinate_file_micrograph
 
 
 def write(

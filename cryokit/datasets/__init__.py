@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryokit._util.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
+from cryokit._util.wording import plural
 from cryokit.datasets.manifest import (
     MANIFESTS_VARIABLE,
     SPLITS,
@@ -20,8 +22,6 @@ from cryokit.datasets.manifest import (
     find,
 )
 from cryokit.errors import DatasetError
-from cryokit.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ class Dataset:
     ) -> pd.DataFrame:
         """Read the labels of the micrographs that `pairs` returns into one table of picks.
 
-        Label pictures are turned into centres in pixels of the micrograph (`cryokit.coordinates.pictures`). The
+        Label pictures are turned into centres in pixels of the micrograph (`cryokit.coordinates.label_pictures`). The
         diameter is the particle's as in the manifest where a label file has none, and where it is only that of the
         paint; the view is the manifest's where that has one view only and the label none. Micrographs without a label
         file contribute nothing; `pairs` tells which they are.

@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
+from cryokit._util.files import replacing
+from cryokit._util.wording import plural
 from cryokit.datasets import integrity
 from cryokit.datasets.manifest import DataFile, Manifest
 from cryokit.errors import DatasetError
-from cryokit.files import replacing
-from cryokit.wording import plural
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cryokit._util.names import coordinate_file_micrograph, micrograph_name
+from cryokit._util.resources import folder
 from cryokit.errors import DatasetError
-from cryokit.names import coordinate_file_micrograph, micrograph_name
-from cryokit.resources import folder
 
 SCHEMA = 1
 SPLITS = ("train", "validation", "test")

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from cryokit._util.wording import plural, some
 from cryokit.coordinates.table import IGNORE, validate
 from cryokit.errors import CoordinateError
 from cryokit.evaluate import matching, metrics
 from cryokit.evaluate.result import Evaluation
-from cryokit.wording import plural, some
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pandas as pd
 
+from cryokit._util.wording import plural, some
 from cryokit.evaluate import metrics
-from cryokit.wording import plural, some
 
 # The rows of a summary.
 ROWS = {

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from cryokit._util.names import MICROGRAPH_SUFFIXES, micrograph_name
 from cryokit.errors import MicrographError
-from cryokit.names import MICROGRAPH_SUFFIXES, micrograph_name
 
 
 def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
@@ -16,7 +16,7 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        Files; folders, of which every file with a suffix of `cryokit.names.MICROGRAPH_SUFFIXES` is taken (not the
+        Files; folders, of which every file with a suffix of `cryokit._util.names.MICROGRAPH_SUFFIXES` is taken (not the
         folders inside, not hidden files); and ``@list.txt``, a text file with one path a line, relative to the
         list's own folder or else to the working folder, where empty lines and lines that start with ``#`` are skipped.
 

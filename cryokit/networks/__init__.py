@@ -12,8 +12,14 @@ Examples
 (227, 32, False)
 """
 
-from cryokit.networks.config import NetworkConfig, available, config_from_dict, create, particle_classes
-from cryokit.networks.storage import Model, header, shipped
+from cryokit.networks.architectures.network_config import (
+    NetworkConfig,
+    available,
+    config_from_dict,
+    create,
+    particle_classes,
+)
+from cryokit.networks.model import Model, header, shipped
 
 __all__ = [
     "Model",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cryokit.errors import PickerError
-from cryokit.pickers.base import Picker
+from cryokit.pickers.interface import Picker
 
 __all__ = ["Picker", "available", "create", "load", "picker_class"]
 
@@ -100,7 +100,7 @@ def load(path: str | os.PathLike) -> Picker:
         When there is none, it is damaged, or it is a network without a picker.
     """
     if Path(path).suffix == ".npz":
-        from cryokit.pickers.storage import method_of
+        from cryokit.pickers.saving import method_of
 
         return picker_class(method_of(path)).load(path)
     from cryokit.networks import header

@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from cryokit.consensus import agreement, as_labels, mutual_trust, vote
+from cryokit._util.wording import plural
 from cryokit.coordinates.table import IGNORE, concatenate
-from cryokit.devices import using
 from cryokit.errors import PickerError
-from cryokit.filters import live_area, without_outliers
-from cryokit.micrograph import Micrograph, common_contrast, contrast_score
-from cryokit.pickers import compact, storage
+from cryokit.evaluate.thresholds import best_threshold, threshold_from_scores
+from cryokit.imaging import common_contrast, contrast_score
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.prepared import WORKING_DIAMETER, Prepared, prepare
+from cryokit.micrograph import Micrograph
+from cryokit.networks.devices import using
+from cryokit.pickers import compact_picking as compact
+from cryokit.pickers import saving as storage
 from cryokit.pickers.autocryopicker import AutoCryoPicker
-from cryokit.pickers.base import Picker, check_settings, check_whole, opened, require_fitted, spread
-from cryokit.pickers.labels import labelled
+from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
+from cryokit.pickers.interface import Picker, check_settings, check_whole, opened, require_fitted, spread
+from cryokit.pickers.label_checks import labelled
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.pickers.template import TemplatePicker
-from cryokit.prepared import WORKING_DIAMETER, Prepared, prepare
-from cryokit.thresholds import best_threshold, threshold_from_scores
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
     from cryokit.networks import Model
-    from cryokit.scoring import ScoreMap
+    from cryokit.networks.scoring import ScoreMap
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +64,8 @@ class AutoPicker(Picker):
     2. Three pickers that have little in common look for particles: the template picker, component 1 (the intensity or
        the super clustering, whichever agrees better with the templates on the first micrographs), and the general
        network that comes with the package, trained on simulated micrographs of many shapes. Each is trusted as far as
-       it agrees with the other two; labels are what a trusted majority finds (`cryokit.consensus`).
-    3. The general network goes on learning from these labels, on the micrographs prepared as in `cryokit.prepared`.
+       it agrees with the other two; labels are what a trusted majority finds (`cryokit.pickers.consensus`).
+    3. The general network goes on learning from these labels, on the micrographs prepared as in `cryokit.imaging.prepared`.
        Then once more, from what its own picks and those of its teachers now agree on: without the teachers it would
        drift.
     4. The threshold comes from the distribution of its scores, near 0.5.

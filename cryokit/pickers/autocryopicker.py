@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cryokit.cluster import Clustering, ibc
 from cryokit.errors import PickerError
-from cryokit.filters import live_area, without_outliers
+from cryokit.imaging import Preprocessing
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.peaks import local_maxima, refine, suppress
 from cryokit.micrograph import Micrograph
-from cryokit.peaks import local_maxima, refine, suppress
-from cryokit.pickers.base import check_whole, diameters_to_try, middle, opened, spread
 from cryokit.pickers.clustering import ClusteringPicker
-from cryokit.preprocess import Preprocessing
-from cryokit.shapes import (
+from cryokit.pickers.interface import check_whole, diameters_to_try, middle, opened, spread
+from cryokit.segmentation import (
     Circle,
+    Clustering,
     Particle,
     circle_radii,
     clean,
@@ -29,6 +29,7 @@ from cryokit.shapes import (
     each_circle,
     filled,
     hough_circles,
+    ibc,
     label_image,
     objects,
     radial_votes,
@@ -54,11 +55,11 @@ SIDES = 0.15  # share of the picks without a circle that makes a micrograph one 
 class AutoCryoPicker(ClusteringPicker):
     """Picks round and square particles in the darkest cluster of enhanced micrographs, without labels.
 
-    1. The preprocessing chain (`cryokit.preprocess`) at the particle's scale; the darkest of `clusters` intensity
-       clusters (`cryokit.cluster.ibc`) is the particle mask.
-    2. Circles in the enhanced picture (`cryokit.shapes.hough_circles`) are candidates for top views.
+    1. The preprocessing chain (`cryokit.imaging`) at the particle's scale; the darkest of `clusters` intensity
+       clusters (`cryokit.segmentation.ibc`) is the particle mask.
+    2. Circles in the enhanced picture (`cryokit.segmentation.hough_circles`) are candidates for top views.
     3. Squares have no circle, but still a closed outline and a filled mask. The geometric mean of the two
-       (`cryokit.shapes.radial_votes` and `coverage` of the mask with gaps closed and holes filled) is the evidence; its
+       (`cryokit.segmentation.radial_votes` and `coverage` of the mask with gaps closed and holes filled) is the evidence; its
        maxima are candidates, too.
     4. A candidate's score is the larger of two logistic functions: of the circle's strength and of the evidence. It
        is 0.5 at the thresholds, which are the same for all micrographs. Of candidates closer than half a
@@ -223,7 +224,7 @@ def _logistic(values: NDArray, middle: float, step: float) -> NDArray[np.float64
 class PublishedAutoCryoPicker(AutoCryoPicker):
     """AutoCryoPicker as published: circles and squares of the cleaned mask of the darkest cluster.
 
-    1. The published chain; intensity-based clustering; the darkest cluster, cleaned (`cryokit.shapes.clean`).
+    1. The published chain; intensity-based clustering; the darkest cluster, cleaned (`cryokit.segmentation.clean`).
     2. Circles of the Hough transform of the mask are top views; their score is the circle's strength.
     3. What is left of the mask, cut where objects overlap, gives side views: objects that are neither round nor far
        from a square, each replaced by its perfect Feret rectangle; their score is the part of it that is filled.

@@ -15,16 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from cryokit.cluster import Clustering
 from cryokit.coordinates.table import table
 from cryokit.errors import MicrographError, PickerError
-from cryokit.filters import live_area, without_outliers
-from cryokit.micrograph import Micrograph, common_contrast, contrast_score, shape, unbin_coordinates
-from cryokit.pickers import storage
-from cryokit.pickers.base import Picker, check_settings, opened, require_fitted, spread
-from cryokit.preprocess import STAGES, Preprocessing
-from cryokit.selection import Decision
-from cryokit.shapes import Particle
+from cryokit.imaging import STAGES, Preprocessing, common_contrast, contrast_score, unbin_coordinates
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.micrograph import Micrograph, shape
+from cryokit.pickers import saving as storage
+from cryokit.pickers.interface import Picker, check_settings, opened, require_fitted, spread
+from cryokit.segmentation import Clustering, Particle
+from cryokit.segmentation.selection import Decision
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ class Examination:
         Parameters
         ----------
         decisions : iterable of Decision
-            On `picked`, of `cryokit.selection.select`.
+            On `picked`, of `cryokit.segmentation.selection.select`.
         debris : float or None
             Candidates that were not picked (ice, debris, dense noise) are negatives, too, if they have at least this
             score; None for none of them. Nearly every place of a micrograph is a candidate of score 0: with 0 hardly a
@@ -122,7 +121,7 @@ class Examination:
         Returns
         -------
         pandas.DataFrame
-            Columns micrograph, x, y, diameter, class; pixels of the micrograph. See `cryokit.trainingset.build`.
+            Columns micrograph, x, y, diameter, class; pixels of the micrograph. See `cryokit.networks.patches.build`.
         """
         rows = [(each.particle, each.particle.view if each.good else "negative") for each in decisions]
         if debris is not None:
@@ -165,7 +164,7 @@ class ClusteringPicker(Picker):
             try:
                 preprocessing = dataclasses.replace(self.usual_preprocessing, **(preprocessing or {}))
             except TypeError as error:
-                raise PickerError(f"preprocessing: {error}; see cryokit.preprocess.Preprocessing") from None
+                raise PickerError(f"preprocessing: {error}; see cryokit.imaging.Preprocessing") from None
         self.preprocessing = preprocessing
         self.threshold_ = self.own_threshold
         self.diameter_: float | None = None

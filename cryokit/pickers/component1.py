@@ -10,15 +10,15 @@ from typing import Literal
 
 import pandas as pd
 
+from cryokit._util.wording import plural
 from cryokit.coordinates.table import concatenate
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.autocryopicker import AutoCryoPicker
-from cryokit.pickers.base import spread
 from cryokit.pickers.clustering import ClusteringPicker, Examination
+from cryokit.pickers.interface import spread
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
-from cryokit.selection import Decision, select
-from cryokit.wording import plural
+from cryokit.segmentation.selection import Decision, select
 
 TRIED = 4  # micrographs that both ways are tried on
 ENOUGH = 60  # good particles; where there are fewer, all picks are taken
@@ -56,7 +56,7 @@ def training_particles(
 
     Round and square particles are `AutoCryoPicker`'s, irregular ones `SuperCryoEMPicker`'s; both are tried on the first
     micrographs. What the wrong one picks, or picks at a wrong diameter, are not particles but parts of them and noise,
-    of which few pass the tests of `cryokit.selection`: full discs, filled rectangles, the usual area. So that one is
+    of which few pass the tests of `cryokit.segmentation.selection`: full discs, filled rectangles, the usual area. So that one is
     taken whose good particles cover the largest area, times the share of its picks that are good.
 
     Parameters

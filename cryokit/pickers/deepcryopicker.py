@@ -16,27 +16,29 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit.cleaning import clean, largest_area
+from cryokit._util.wording import plural
 from cryokit.coordinates.table import IGNORE, concatenate, table
-from cryokit.devices import using
 from cryokit.errors import PickerError
+from cryokit.evaluate.thresholds import UNDECIDED, best_threshold, threshold_from_scores
+from cryokit.imaging import windows
+from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
+from cryokit.imaging.scale import scale_factor
+from cryokit.imaging.score_cleaning import clean, largest_area
+from cryokit.imaging.suppression import nms_iou
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model, create, particle_classes
-from cryokit.nms import nms_iou
-from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside
-from cryokit.pickers import component1, storage, windows
-from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
-from cryokit.pickers.labels import labelled
+from cryokit.networks.devices import using
+from cryokit.networks.patches.rows import BACKGROUND, VIEWS
+from cryokit.networks.patches.training_set import CLASS_SETTINGS, TrainingSet
+from cryokit.pickers import component1
+from cryokit.pickers import saving as storage
+from cryokit.pickers.interface import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
+from cryokit.pickers.label_checks import labelled
 from cryokit.pickers.places import off_centre, scattered
-from cryokit.scale import scale_factor
-from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
-from cryokit.trainingset.particles import BACKGROUND, VIEWS
-from cryokit.trainingset.storage import CLASS_SETTINGS, TrainingSet
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
-    from cryokit.scoring import ScoreMap
-    from cryokit.training import History
+    from cryokit.networks.scoring import ScoreMap
+    from cryokit.networks.training import History
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +62,13 @@ class DeepCryoPicker(Picker):
     """Picks as DeepCryoPicker does: a network for windows, trained on particles that component 1 finds by itself.
 
     1. *Training particles.* Component 1 (`AutoCryoPicker`, or `SuperCryoEMPicker` for irregular particles, see
-       `cryokit.pickers.component1`) picks the micrographs, and the tests of `cryokit.selection` say which picks are
+       `cryokit.pickers.component1`) picks the micrographs, and the tests of `cryokit.segmentation.selection` say which picks are
        good examples of their view. With labels these are the training particles.
     2. *Scale.* The micrographs are resized in steps of 0.125, so that the particle's box is slightly smaller than the
-       network's window of 227 pixels (`cryokit.scale`).
+       network's window of 227 pixels (`cryokit.imaging.scale`).
     3. *Training set.* A balanced one of the classes of `classes_setting` that are there, divided by micrograph
-       (`cryokit.trainingset`).
-    4. *Training* of the network of table 9, or of its variant without padding (`cryokit.networks.deepcryopicker`).
+       (`cryokit.networks.patches`).
+    4. *Training* of the network of table 9, or of its variant without padding (`cryokit.networks.architectures.deepcryopicker_net`).
     5. *Picking.* Scores of the whole micrograph; joined areas above the threshold that are too large for particles
        removed; peaks; of overlapping picks the best stays. The class that scores highest is the view.
 
@@ -85,12 +87,12 @@ class DeepCryoPicker(Picker):
     padding : {"valid", "same"}
         Of the network's convolutions; ``same`` is table 9.
     classes_setting : {"4 + background", "4 + negative", "five classes"}
-        The paper's experiments (`cryokit.trainingset.CLASS_SETTINGS`). Views that the micrographs do not show are left
+        The paper's experiments (`cryokit.networks.patches.CLASS_SETTINGS`). Views that the micrographs do not show are left
         out.
     width : float
         Factor on the numbers of filters and units of the network.
     training : {"modern", "paper"}
-        `cryokit.training.MODERN` or `PAPER`. The latter's rate of 1e-4 is slow: give it many `epochs`.
+        `cryokit.networks.training.MODERN` or `PAPER`. The latter's rate of 1e-4 is slow: give it many `epochs`.
     epochs : int, optional
         At most so many; 15 (modern) or 20 (paper) when not given.
     per_class : int
@@ -131,7 +133,7 @@ class DeepCryoPicker(Picker):
         What was decided, and from what.
     training_set_ : TrainingSet or None
         After `fit`; not saved.
-    history_ : cryokit.training.History or None
+    history_ : cryokit.networks.training.History or None
         After `fit`; its summary is saved.
 
     Notes
@@ -319,12 +321,12 @@ class DeepCryoPicker(Picker):
         return windows.prepare(micrograph, self.diameter_, self.contrast_, self.factor_, self._window)
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
-        from cryokit.scoring import sliding
+        from cryokit.networks.scoring import sliding
 
         return sliding(picture, self.model_, stride=self.stride) if self.scoring == "sliding" else self._dense(picture)
 
     def _dense(self, picture: NDArray[np.float32]) -> ScoreMap:
-        from cryokit.scoring import dense
+        from cryokit.networks.scoring import dense
 
         return dense(picture, self.model_, stride=self.stride)
 
@@ -401,7 +403,7 @@ class DeepCryoPicker(Picker):
         self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame
     ) -> TrainingSet:
         """Cut the training set from the very pictures that are scored."""
-        from cryokit.trainingset.building import NoSamples
+        from cryokit.networks.patches.building import NoSamples
 
         classes = self._classes(particles)
         try:
@@ -417,7 +419,7 @@ class DeepCryoPicker(Picker):
     def _built(
         self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame, classes: tuple[str, ...]
     ) -> TrainingSet:
-        from cryokit.trainingset import build
+        from cryokit.networks.patches import build
 
         # `build` takes places of its own choice for background, and others as negatives, which are no class then.
         stand_in = self.off_centre and NEGATIVE not in classes
@@ -473,7 +475,7 @@ class DeepCryoPicker(Picker):
             yield Micrograph(self._prepare(micrograph)[0], name=micrograph.name)
 
     def _train(self, training_set: TrainingSet) -> None:
-        from cryokit.training import MODERN, PAPER, Samples, train
+        from cryokit.networks.training import MODERN, PAPER, Samples, train
 
         settings = dataclasses.replace(
             MODERN if self.training == "modern" else PAPER, epochs=self.epochs or EPOCHS[self.training]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit._util.wording import plural
 from cryokit.errors import PickerError
 from cryokit.networks import create
-from cryokit.pickers import examples
-from cryokit.pickers.base import check_whole
+from cryokit.pickers import boxes as examples
+from cryokit.pickers.interface import check_whole
 from cryokit.pickers.labelled import Found, NetworkPicker, Scene
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
-    from cryokit.training import History
+    from cryokit.networks.training import History
 
 ACROSS = 1.6  # side of the box in diameters: 272 pixels for KLH, which is 170 across
 # Diameters from its centre within which a box shows a particle, and how often each is shown at most.
@@ -30,7 +30,7 @@ class DeepEM(NetworkPicker):
     """Picks by DeepEM's network, which learns particles from labels, and then from what it has wrongly picked.
 
     1. *Scale.* Micrographs are resized so that `box` pixels are 1.6 diameters, as in the paper for KLH, and levelled
-       (`cryokit.pickers.windows`).
+       (`cryokit.imaging.windows`).
     2. *Examples.* Boxes of particles and of background, each rotated by 90, 180 and 270 degrees.
     3. *Training*, and again in each further round, from the weights reached, with false picks on the training
        micrographs (at most `boxes`, drawn at random) among the negatives.
@@ -70,7 +70,7 @@ class DeepEM(NetworkPicker):
 
     Attributes
     ----------
-    histories_ : list of cryokit.training.History
+    histories_ : list of cryokit.networks.training.History
         Of each round, after `fit`; their summaries are saved.
 
     Notes
@@ -127,7 +127,7 @@ class DeepEM(NetworkPicker):
         return self.box
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
-        from cryokit.training import Samples, TrainingSettings, train
+        from cryokit.networks.training import Samples, TrainingSettings, train
 
         rng = np.random.default_rng(self.seed)
         diameter = self.working_diameter

@@ -13,24 +13,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryokit._util.wording import plural
 from cryokit.coordinates.table import IGNORE, concatenate
-from cryokit.devices import using
 from cryokit.errors import PickerError
-from cryokit.filters import live_area, without_outliers
-from cryokit.micrograph import Micrograph, common_contrast, contrast_score
+from cryokit.evaluate.thresholds import UNDECIDED, threshold_from_scores
+from cryokit.imaging import common_contrast, contrast_score, windows
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.micrograph import Micrograph
 from cryokit.networks import create
-from cryokit.networks.deeppicker import WINDOW
-from cryokit.pickers import examples, windows
-from cryokit.pickers.base import check_whole, opened, spread
+from cryokit.networks.architectures.deeppicker_net import WINDOW
+from cryokit.networks.devices import using
+from cryokit.pickers import boxes as examples
+from cryokit.pickers.interface import check_whole, opened, spread
 from cryokit.pickers.labelled import FAINTEST, Found, NetworkPicker, Scene
-from cryokit.thresholds import UNDECIDED, threshold_from_scores
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
     import keras
 
     from cryokit.networks import NetworkConfig
-    from cryokit.training import History, Samples
+    from cryokit.networks.training import History, Samples
 
 ACROSS = 1.6  # side of the box in diameters
 WORKING_DIAMETER = WINDOW / ACROSS
@@ -58,7 +59,7 @@ class DeepPicker(NetworkPicker):
     """Picks by DeepPicker's network, which learns from other molecules, from labels, and from its own surest picks.
 
     1. *Scale.* Micrographs are resized so that the network's window of 64 pixels is 1.6 diameters, and levelled
-       (`cryokit.pickers.windows`): each window then has about the mean 0 and the deviation 1, which the paper gives to
+       (`cryokit.imaging.windows`): each window then has about the mean 0 and the deviation 1, which the paper gives to
        every single box.
     2. *Other molecules.* The network learns to find particles of random shapes (`cryokit.simulate.random_protein`) on
        simulated micrographs: particles at all, whatever they look like.
@@ -272,7 +273,7 @@ class DeepPicker(NetworkPicker):
 
 def _samples(scenes: Sequence[Scene], number: int, rng: np.random.Generator) -> Samples:
     """Return so many boxes of particles, and boxes of background, as `NEGATIVES` says."""
-    from cryokit.training import Samples
+    from cryokit.networks.training import Samples
 
     shift = CENTRED * WORKING_DIAMETER
     good, bad = examples.both(scenes, WINDOW, number, NEGATIVES * number, WORKING_DIAMETER, rng, shift=shift)
@@ -281,7 +282,7 @@ def _samples(scenes: Sequence[Scene], number: int, rng: np.random.Generator) -> 
 
 def _train(network: keras.Model, samples: Samples, training: str, epochs: int | None, seed: int) -> History:
     """Train the network; return what happened last."""
-    from cryokit.training import TrainingSettings, train
+    from cryokit.networks.training import TrainingSettings, train
 
     left = EPOCHS[training] if epochs is None else epochs
     settings = TrainingSettings(
@@ -312,7 +313,7 @@ def _train(network: keras.Model, samples: Samples, training: str, epochs: int | 
 @functools.lru_cache(maxsize=4)
 def _other_weights(config: NetworkConfig, training: str, epochs: int | None) -> tuple[NDArray, ...]:
     """Return the weights of a network that has learned other molecules."""
-    from cryokit.training import Samples
+    from cryokit.networks.training import Samples
 
     rng = np.random.default_rng(config.seed)
     samples = [_samples([scene], EACH, rng) for scene in _other_molecules(config.seed) if len(scene.particles)]

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.wording import plural
 from cryokit.errors import PickerError
-from cryokit.networks.eman2 import BOX, Eman2Config
-from cryokit.peaks import find_peaks
-from cryokit.pickers.base import check_whole
-from cryokit.pickers.examples import cut, wrongly_found
-from cryokit.pickers.fitting import Shuffled, teach
+from cryokit.imaging.peaks import find_peaks
+from cryokit.networks.architectures.eman2_net import BOX, Eman2Config
+from cryokit.networks.training.fitting import Shuffled, teach
+from cryokit.pickers.boxes import cut, wrongly_found
+from cryokit.pickers.interface import check_whole
 from cryokit.pickers.labelled import Found, NetworkPicker, Scene
 from cryokit.pickers.places import off_centre
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
     import keras
@@ -46,7 +46,7 @@ class Eman2CnnPicker(NetworkPicker):
        Bad ones are the labels of the view ``ignore`` (ice, broken or overlapping particles), and the best false picks
        of network 0 on the same micrographs. Of each kind there have to be 5; EMAN2's users mark 20 to 50. Each is
        rotated by random angles to as many boxes as `rotated` says (over 500 in EMAN2).
-    2. *Network 0* (`cryokit.networks.eman2`) learns to map a good box to a Gaussian blob, background to zero, by the
+    2. *Network 0* (`cryokit.networks.architectures.eman2_net`) learns to map a good box to a Gaussian blob, background to zero, by the
        mean squared error. Over a micrograph its map has a blob wherever there is a particle.
     3. Peaks of the map above its mean plus `deviations` times its standard deviation are candidates.
     4. *Network 1* learns to give 1 for good boxes and 0 for bad ones, and rejects candidates below 0.2.
@@ -55,7 +55,7 @@ class Eman2CnnPicker(NetworkPicker):
 
     What is otherwise here: boxes are 32 and not 64 pixels wide by default, with kernels in proportion, which two cores
     train in half a minute; EMAN2's low-pass leaves nothing that needs more pixels (``box=64`` for EMAN2's size). The
-    micrograph is levelled (`cryokit.pickers.windows`) in place of the Gaussian high-pass. Background beside particles
+    micrograph is levelled (`cryokit.imaging.windows`) in place of the Gaussian high-pass. Background beside particles
     is among the references, bad references need not be marked, and nothing of network 1's output is cut off in
     training. Both networks train by Adam at 2e-3 for 12 epochs: at EMAN2's 2e-5 network 1 hardly learns in 20 (on
     simulated KLH its squared error is 0.21 then, and 0.11 here; always to say 0.5 has 0.25). There is no weight decay.
@@ -245,7 +245,7 @@ class Eman2CnnPicker(NetworkPicker):
 
     def _candidates(self, finder: keras.Model, banded: NDArray[np.float32]) -> Found:
         """Return the peaks of network 0's map, best first."""
-        from cryokit.scoring import dense
+        from cryokit.networks.scoring import dense
 
         scored = dense(banded, finder, classes=("particle",))
         blobs = ndimage.gaussian_filter(scored.particle, MAP_BLUR, mode="nearest")
@@ -255,7 +255,7 @@ class Eman2CnnPicker(NetworkPicker):
         return Found(x, y, np.clip(score, 0, 1))
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        from cryokit.training import probabilities
+        from cryokit.networks.training import probabilities
 
         banded = self._banded(picture)
         found = self._candidates(self.model_.network, banded)

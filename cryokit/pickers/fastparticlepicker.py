@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cryokit.devices import import_keras
+from cryokit._util.wording import plural
 from cryokit.errors import PickerError
-from cryokit.networks.fastparticlepicker import FastParticlePickerConfig
-from cryokit.nms import nms_iou
-from cryokit.pickers.base import check_whole
-from cryokit.pickers.fitting import teach
+from cryokit.imaging.suppression import nms_iou
+from cryokit.networks.architectures.fastparticlepicker_net import FastParticlePickerConfig
+from cryokit.networks.devices import import_keras
+from cryokit.networks.scoring.running import mirrored, runner
+from cryokit.networks.training.batches import turn
+from cryokit.networks.training.fitting import teach
+from cryokit.pickers.interface import check_whole
 from cryokit.pickers.labelled import Found, NetworkPicker, Scene
 from cryokit.pickers.places import scattered
-from cryokit.scoring.running import mirrored, runner
-from cryokit.training.batches import turn
-from cryokit.wording import plural
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class FastParticlePicker(NetworkPicker):
     """Picks as FastParticlePicker does: Fast R-CNN with candidate boxes from a sliding grid.
 
     1. A convolutional trunk turns the whole micrograph into a map of features, once
-       (`cryokit.networks.fastparticlepicker`).
+       (`cryokit.networks.architectures.fastparticlepicker_net`).
     2. Candidates are boxes of one size, the particle's, on a grid. Of each the features are pooled to 6 x 6 bins.
     3. A head of fully connected layers gives each box the probability of a particle, and the offset of the particle's
        centre from the box's.
@@ -260,7 +260,7 @@ class _Batches:
 
 
 def turned_places(places: NDArray, way: int, side: int) -> NDArray[np.float64]:
-    """Return where places of a square picture are once `cryokit.training.batches.turn` has turned it.
+    """Return where places of a square picture are once `cryokit.networks.training.batches.turn` has turned it.
 
     Parameters
     ----------

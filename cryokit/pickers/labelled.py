@@ -16,17 +16,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.wording import plural
 from cryokit.coordinates.table import IGNORE, concatenate, table
-from cryokit.devices import using
 from cryokit.errors import PickerError
+from cryokit.evaluate.thresholds import UNDECIDED, best_threshold, threshold_from_scores
+from cryokit.imaging import windows
+from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model
-from cryokit.peaks import NOT_ON_EDGE, find_peaks, inside
-from cryokit.pickers import storage, windows
-from cryokit.pickers.base import Picker, check_settings, check_whole, names_of, opened, require_fitted
-from cryokit.pickers.labels import labelled
-from cryokit.thresholds import UNDECIDED, best_threshold, threshold_from_scores
-from cryokit.wording import plural
+from cryokit.networks.devices import using
+from cryokit.pickers import saving as storage
+from cryokit.pickers.interface import Picker, check_settings, check_whole, names_of, opened, require_fitted
+from cryokit.pickers.label_checks import labelled
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Scene:
         Of the micrograph.
     picture : ndarray of float32, shape (rows, columns)
         At the working scale, particles dark (as `contrast` says), levelled: about mean 0 and deviation 1 in every
-        window (`cryokit.pickers.windows.prepare`).
+        window (`cryokit.imaging.windows.prepare`).
     particles : ndarray of float64, shape (n, 2)
         Centres, x (column) and y (row) in pixels of `picture`.
     views : ndarray of str, shape (n,)
@@ -278,7 +279,7 @@ class NetworkPicker(LabelledPicker):
 
     def _peaks(self, picture: NDArray[np.float32], stride: int, least: float) -> Found:
         """Return the peaks of the scores of all windows, as a network that judges windows gives them."""
-        from cryokit.scoring import dense
+        from cryokit.networks.scoring import dense
 
         scores = dense(picture, self.model_, stride=stride)
         diameter = self.working_diameter / scores.step

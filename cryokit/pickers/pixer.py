@@ -11,19 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.wording import plural
 from cryokit.errors import PickerError
-from cryokit.networks.pixer import DILATIONS, FULL_BOX, QUARTER_BOX, PixerClassifierConfig, PixerConfig
-from cryokit.nms import nms_distance
-from cryokit.peaks import NOT_ON_EDGE, inside, refine
-from cryokit.pickers import examples
-from cryokit.pickers.base import check_whole
+from cryokit.imaging.peaks import NOT_ON_EDGE, inside, refine
+from cryokit.imaging.suppression import nms_distance
+from cryokit.networks.architectures.pixer_net import (
+    DILATIONS,
+    FULL_BOX,
+    QUARTER_BOX,
+    PixerClassifierConfig,
+    PixerConfig,
+)
+from cryokit.pickers import boxes as examples
+from cryokit.pickers.interface import check_whole
 from cryokit.pickers.labelled import Found, NetworkPicker, Scene
-from cryokit.wording import plural
 
 if TYPE_CHECKING:
     import keras
 
-    from cryokit.training import Samples
+    from cryokit.networks.training import Samples
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +52,7 @@ BATCH, RATE = 4, 1e-3
 class PixerPicker(NetworkPicker):
     """Picks as PIXER does: by a segmentation network and a classification network.
 
-    1. *Segmentation* (`cryokit.networks.pixer`): trained on parts of the micrographs to tell discs around particles
+    1. *Segmentation* (`cryokit.networks.architectures.pixer_net`): trained on parts of the micrographs to tell discs around particles
        from background, each of the two classes weighing the same. Over a micrograph it gives a map of densities, the
        probability that a pixel is part of a particle.
     2. *Maxima.* The map is smoothed and divided by a grid; the largest density of each cell is a candidate if it is no
@@ -131,7 +137,7 @@ class PixerPicker(NetworkPicker):
         )
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
-        from cryokit.training import TrainingSettings, train
+        from cryokit.networks.training import TrainingSettings, train
 
         number = sum(len(scene.particles) for scene in scenes)
         if not number:
@@ -153,8 +159,8 @@ class PixerPicker(NetworkPicker):
 
     def _parts(self, scenes: Sequence[Scene], rng: np.random.Generator) -> Samples:
         """Return parts of the pictures with what each of their pixels is part of: 0 particle, 1 background."""
-        from cryokit.scoring.running import mirrored
-        from cryokit.training import Samples
+        from cryokit.networks.scoring.running import mirrored
+        from cryokit.networks.training import Samples
 
         side = 8 * math.ceil(CROP * self.working_diameter / 8)
         targets = [self._discs(scene) for scene in scenes]
@@ -198,7 +204,7 @@ class PixerPicker(NetworkPicker):
 
     def _boxes(self, network: keras.Model, scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[Samples, int]:
         """Return what the classification network learns from, and how many of it are false candidates."""
-        from cryokit.training import Samples
+        from cryokit.networks.training import Samples
 
         false = []
         for scene in scenes:
@@ -215,7 +221,7 @@ class PixerPicker(NetworkPicker):
         return Samples(examples.whitened(x), y), len(false)
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        from cryokit.training import probabilities
+        from cryokit.networks.training import probabilities
 
         found = self._maxima(self.model_.network, picture)
         if not len(found.x):
@@ -228,7 +234,7 @@ class PixerPicker(NetworkPicker):
 
     def densities(self, network: keras.Model, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each pixel of a picture to be part of a particle, shape of `picture`."""
-        from cryokit.scoring import dense
+        from cryokit.networks.scoring import dense
 
         # The map is taken before it is enlarged: so any picture can be seen tile by tile.
         cells = dense(picture, network.get_layer("cells"), classes=("particle", "background"))

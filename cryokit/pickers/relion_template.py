@@ -17,11 +17,11 @@ from scipy.spatial import cKDTree
 
 from cryokit.coordinates.transforms import probability
 from cryokit.errors import PickerError
+from cryokit.imaging.peaks import find_peaks
 from cryokit.micrograph import Micrograph
-from cryokit.peaks import find_peaks
 from cryokit.pickers import class_averages as averaging
-from cryokit.pickers import storage
-from cryokit.pickers.base import check_whole, opened, require_fitted
+from cryokit.pickers import saving as storage
+from cryokit.pickers.interface import check_whole, opened, require_fitted
 from cryokit.pickers.labelled import LEARNED, Found, LabelledPicker, Scene
 
 WORKING_DIAMETER = 24.0  # pixels across a particle

@@ -11,13 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit.cluster import particle_mask, super_kmeans, superpixel_count
-from cryokit.micrograph import Micrograph, bin_integer
-from cryokit.peaks import local_maxima, refine
-from cryokit.pickers.base import check_whole
+from cryokit.imaging import SUPER_OPENING, Preprocessing, bin_integer
+from cryokit.imaging.peaks import local_maxima, refine
+from cryokit.micrograph import Micrograph
 from cryokit.pickers.clustering import ClusteringPicker
-from cryokit.preprocess import SUPER_OPENING, Preprocessing
-from cryokit.shapes import Particle, blobs, clean, coverage, irregular_views, label_image, objects, shapes_at
+from cryokit.pickers.interface import check_whole
+from cryokit.segmentation import (
+    Particle,
+    blobs,
+    clean,
+    coverage,
+    irregular_views,
+    label_image,
+    objects,
+    particle_mask,
+    shapes_at,
+    super_kmeans,
+    superpixel_count,
+)
 
 # Chosen on simulated ribosomes and beta-galactosidase and on half of the real micrographs of the latter; only
 # NOISE_SKEWNESS lies between what noise measures and the least of all real micrographs.
@@ -34,11 +45,11 @@ CLEAR = 3.5  # robust standard deviations: hardly one in a thousand blobs of noi
 class SuperCryoEMPicker(ClusteringPicker):
     """Picks particles of any compact shape by clustering superpixels of enhanced micrographs, without labels.
 
-    1. The preprocessing chain (`cryokit.preprocess`) at the particle's scale; superpixels (SLIC), replaced by their
-       means, and k-means of these (`cryokit.cluster.super_kmeans`); the darkest cluster is the particle mask.
+    1. The preprocessing chain (`cryokit.imaging`) at the particle's scale; superpixels (SLIC), replaced by their
+       means, and k-means of these (`cryokit.segmentation.super_kmeans`); the darkest cluster is the particle mask.
     2. The geometric mean of two things is the evidence: how much of the particle's disc the mask covers
-       (`cryokit.shapes.coverage`), and whether it is a blob of that size, with empty surroundings
-       (`cryokit.shapes.blobs`). Its maxima are the candidates.
+       (`cryokit.segmentation.coverage`), and whether it is a blob of that size, with empty surroundings
+       (`cryokit.segmentation.blobs`). Its maxima are the candidates.
     3. A candidate's score is a logistic function of the evidence, 0.5 at a threshold that is the same for all
        micrographs.
     4. Equalisation makes noise as strong as particles. So where the grey values before it are as symmetrical as
@@ -151,7 +162,7 @@ class PublishedSuperCryoEMPicker(SuperCryoEMPicker):
     """SuperCryoEMPicker as published: the connected objects of the cleaned mask, but the smallest.
 
     The published chain with its opening, super k-means, and the cluster that looks most like particles, where the
-    published program asks its user (`cryokit.cluster.particle_cluster`). Then cleaning, and the objects with a filled
+    published program asks its user (`cryokit.segmentation.particle_cluster`). Then cleaning, and the objects with a filled
     area above the 20th percentile, with the box of their mean width and height, 1.125 times as large. All sizes follow
     the diameter, and so does the number of superpixels.
 

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cryokit.coordinates.table import table
-from cryokit.correlation import SymmetricPatches
 from cryokit.errors import PickerError
-from cryokit.filters import flatten, live_area, without_outliers
-from cryokit.micrograph import Micrograph, bin_fourier, common_contrast, contrast_score, unbin_coordinates
-from cryokit.peaks import local_maxima, refine, without_side_lobes
-from cryokit.pickers import storage
-from cryokit.pickers.base import Picker, check_settings, diameters_to_try, middle, opened, require_fitted, spread
-from cryokit.thresholds import Posterior, otsu, separation
+from cryokit.evaluate.thresholds import Posterior, otsu, separation
+from cryokit.imaging import bin_fourier, common_contrast, contrast_score, unbin_coordinates
+from cryokit.imaging.correlation import SymmetricPatches
+from cryokit.imaging.filters import flatten, live_area, without_outliers
+from cryokit.imaging.peaks import local_maxima, refine, without_side_lobes
+from cryokit.micrograph import Micrograph
+from cryokit.pickers import saving as storage
+from cryokit.pickers.interface import Picker, check_settings, diameters_to_try, middle, opened, require_fitted, spread
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class TemplatePicker(Picker):
     """Picks by a rotationally averaged reference that it makes from the micrographs themselves, without labels.
 
     1. Micrographs lose padded borders and hot pixels, are binned until a particle is 20 pixels across, levelled, and
-       turned so that particles are bright (`cryokit.filters`).
+       turned so that particles are bright (`cryokit.imaging.filters`).
     2. First candidates are blobs of the particle's size, by the Laplacian of Gaussian of the grey values, or of the
        texture (local variance): particles near focus are no darker than the ice around them, but rougher.
     3. The candidates above Otsu's threshold are averaged, over all rotations, into a reference, which is compared
@@ -54,8 +55,8 @@ class TemplatePicker(Picker):
        settles.
     4. This is done from both first guesses and at a few scales around the diameter (a series of diameters when it is
        not given). The outcome is kept whose scores fall most clearly into two groups
-       (`cryokit.thresholds.separation`).
-    5. A score's probability to be a particle comes from the scores alone (`cryokit.thresholds.Posterior`); candidates
+       (`cryokit.evaluate.thresholds.separation`).
+    5. A score's probability to be a particle comes from the scores alone (`cryokit.evaluate.thresholds.Posterior`); candidates
        much darker or rougher than the confident ones (ice, carbon) are marked down. The threshold is 0.5.
 
     Parameters
@@ -80,7 +81,7 @@ class TemplatePicker(Picker):
 
     Notes
     -----
-    The correlation is that of FindEM (Roseman 2003, Ultramicroscopy 94:225), see `cryokit.correlation`. Blobs as
+    The correlation is that of FindEM (Roseman 2003, Ultramicroscopy 94:225), see `cryokit.imaging.correlation`. Blobs as
     first candidates follow DoG Picker (Voss et al. 2009, J. Struct. Biol. 166:205). Side views of long particles are
     matched by their rotational average only. There is no randomness.
     """

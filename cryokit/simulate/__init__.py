@@ -29,8 +29,8 @@ What is approximated:
 
 from cryokit.simulate.conditions import CONDITIONS, Conditions, SimulationError
 from cryokit.simulate.density import PROTEINS, Form, Protein
-from cryokit.simulate.micrograph import TRUTH_COLUMNS, Parts, simulate, simulate_parts, simulate_set
-from cryokit.simulate.shapes import fragment, random_protein
+from cryokit.simulate.random_proteins import fragment, random_protein
+from cryokit.simulate.rendering import TRUTH_COLUMNS, Parts, simulate, simulate_parts, simulate_set
 
 __all__ = [
     "CONDITIONS",

@@ -1,0 +1,280 @@
+"""Squares cut from a micrograph at the scale of its particles."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cryokit.errors import MicrographError
+from cryokit.imaging import bin_fourier
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.micrograph import Micrograph
+
+if TYPE_CHECKING:
+    from cryokit.imaging import Preprocessing
+
+LIMIT = 4.0  # standard deviations that a patch's bytes span to either side of its mean
+_AT_ONCE = 1 << 20  # pixels in floating point at a time: what a processor's cache holds
+
+
+def normalise(patches: NDArray) -> NDArray[np.uint8]:
+    """Bring each patch to mean 0 and standard deviation 1, and store that as bytes.
+
+    Bytes 0 ... 255 stand for -`LIMIT` ... +`LIMIT` (4) standard deviations; what lies beyond is limited. A step is 0.03
+    standard deviations, far below the noise of any micrograph, so a byte keeps what a float would, in a quarter of the
+    space. A patch without variation becomes 128 everywhere.
+
+    Parameters
+    ----------
+    patches : ndarray, shape (..., rows, columns)
+
+    Returns
+    -------
+    ndarray of uint8, same shape
+
+    Examples
+    --------
+    >>> normalise(np.array([[1.0, 3.0], [3.0, 1.0]])).tolist()
+    [[96, 159], [159, 96]]
+    """
+    patches = np.asarray(patches, np.float32)
+    centred = patches - patches.mean(axis=(-2, -1), keepdims=True, dtype=np.float64).astype(np.float32)
+    # Faster than numpy's `std`, which subtracts the mean again.
+    spread = np.sqrt(np.einsum("...ij,...ij->...", centred, centred) / math.prod(patches.shape[-2:]))[..., None, None]
+    # A patch of one grey value has a spread of rounding errors only.
+    flat = spread <= 1e-6 * np.abs(patches).max(axis=(-2, -1), keepdims=True)
+    centred /= np.where(flat, np.inf, spread)
+    centred *= 127.5 / LIMIT
+    centred += 128  # the half more than the middle, 127.5, makes cutting off decimals round to the nearest
+    return np.clip(centred, 0, 255).astype(np.uint8)
+
+
+def standardised(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn the bytes of `normalise` back into numbers with mean 0 and standard deviation 1 in each patch.
+
+    Parameters
+    ----------
+    patches : ndarray of uint8, any shape
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        Between -4 and 4.
+    """
+    values = patches.astype(np.float32)
+    values -= np.float32(127.5)
+    values *= np.float32(LIMIT / 127.5)
+    return values
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A micrograph made ready to cut patches from: its recorded area, brought to the patches' scale, particles dark.
+
+    Attributes
+    ----------
+    data : ndarray of float32, shape (rows, columns)
+    shape : (rows, columns)
+        Of the recorded area in pixels of the micrograph as stored.
+    left, top : int
+        Its corner in the micrograph.
+    size : int
+        Side of a patch in its own pixels.
+    step : float
+        Pixels of `data` per pixel of a patch: 1 where patches are cut out as they are, less where the micrograph is too
+        coarse and they are enlarged.
+    side : float
+        Side of a patch in pixels of the micrograph as stored.
+    """
+
+    data: NDArray[np.float32]
+    shape: tuple[int, int]
+    left: int
+    top: int
+    size: int
+    step: float
+    side: float
+
+    @property
+    def enlarged(self) -> bool:
+        """Whether patches have more pixels than the micrograph has there."""
+        return self.step < 1
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Pixels of `data` per stored pixel, along x and along y."""
+        return self.data.shape[1] / self.shape[1], self.data.shape[0] / self.shape[0]
+
+    @property
+    def reach(self) -> float:
+        """From a patch's centre to the centres of its outermost pixels, in pixels of `data`."""
+        return (self.size - 1) / 2 * self.step
+
+    def inside(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
+        """Return which patches around centres (pixels as stored) lie wholly in the recorded area."""
+        columns, rows = self._starts(x, y)
+        # What positions lose to rounding on their way through the scales must not decide.
+        tolerance, length = 1e-6, 2 * self.reach
+        return (
+            (columns >= -tolerance)
+            & (rows >= -tolerance)
+            & (columns + length <= self.data.shape[1] - 1 + tolerance)
+            & (rows + length <= self.data.shape[0] - 1 + tolerance)
+        )
+
+    def cut(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.uint8]:
+        """Return the normalised patches around centres that are `inside`.
+
+        Where nothing is enlarged, a patch starts at a whole pixel, so its centre is off by up to half a pixel: grey
+        values stay as they are, and so does the noise, whose grain an interpolation would change from patch to patch.
+        Enlarged patches are interpolated by cubic splines at the exact centre.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (n,)
+            Pixels of the micrograph as stored.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, size, size)
+        """
+        columns, rows = self._starts(x, y)
+        patches = np.empty((len(columns), self.size, self.size), np.uint8)
+        at_once = max(1, _AT_ONCE // self.size**2)
+        parts = [slice(start, start + at_once) for start in range(0, len(columns), at_once)]
+        if not self.enlarged:
+            squares = np.lib.stride_tricks.sliding_window_view(self.data, (self.size, self.size))
+            for part in parts:
+                patches[part] = normalise(squares[rows[part].astype(np.intp), columns[part].astype(np.intp)])
+            return patches
+        # The pixels that a patch is made of, and three more for the spline; one width for all patches.
+        width = math.ceil((self.size - 1) * self.step) + 4
+        around = np.lib.stride_tricks.sliding_window_view(self._coefficients, (width, width))
+        for part in parts:
+            # A start may be a rounding error before the first pixel; the coefficients go two pixels further.
+            row, column = (np.floor(starts[part]).astype(np.intp) for starts in (rows, columns))
+            enlarged = _interpolate(around[row + 1, column + 1], rows[part] - row, self.step, self.size)
+            enlarged = _interpolate(enlarged.swapaxes(1, 2), columns[part] - column, self.step, self.size)
+            patches[part] = normalise(enlarged.swapaxes(1, 2))
+        return patches
+
+    def lattice(self, fineness: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the columns and rows (pixels as stored) of a lattice of centres whose patches are inside.
+
+        They are `fineness` sides apart, at most 512 along each axis, and start at a random place.
+        """
+        lines = []
+        for length, scale, corner in zip(self.data.shape[::-1], self.scales, (self.left, self.top), strict=True):
+            room = length - 1 - 2 * self.reach
+            apart = max(1, round(fineness * self.size * self.step), -(-length // 512))
+            # Whole pixels, so that the patch that is cut has exactly this centre.
+            first = int(rng.integers(0, min(apart, int(room) + 1))) if room >= 0 else 0
+            starts = np.arange(first, room + 1e-9, apart) if room >= 0 else np.empty(0)
+            lines.append((starts + self.reach) / scale + corner)
+        return lines[0], lines[1]
+
+    @functools.cached_property
+    def _coefficients(self) -> NDArray[np.float32]:
+        """Coefficients of the cubic spline through all pixels, mirrored at the border, with two more at each side."""
+        from scipy import ndimage
+
+        coefficients = ndimage.spline_filter(self.data, order=3, output=np.float32, mode="mirror")
+        return np.pad(coefficients, 2, mode="reflect" if min(self.data.shape) > 2 else "edge")
+
+    def _starts(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where the first pixels of patches lie in `data`."""
+        scale_x, scale_y = self.scales
+        columns = (np.asarray(x, np.float64) - self.left) * scale_x - self.reach
+        rows = (np.asarray(y, np.float64) - self.top) * scale_y - self.reach
+        if self.enlarged:
+            return columns, rows
+        return np.floor(columns + 0.5), np.floor(rows + 0.5)
+
+
+def _interpolate(
+    coefficients: NDArray[np.float32], starts: NDArray[np.float64], step: float, size: int
+) -> NDArray[np.float32]:
+    """Evaluate cubic splines along the rows of patches.
+
+    One axis after the other this takes 8 coefficients for a pixel of a patch, in place of 16.
+
+    Parameters
+    ----------
+    coefficients : ndarray of float32, shape (n, rows, columns)
+        The first row is the one before the pixel that contains the start.
+    starts : ndarray of float, shape (n,)
+        Between 0 and 1.
+    step : float
+    size : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n, size, columns)
+        At ``starts + step * i``, i = 0 ... size - 1.
+    """
+    positions = starts[:, None] + step * np.arange(size)
+    knots = np.floor(positions).astype(np.intp)
+    t = (positions - knots)[..., None].astype(np.float32)
+    basis = [(1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3]
+    patch = np.arange(len(starts))[:, None]
+    values = np.zeros((len(starts), size, coefficients.shape[2]), np.float32)
+    for offset, weights in enumerate(basis):
+        values += weights / 6 * coefficients[patch, knots + offset]
+    return values
+
+
+def prepare(
+    micrograph: Micrograph,
+    diameter: float,
+    *,
+    size: int,
+    box: float,
+    contrast: Literal["dark", "bright"],
+    preprocessing: Preprocessing | None,
+) -> Picture:
+    """Bring a micrograph to the scale at which `box` diameters are `size` pixels.
+
+    Padding at the borders goes first (`live_area`), then hot pixels (`without_outliers`); then the micrograph is binned
+    in Fourier space, or preprocessed at the chain's own working scale and binned from there. It is never enlarged as a
+    whole.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    diameter : float
+        Of the particles, in pixels as stored.
+    size, box, contrast, preprocessing
+        As in `build`.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    MicrographError
+        When pixels are NaN or infinite.
+    """
+    rows, columns = live_area(micrograph.data)
+    area = micrograph.data[rows, columns]
+    if not (np.isfinite(area.min()) and np.isfinite(area.max())):
+        raise MicrographError(f"{micrograph.name}: has pixels that are NaN or infinite; replace them or leave it out")
+    shape = area.shape
+    area = without_outliers(area)
+    wanted = box * diameter / size  # stored pixels per pixel of a patch
+    if preprocessing is None:
+        reached = 1.0
+        if contrast == "bright":
+            area = -area
+    else:
+        reached = preprocessing.factor(diameter)
+        area = np.asarray(preprocessing(area, diameter, contrast), np.float32)
+    step = wanted / reached
+    if step > 1:
+        area, step = bin_fourier(area, step), 1.0
+    return Picture(area, shape, columns.start, rows.start, size, step, box * diameter)

@@ -1,0 +1,99 @@
+"""crYOLO, with a network that its authors or you have trained."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from cryokit._util.files import write_text
+from cryokit.coordinates import read_named
+from cryokit.coordinates.table import table
+from cryokit.errors import PickerError
+from cryokit.pickers.external.program import Copy, ExternalPicker, run
+
+LOWPASS = 0.1  # of the sampling frequency, as crYOLO's general model wants micrographs
+_DETECTIONS = 700  # at most on a micrograph, crYOLO's default, or more where there is room
+
+
+class CryoloPicker(ExternalPicker):
+    """crYOLO by its command line: ``cryolo_predict.py`` with a trained network, such as its general model.
+
+    Particles are taken from its CBOX files, which hold every detection with its confidence; crYOLO's own threshold is
+    0.3. Labels say the diameter only.
+
+    Parameters
+    ----------
+    diameter, contrast, command
+        See `ExternalPicker`. The diameter is crYOLO's box size.
+    weights : path-like
+        The network, an ``.h5`` file; https://cryolo.readthedocs.io has the general model.
+    filter : bool
+        Low-pass filter the micrographs before, as the general model wants it (not the one for denoised or unfiltered
+        ones).
+    gpu : int, optional
+        Which graphics card to use; crYOLO decides when not given.
+
+    Notes
+    -----
+    Wagner et al. 2019, Communications Biology 2:218.
+    """
+
+    name: ClassVar[str] = "cryolo"
+    program: ClassVar[str] = "cryolo_predict.py"
+    variable: ClassVar[str] = "CRYOKIT_CRYOLO"
+    default_threshold: ClassVar[float] = 0.3
+    install: ClassVar[str] = (
+        "Install crYOLO in an environment of its own, of a Python that it supports (https://cryolo.readthedocs.io)."
+    )
+
+    def __init__(
+        self,
+        diameter: float | None = None,
+        contrast: Literal["dark", "bright"] | None = None,
+        command: str | None = None,
+        weights: str | os.PathLike | None = None,
+        filter: bool = True,
+        gpu: int | None = None,
+    ) -> None:
+        super().__init__(diameter, contrast, command)
+        if weights is None:
+            raise PickerError("method 'cryolo': give crYOLO's network (an .h5 file) as the setting 'weights'")
+        self.weights = str(Path(weights).absolute())
+        self.filter = filter
+        self.gpu = gpu
+
+    def _picks(self, command: Sequence[str], copies: Sequence[Copy], folder: Path) -> list[pd.DataFrame]:
+        if not Path(self.weights).is_file():
+            raise PickerError(f"{self.weights}: there is no such file; give crYOLO's network as the setting 'weights'")
+        area = max(copy.shape[0] * copy.shape[1] for copy in copies)
+        side = round(self.diameter_)
+        model = {
+            "architecture": "PhosaurusNet",
+            "input_size": 1024,
+            "anchors": [side, side],
+            "max_box_per_image": max(_DETECTIONS, round(area / side**2)),
+            "norm": "STANDARD",
+        }
+        if self.filter:
+            model["filter"] = [LOWPASS, "filtered/"]
+        write_text(folder / "config.json", json.dumps({"model": model, "other": {"log_path": "logs/"}}, indent=1))
+        run(
+            [
+                *command, "-c", "config.json", "-w", self.weights, "-i", copies[0].path.parent, "-o", "picks",
+                "-t", self.default_threshold, *(["-g", self.gpu] if self.gpu is not None else []),
+            ],
+            folder,
+        )  # fmt: skip
+        boxes = folder / "picks" / "CBOX"
+        if not boxes.is_dir():
+            raise PickerError(
+                f"{command[0]}: ended without an error, but wrote no CBOX files; cryokit needs crYOLO 1.8"
+            )
+        # There is none for a micrograph without particles.
+        files = [boxes / f"{copy.path.stem}.cbox" for copy in copies]
+        return [read_named(file, "cbox")[0] if file.is_file() else table() for file in files]

@@ -1,0 +1,116 @@
+"""Reports: one HTML file that holds its pictures and needs no network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cryokit import __version__
+from cryokit._util.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; } th { border-bottom-color: #555; }
+th:first-child, td:first-child { text-align: left; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
+pre { background: #f4f4f4; padding: .7rem 1rem; overflow-x: auto; } footer { color: #555; margin-top: 3rem; }
+"""
+
+
+class Report:
+    """A page that is put together from top to bottom, then written.
+
+    Parameters
+    ----------
+    title : str
+
+    Examples
+    --------
+    >>> report = Report("Picks")
+    >>> report.text("All of them.")
+    >>> "<h1>Picks</h1>" in report.to_html()
+    True
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._parts: list[str] = []
+
+    def heading(self, text: str) -> None:
+        """Add a heading."""
+        self._parts.append(f"<h2>{html.escape(text)}</h2>")
+
+    def text(self, text: str) -> None:
+        """Add a paragraph of plain text."""
+        self._parts.append(f"<p>{html.escape(text)}</p>")
+
+    def commands(self, text: str) -> None:
+        """Add lines to be typed."""
+        self._parts.append(f"<pre>{html.escape(text)}</pre>")
+
+    def table(self, table: pd.DataFrame, *, digits: int = 3) -> None:
+        """Add a table: numbers that are not whole with `digits` decimals, NaN as a dash."""
+
+        def cell(value: object) -> str:
+            if isinstance(value, float):
+                return "-" if pd.isna(value) else f"{value:.{digits}f}"
+            return html.escape(str(value))
+
+        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table.columns)
+        # By columns: a row of a mixed table would turn its whole numbers into floats.
+        rows = zip(*(table[name].tolist() for name in table.columns), strict=True)
+        body = "".join("<tr>" + "".join(f"<td>{cell(value)}</td>" for value in row) + "</tr>" for row in rows)
+        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+    def figure(self, figure: Figure, caption: str, *, dpi: int = 110) -> None:
+        """Add a matplotlib figure, embedded as PNG."""
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=dpi, bbox_inches="tight")
+        source = base64.b64encode(data.getvalue()).decode("ascii")
+        caption = html.escape(caption)
+        self._parts.append(
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{source}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+
+    def to_html(self) -> str:
+        """Return the page."""
+        title = html.escape(self.title)
+        made = html.escape(", ".join(f"{name} {value}" for name, value in provenance().items()))
+        return (
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
+            f"<body><h1>{title}</h1>\n" + "\n".join(self._parts) + f"\n<footer>{made}</footer></body></html>\n"
+        )
+
+    def write(self, path: str | os.PathLike) -> Path:
+        """Write the page, whole or not at all, and return its path."""
+        write_text(path, self.to_html())
+        return Path(path)
+
+
+def provenance() -> dict[str, str]:
+    """Return what made a result: versions of cryokit, Python and numerical packages, the system, the time."""
+    found = {"cryokit": __version__, "Python": platform.python_version()}
+    for package in ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    found["on"] = f"{platform.system()} {platform.machine()}"
+    found["at"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return found

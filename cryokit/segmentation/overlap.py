@@ -1,0 +1,159 @@
+"""Objects that are several particles: cut at their necks, or dropped by their Feret diameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from cryokit.errors import CryokitError
+from cryokit.segmentation.feret import convex_hull
+from cryokit.segmentation.mask import EIGHT, as_mask, fill_holes, particle_area
+from cryokit.segmentation.measure import Shape, components
+
+
+def split_overlaps(
+    mask: ArrayLike,
+    diameter: float,
+    *,
+    depth: float = 0.05,
+    smallest: float = 0.3,
+    convexity: float = 0.96,
+    largest_hole: float = 1.0,
+) -> NDArray[np.bool_]:
+    """Cut objects that are several touching particles at their necks.
+
+    The distance to the nearest background has a maximum in each particle. Two maxima belong to two particles if the
+    way from one to the other leads through a neck: one has to descend by `depth` from the lower of them (h-maxima,
+    Soille 1999, Morphological Image Analysis). A watershed of the distances from these maxima then puts the cuts
+    through the necks (Beucher and Lantuejoul 1979). Round, square and oblong particles have no neck and stay
+    whole. So do two squares side by side that make up one straight rectangle, and three particles that overlap in one
+    place: `without_overlaps` drops them.
+
+    Parameters
+    ----------
+    mask : array_like of bool, shape (rows, columns)
+    diameter : float
+        Of the particle, in pixels of `mask`.
+    depth : float
+        Diameters; how much half the width of a neck is less than half the width of the narrower particle.
+    smallest : float
+        Areas (pi / 4 diameter^2); nothing smaller is cut off.
+    convexity : float
+        Objects whose area is at least this part of their convex hull's have no neck worth a look; saves time.
+    largest_hole : float
+        Areas; holes up to this size count as part of the object, so that rings stay whole. Where particles have no
+        pale centres, 0 is better: the filled gap between three or four of them can pass for one more.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, columns)
+        `mask` without the cuts, one or two pixels wide; the parts do not touch each other, not even at corners.
+
+    Raises
+    ------
+    CryokitError
+        When the mask has not two dimensions, or the diameter is not a positive number.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:60, :80]
+    >>> two = np.minimum(np.hypot(x - 24, y - 30), np.hypot(x - 56, y - 30)) <= 20
+    >>> len(components(two)), len(components(split_overlaps(two, diameter=40)))
+    (1, 2)
+    """
+    mask = as_mask(mask)
+    area = particle_area(diameter)
+    result = mask.copy()
+    for shape in components(mask):
+        # Of less than two of the smallest there is nothing to cut off.
+        if shape.area < 2 * smallest * area and shape.filled_area < 2 * smallest * area:
+            continue
+        filled = fill_holes(shape.mask, largest_hole * area)
+        if np.count_nonzero(filled) >= convexity * _enclosed(convex_hull(filled)):
+            continue
+        cuts = _cuts(filled, depth * diameter, smallest * area)
+        if cuts is not None:
+            left, top, width, height = shape.bounding_box
+            result[top : top + height, left : left + width] &= ~(cuts & shape.mask)
+    return result
+
+
+def without_overlaps(
+    shapes: Sequence[Shape], diameter: float, *, longest: float = 1.65, area: float = 1.65
+) -> tuple[list[Shape], list[Shape]]:
+    """Drop the objects that are too long or too large for one particle, as SuperCryoEMPicker does.
+
+    A square side view as wide as the diameter has a longest Feret diameter of 1.41 and an area of 1.27 particles; if it
+    is 1.3 times as long as wide, 1.64 and 1.65. Two round particles that overlap by 30 % of the diameter measure 1.7
+    and 1.81.
+
+    Parameters
+    ----------
+    shapes : sequence of Shape
+    diameter : float
+        Of the particle, pixels.
+    longest : float
+        Diameters; what the longest Feret diameter of one particle does not exceed.
+    area : float
+        Areas (pi / 4 diameter^2); what the area of one particle, holes filled, does not exceed.
+
+    Returns
+    -------
+    kept, dropped : list of Shape
+        In the order given.
+
+    Raises
+    ------
+    CryokitError
+        When the diameter or a limit is not a positive number.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:60, :160]
+    >>> one = np.hypot(x - 24, y - 30) <= 20
+    >>> two = np.minimum(np.hypot(x - 84, y - 30), np.hypot(x - 120, y - 30)) <= 20
+    >>> kept, dropped = without_overlaps(components(one | two), diameter=40)
+    >>> [round(shape.x) for shape in kept], [round(shape.x) for shape in dropped]
+    ([24], [102])
+    """
+    unit = particle_area(diameter)
+    for name, limit in (("longest", longest), ("area", area)):
+        if not limit > 0:
+            raise CryokitError(f"{name} {limit}: has to be a positive number, a multiple of the particle's")
+    kept: list[Shape] = []
+    dropped: list[Shape] = []
+    for shape in shapes:
+        # The area is quickly looked up; the diameters take longer.
+        one = shape.filled_area <= area * unit and shape.feret.longest <= longest * diameter
+        (kept if one else dropped).append(shape)
+    return kept, dropped
+
+
+def _enclosed(corners: NDArray) -> float:
+    x, y = corners.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _cuts(mask: NDArray, depth: float, smallest: float) -> NDArray[np.bool_] | None:
+    """Pixels that cut an object at its necks; None when there is no neck."""
+    from skimage.morphology import local_maxima, reconstruction
+    from skimage.segmentation import watershed
+
+    distance = ndimage.distance_transform_edt(np.pad(mask, 1)).astype(np.float32)  # sorted faster than float64
+    # The maxima that stand out by `depth` are those that stay maxima when all are cut down by `depth`.
+    cut_down = reconstruction(distance - depth, distance)
+    markers, n = ndimage.label(local_maxima(cut_down, connectivity=2), structure=EIGHT)
+    parts = watershed(-distance, markers, mask=distance > 0, connectivity=2)
+    # Without the maxima of too small parts their neighbours take them over, and only grow.
+    large = np.bincount(parts.ravel(), minlength=n + 1) >= smallest
+    large[0] = False
+    if large.sum() < 2:
+        return None
+    if large.sum() < n:
+        parts = watershed(-distance, markers * large[markers], mask=distance > 0, connectivity=2)
+    # A pixel beside a part of lower number: one side of each boundary is enough.
+    lowest = ndimage.minimum_filter(np.where(parts > 0, parts, n + 1), size=3, mode="nearest")
+    return ((parts > 0) & (lowest < parts))[1:-1, 1:-1]
