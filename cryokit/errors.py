@@ -1,8 +1,16 @@
-"""The errors a user can meet: each message names the file or value at fault and the way out."""
+"""The errors a user can meet: each message names the file or value at fault and the way out, in one line."""
 
 
 class CryokitError(Exception):
-    """Base of every error that cryokit raises on purpose; the command line prints it as one line."""
+    """Base class of every error that cryokit raises on purpose; the command line prints it as one line."""
+
+
+class ArgumentError(CryokitError, ValueError):
+    """An argument or setting has a value that makes no sense, or does not fit the others."""
+
+
+class ArgumentTypeError(CryokitError, TypeError):
+    """An argument or setting is of the wrong type."""
 
 
 class MicrographError(CryokitError):
@@ -10,20 +18,24 @@ class MicrographError(CryokitError):
 
 
 class CoordinateError(CryokitError):
-    """A coordinate file or a table of picks is not what it has to be."""
+    """A coordinate file or a table of picks is damaged, incomplete or ambiguous."""
 
 
 class DatasetError(CryokitError):
-    """A dataset's manifest is wrong, or its files are missing, damaged or cannot be fetched."""
+    """A manifest is wrong, or a dataset's files are missing, damaged or cannot be fetched."""
+
+
+class SimulationError(CryokitError):
+    """A micrograph cannot be simulated as asked."""
 
 
 class PickerError(CryokitError):
-    """A picker was given settings or micrographs that it cannot work with."""
+    """A picker cannot learn from, pick or score what it was given, or a saved one cannot be used."""
+
+
+class BenchmarkError(CryokitError):
+    """A benchmark cannot be run, or its configuration or result cannot be read."""
 
 
 class NotebookError(CryokitError):
     """A notebook is unknown, was given an unknown parameter, or failed."""
-
-
-class BenchmarkError(CryokitError):
-    """A benchmark's configuration, data or result is not what it has to be."""

@@ -489,11 +489,13 @@ part.save(state / "patches.npz")
 settings = replace(MODERN, epochs=7, patience=None)
 script = """
 import json, sys
-# from cryokit import networks
+from cryokit import networks
+from cryokit.networks import training
 from cryokit.networks.devices import import_keras
+from cryokit.networks.patches import TrainingSet
 folder, given = sys.argv[1], json.loads(sys.argv[2])
 import_keras()
-patches = trainingset.TrainingSet.load(folder + "/patches.npz")
+patches = TrainingSet.load(folder + "/patches.npz")
 network = networks.create("deepcryopicker", classes=patches.classes, width=given["width"], seed=given["seed"]).build()
 train, validation = (training.Samples(*patches.arrays(split)) for split in ("train", "validation"))
 settings = training.TrainingSettings(**given["settings"])
