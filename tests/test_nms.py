@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cryokit.errors import PickerError
+from cryokit.errors import CryokitError
 from cryokit.imaging import suppression as nms
 from cryokit.imaging.suppression import nms_distance, nms_iou
 
@@ -22,7 +22,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def greedy(candidates, overlap):
     """Sort, select the best, drop what overlaps it and is of its class, repeat."""
-    left = sorted(range(len(candidates)), key=lambda i: (-candidates[i][2], candidates[i][1], candidates[i][0], i))
+
+    def rank(i):
+        x, y, score, label, _ = candidates[i]
+        return -score, y, x, label, i
+
+    left = sorted(range(len(candidates)), key=rank)
     kept = []
     while left:
         best, *left = left
@@ -49,7 +54,7 @@ def iou(one, other):
 
 
 def columns(candidates):
-    return (np.array([each[field] for each in candidates]) for field in range(5))
+    return (np.array([candidate[field] for candidate in candidates]) for field in range(5))
 
 
 # Whole numbers: many ties in score, many equal distances, many candidates in one place. (x, y, score, class, box)
@@ -72,7 +77,7 @@ def portions(request, monkeypatch):
     monkeypatch.setattr(nms, "MOST_PAIRS", request.param)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     candidates=CANDIDATES,
     distance=st.sampled_from([0.0, 1.0, 1.5, 3.0, 5.0, 7.3, 40.0]),
@@ -85,10 +90,11 @@ def test_by_distance(candidates, distance, most):
         kept = nms_distance(x, y, score, distance, classes=classes).tolist()
         of_one = nms_distance(x, y, score, distance).tolist()
     assert kept == greedy(candidates, closer_than(distance))
-    assert of_one == greedy([(*each[:3], "particle") for each in candidates], closer_than(distance))
+    one_class = [(x, y, score, "particle", box) for x, y, score, _, box in candidates]
+    assert of_one == greedy(one_class, closer_than(distance))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(candidates=CANDIDATES, limit=LIMITS, most=st.sampled_from([3, 10**6]))
 def test_by_boxes_of_different_sizes(candidates, limit, most):
     x, y, score, classes, box = columns(candidates)
@@ -127,14 +133,16 @@ def test_a_suppressed_candidate_suppresses_nothing():
     assert nms_iou([0, 4, 8], [0, 0, 0], 10, [0.9, 0.8, 0.7], limit=0.2).tolist() == [0, 2]
 
 
-def test_ties_go_to_the_lower_row_then_column_then_index():
+def test_ties_are_ordered_by_row_then_column_then_class_then_index():
     assert nms_distance([1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1], 0).tolist() == [2, 3, 0, 1]
     assert nms_distance([1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1], 9).tolist() == [2]
     assert nms_iou([1, 0, 0, 0], [0, 1, 0, 0], 9, [1, 1, 1, 1], limit=0.1).tolist() == [2]
+    assert nms_distance([0, 0, 0], [0, 0, 0], [1, 1, 1], 0, classes=["top", "side", "side"]).tolist() == [1, 2, 0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(candidates=CANDIDATES, seed=st.integers(0, 99))
+@example(candidates=[(0.0, 0.0, 0.0, "top", 2.0), (0.0, 0.0, 0.0, "side", 2.0)], seed=3)  # one place, two classes
 def test_the_order_of_the_list_does_not_matter(candidates, seed):
     x, y, score, classes, _ = columns(candidates)
     turned = np.random.default_rng(seed).permutation(len(candidates))
@@ -155,20 +163,20 @@ def test_none_and_one(n):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "named"),
     [
         (lambda: nms_distance([0], [0], [1], -1), "distance"),
         (lambda: nms_distance([0, 1], [0], [1], 1), "as many"),
         (lambda: nms_distance([0], [0], [1], 1, classes=["a", "b"]), "as many"),
-        (lambda: nms_distance([0], [np.nan], [1], 1), "finite centre"),
+        (lambda: nms_distance([0], [np.nan], [1], 1), "centre"),
         (lambda: nms_distance([0], [0], [np.nan], 1), "NaN"),
         (lambda: nms_iou([0], [0], 0, [1]), "side"),
         (lambda: nms_iou([0], [0], [1, 2], [1]), "boxes"),
-        (lambda: nms_iou([0], [0], 1, [1], limit=1.1), "between 0 and 1"),
+        (lambda: nms_iou([0], [0], 1, [1], limit=1.1), r"limit.*1\.1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(call, said):
-    with pytest.raises(PickerError, match=said):
+def test_wrong_arguments_are_refused(call, named):
+    with pytest.raises(CryokitError, match=named):
         call()
 
 
@@ -178,21 +186,22 @@ N = 20_000
 
 
 def fastest(function, times=5):
-    taken = []
+    """Return the processor time of the fastest call: a busy machine does not count."""
+    seconds = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()
         function()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 @pytest.mark.parametrize("diameter", [40.0, 100.0])
 def test_twenty_thousand_candidates_are_quick(diameter):
     rng = np.random.default_rng(0)
     x, y, score = rng.uniform(0, 4096, N), rng.uniform(0, 4096, N), rng.random(N)
-    # 0.03-0.1 s when nothing else runs; the limit leaves room for a busy machine.
-    assert fastest(lambda: nms_distance(x, y, score, diameter / 2)) < 0.2
-    assert fastest(lambda: nms_iou(x, y, diameter, score)) < 0.2
+    # 0.03 to 0.1 s; all 2e8 pairs would take several seconds.
+    assert fastest(lambda: nms_distance(x, y, score, diameter / 2)) < 0.5
+    assert fastest(lambda: nms_iou(x, y, diameter, score)) < 0.5
 
 
 CROWDS = """
@@ -214,9 +223,9 @@ crowds = {
 }
 nms_distance([0, 1], [0, 1], [0, 1], 2)
 for name, (x, y, score) in crowds.items():
-    before, start = peak(), time.perf_counter()
+    before, start = peak(), time.process_time()
     kept = nms_distance(x, y, score, 50).size, nms_iou(x, y, 50, score).size
-    print(name, *kept, peak() - before, time.perf_counter() - start, sep=",")
+    print(name, *kept, peak() - before, time.process_time() - start, sep=",")
 """
 
 

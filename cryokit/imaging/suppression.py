@@ -38,7 +38,8 @@ def nms_distance(
     Returns
     -------
     ndarray of int
-        The indices that stay, best first. Equal scores are ordered by the lower y, then the lower x, then the index.
+        Indices of the candidates kept, best first. Equal scores are ordered by y, then x, then class label, then
+        index.
 
     Raises
     ------
@@ -94,7 +95,8 @@ def nms_iou(
     Returns
     -------
     ndarray of int
-        The indices that stay, best first. Equal scores are ordered by the lower y, then the lower x, then the index.
+        Indices of the candidates kept, best first. Equal scores are ordered by y, then x, then class label, then
+        index.
 
     Raises
     ------
@@ -157,7 +159,7 @@ def _greedy(
     pair. A portion with too many pairs is halved. That costs nothing in a usual list, and where thousands of candidates
     crowd in one place, the few that stay of the first portion clear the place for all others.
     """
-    order = np.lexsort((x, y, -score))
+    order = np.lexsort((x, y, -score) if group is None else (group, x, y, -score))
     points = np.column_stack([x, y])
     if group is not None:
         # Classes laid out side by side share one tree, and none has neighbours in another.
