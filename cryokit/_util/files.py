@@ -82,22 +82,3 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def plain_number(value: object) -> object:
-    """Return a number of NumPy's as Python's: the `default` of `json.dumps`, which knows no others.
-
-    Raises
-    ------
-    TypeError
-        When it is none.
-
-    Examples
-    --------
-    >>> import json, numpy as np
-    >>> json.dumps({"seed": np.int64(3)}, default=plain_number)
-    '{"seed": 3}'
-    """
-    if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not a value of JSON")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryokit import __version__
-from cryokit._util.files import plain_number
+from cryokit._util.plain import json_text
 from cryokit.errors import PickerError
 from cryokit.networks.architectures.network_config import NetworkConfig, check_number, config_from_dict
 from cryokit.networks.devices import import_keras
@@ -113,7 +113,7 @@ class Model:
             "provenance": provenance | self.provenance,
         }
         try:
-            text = json.dumps(content, indent=2, allow_nan=False, default=plain_number) + "\n"
+            text = json_text(content, indent=2)
         except (TypeError, ValueError) as error:
             raise PickerError(
                 f"{folder}: not saved, the model's header holds a value that is not JSON: {error}"

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryokit import __version__
-from cryokit._util.files import plain_number, replacing
+from cryokit._util.files import replacing
+from cryokit._util.plain import json_text
 from cryokit.errors import PickerError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def write(
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
     content = {"method": method, "version": __version__, "settings": settings, "learned": learned}
-    header = json.dumps(content, default=plain_number)
+    header = json_text(content, indent=None)
     with replacing(path) as temporary:
         np.savez_compressed(temporary, **{_HEADER: np.array(header)}, **arrays)
     return path
