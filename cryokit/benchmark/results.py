@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cryokit import __version__
+from cryokit._util.cores import usable_cores
 from cryokit._util.files import write_text
 from cryokit.errors import BenchmarkError
 from cryokit.evaluate import Evaluation
@@ -73,7 +74,7 @@ def provenance() -> dict[str, Any]:
         "machine": {
             "system": platform.system(),
             "processor": platform.machine(),
-            "cores": _cores(),
+            "cores": usable_cores(),
             "memory_gb": _memory(),
             "device": _device(),
         },
@@ -166,10 +167,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device() -> str | None:

@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from cryokit._util.cores import usable_cores
 from cryokit._util.wording import plural
 from cryokit.errors import PickerError
 
@@ -276,7 +277,7 @@ def describe_device() -> dict[str, Any]:
         "backend_version": importlib.import_module(backend).__version__,
         "device": _current(),
         "gpu": _gpu_name() if any(not name.startswith("cpu") for name in devices) else None,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "precision": keras.config.dtype_policy().name,
     }
 

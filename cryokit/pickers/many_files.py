@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from cryokit import coordinates
+from cryokit._util.cores import usable_cores
 from cryokit._util.files import make_folder
 from cryokit._util.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
 from cryokit._util.prefetch import ahead
@@ -255,7 +256,7 @@ def _one_by_one(work: _Work, paths: Sequence[Path]) -> Iterator[_Result]:
 def _in_processes(work: _Work, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
     jobs = min(jobs, len(paths))
     # Pickled once for each process, not for each micrograph: a network is large.
-    start = (pickle.dumps(work), max(1, _cores() // jobs))
+    start = (pickle.dumps(work), max(1, usable_cores() // jobs))
     # Not forked: libraries that have started threads do not survive a fork.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start) as pool:
         waiting = {pool.submit(_work_on, path): path for path in paths}
@@ -284,11 +285,6 @@ def _start(pickled: bytes, threads: int) -> None:
 
 def _work_on(path: Path) -> _Result:
     return _own(path)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _draw(micrograph: Micrograph, picks: pd.DataFrame, path: Path) -> None:
