@@ -48,7 +48,7 @@ import pandas as pd
 
 from cryokit import pickers
 from cryokit._util.files import make_folder, write_text
-from cryokit.coordinates.table import IGNORE, concatenate
+from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
 from cryokit.imaging import STAGES, imguidedfilter

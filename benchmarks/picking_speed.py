@@ -184,8 +184,8 @@ def networks(
 ) -> dict[str, Any]:
     """Measure all ways of scoring, repeatedly; for a process that does nothing else."""
     import numpy as np
-
     from cryokit.imaging.prepared import prepare
+
     from cryokit.networks import create
     from cryokit.networks.devices import describe_device, import_keras
     from cryokit.networks.scoring import dense, sliding
@@ -329,7 +329,7 @@ def _bound(cores: int) -> Callable[[], None] | None:
 def training(number: int, shape: tuple[int, int], seed: int) -> dict[str, Any]:
     """Measure learning without labels from simulated micrographs, and how well others are picked then."""
     from cryokit import pickers
-    from cryokit.coordinates.table import concatenate
+    from cryokit.coordinates import concatenate
     from cryokit.evaluate import evaluate
     from cryokit.networks.devices import import_keras
 

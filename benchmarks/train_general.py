@@ -25,12 +25,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cryokit.imaging.frame import Picture
+from cryokit.imaging.preparation import WORKING_DIAMETER, recorded, whitened
+from cryokit.micrograph import Micrograph
 from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
-from cryokit.coordinates.table import IGNORE, concatenate
-from cryokit.imaging.prepared import WORKING_DIAMETER, Prepared, prepare
+from cryokit.coordinates import IGNORE, concatenate
 from cryokit.simulate import CONDITIONS, Protein, SimulationError, fragment, random_protein, simulate
 from cryokit.simulate.density import MODELS
 
@@ -71,7 +73,7 @@ class Example:
     """One simulated micrograph, prepared, with what the network has to find on it."""
 
     name: str
-    prepared: Prepared
+    picture: Picture
     labels: pd.DataFrame
     diameter: float
 
@@ -122,7 +124,7 @@ def train_and_save(examples: list[Example], options: argparse.Namespace) -> None
     config = create("compact", seed=options.seed)
     network = config.build()
     samples = crops(
-        [each.prepared for each in training],
+        [each.picture for each in training],
         [each.labels for each in training],
         config,
         CROPS,
@@ -141,7 +143,7 @@ def train_and_save(examples: list[Example], options: argparse.Namespace) -> None
     def picked(part: list[Example]) -> pd.DataFrame:
         return concatenate(
             compact.candidates(
-                compact.score_map(network, config, each.prepared), each.prepared, each.name, each.diameter
+                compact.score_map(network, config, each.picture), each.picture.frame, each.name, each.diameter
             )
             for each in tqdm(part, desc="picking")
         )
@@ -242,7 +244,8 @@ def example(work: tuple[str, int, int]) -> Example | None:
     diameter = size / pixel_size
     data = processed(micrograph.data, rng, diameter)
     given = diameter * math.exp(rng.uniform(-DIAMETER_SPREAD, DIAMETER_SPREAD))
-    return Example(micrograph.name, prepare(data, given, "dark"), as_labels(truth, data.shape, diameter), diameter)
+    picture = whitened(recorded(Micrograph(data, name=micrograph.name)), given, "dark")
+    return Example(micrograph.name, picture, as_labels(truth, data.shape, diameter), diameter)
 
 
 def as_labels(truth: pd.DataFrame, shape: tuple[int, int], diameter: float) -> pd.DataFrame:

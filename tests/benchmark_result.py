@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, table
 from cryokit.evaluate import by_view, evaluate
 
 SHAPE, DIAMETER = (800, 800), 80.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cryokit.coordinates.table import concatenate
+from cryokit.coordinates import concatenate
 from cryokit.evaluate import Evaluation, evaluate
 from cryokit.micrograph import Micrograph
 from cryokit.pickers import Picker

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cryokit import pickers
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, table
 from cryokit.errors import PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, read

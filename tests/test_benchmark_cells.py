@@ -14,7 +14,7 @@ from cryokit.benchmark import cells, methods, results
 from cryokit.benchmark import prepared_sets as data
 from cryokit.benchmark import run as run_module
 from cryokit.benchmark.run import run
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
 from cryokit.datasets import load
 from cryokit.errors import BenchmarkError
 from cryokit.evaluate import evaluate

@@ -5,7 +5,7 @@ from test_benchmark_run import SIMULATED, benchmark
 
 from cryokit import coordinates
 from cryokit.benchmark.run import failures, run
-from cryokit.coordinates.table import concatenate
+from cryokit.coordinates import concatenate
 
 OTHER = {**SIMULATED, "seed": 10, "train": 0, "validation": 0, "test": 1}
 

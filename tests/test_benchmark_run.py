@@ -193,7 +193,7 @@ def test_another_dataset_takes_the_place_of_one_that_is_not_there(tmp_path):
 
 def test_curves_are_thinned_but_keep_their_ends():
     rng = np.random.default_rng(0)
-    from cryokit.coordinates.table import concatenate, table
+    from cryokit.coordinates import concatenate, table
 
     xy = rng.uniform(0, 5000, (1500, 2))
     labels = table("m", xy[:, 0], xy[:, 1], diameter=20)

@@ -17,7 +17,7 @@ from cryokit import coordinates
 from cryokit.benchmark import results, summary, verdict
 from cryokit.benchmark import run as run_module
 from cryokit.cli import main
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
 from cryokit.errors import BenchmarkError
 from cryokit.micrograph import write_mrc
 

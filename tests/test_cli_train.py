@@ -12,7 +12,7 @@ import pytest
 
 from cryokit import coordinates, pickers
 from cryokit.cli import main
-from cryokit.coordinates.table import concatenate
+from cryokit.coordinates import concatenate
 from cryokit.micrograph import read, write_mrc
 from cryokit.simulate import simulate_set
 

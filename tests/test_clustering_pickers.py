@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from cryokit import coordinates, pickers
-from cryokit.coordinates.table import COLUMNS, concatenate
+from cryokit.coordinates import COLUMNS, concatenate
 from cryokit.errors import PickerError
 from cryokit.evaluate import evaluate
 from cryokit.imaging import STAGES, Preprocessing

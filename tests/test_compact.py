@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-
-from cryokit.coordinates.table import table
 from cryokit.imaging.prepared import Prepared
+
+from cryokit.coordinates import table
 from cryokit.networks import create
 from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import compact_picking as compact

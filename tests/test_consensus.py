@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
 
 DIAMETER = 40.0

@@ -11,7 +11,7 @@ import pytest
 from judging import judged
 
 from cryokit import pickers
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging import bin_fourier, windows
 from cryokit.micrograph import Micrograph, write_mrc

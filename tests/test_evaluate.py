@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, table
 from cryokit.errors import CoordinateError
 from cryokit.evaluate import by_view, evaluate, metrics, sweep
 

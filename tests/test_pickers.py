@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from cryokit import coordinates, pickers
 from cryokit._util.files import write_text
-from cryokit.coordinates.table import COLUMNS, concatenate, table
+from cryokit.coordinates import COLUMNS, concatenate, table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, find, write_mrc

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryokit.coordinates.table import COLUMNS, IGNORE, concatenate, table
+from cryokit.coordinates import COLUMNS, IGNORE, concatenate, table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, write_mrc

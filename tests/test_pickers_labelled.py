@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cryokit import pickers
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
 from cryokit.errors import CoordinateError, PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks.devices import using

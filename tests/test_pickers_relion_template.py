@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from judging import judged
 
-from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.pickers import class_averages as averaging

@@ -15,7 +15,7 @@ import starfile
 
 from cryokit import coordinates, pickers
 from cryokit.cli import main
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, table
 from cryokit.errors import PickerError
 from cryokit.micrograph import read, write_mrc
 from cryokit.networks.scoring import ScoreMap

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.collections import EllipseCollection
 
 from cryokit import plot
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
 from cryokit.errors import CoordinateError, MicrographError
 from cryokit.evaluate import evaluate
 
@@ -240,7 +240,7 @@ def test_save_writes_by_suffix(tmp_path):
 
 def test_neither_pyplot_nor_a_display_is_needed():
     code = (
-        "import io, sys, numpy as np; from cryokit import plot; from cryokit.coordinates.table import table;"
+        "import io, sys, numpy as np; from cryokit import plot; from cryokit.coordinates import table;"
         "assert 'matplotlib' not in sys.modules;"
         "picture, axes = plot.figure();"
         "plot.overlay(axes[0, 0], np.zeros((50, 50)), table('a', x=[1], y=[1]));"

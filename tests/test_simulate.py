@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from cryokit.cli import main
 from cryokit.cli.simulate import PROTEINS as PROTEINS_OF_THE_COMMAND
-from cryokit.coordinates.table import COLUMNS, IGNORE
+from cryokit.coordinates import COLUMNS, IGNORE
 from cryokit.simulate import (
     CONDITIONS,
     PROTEINS,

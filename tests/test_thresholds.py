@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, table
 from cryokit.errors import PickerError
 from cryokit.evaluate import evaluate
 from cryokit.evaluate.thresholds import Posterior, best_threshold, otsu, separation, threshold_from_scores
@@ -370,7 +370,7 @@ def test_picks_without_scores_have_no_threshold():
 
 
 def test_slack_takes_the_threshold_nearest_to_one_half_among_those_as_good():
-    from cryokit.coordinates.table import table
+    from cryokit.coordinates import table
 
     # 40 particles, all found; one false pick at 0.8 makes the thresholds between 0.8 and 0.9 a little better.
     labels = table("a", x=np.arange(40) * 100.0, y=np.zeros(40), diameter=80)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-
-from cryokit.coordinates.table import table
-from cryokit.errors import PickerError
 from cryokit.imaging.prepared import Prepared
+
+from cryokit.coordinates import table
+from cryokit.errors import PickerError
 from cryokit.networks import create
 from cryokit.networks.training.crops import crops
 

@@ -185,7 +185,7 @@ def _write_picks(job: Job, picks: pd.DataFrame, names: Sequence[str]) -> None:
 
 def _picked(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
     """Return all candidates, and the median of the seconds per micrograph, reading not included."""
-    from cryokit.coordinates.table import concatenate
+    from cryokit.coordinates import concatenate
     from cryokit.micrograph import read
 
     if not paths:

@@ -22,7 +22,7 @@ from cryokit._util.files import make_folder, replacing, write_text
 from cryokit._util.names import micrograph_name
 from cryokit._util.wording import plural, some
 from cryokit.benchmark.configuration import DatasetSpec, SimulatedSet
-from cryokit.coordinates.table import IGNORE, concatenate
+from cryokit.coordinates import IGNORE, concatenate
 from cryokit.datasets import SPLITS, Dataset, available, load
 from cryokit.datasets.integrity import sha256
 from cryokit.datasets.manifest import assign_splits

@@ -1,33 +1,21 @@
-"""Coordinates of particles: one table, and readers and writers of the files that picking programs use.
+"""Particle coordinates: one table of picks, and readers and writers of the files that picking programs use.
 
-`read`, `read_folder`, `write` and `write_folder` know the formats of `FORMATS`. Inside cryokit, coordinates are
-centres in pixels of the micrograph as stored, the first pixel's centre being 0 (`cryokit.coordinates.table`); the
-frames of other programs end in these modules. What a format cannot hold is told in the first lines of its module.
+`read`, `read_folder`, `write` and `write_folder` know the formats of `FORMATS` (`cryokit.coordinates.formats`, where a
+format is added). Inside cryokit, coordinates are particle centres in pixels of the micrograph as stored, the centre of
+the first pixel being 0 (`cryokit.coordinates.picks`); the conventions of other programs end in this package. The
+docstring of each format's module says what the format cannot hold.
 """
 
-from cryokit.coordinates.formats import FORMATS, Format, detect
-from cryokit.coordinates.reading import SCORES, read, read_folder, read_named
-from cryokit.coordinates.table import COLUMNS, IGNORE, concatenate, table, validate
-from cryokit.coordinates.transforms import flip_y, scale
-from cryokit.coordinates.writing import coordinate_path, write, write_folder, write_list
+# Imported on first use: the list of formats costs the command line no pandas.
+import lazy_loader
 
-__all__ = [
-    "COLUMNS",
-    "FORMATS",
-    "IGNORE",
-    "SCORES",
-    "Format",
-    "concatenate",
-    "coordinate_path",
-    "detect",
-    "flip_y",
-    "read",
-    "read_folder",
-    "read_named",
-    "scale",
-    "table",
-    "validate",
-    "write",
-    "write_folder",
-    "write_list",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "formats": ["FORMATS", "SUFFIXES", "Format", "detect"],
+        "picks": ["COLUMNS", "IGNORE", "concatenate", "table", "validate"],
+        "reading": ["SCORES", "read", "read_folder", "read_named"],
+        "transforms": ["flip_y", "scale"],
+        "writing": ["coordinate_path", "write", "write_folder", "write_list"],
+    },
+)

@@ -15,7 +15,7 @@ import pandas as pd
 from cryokit._util.names import coordinate_file_micrograph
 from cryokit.coordinates.box import box_sizes, read_bare
 from cryokit.coordinates.star import read_blocks, write_blocks
-from cryokit.coordinates.table import table, validate
+from cryokit.coordinates.picks import table, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from cryokit._util.files import write_text
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
-from cryokit.coordinates.table import COLUMNS, NUMERIC, validate
+from cryokit.coordinates.picks import COLUMNS, NUMERIC, validate
 from cryokit.coordinates.textfiles import numbers, read_columns, write_columns
 from cryokit.errors import CoordinateError
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from cryokit._util.files import write_text
 from cryokit._util.names import coordinate_file_micrograph
-from cryokit.coordinates.table import table, validate
+from cryokit.coordinates.picks import table, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from cryokit._util.files import replacing
 from cryokit._util.names import micrograph_name
-from cryokit.coordinates.table import table
+from cryokit.coordinates.picks import table
 from cryokit.errors import CoordinateError
 
 logger = logging.getLogger(__name__)

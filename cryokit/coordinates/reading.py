@@ -15,7 +15,7 @@ from cryokit._util.names import coordinate_file_micrograph
 from cryokit._util.wording import some
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, detect, known, recognise
-from cryokit.coordinates.table import concatenate
+from cryokit.coordinates.picks import concatenate
 from cryokit.errors import CoordinateError
 
 logger = logging.getLogger(__name__)

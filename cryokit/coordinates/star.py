@@ -24,7 +24,7 @@ import starfile
 
 from cryokit._util.files import write_text
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
-from cryokit.coordinates.table import concatenate, validate
+from cryokit.coordinates.picks import concatenate, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cryokit._util.files import write_text
 from cryokit._util.names import micrograph_name
-from cryokit.coordinates.table import table, validate
+from cryokit.coordinates.picks import table, validate
 from cryokit.coordinates.textfiles import numbers, read_columns, write_columns
 from cryokit.errors import CoordinateError
 

@@ -13,7 +13,7 @@ from cryokit._util.names import coordinate_file_micrograph
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, known
 from cryokit.coordinates.reading import LISTS, SCORES
-from cryokit.coordinates.table import validate
+from cryokit.coordinates.picks import validate
 from cryokit.errors import CoordinateError
 
 

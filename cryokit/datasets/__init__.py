@@ -150,7 +150,7 @@ class Dataset:
             When a label file cannot be read.
         """
         from cryokit import coordinates
-        from cryokit.coordinates.table import concatenate
+        from cryokit.coordinates import concatenate
 
         known = self._label_files(labels_from)
         tables = []

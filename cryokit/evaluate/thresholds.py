@@ -352,7 +352,7 @@ def best_threshold(
 
     Examples
     --------
-    >>> from cryokit.coordinates.table import table
+    >>> from cryokit.coordinates import table
     >>> labels = table("a", x=[100, 300], y=[100, 300], diameter=80)
     >>> picks = table("a", x=[104, 300, 600], y=[103, 305, 50], score=[0.8, 0.9, 0.3])
     >>> best_threshold(picks, labels)

@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from cryokit._util.wording import plural
-from cryokit.coordinates.table import concatenate
+from cryokit.coordinates import concatenate
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.autocryopicker import AutoCryoPicker

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from cryokit.coordinates.table import IGNORE, table
+from cryokit.coordinates import IGNORE, table
 from cryokit.imaging.suppression import nms_distance
 
 SAME = 0.25  # diameters: picks of two pickers so near to each other are of the same particle

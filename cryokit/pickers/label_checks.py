@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from cryokit._util.wording import plural, some
-from cryokit.coordinates.table import IGNORE, validate
+from cryokit.coordinates import IGNORE, validate
 from cryokit.errors import PickerError
 from cryokit.imaging.peaks import inside
 from cryokit.micrograph import Micrograph, shape

@@ -20,7 +20,7 @@ from cryokit._util.cores import usable_cores
 from cryokit._util.files import make_folder
 from cryokit._util.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
 from cryokit._util.prefetch import ahead
-from cryokit.coordinates.table import concatenate
+from cryokit.coordinates import concatenate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.micrograph import Micrograph, read
 from cryokit.networks.devices import limit_threads

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.files import replacing
-from cryokit.coordinates.table import IGNORE, validate
+from cryokit.coordinates import IGNORE, validate
 from cryokit.errors import CoordinateError, DatasetError, MicrographError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.spatial import cKDTree
 
-from cryokit.coordinates.table import IGNORE
+from cryokit.coordinates import IGNORE
 
 # Mean inner potential of protein less that of vitreous ice, volts (Vulovic et al., J. Struct. Biol. 183:19, 2013).
 PROTEIN_POTENTIAL = 2.7

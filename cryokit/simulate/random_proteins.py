@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from cryokit.coordinates.table import IGNORE
+from cryokit.coordinates import IGNORE
 from cryokit.simulate.density import Cloud, Form, Protein, _blobs, _cloud, _fill, _solid, rotation_matrix
 
 KINDS = ("globule", "shell", "barrel", "ring", "rod")

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import fft, ndimage
 from scipy.spatial import cKDTree
 
-from cryokit.coordinates.table import IGNORE, table
+from cryokit.coordinates import IGNORE, table
 from cryokit.micrograph import Micrograph
 from cryokit.simulate import specimen
 from cryokit.simulate.conditions import CONDITIONS, Conditions, SimulationError

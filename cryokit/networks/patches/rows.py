@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.wording import some
-from cryokit.coordinates.table import IGNORE
+from cryokit.coordinates import IGNORE
 from cryokit.errors import CoordinateError, PickerError
 from cryokit.networks.patches.training_set import CLASSES
 

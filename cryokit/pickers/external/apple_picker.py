@@ -10,8 +10,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from cryokit.coordinates import read_named
-from cryokit.coordinates.table import concatenate, table
+from cryokit.coordinates import concatenate, read_named, table
 from cryokit.micrograph import read, write_mrc
 from cryokit.pickers.external.program import Copy, ExternalPicker, run
 

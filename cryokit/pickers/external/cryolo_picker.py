@@ -11,8 +11,7 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from cryokit._util.files import write_text
-from cryokit.coordinates import read_named
-from cryokit.coordinates.table import table
+from cryokit.coordinates import read_named, table
 from cryokit.errors import PickerError
 from cryokit.pickers.external.program import Copy, ExternalPicker, run
 

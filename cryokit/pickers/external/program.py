@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cryokit.coordinates.table import IGNORE, concatenate
+from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging.peaks import inside
 from cryokit.micrograph import Micrograph, write_mrc

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from cryokit._util.files import write_text
 from cryokit._util.wording import plural, some
-from cryokit.coordinates import read_named
-from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.coordinates import IGNORE, concatenate, read_named, table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import best_threshold
 from cryokit.micrograph import Micrograph
