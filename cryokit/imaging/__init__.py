@@ -1,8 +1,12 @@
-"""Operations on pictures: binning, contrast, filters, peaks, MATLAB's functions and the enhancement chain of DeepCryoPicker."""
+"""Operations on pictures: frames, binning, preparation, contrast, peaks, and the enhancement chain of DeepCryoPicker.
 
-from cryokit.imaging.binning import bin_coordinates, bin_fourier, bin_integer, binned_shape, unbin_coordinates
+Every operation that changes the geometry of a picture returns a `Picture`: the pixels and their `Frame`.
+"""
+
+from cryokit.imaging.binning import bin_fourier, bin_integer, resize
 from cryokit.imaging.contrast import common_contrast, contrast_score, detect_contrast
 from cryokit.imaging.enhancement import STAGES, SUPER_OPENING, Preprocessing
+from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.matlab import (
     adapthisteq,
     disk,
@@ -14,17 +18,18 @@ from cryokit.imaging.matlab import (
     stretchlim,
     wiener2,
 )
+from cryokit.imaging.preparation import recorded
 from cryokit.imaging.quality import mse, psnr, quality, snr
 
 __all__ = [
     "STAGES",
     "SUPER_OPENING",
+    "Frame",
+    "Picture",
     "Preprocessing",
     "adapthisteq",
-    "bin_coordinates",
     "bin_fourier",
     "bin_integer",
-    "binned_shape",
     "common_contrast",
     "contrast_score",
     "detect_contrast",
@@ -37,8 +42,9 @@ __all__ = [
     "mse",
     "psnr",
     "quality",
+    "recorded",
+    "resize",
     "snr",
     "stretchlim",
-    "unbin_coordinates",
     "wiener2",
 ]

@@ -1,106 +1,69 @@
-"""Make micrographs smaller, and say exactly where every coordinate goes.
+"""Make pictures smaller or larger, each with the `Frame` that says where every pixel went.
 
-Two ways, with two different mappings of coordinates (the centre of the first pixel is 0 before and after):
-
-========== ============================================= ===================================
-way        what it does                                  where a point goes
-========== ============================================= ===================================
-fourier    crops the Fourier transform: no aliasing, any ``x * columns_new / columns_old``: the
-           factor >= 1                                   first pixel's centre stays in place
-integer    mean of blocks of f x f pixels, f whole       ``(x + 0.5) / f - 0.5``: the first
-                                                         pixel's outer corner stays in place
-========== ============================================= ===================================
-
-`bin_coordinates` and `unbin_coordinates` do the sums.
+============= ================================================== ============================
+operation     method                                             what stays in place
+============= ================================================== ============================
+`bin_fourier` crops the Fourier transform: no aliasing, any      centre of the first pixel
+              factor of at least 1
+`bin_integer` mean of blocks of f x f pixels, f whole            outer corner of the picture
+`resize`      `bin_fourier`, or a cubic spline to enlarge        centre of the first pixel
+============= ================================================== ============================
 """
 
 from __future__ import annotations
 
-import math
-import operator
-from typing import Literal
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cryokit.errors import MicrographError
+from cryokit._util.validation import check_number
+from cryokit.errors import ArgumentError
+from cryokit.imaging.frame import Frame, Picture
 
-Method = Literal["fourier", "integer"]
-METHODS = ("fourier", "integer")
 _ROWS = 256  # transformed at a time
 
 
-def binned_shape(shape: tuple[int, int], factor: float, *, method: Method = "fourier") -> tuple[int, int]:
-    """Return the shape that an array of `shape` has after binning by `factor`.
-
-    Parameters
-    ----------
-    shape : (rows, columns)
-        Before binning.
-    factor : float
-        At least 1; whole for ``integer``.
-    method : {"fourier", "integer"}
-        ``fourier`` rounds ``size / factor`` to the nearest integer (at least 1), ``integer`` rounds down.
-
-    Raises
-    ------
-    MicrographError
-        When the factor is below 1, not whole for ``integer``, or larger than the array for ``integer``.
-
-    Examples
-    --------
-    >>> binned_shape((1240, 1200), 3), binned_shape((1240, 1200), 3, method="integer")
-    ((413, 400), (413, 400))
-    """
-    rows, columns = shape
-    if method not in METHODS:
-        raise MicrographError(f"unknown way of binning {method!r}; there are {', '.join(METHODS)}")
-    if not (math.isfinite(factor) and factor >= 1):
-        raise MicrographError(f"cannot bin by {factor!r}; the factor has to be a number of at least 1")
-    if method == "fourier":
-        return max(1, round(rows / factor)), max(1, round(columns / factor))
-    if factor != int(factor):
-        raise MicrographError(
-            f"cannot average blocks of {factor!r} pixels; use bin_fourier for a factor that is not whole"
-        )
-    factor = int(factor)
-    if factor > min(rows, columns):
-        raise MicrographError(f"cannot bin {rows} x {columns} pixels by {factor}; nothing would be left")
-    return rows // factor, columns // factor
-
-
-def bin_fourier(data: NDArray, factor: float) -> NDArray[np.float32]:
+def bin_fourier(data: NDArray, factor: float) -> Picture:
     """Bin by cropping in Fourier space: ideal low-pass and resampling in one step.
 
-    The result samples the band-limited micrograph on a coarser grid whose first point is the first pixel's centre, so
-    a point goes from x to ``x * columns_new / columns_old`` (`bin_coordinates`). The mean is kept. The transform
-    takes the micrograph as periodic, so where opposite edges differ much a faint ripple runs along them.
+    The result samples the band-limited picture on a coarser grid whose first point is the centre of the first pixel.
+    The mean is kept. The transform takes the picture as periodic, so a faint ripple runs along its edges where
+    opposite edges differ much.
 
-    Sizes with large prime factors need no padding: scipy's pocketfft takes O(n log n) for every length, and
+    Sizes with large prime factors need no padding: SciPy's pocketfft takes O(n log n) for every length, and
     4093 x 4093 pixels about as long as 4096 x 4096.
 
     Parameters
     ----------
     data : ndarray, shape (rows, columns)
+        Picture.
     factor : float
-        At least 1; need not be whole.
+        Binning factor of at least 1; need not be whole. Each side becomes ``round(side / factor)``, at least 1.
 
     Returns
     -------
-    ndarray of float32, shape ``binned_shape(data.shape, factor)``
+    Picture
+        Binned picture (float32) and its frame.
 
     Raises
     ------
-    MicrographError
-        When the factor is not a number >= 1 or `data` is not two-dimensional.
+    ArgumentError
+        If the factor is below 1 or `data` is not two-dimensional.
+
+    Examples
+    --------
+    >>> binned, frame = bin_fourier(np.zeros((1240, 1200)), 3)
+    >>> binned.shape, frame.step_x, round(frame.step_y, 4)
+    ((413, 400), 3.0, 3.0024)
     """
     import scipy.fft
 
     data = _two_dimensional(data)
+    check_number("binning factor", factor, 1)
+    frame = resized_frame(data.shape, 1 / factor)
     rows, columns = data.shape
-    new_rows, new_columns = binned_shape(data.shape, factor)
-    if (new_rows, new_columns) == data.shape:
-        return data.astype(np.float32)
+    new_rows, new_columns = frame.shape
+    if frame.shape == data.shape:
+        return Picture(data.astype(np.float32), frame)
     # Without its mean, or nearly, a single-precision transform keeps the digits for the signal.
     level = np.float32(data[::16, ::16].mean(dtype=np.float64))
     kept = new_columns // 2 + 1
@@ -115,7 +78,7 @@ def bin_fourier(data: NDArray, factor: float) -> NDArray[np.float32]:
     cropped = np.concatenate([spectrum[:low], spectrum[rows - high :]])
     del low_columns, spectrum
     # At an even new size the highest frequency stands for +f and -f at once; one of the two alone would shift the
-    # image's finest detail. Leave it out: the result stays strictly band-limited and the mapping exact.
+    # picture's finest detail. Left out, the result stays strictly band-limited and the frame exact.
     if new_rows % 2 == 0 and new_rows < rows:
         cropped[new_rows // 2] = 0
     if new_columns % 2 == 0 and new_columns < columns:
@@ -123,105 +86,108 @@ def bin_fourier(data: NDArray, factor: float) -> NDArray[np.float32]:
     binned = scipy.fft.irfft2(cropped, s=(new_rows, new_columns), workers=-1, overwrite_x=True)
     binned *= (new_rows * new_columns) / (rows * columns)
     binned += level
-    return binned
+    return Picture(binned, frame)
 
 
-def bin_integer(data: NDArray, factor: int) -> NDArray[np.float32]:
+def bin_integer(data: NDArray, factor: int) -> Picture:
     """Bin by the mean of blocks of `factor` x `factor` pixels, as a camera does.
 
-    Rows and columns left over at the end are dropped. A point goes from x to ``(x + 0.5) / factor - 0.5``
-    (`bin_coordinates`).
+    Rows and columns left over at the end are dropped.
 
     Parameters
     ----------
     data : ndarray, shape (rows, columns)
+        Picture.
     factor : int
-        At least 1.
+        Side of a block in pixels, at least 1 and at most the shorter side of the picture.
 
     Returns
     -------
-    ndarray of float32, shape ``(rows // factor, columns // factor)``
+    Picture
+        Binned picture (float32) of shape ``(rows // factor, columns // factor)`` and its frame.
 
     Raises
     ------
-    MicrographError
-        When the factor is not a whole number >= 1, or larger than the micrograph.
-    """
-    data = _two_dimensional(data)
-    rows, columns = binned_shape(data.shape, factor, method="integer")
-    factor = operator.index(int(factor))
-    blocks = data[: rows * factor, : columns * factor].reshape(rows, factor, columns * factor)
-    # Down the columns first: whole rows are added, which is what memory likes.
-    sums = blocks.sum(axis=1, dtype=np.float32).reshape(rows, columns, factor).sum(axis=2)
-    return sums / np.float32(factor * factor)
-
-
-def bin_coordinates(
-    x: ArrayLike, y: ArrayLike, shape: tuple[int, int], factor: float, *, method: Method = "fourier"
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where points of a micrograph lie after binning.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Column and row in pixels of the micrograph before binning.
-    shape : (rows, columns)
-        Before binning.
-    factor : float
-    method : {"fourier", "integer"}
-
-    Returns
-    -------
-    x, y : ndarray of float64
-        In pixels of the binned micrograph.
+    ArgumentError
+        If the factor is not a whole number in that range or `data` is not two-dimensional.
 
     Examples
     --------
-    >>> x, y = bin_coordinates([0, 10], [0, 20], (512, 256), 2)
-    >>> x.tolist(), y.tolist()
-    ([0.0, 5.0], [0.0, 10.0])
-    >>> x, y = bin_coordinates([0.5, 10.5], [0.5, 20.5], (512, 256), 2, method="integer")
-    >>> x.tolist(), y.tolist()
-    ([0.0, 5.0], [0.0, 10.0])
+    >>> binned, frame = bin_integer(np.arange(12).reshape(2, 6), 2)
+    >>> binned.tolist(), frame.x0, frame.step_x
+    ([[3.5, 5.5, 7.5]], 0.5, 2.0)
     """
-    (x_scale, y_scale), shift = _mapping(shape, factor, method)
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    return (x + shift) * x_scale - shift, (y + shift) * y_scale - shift
+    data = _two_dimensional(data)
+    check_number("side of the blocks", factor, 1, min(data.shape), whole=True)
+    factor = int(factor)
+    rows, columns = (side // factor for side in data.shape)
+    blocks = data[: rows * factor, : columns * factor].reshape(rows, factor, columns * factor)
+    # Down the columns first: whole rows are added, which is what memory likes.
+    sums = blocks.sum(axis=1, dtype=np.float32).reshape(rows, columns, factor).sum(axis=2)
+    corner = (factor - 1) / 2
+    frame = Frame((rows, columns), data.shape, corner, corner, float(factor), float(factor))
+    return Picture(sums / np.float32(factor * factor), frame)
 
 
-def unbin_coordinates(
-    x: ArrayLike, y: ArrayLike, shape: tuple[int, int], factor: float, *, method: Method = "fourier"
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where points of a binned micrograph lie in the original: the inverse of `bin_coordinates`.
+def resize(data: NDArray, factor: float) -> Picture:
+    """Make a picture smaller by `bin_fourier`, or larger by a cubic spline.
 
     Parameters
     ----------
-    x, y : array_like
-        Column and row in pixels of the binned micrograph.
-    shape : (rows, columns)
-        Of the original micrograph, before binning.
+    data : ndarray, shape (rows, columns)
+        Picture.
     factor : float
-    method : {"fourier", "integer"}
+        Size of the result relative to `data`; above 1 to enlarge.
 
     Returns
     -------
-    x, y : ndarray of float64
-        In pixels of the original micrograph.
+    Picture
+        Resized picture (float32), each side ``round(side * factor)``, and its frame.
+
+    Raises
+    ------
+    ArgumentError
+        If the factor is not a positive number or `data` is not two-dimensional.
     """
-    (x_scale, y_scale), shift = _mapping(shape, factor, method)
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    return (x + shift) / x_scale - shift, (y + shift) / y_scale - shift
+    data = _two_dimensional(data)
+    frame = resized_frame(data.shape, factor)
+    if factor <= 1:
+        return bin_fourier(data, 1 / factor)
+    from scipy import ndimage
+
+    enlarged = ndimage.affine_transform(
+        data.astype(np.float32, copy=False),
+        [frame.step_y, frame.step_x],
+        output_shape=frame.shape,
+        order=3,
+        mode="mirror",
+        output=np.float32,
+    )
+    return Picture(enlarged, frame)
 
 
-def _mapping(shape, factor, method) -> tuple[tuple[float, float], float]:
-    rows, columns = binned_shape(shape, factor, method=method)
-    if method == "integer":
-        return (1 / factor, 1 / factor), 0.5
-    return (columns / shape[1], rows / shape[0]), 0.0
+def resized_frame(shape: tuple[int, int], factor: float) -> Frame:
+    """Return the frame of a picture that `resize`, or `bin_fourier` by ``1 / factor``, makes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the picture to be resized.
+    factor : float
+        Size of the result relative to it.
+
+    Raises
+    ------
+    ArgumentError
+        If the factor is not a positive number.
+    """
+    check_number("factor", factor, 0, above=True)
+    rows, columns = (max(1, round(side * factor)) for side in shape)
+    return Frame((rows, columns), tuple(shape), 0.0, 0.0, shape[1] / columns, shape[0] / rows)
 
 
 def _two_dimensional(data: NDArray) -> NDArray:
     data = np.asarray(data)
     if data.ndim != 2 or data.size == 0:
-        raise MicrographError(f"a micrograph to bin has rows and columns; this array has the shape {data.shape}")
+        raise ArgumentError(f"a picture has rows and columns; this array has the shape {data.shape}")
     return data

@@ -140,7 +140,7 @@ def _votes(data: NDArray, diameter: float | None) -> NDArray[np.float64]:
     # However large the particle, enough pixels have to be left for statistics.
     factor = max(1, int(min(FINE * diameter / FINE_PIXELS, min(data.shape) / FEWEST_PIXELS)))
     # The mean of blocks keeps a hot pixel in one block, from which the median takes it out.
-    small = ndimage.median_filter(bin_integer(data, factor), size=3)
+    small = ndimage.median_filter(bin_integer(data, factor).data, size=3)
     if not np.isfinite(small).all():
         raise MicrographError("the contrast of a micrograph with NaN or infinite pixels cannot be told; replace them")
     band = ndimage.gaussian_filter(small, FINE * diameter / factor)

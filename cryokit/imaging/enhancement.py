@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
-from cryokit.imaging import bin_fourier
+from cryokit.imaging.binning import bin_fourier, resized_frame
+from cryokit.imaging.frame import Frame
 from cryokit.imaging.matlab import (
     adapthisteq,
     histeq,
@@ -161,6 +162,18 @@ class Preprocessing:
             raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels of the micrograph")
         return max(1.0, float(diameter) / self.working_diameter)
 
+    def frame(self, shape: tuple[int, int], diameter: float) -> Frame:
+        """Return the frame of the pictures that the chain makes.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Rows and columns of the micrograph.
+        diameter : float
+            Particle diameter in pixels of the micrograph.
+        """
+        return resized_frame(shape, 1 / self.factor(diameter))
+
     def stages(
         self,
         data: NDArray,
@@ -184,8 +197,8 @@ class Preprocessing:
 
         Returns
         -------
-        dict of str to ndarray of float32, shape ``binned_shape(data.shape, self.factor(diameter))``
-            By the names in `STAGES`, in order; all but ``binned`` in [0, 1], particles dark. Of a constant micrograph
+        dict of str to ndarray of float32
+            Pictures by the names in `STAGES`, in order, all with the same `frame`; all but ``binned`` in [0, 1], particles dark. Of a constant micrograph
             they are 1 everywhere: background.
 
         Raises
@@ -216,7 +229,7 @@ class Preprocessing:
             raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright'")
         factor = self.factor(diameter)
         working = diameter / factor
-        picture = bin_fourier(data, factor)
+        picture = bin_fourier(data, factor).data
         if contrast == "bright":
             np.negative(picture, out=picture)
         yield "binned", picture

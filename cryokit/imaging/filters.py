@@ -8,43 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from cryokit.imaging import bin_fourier
-
 _SAMPLED = 512  # pixels of a line that are looked at to see whether it was recorded, at least
 _RINGS = 40  # in which a spectrum is averaged, up to the Nyquist frequency
 
 
-def flatten(
-    data: NDArray, diameter: float, *, contrast: Literal["dark", "bright"], working_diameter: float = 20.0
-) -> NDArray[np.float32]:
-    """Bin a micrograph to the particle's scale, level its background and bring it to unit noise, particles bright.
+def flatten(data: NDArray, diameter: float, *, contrast: Literal["dark", "bright"]) -> NDArray[np.float32]:
+    """Level the background of a picture and count grey values in noise, particles bright.
 
-    Binning is the low-pass and the subtraction of a blurred copy the high-pass of a band-pass around the particle's
-    size. Grey values are counted in robust standard deviations (from the median absolute deviation, which a few ice
-    crystals do not move) and limited to 5 of them, so that one crystal does not outweigh a hundred particles.
+    The subtraction of a blurred copy is the high-pass of a band-pass around the particle's size; binning, which comes
+    before, is the low-pass. Grey values are counted in robust standard deviations (from the median absolute
+    deviation, which a few ice crystals do not move) and limited to 5 of them, so that one crystal does not outweigh a
+    hundred particles.
 
     Parameters
     ----------
     data : ndarray, shape (rows, columns)
-        Micrograph as stored.
+        Micrograph at the particle's scale.
     diameter : float
-        Of the particle, in pixels of `data`.
+        Particle diameter in pixels of `data`.
     contrast : {"dark", "bright"}
         Whether particles are darker or brighter than their surroundings.
-    working_diameter : float
-        The particle's diameter after binning, in pixels. Micrographs are never enlarged.
 
     Returns
     -------
-    ndarray of float32, shape (rows / f, columns / f) with f = max(1, diameter / working_diameter)
-        `cryokit.imaging.unbin_coordinates` with the same f maps positions back.
+    ndarray of float32, shape (rows, columns)
+        Levelled picture; the geometry does not change.
     """
-    factor = max(1.0, diameter / working_diameter)
-    flat = bin_fourier(data, factor)
+    flat = np.array(data, np.float32)
     if contrast == "dark":
         np.negative(flat, out=flat)
     flat -= np.median(flat)
-    flat -= _blurred(flat, diameter / factor)
+    flat -= _blurred(flat, diameter)
     return _in_deviations(flat)
 
 
@@ -111,16 +105,38 @@ def whiten(image: NDArray, diameter: float) -> NDArray[np.float32]:
     return _in_deviations(white)
 
 
-def without_outliers(data: NDArray) -> NDArray:
-    """Limit the few grey values that are far outside the range of all others: hot pixels, hits of cosmic rays.
+def limits(data: NDArray) -> tuple[float, float]:
+    """Return the range beyond which grey values are outliers: hot pixels, hits of cosmic rays.
 
-    Binning in Fourier space would spread a hot pixel along its row and column. The limits lie beyond the 0.1 and
-    99.9 % quantiles by as much as these are apart (about 9 standard deviations of noise), so that particles, ice and
-    carbon stay as they are.
+    The limits lie beyond the 0.1 and 99.9 % quantiles by as much as these are apart (about 9 standard deviations of
+    noise), so that particles, ice and carbon stay as they are.
 
     Parameters
     ----------
     data : ndarray, shape (rows, columns)
+        Micrograph.
+
+    Returns
+    -------
+    low, high : float
+        Infinite where both quantiles are equal.
+    """
+    # Not data.ravel(), which would copy all of a part of a micrograph.
+    sample = data[np.unravel_index(np.arange(0, data.size, max(1, data.size // 250_000)), data.shape)]
+    low, high = np.quantile(sample, (0.001, 0.999)).tolist()
+    width = high - low
+    return (low - width, high + width) if width else (-np.inf, np.inf)
+
+
+def without_outliers(data: NDArray) -> NDArray:
+    """Limit the few grey values that are far outside the range of all others (`limits`).
+
+    Binning in Fourier space would spread a hot pixel along its row and column.
+
+    Parameters
+    ----------
+    data : ndarray, shape (rows, columns)
+        Micrograph.
 
     Returns
     -------
@@ -133,13 +149,8 @@ def without_outliers(data: NDArray) -> NDArray:
     >>> bool(without_outliers(data).max() < 15)
     True
     """
-    # Not data.ravel(), which would copy all of a part of a micrograph.
-    sample = data[np.unravel_index(np.arange(0, data.size, max(1, data.size // 250_000)), data.shape)]
-    low, high = np.quantile(sample, (0.001, 0.999)).tolist()
-    width = high - low
-    if width == 0 or (data.min() >= low - width and data.max() <= high + width):
-        return data
-    return np.clip(data, low - width, high + width)
+    low, high = limits(data)
+    return data if data.min() >= low and data.max() <= high else np.clip(data, low, high)
 
 
 def live_area(data: NDArray) -> tuple[slice, slice]:

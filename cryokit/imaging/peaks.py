@@ -180,8 +180,8 @@ def find_peaks(
         Pixels of the map: a peak less than this from the map's edge is left out, with `NOT_ON_EDGE` maxima of the
         outermost pixels, with half a diameter the particles that the edge cuts (`inside`).
     allowed : ndarray of bool, shape (rows, columns), optional
-        False where no peak may be, as `cryokit.imaging.score_cleaning.clean` says. Scores there still decide what a maximum is: the
-        rim of an excluded area does not become one.
+        False where no peak may be, as `cryokit.imaging.score_cleaning.clean` says. Scores there still decide what a
+        maximum is: the rim of an excluded area does not become one.
 
     Returns
     -------

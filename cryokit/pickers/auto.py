@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
+from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
-from cryokit.coordinates.table import IGNORE, concatenate
+from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import best_threshold, threshold_from_scores
-from cryokit.imaging import common_contrast, contrast_score
-from cryokit.imaging.filters import live_area, without_outliers
-from cryokit.imaging.prepared import WORKING_DIAMETER, Prepared, prepare
+from cryokit.imaging.frame import Picture
+from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, recorded, rescaled, whitened
 from cryokit.micrograph import Micrograph
 from cryokit.networks.devices import using
-from cryokit.pickers import compact_picking as compact
-from cryokit.pickers import saving as storage
+from cryokit.pickers import compact_picking
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
-from cryokit.pickers.interface import Picker, check_settings, check_whole, opened, require_fitted, spread
+from cryokit.pickers.interface import Picker, as_micrograph, check_settings, names_of, opened, shape_of, spread
 from cryokit.pickers.label_checks import labelled
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.pickers.template import TemplatePicker
@@ -36,17 +35,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GENERAL = "general"  # the model that comes with the package
-# Component 1 is tried on so many micrographs before the rest is looked at.
-TRIED = 2
+TRIED = 2  # micrographs on which diameters and the two kinds of component 1 are compared
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
-STEPS = 100  # of each of the two rounds
-OWN_VOICE = 2.0  # weight of what the network found itself in the second round, against each of its teachers
-# The trained network's own boundary is 0.5. The scores' distribution may move it where they leave room, not across
-# what the network is sure of.
+STEPS = 100  # training steps of each of the two rounds
+OWN_VOICE = 2.0  # weight of the network's own picks in the second round, against each of its teachers
+# The boundary of the trained network itself is 0.5. The distribution of its scores may move the threshold where they
+# leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
 LABEL_STEPS = 300
-HELD_OUT = 0.25  # of labelled micrographs, for the threshold
+HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 SLACK = 0.005  # of F1 on those: what a few micrographs cannot tell
 # Diameters tried, relative to the template picker's estimate, which errs by up to two thirds where particles are few.
 SCALES = tuple(0.5 * 2 ** (step / 6) for step in range(10))
@@ -56,48 +54,53 @@ SMALLEST = 10.0  # pixels across a particle
 
 
 class AutoPicker(Picker):
-    """Picks by a compact network that it teaches itself on the micrographs, without labels.
+    """Picker with a compact network that it trains on the micrographs themselves, without labels.
 
-    1. The particle's contrast, where not given, comes from the template picker, and so does a first estimate of its
-       diameter. Around that several are tried: the network that comes with the package is surest of its picks where
-       the scale is right.
-    2. Three pickers that have little in common look for particles: the template picker, component 1 (the intensity or
-       the super clustering, whichever agrees better with the templates on the first micrographs), and the general
-       network that comes with the package, trained on simulated micrographs of many shapes. Each is trusted as far as
-       it agrees with the other two; labels are what a trusted majority finds (`cryokit.pickers.consensus`).
-    3. The general network goes on learning from these labels, on the micrographs prepared as in `cryokit.imaging.prepared`.
-       Then once more, from what its own picks and those of its teachers now agree on: without the teachers it would
-       drift.
+    1. The template picker detects the contrast and gives a first estimate of the diameter, where these are not given.
+       Several diameters around the estimate are tried: the network that comes with the package is surest of its picks
+       where the scale is right.
+    2. Three pickers that have little in common look for particles: the template picker, component 1 of DeepCryoPicker
+       (AutoCryoPicker or SuperCryoEMPicker, whichever agrees better with the templates on the first micrographs), and
+       the general network that comes with the package, trained on simulated micrographs of many shapes. Each is
+       trusted as far as it agrees with the other two; the labels are what a trusted majority finds
+       (`cryokit.pickers.consensus`).
+    3. The general network is trained on these labels, on micrographs prepared by
+       `cryokit.imaging.preparation.whitened`. A second round uses the labels that its own picks and those of its
+       teachers now agree on: without the teachers it would drift.
     4. The threshold comes from the distribution of its scores, near 0.5.
 
     Where the micrographs show too few particles to learn from, as a single one may, or with `pretrained`, the general
-    network picks as it is. With labels it learns from these instead, and the threshold is chosen on a quarter of the
+    network picks as it is. Given labels, it learns from these instead, and the threshold is chosen on a quarter of the
     micrographs that it was not trained on.
 
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; estimated when not given.
+        Particle diameter in pixels of the micrograph; estimated by default.
     contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; detected when not given.
+        Whether particles are darker or brighter than their surroundings; detected by default.
     pretrained : bool
-        Do not train: pick with the general network.
+        Whether to pick with the general network, without training.
     max_micrographs : int
-        At most so many micrographs, spread evenly over those given, are learned from. With labels all are.
+        Largest number of micrographs to learn from, spread evenly over those given. With labels, all are used.
     margin : float
-        In diameters: picks so near to the border are left out; 0.5 leaves out all that the border cuts.
+        Distance from the border, in diameters, within which there are no picks; 0.5 leaves out all particles that the
+        border cuts.
     seed : int
-        Of the training.
+        Random seed of the training.
 
     Attributes
     ----------
     diameter_ : float
+        Particle diameter, given or estimated.
     contrast_ : {"dark", "bright"}
+        Contrast, given or detected.
     threshold_ : float
+        Lowest score of a pick.
     decisions_ : list of str
         What was decided, and from what.
     history_ : pandas.DataFrame
-        Of the training, a row for each epoch; empty if there was none.
+        Training history, one row per epoch; empty without training.
 
     Notes
     -----
@@ -105,7 +108,8 @@ class AutoPicker(Picker):
     21:509): particles found by classical image processing train the network that picks.
     """
 
-    name: ClassVar[str] = "auto"
+    learned_in: ClassVar[str] = "model_"
+    transient: ClassVar[tuple[str, ...]] = ("history_",)
 
     def __init__(
         self,
@@ -117,9 +121,8 @@ class AutoPicker(Picker):
         seed: int = 0,
     ) -> None:
         check_settings(diameter, contrast, max_micrographs)
-        check_whole("seed", seed, 0)
-        if not 0 <= margin <= 2:
-            raise PickerError(f"margin {margin!r}: give a number of diameters, from 0 to 2")
+        check_number("seed", seed, 0, whole=True)
+        check_number("margin", margin, 0, 2)
         self.diameter = diameter
         self.contrast = contrast
         self.pretrained = pretrained
@@ -138,153 +141,171 @@ class AutoPicker(Picker):
         Parameters
         ----------
         micrographs : iterable of Micrograph or path
+            Micrographs to learn from; those given as paths are read when their turn comes.
         labels : pandas.DataFrame, optional
-            Table of picks of these micrographs; those that it does not name are left out. Rows of the view ``ignore``
-            are neither particles nor background.
+            Table of picks of these micrographs; micrographs that it does not name are left out. Rows of the view
+            ``ignore`` are neither particles nor background.
 
         Returns
         -------
         AutoPicker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When there is no micrograph, no label on any of them, or they are too small for the diameter.
+            If there is no micrograph, no label on any of them, or they are too small for the diameter.
         """
         from cryokit.networks import Model
 
         self.decisions_ = []
         self.history_ = pd.DataFrame()
+        micrographs = list(micrographs)
+        if not micrographs:
+            raise PickerError("no micrographs to learn from")
         with using():
-            # Loaded anew: a network learns in place.
+            # Loaded anew: a network is trained in place.
             model = Model.load(GENERAL)
             if labels is not None:
-                self._learn_from_labels(model, list(opened(micrographs)), labels)
+                self._learn_from_labels(model, micrographs, labels)
             else:
-                self._learn_alone(model, list(opened(spread(list(micrographs), self.max_micrographs))))
+                self._learn_alone(model, spread(micrographs, self.max_micrographs))
         model.threshold, model.diameter = self.threshold_, self.diameter_
         self.model_ = model
         return self
 
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        require_fitted(self, "model_")
-        (micrograph,) = opened([micrograph])
-        prepared = self._prepare(micrograph)
-        threshold = self.threshold_ if threshold is None else threshold
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
+        picture = self._prepared(micrograph)
         with using():
-            scores = compact.score_map(self.model_.network, self.model_.config, prepared)
-        return compact.candidates(
-            scores, prepared, micrograph.name, self.diameter_, least=threshold, margin=self.margin
+            scores = compact_picking.score_map(self.model_.network, self.model_.config, picture)
+        return compact_picking.candidates(
+            scores,
+            picture.frame,
+            micrograph.name,
+            self.diameter_,
+            least=self.threshold_ if threshold is None else threshold,
+            margin=self.margin,
         )
 
     def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
-        """Return the scores of every position of one micrograph.
-
-        Returns
-        -------
-        ScoreMap
-            Its positions are in pixels of the micrograph as stored.
-        """
-        import dataclasses
-
-        require_fitted(self, "model_")
-        (micrograph,) = opened([micrograph])
-        prepared = self._prepare(micrograph)
+        """Return the scores of every position of one micrograph; see `Picker.score_map`."""
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
         with using():
-            scores = compact.score_map(self.model_.network, self.model_.config, prepared)
-        x, y = prepared.to_micrograph(scores.x0, scores.y0)
-        step = scores.step * prepared.shape[0] / prepared.image.shape[0]
-        return dataclasses.replace(scores, x0=float(x), y0=float(y), step=step)
+            return compact_picking.score_map(self.model_.network, self.model_.config, self._prepared(micrograph))
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
-        require_fitted(self, "model_")
-        return storage.save_network(self, _LEARNED, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> AutoPicker:
-        """Return the picker that `save` wrote."""
-        with using():
-            return storage.load_network(cls, _LEARNED, path)
-
-    def _learn_alone(self, model: Model, micrographs: list[Micrograph]) -> None:
-        if not micrographs:
-            raise PickerError("no micrographs to learn from")
-        template = TemplatePicker(self.diameter, self.contrast, self.max_micrographs).fit(micrographs)
-        self.diameter_, self.contrast_ = template.diameter_, template.contrast_
-        if self.diameter is None:
-            self.diameter_ = self._estimated_diameter(model, micrographs)
-            template = TemplatePicker(self.diameter_, self.contrast_, self.max_micrographs).fit(micrographs)
+    def _learn_alone(self, model: Model, micrographs: list[Micrograph | str | os.PathLike]) -> None:
+        template = self._template(model, micrographs)
         self._decide(
             f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
             f"across ({'given' if self.diameter else 'estimated'})"
         )
-        prepared = [self._prepare(micrograph) for micrograph in micrographs]
-        names = [micrograph.name for micrograph in micrographs]
-        found = self._pick_all(model, prepared, names)
+        teachers = [] if self.pretrained else self._teachers(template, micrographs)
+        pictures: dict[str, Picture] = {}
+        taught: dict[str, list[pd.DataFrame]] = {teacher.name: [] for teacher in teachers}
+        for micrograph in opened(micrographs):
+            pictures[micrograph.name] = self._prepared(micrograph)
+            for teacher in teachers:
+                taught[teacher.name].append(teacher.pick(micrograph, threshold=compact_picking.FAINTEST))
+        picks = self._candidates(model, pictures)
         if self.pretrained:
-            self._decide("the general network picks, untrained on these micrographs, as asked")
+            self._decide("the general network picks without training, as requested")
         else:
-            teachers = self._teachers(template, micrographs)
-            labels = self._labels({**teachers, GENERAL: found}, names)
-            certain = sum(int((each["view"] != IGNORE).sum()) for each in labels)
-            if certain < ENOUGH:
-                self._decide(
-                    f"{plural(certain, 'particle')} agreed upon, too few to learn from (fewer than {ENOUGH}): the "
-                    "general network picks as it is"
-                )
-            else:
-                self._decide(f"labels: {certain} particles agreed upon in {plural(len(names), 'micrograph')}")
-                self._teach(model, prepared, labels, STEPS, compact.FINE_RATE, self.seed)
-                found = self._pick_all(model, prepared, names)
-                labels = self._labels({**teachers, self.name: found}, names)
-                certain = sum(int((each["view"] != IGNORE).sum()) for each in labels)
-                self._decide(f"the network, trained on these, picks with them: now {certain} particles agreed upon")
-                self._teach(model, prepared, labels, STEPS, compact.FINE_RATE, self.seed + 1)
-                found = self._pick_all(model, prepared, names)
-        self.threshold_ = float(np.clip(threshold_from_scores(concatenate(found)["score"]), *THRESHOLDS))
+            picks = self._taught(model, pictures, taught, picks)
+        self.threshold_ = _threshold(picks)
         self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
 
-    def _estimated_diameter(self, model: Model, micrographs: Sequence[Micrograph]) -> float:
-        """Return the diameter at which the general network is surest of what it finds."""
-        tried, shares = [], []
-        for scale in SCALES:
-            diameter = scale * self.diameter_
-            if diameter < SMALLEST or 2 * diameter > min(min(each.data.shape) for each in micrographs):
-                continue
+    def _taught(
+        self,
+        model: Model,
+        pictures: dict[str, Picture],
+        taught: dict[str, list[pd.DataFrame]],
+        picks: list[pd.DataFrame],
+    ) -> list[pd.DataFrame]:
+        """Train the network in two rounds, and return its candidates."""
+        labels = self._labels({**taught, GENERAL: picks}, list(pictures))
+        particles = _particles(labels)
+        if particles < ENOUGH:
+            self._decide(
+                f"the pickers agree on {plural(particles, 'particle')}, too few to learn from (fewer than {ENOUGH}): "
+                "the general network picks as it is"
+            )
+            return picks
+        self._decide(f"labels: the pickers agree on {particles} particles in {plural(len(pictures), 'micrograph')}")
+        self._teach(model, list(pictures.values()), labels, STEPS, compact_picking.FINE_RATE, self.seed)
+        labels = self._labels({**taught, self.name: self._candidates(model, pictures)}, list(pictures))
+        self._decide(f"the trained network and its teachers agree on {_particles(labels)} particles")
+        self._teach(model, list(pictures.values()), labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
+        return self._candidates(model, pictures)
+
+    def _template(self, model: Model, micrographs: list[Micrograph | str | os.PathLike]) -> TemplatePicker:
+        """Find out contrast and diameter, where they are not given, and return the template picker for them."""
+        template = TemplatePicker(self.diameter, self.contrast, self.max_micrographs)
+        reduced = template.reduced(micrographs)
+        self.contrast_ = template.contrast_
+        self.diameter_ = self.diameter
+        if self.diameter is None:
+            self.diameter_ = self._estimated_diameter(model, template.estimated_diameter(reduced), micrographs)
+        return template.make_reference(reduced, self.diameter_)
+
+    def _estimated_diameter(
+        self, model: Model, guess: float, micrographs: list[Micrograph | str | os.PathLike]
+    ) -> float:
+        """Return the diameter, around a first guess, at which the general network is surest of what it finds."""
+        recordings = []
+        for micrograph in opened(spread(micrographs, TRIED)):
+            picture = recorded(micrograph)
+            # Finer detail than the smallest diameter shows is of no use.
+            finest = WORKING_DIAMETER / max(SMALLEST, SCALES[0] * guess)
+            recordings.append((micrograph.name, rescaled(picture, min(1.0, finest))))
+        side = min(min(picture.frame.source) for _, picture in recordings)
+        diameters = [scale * guess for scale in SCALES if SMALLEST <= scale * guess <= side / 2]
+        shares = []
+        for diameter in diameters:
             seen = sure = 0
-            for micrograph in spread(list(micrographs), TRIED):
-                prepared = prepare(micrograph.data, diameter, self.contrast_, WORKING_DIAMETER)
-                scores = compact.score_map(model.network, model.config, prepared)
-                found = compact.candidates(scores, prepared, micrograph.name, diameter, least=SEEN)["score"]
-                seen, sure = seen + len(found), sure + int((found > SURE).sum())
-            tried.append(diameter)
+            for name, recording in recordings:
+                picture = whitened(recording, diameter, self.contrast_)
+                scores = compact_picking.score_map(model.network, model.config, picture)
+                score = compact_picking.candidates(scores, picture.frame, name, diameter, least=SEEN)["score"]
+                seen, sure = seen + len(score), sure + int((score > SURE).sum())
             shares.append(sure / (seen + DOUBTS))
-        if not tried or not max(shares) > 0:
-            return self.diameter_
+        if not diameters or not max(shares) > 0:
+            return guess
         best = int(np.argmax(shares))
-        if not 0 < best < len(tried) - 1:
-            return float(tried[best])
+        if not 0 < best < len(diameters) - 1:
+            return float(diameters[best])
         # The top of a parabola over the logarithm of the diameter.
         before, top, after = shares[best - 1 : best + 2]
         shift = 0.5 * (before - after) / (before - 2 * top + after)
-        return float(tried[best] * (tried[best + 1] / tried[best]) ** shift)
+        return float(diameters[best] * (diameters[best + 1] / diameters[best]) ** shift)
 
-    def _teachers(self, template: TemplatePicker, micrographs: Sequence[Micrograph]) -> dict[str, list[pd.DataFrame]]:
-        """Return what the pickers that need no training find on each micrograph, weak candidates included."""
-        found = {template.name: [template.pick(each, threshold=compact.FAINTEST) for each in micrographs]}
-        component1 = self._component1(found[template.name], micrographs)
-        if component1 is not None:
-            found[component1.name] = [component1.pick(each, threshold=compact.FAINTEST) for each in micrographs]
-        return found
+    def _teachers(self, template: TemplatePicker, micrographs: list[Micrograph | str | os.PathLike]) -> list[Picker]:
+        """Return the pickers that need no training: the template picker and, where usable, component 1."""
+        tried = list(opened(micrographs[:TRIED]))
+        by_template = [template.pick(micrograph, threshold=compact_picking.FAINTEST) for micrograph in tried]
+        best, most = None, -1.0
+        for kind in (AutoCryoPicker, SuperCryoEMPicker):
+            picker = kind(diameter=self.diameter_, contrast=self.contrast_)
+            try:
+                picker.fit(tried)
+                picks = [picker.pick(micrograph, threshold=compact_picking.FAINTEST) for micrograph in tried]
+            except PickerError as error:
+                logger.debug("%s cannot be used here: %s", picker.name, error)
+                continue
+            agreed = agreement(picks, by_template, self.diameter_)
+            if agreed > most:
+                best, most = picker, agreed
+        return [template] if best is None else [template, best]
 
     def _labels(self, sources: dict[str, list[pd.DataFrame]], names: Sequence[str]) -> list[pd.DataFrame]:
-        """Return what pickers agree on, as labels for each micrograph."""
+        """Return what pickers agree on, as labels of each micrograph."""
         trust = mutual_trust(list(sources.values()), self.diameter_)
         self._decide(
-            "trust by agreement: " + ", ".join(f"{name} {t:.2f}" for name, t in zip(sources, trust, strict=True))
+            "trust by agreement: "
+            + ", ".join(f"{name} {value:.2f}" for name, value in zip(sources, trust, strict=True))
         )
         if not trust.any():
             trust = np.ones(len(sources))
@@ -295,72 +316,98 @@ class AutoPicker(Picker):
             for name, *tables in zip(names, *sources.values(), strict=True)
         ]
 
-    def _component1(self, by_template: list[pd.DataFrame], micrographs: Sequence[Micrograph]) -> Picker | None:
-        """Return the picker of component 1 that agrees best with the templates on the first micrographs."""
-        best, most = None, -1.0
-        for kind in (AutoCryoPicker, SuperCryoEMPicker):
-            picker = kind(diameter=self.diameter_, contrast=self.contrast_)
-            try:
-                picker.fit(micrographs[:TRIED])
-                picks = [picker.pick(each, threshold=compact.FAINTEST) for each in micrographs[:TRIED]]
-            except PickerError as error:
-                logger.debug("%s cannot be used here: %s", picker.name, error)
-                continue
-            agreed = agreement(picks, by_template[:TRIED], self.diameter_)
-            if agreed > most:
-                best, most = picker, agreed
-        return best
-
-    def _learn_from_labels(self, model: Model, micrographs: list[Micrograph], labels: pd.DataFrame) -> None:
-        micrographs, labels, self.diameter_, told = labelled(micrographs, labels, self.diameter)
-        self._decide(told)
-        areas = [without_outliers(each.data[live_area(each.data)]) for each in micrographs]
-        scores = [contrast_score(area, self.diameter_) for area in areas]
-        self.contrast_ = self.contrast or common_contrast(scores)
+    def _learn_from_labels(
+        self, model: Model, micrographs: list[Micrograph | str | os.PathLike], labels: pd.DataFrame
+    ) -> None:
+        micrographs, labels, self.diameter_, decision = labelled(micrographs, labels, self.diameter)
+        self._decide(decision)
+        seen = spread(micrographs, self.max_micrographs)
+        self.contrast_ = self.contrast or detected_contrast(opened(seen), self.diameter_)
         self._decide(f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'})")
-        prepared = [self._prepare(micrograph) for micrograph in micrographs]
-        tables = [labels[labels["micrograph"] == micrograph.name] for micrograph in micrographs]
-        rng = np.random.default_rng(self.seed)
-        aside = set(rng.permutation(len(micrographs))[: round(HELD_OUT * len(micrographs))].tolist())
-        kept = [k for k in range(len(micrographs)) if k not in aside]
-        rate = compact.FULL_RATE
-        self._teach(model, [prepared[k] for k in kept], [tables[k] for k in kept], LABEL_STEPS, rate, self.seed)
-        if aside:
-            names = [micrographs[k].name for k in sorted(aside)]
-            found = self._pick_all(model, [prepared[k] for k in sorted(aside)], names)
-            truth = concatenate([tables[k] for k in sorted(aside)])
-            self.threshold_ = best_threshold(concatenate(found), truth, micrographs=names, slack=SLACK)
-            self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'other micrograph')}")
+        order = np.random.default_rng(self.seed).permutation(len(micrographs))
+        number = round(HELD_OUT * len(micrographs))
+        held_out, kept = ([micrographs[index] for index in sorted(part)] for part in (order[:number], order[number:]))
+        self._teach_labels(model, kept, labels, LABEL_STEPS, compact_picking.FULL_RATE, self.seed)
+        picks, names = [], []
+        for micrograph in opened(held_out or kept):
+            picks += self._candidates(model, {micrograph.name: self._prepared(micrograph)})
+            names.append(micrograph.name)
+        if held_out:
+            truth = labels[labels["micrograph"].isin(names)]
+            self.threshold_ = best_threshold(concatenate(picks), truth, micrographs=names, slack=SLACK)
+            self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'micrograph')} held out")
             # With the threshold chosen, these may be learned from, too.
-            self._teach(model, prepared, tables, STEPS, compact.FINE_RATE, self.seed + 1)
+            self._teach_labels(model, micrographs, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
         else:
-            found = self._pick_all(model, prepared, [each.name for each in micrographs])
-            self.threshold_ = float(np.clip(threshold_from_scores(concatenate(found)["score"]), *THRESHOLDS))
+            self.threshold_ = _threshold(picks)
             self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
 
-    def _teach(
-        self, model: Model, prepared: list[Prepared], labels: list[pd.DataFrame], steps: int, rate: float, seed: int
+    def _teach_labels(
+        self,
+        model: Model,
+        micrographs: list[Micrograph | str | os.PathLike],
+        labels: pd.DataFrame,
+        steps: int,
+        rate: float,
+        seed: int,
     ) -> None:
-        history = compact.teach(model.network, model.config, prepared, labels, steps=steps, rate=rate, seed=seed)
+        tables = [labels[labels["micrograph"] == name] for name in names_of(micrographs)]
+        areas = [math.prod(shape_of(micrograph)) for micrograph in micrographs]
+        self._teach(model, _LazyPictures(micrographs, self._prepared), tables, steps, rate, seed, areas)
+
+    def _teach(
+        self,
+        model: Model,
+        pictures: Sequence[Picture],
+        labels: list[pd.DataFrame],
+        steps: int,
+        rate: float,
+        seed: int,
+        areas: Sequence[float] | None = None,
+    ) -> None:
+        history = compact_picking.teach(
+            model.network, model.config, pictures, labels, steps=steps, rate=rate, seed=seed, areas=areas
+        )
         self.history_ = pd.concat([self.history_, history], ignore_index=True)
 
-    def _pick_all(self, model: Model, prepared: list[Prepared], names: list[str]) -> list[pd.DataFrame]:
+    def _candidates(self, model: Model, pictures: dict[str, Picture]) -> list[pd.DataFrame]:
         return [
-            compact.candidates(compact.score_map(model.network, model.config, each), each, name, self.diameter_)
-            for each, name in zip(prepared, names, strict=True)
+            compact_picking.candidates(
+                compact_picking.score_map(model.network, model.config, picture), picture.frame, name, self.diameter_
+            )
+            for name, picture in pictures.items()
         ]
 
-    def _prepare(self, micrograph: Micrograph) -> Prepared:
-        if 2 * self.diameter_ > min(micrograph.data.shape):
+    def _prepared(self, micrograph: Micrograph) -> Picture:
+        side = min(micrograph.data.shape)
+        if 2 * self.diameter_ > side:
             raise PickerError(
-                f"{micrograph.name}: {min(micrograph.data.shape)} pixels are too few for particles of "
-                f"{self.diameter_:g} pixels; give the diameter in pixels of the micrograph as stored"
+                f"{micrograph.name}: {side} pixels are too few for particles of {self.diameter_:g} pixels; give the "
+                "diameter in pixels of the micrograph as stored"
             )
-        return prepare(micrograph.data, self.diameter_, self.contrast_, WORKING_DIAMETER)
+        return whitened(recorded(micrograph), self.diameter_, self.contrast_)
 
-    def _decide(self, what: str) -> None:
-        self.decisions_.append(what)
-        logger.info("auto: %s", what)
+class _LazyPictures(Sequence):
+    """Prepared pictures of micrographs, each made when it is asked for: only one is in memory at a time."""
+
+    def __init__(
+        self,
+        micrographs: list[Micrograph | str | os.PathLike],
+        prepare: Callable[[Micrograph], Picture],
+    ) -> None:
+        self._micrographs, self._prepare = micrographs, prepare
+
+    def __len__(self) -> int:
+        return len(self._micrographs)
+
+    def __getitem__(self, index: int) -> Picture:
+        return self._prepare(next(opened([self._micrographs[index]])))
 
 
-_LEARNED: tuple[str, ...] = ("diameter_", "contrast_", "threshold_", "decisions_")
+def _threshold(picks: list[pd.DataFrame]) -> float:
+    return float(np.clip(threshold_from_scores(concatenate(picks)["score"]), *THRESHOLDS))
+
+
+def _particles(labels: list[pd.DataFrame]) -> int:
+    return sum(int((table["view"] != IGNORE).sum()) for table in labels)
+

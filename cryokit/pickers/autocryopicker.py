@@ -14,11 +14,12 @@ from scipy.spatial import cKDTree
 
 from cryokit.errors import PickerError
 from cryokit.imaging import Preprocessing
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import local_maxima, refine, suppress
+from cryokit.imaging.preparation import middle, recorded
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.clustering import ClusteringPicker
-from cryokit.pickers.interface import check_whole, diameters_to_try, middle, opened, spread
+from cryokit.pickers.interface import check_whole, diameters_to_try, opened, spread
 from cryokit.segmentation import (
     Circle,
     Clustering,
@@ -97,7 +98,6 @@ class AutoCryoPicker(ClusteringPicker):
     randomness.
     """
 
-    name: ClassVar[str] = "autocryopicker"
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing(clahe_distribution="uniform")
 
     def __init__(
@@ -112,26 +112,23 @@ class AutoCryoPicker(ClusteringPicker):
         check_whole("clusters", clusters, 2, 64)
         self.clusters = clusters
 
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"clusters": self.clusters}
-
     def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
         """Return the diameter at which the evidence above the threshold, weighted by the particles' area, is largest.
 
         A smaller one sees parts of particles, a larger one few or none.
         """
         micrographs = spread(micrographs, TRIAL_MICROGRAPHS)
-        images = [each.data[live_area(each.data)] for each in opened(micrographs)]
-        images = [without_outliers(image) for image in images if np.ptp(image) > 0]
-        if not images:
+        pictures = [recorded(micrograph) for micrograph in opened(micrographs)]
+        pictures = [picture for picture in pictures if np.ptp(picture.data) > 0]
+        if not pictures:
             raise PickerError("constant micrographs do not show the particle's diameter; give it")
-        diameters = diameters_to_try(min(min(image.shape) for image in images))
+        diameters = diameters_to_try(min(min(picture.data.shape) for picture in pictures))
         chain = AutoCryoPicker.usual_preprocessing
         seen = np.zeros(len(diameters))
         for index, diameter in enumerate(diameters):
             working = diameter / chain.factor(diameter)
-            for image in images:
-                window = middle(image, diameter, TRIAL_AREA)
+            for picture in pictures:
+                window = middle(picture, diameter, TRIAL_AREA).data
                 evidence, _, _ = _evidence(chain(window, diameter, self.contrast_), working, self.clusters)
                 row, column = local_maxima(evidence, APART * working)
                 excess = np.maximum(evidence[row, column] - EVIDENCE, 0)
@@ -147,16 +144,16 @@ class AutoCryoPicker(ClusteringPicker):
         # The top of a parabola through the best and its neighbours, over the logarithm of the diameter.
         before, top, after = seen[best - 1 : best + 2]
         offset = 0.5 * (before - after) / (before - 2 * top + after) if top > min(before, after) else 0.0
-        return self._measured_diameter(images, float(diameters[best] * (diameters[1] / diameters[0]) ** offset))
+        return self._measured_diameter(pictures, float(diameters[best] * (diameters[1] / diameters[0]) ** offset))
 
-    def _measured_diameter(self, images: list[NDArray], diameter: float) -> float:
+    def _measured_diameter(self, pictures: list[Picture], diameter: float) -> float:
         """Return the median of the particles' own diameters: of circles, and longer sides of rectangles."""
         measured = []
-        for image in images:
-            window = middle(image, diameter, TRIAL_AREA)
-            factor = AutoCryoPicker.usual_preprocessing.factor(diameter)
-            stages = AutoCryoPicker.usual_preprocessing.stages(window, diameter, self.contrast_)
-            seen = AutoCryoPicker._look(self, stages, diameter / factor)
+        chain = AutoCryoPicker.usual_preprocessing
+        factor = chain.factor(diameter)
+        for picture in pictures:
+            window = middle(picture, diameter, TRIAL_AREA).data
+            seen = AutoCryoPicker._look(self, chain.stages(window, diameter, self.contrast_), diameter / factor)
             measured += [particle.diameter * factor for particle in seen["particles"] if particle.score >= 0.5]
         return float(np.median(measured)) if len(measured) >= FEWEST else diameter
 
@@ -241,7 +238,6 @@ class PublishedAutoCryoPicker(AutoCryoPicker):
     Al-Azzawi et al. 2019, BMC Bioinformatics 20:326. Scores are shares in [0, 1], not probabilities.
     """
 
-    name: ClassVar[str] = "autocryopicker_published"
     own_threshold: ClassVar[float] = 0.4
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()
 

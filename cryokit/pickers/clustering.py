@@ -8,25 +8,25 @@ import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cryokit.coordinates.table import table
-from cryokit.errors import MicrographError, PickerError
-from cryokit.imaging import STAGES, Preprocessing, common_contrast, contrast_score, unbin_coordinates
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.coordinates import table
+from cryokit.errors import PickerError
+from cryokit.imaging import STAGES, Preprocessing
+from cryokit.imaging.frame import Frame
+from cryokit.imaging.preparation import detected_contrast, recorded
 from cryokit.micrograph import Micrograph, shape
-from cryokit.pickers import saving as storage
-from cryokit.pickers.interface import Picker, check_settings, opened, require_fitted, spread
+from cryokit.pickers.interface import Picker, as_micrograph, check_settings, opened, spread
 from cryokit.segmentation import Clustering, Particle
 from cryokit.segmentation.selection import Decision
 
 logger = logging.getLogger(__name__)
 
+FEWEST_PIXELS = 8  # along a side of the pictures
 SMALLEST = 1.0  # diameters: in a smaller picture there is no particle with its surroundings
 
 
@@ -49,12 +49,8 @@ class Examination:
         Candidates, best first.
     diameter : float
         Of the particle, working pixels.
-    factor : float
-        By how much the micrograph was binned.
-    corner : (int, int)
-        Row and column of the micrograph at which the recorded area begins.
-    shape : (int, int)
-        Of the recorded area, pixels of the micrograph.
+    frame : Frame
+        Frame of the pictures in the micrograph as stored.
     threshold : float
         Lowest score of a pick.
     """
@@ -66,20 +62,13 @@ class Examination:
     evidence: NDArray[np.float32] | None
     particles: list[Particle]
     diameter: float
-    factor: float
-    corner: tuple[int, int]
-    shape: tuple[int, int]
+    frame: Frame
     threshold: float
 
     @property
     def picked(self) -> list[Particle]:
         """The candidates that the picker takes for particles."""
         return [particle for particle in self.particles if particle.score >= self.threshold]
-
-    def to_micrograph(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return positions in pixels of the micrograph as stored."""
-        x, y = unbin_coordinates(np.asarray(x, float), np.asarray(y, float), self.shape, self.factor)
-        return x + self.corner[1], y + self.corner[0]
 
     def picks(self, threshold: float | None = None) -> pd.DataFrame:
         """Return the candidates at or above a score, in pixels of the micrograph.
@@ -96,13 +85,13 @@ class Examination:
         """
         threshold = self.threshold if threshold is None else threshold
         chosen = [particle for particle in self.particles if particle.score >= threshold]
-        x, y = self.to_micrograph([particle.x for particle in chosen], [particle.y for particle in chosen])
+        x, y = self.frame.to_source([particle.x for particle in chosen], [particle.y for particle in chosen])
         return table(
             self.name,
             x,
             y,
             [particle.score for particle in chosen],
-            self.diameter * self.factor,
+            self.diameter * self.frame.step,
             [particle.view for particle in chosen],
         )
 
@@ -127,13 +116,13 @@ class Examination:
         if debris is not None:
             missed = (particle for particle in self.particles if debris <= particle.score < self.threshold)
             rows += [(particle, "negative") for particle in missed]
-        x, y = self.to_micrograph([particle.x for particle, _ in rows], [particle.y for particle, _ in rows])
+        x, y = self.frame.to_source([particle.x for particle, _ in rows], [particle.y for particle, _ in rows])
         return pd.DataFrame(
             {
                 "micrograph": self.name,
                 "x": x,
                 "y": y,
-                "diameter": self.diameter * self.factor,
+                "diameter": self.diameter * self.frame.step,
                 "class": [what for _, what in rows],
             }
         )
@@ -146,6 +135,7 @@ class ClusteringPicker(Picker):
     subclass knows better).
     """
 
+    learned_in: ClassVar[str] = "diameter_"
     own_threshold: ClassVar[float] = 0.5
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()
 
@@ -194,7 +184,7 @@ class ClusteringPicker(Picker):
         micrographs = spread(list(micrographs), self.max_micrographs)
         if not micrographs:
             raise PickerError("no micrographs to fit to")
-        self.contrast_ = self.contrast or _contrast(micrographs, self.diameter)
+        self.contrast_ = self.contrast or detected_contrast(opened(micrographs), self.diameter)
         self.diameter_ = self.diameter or self._estimated_diameter(_large(micrographs))
         logger.info(
             "%s: particles are %s, %.1f pixels across (%s)",
@@ -229,13 +219,13 @@ class ClusteringPicker(Picker):
         return self._examined(micrograph, keep=STAGES)
 
     def _examined(self, micrograph: Micrograph | str | os.PathLike, keep: Collection[str]) -> Examination:
-        require_fitted(self, "diameter_")
-        (micrograph,) = opened([micrograph])
-        area = live_area(micrograph.data)
-        image = micrograph.data[area]
-        factor = self.preprocessing.factor(self.diameter_)
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
+        image, frame = recorded(micrograph)
+        frame = frame.then(self.preprocessing.frame(image.shape, self.diameter_))
+        diameter = self.diameter_ / frame.step
         seen: dict[str, Any] = dict(stages={}, clustering=None, masks={}, evidence=None, particles=[])
-        if min(image.shape) < max(SMALLEST * self.diameter_, 8 * factor):
+        if min(image.shape) < SMALLEST * self.diameter_ or min(frame.shape) < FEWEST_PIXELS:
             logger.warning(
                 "%s: %d x %d pixels are too few for particles of %.0f; give the diameter in pixels of the micrograph",
                 micrograph.name,
@@ -243,18 +233,9 @@ class ClusteringPicker(Picker):
                 self.diameter_,
             )
         elif np.ptp(image) > 0:
-            stages = self.preprocessing.stages(without_outliers(image), self.diameter_, self.contrast_, keep=keep)
-            seen = dict(stages=stages) | self._look(stages, self.diameter_ / factor)
-        corner = (area[0].start, area[1].start)
-        return Examination(
-            name=micrograph.name,
-            diameter=self.diameter_ / factor,
-            factor=factor,
-            corner=corner,
-            shape=image.shape,
-            threshold=self.threshold_,
-            **seen,
-        )
+            stages = self.preprocessing.stages(image, self.diameter_, self.contrast_, keep=keep)
+            seen = dict(stages=stages) | self._look(stages, diameter)
+        return Examination(name=micrograph.name, diameter=diameter, frame=frame, threshold=self.threshold_, **seen)
 
     def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
         # A late import: who gives the diameter does without the other method.
@@ -267,44 +248,8 @@ class ClusteringPicker(Picker):
     def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
         """Return clustering, masks, evidence and particles of an enhanced picture, as in `Examination`."""
 
-    def _settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON values."""
-        return {
-            "diameter": self.diameter,
-            "contrast": self.contrast,
-            "max_micrographs": self.max_micrographs,
-            "preprocessing": self.preprocessing.to_dict(),
-        }
-
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to `path` (``.npz``)."""
-        require_fitted(self, "diameter_")
-        learned = {"diameter_": self.diameter_, "contrast_": self.contrast_}
-        return storage.write(path, self.name, settings=self._settings(), learned=learned, arrays={})
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> ClusteringPicker:
-        """Return the picker that `save` wrote."""
-        header, _ = storage.read(path, cls.name)
-        picker = cls(**header["settings"])
-        picker.diameter_, picker.contrast_ = (header["learned"][name] for name in ("diameter_", "contrast_"))
-        return picker
-
 
 def _large(micrographs: list[Micrograph | str | os.PathLike]) -> list[Micrograph | str | os.PathLike]:
     """Leave out micrographs far smaller than the largest: a stray crop must not limit what diameters are looked for."""
     sides = [min(each.data.shape if isinstance(each, Micrograph) else shape(each)) for each in micrographs]
     return [each for each, side in zip(micrographs, sides, strict=True) if side >= max(sides) / 2]
-
-
-def _contrast(micrographs: list, diameter: float | None) -> Literal["dark", "bright"]:
-    scores = []
-    for micrograph in opened(micrographs):
-        image = micrograph.data[live_area(micrograph.data)]
-        try:
-            scores.append(contrast_score(without_outliers(image), diameter))
-        except MicrographError as error:
-            logger.warning("%s: %s", micrograph.name, error)
-    if not scores:
-        logger.warning("no micrograph tells whether particles are dark or bright; they are taken for dark")
-    return common_contrast(scores) if scores else "dark"

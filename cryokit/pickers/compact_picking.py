@@ -1,8 +1,7 @@
-"""Picking with the compact network: from a prepared micrograph to peaks, and its training from labels."""
+"""Picking with the compact network: from a prepared micrograph to picks, and training from labels."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,92 +10,145 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
+from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks, inside
-from cryokit.imaging.prepared import Prepared
-from cryokit.networks import NetworkConfig
+from cryokit.networks import NetworkConfig, particle_classes
 from cryokit.networks.scoring import ScoreMap, dense
 
 if TYPE_CHECKING:
     import keras
 
-APART = 0.45  # diameters between two picks at least
+APART = 0.45  # smallest distance of two picks, in diameters
 SMOOTH = 0.7  # positions of the map: takes the grain off a peak, not its neighbour's
-FAINTEST = 0.02  # candidates with less are not worth keeping
+FAINTEST = 0.02  # candidates with lower scores are not worth keeping
 BATCH, CROPS = 16, 800
-# On top of a network that knows particles; from random weights it takes a larger rate and more steps.
+# Learning rates: on top of a network that knows particles, and for more steps.
 FINE_RATE, FULL_RATE = 5e-4, 2e-3
-TILE = 512  # pixels: larger ones take memory and are no faster
+TILE = 512  # pixels: larger tiles take memory and are no faster
 
 
-def score_map(network: keras.Model, config: NetworkConfig, prepared: Prepared) -> ScoreMap:
-    """Return the scores of every position on a prepared micrograph.
+def score_map(network: keras.Model, config: NetworkConfig, picture: Picture) -> ScoreMap:
+    """Score every position of a prepared micrograph.
 
     Beyond the border there is nothing (zeros), as in training.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compact network.
+    config : NetworkConfig
+        Its settings.
+    picture : Picture
+        Micrograph prepared by `cryokit.imaging.preparation.whitened`.
+
+    Returns
+    -------
+    ScoreMap
+        Scores; their frame leads to the micrograph as stored.
     """
     border = config.window // 2
-    found = dense(np.pad(prepared.image, border), network, tile=TILE, pad=False, classes=config.classes)
-    return dataclasses.replace(found, x0=found.x0 - border, y0=found.y0 - border)
+    rows, columns = picture.data.shape
+    padded = picture.frame.crop(slice(-border, rows + border), slice(-border, columns + border))
+    scores = dense(np.pad(picture.data, border), network, tile=TILE, pad=False, classes=config.classes)
+    return scores.within(padded)
 
 
 def candidates(
-    scores: ScoreMap, prepared: Prepared, name: str, diameter: float, *, least: float = FAINTEST, margin: float = 0.0
+    scores: ScoreMap,
+    frame: Frame,
+    name: str,
+    diameter: float,
+    *,
+    least: float = FAINTEST,
+    margin: float = 0.0,
 ) -> pd.DataFrame:
-    """Return the peaks of a score map as a table of picks in pixels of the micrograph as stored, best first.
+    """Return the peaks of a score map as a table of picks, best first.
 
     Parameters
     ----------
     scores : ScoreMap
-        Of `prepared`.
-    prepared : Prepared
+        Output of `score_map`.
+    frame : Frame
+        Frame of the picture that was scored.
     name : str
-        Of the micrograph.
+        Name of the micrograph.
     diameter : float
-        Of the particle, in pixels of the micrograph as stored.
+        Particle diameter in pixels of the micrograph as stored.
     least : float
-        Lowest score.
+        Lowest score of a candidate.
     margin : float
-        In diameters: picks so near to the border of the recorded area are left out.
+        Distance from the border of the recorded area, in diameters, within which candidates are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table of picks in pixels of the micrograph as stored.
     """
     smooth = ndimage.gaussian_filter(scores.particle, SMOOTH, mode="nearest")
-    column, row, score = find_peaks(smooth, APART * prepared.diameter / scores.step, least)
-    x, y = scores.to_image(row, column)
-    # The map's last position may lie a fraction of a step outside.
-    kept = inside(x, y, prepared.image.shape, margin * prepared.diameter)
-    x, y = prepared.to_micrograph(x[kept], y[kept])
-    view = _views(scores, row[kept], column[kept])
-    picks = table(name, x, y, np.clip(score[kept], 0, 1), diameter, view)
+    column, row, score = find_peaks(smooth, APART * diameter / scores.frame.step, least)
+    x, y = scores.frame.to_source(column, row)
+    # The last position of the map may lie a fraction of a step outside.
+    kept = inside(*frame.from_source(x, y), frame.shape, margin * diameter / frame.step)
+    views = _views(scores, row[kept], column[kept])
+    picks = table(name, x[kept], y[kept], np.clip(score[kept], 0, 1), diameter, views)
     return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
 def _views(scores: ScoreMap, row: NDArray, column: NDArray) -> list[str] | str:
-    from cryokit.networks import particle_classes
-
     indices = particle_classes(scores.classes)
     if len(indices) == 1:
         return "" if scores.classes[indices[0]] == "particle" else scores.classes[indices[0]]
-    at = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
-    return [scores.classes[indices[k]] for k in at.argmax(axis=1)]
+    peaks = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
+    return [scores.classes[indices[k]] for k in peaks.argmax(axis=1)]
 
 
 def teach(
     network: keras.Model,
     config: NetworkConfig,
-    prepared: Sequence[Prepared],
+    pictures: Sequence[Picture],
     labels: Sequence[pd.DataFrame],
     *,
     steps: int,
     rate: float,
     seed: int,
+    areas: Sequence[float] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train the network on crops of prepared micrographs; return the history, a row for each epoch."""
+    """Train the compact network on crops of prepared micrographs.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Network to train, in place.
+    config : NetworkConfig
+        Its settings.
+    pictures : sequence of Picture
+        Micrographs prepared by `cryokit.imaging.preparation.whitened`.
+    labels : sequence of pandas.DataFrame
+        Labels of each, in pixels of the micrograph as stored.
+    steps : int
+        Number of batches.
+    rate : float
+        Learning rate.
+    seed : int
+        Random seed.
+    areas : sequence of float, optional
+        Relative areas of the pictures, if `pictures` makes them when they are asked for.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Training history, one row per epoch.
+    """
     from cryokit.networks.training import TrainingSettings, train
     from cryokit.networks.training.crops import crops
 
     number = min(CROPS, steps * BATCH)
     epochs = max(1, round(steps * BATCH / number))
-    samples = crops(prepared, labels, config, number, seed=seed)
+    samples = crops(pictures, labels, config, number, seed=seed, areas=areas)
     settings = TrainingSettings(
         learning_rate=rate, batch_size=BATCH, epochs=epochs, patience=None, class_weights=False, augmentation=True
     )

@@ -8,7 +8,6 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -17,11 +16,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cryokit._util.wording import plural
-from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import UNDECIDED, best_threshold, threshold_from_scores
-from cryokit.imaging import windows
+from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
+from cryokit.imaging.preparation import DETAIL, levelled, levelled_frame, recorded
 from cryokit.imaging.scale import scale_factor
 from cryokit.imaging.score_cleaning import clean, largest_area
 from cryokit.imaging.suppression import nms_iou
@@ -31,8 +31,7 @@ from cryokit.networks.devices import using
 from cryokit.networks.patches.rows import BACKGROUND, VIEWS
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, TrainingSet
 from cryokit.pickers import component1
-from cryokit.pickers import saving as storage
-from cryokit.pickers.interface import Picker, check_settings, check_whole, names_of, opened, require_fitted, spread
+from cryokit.pickers.interface import Picker, as_micrograph, check_settings, check_whole, names_of, opened, spread
 from cryokit.pickers.label_checks import labelled
 from cryokit.pickers.places import off_centre, scattered
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NEGATIVE = "negative"
+BOX = 1.25  # side of the particle's box in diameters: table 4 has 94 pixels for apoferritin, which is 76 across
 # A class of fewer particles than this is not learned but remembered.
 FEWEST = 12
 FEWEST_SHARE = 0.03  # of all particles: fewer of a view are its mistakes rather than its examples
@@ -55,7 +55,6 @@ FAINTEST = 0.02  # candidates with less are not worth keeping
 SCORED = 6  # micrographs that tell a threshold
 EPOCHS = {"modern": 15, "paper": 20}
 DROPOUT = 0.3  # between the fully connected layers; the paper has none
-LEARNED = ("diameter_", "contrast_", "factor_", "threshold_", "decisions_")
 
 
 class DeepCryoPicker(Picker):
@@ -141,7 +140,8 @@ class DeepCryoPicker(Picker):
     Al-Azzawi et al. 2020, BMC Bioinformatics 21:509.
     """
 
-    name: ClassVar[str] = "deepcryopicker"
+    learned_in: ClassVar[str] = "model_"
+    transient: ClassVar[tuple[str, ...]] = ("training_set_", "history_")
 
     def __init__(
         self,
@@ -248,10 +248,10 @@ class DeepCryoPicker(Picker):
             self.contrast_ = self.contrast or "dark"
             self._decide(told)
             particles, truth = self._labelled_particles(labels), labels
-        self.factor_ = scale_factor(windows.BOX * self.diameter_, self._window)
+        self.factor_ = scale_factor(BOX * self.diameter_, self._window)
         self._decide(
-            f"scale {self.factor_:g}: a box of {windows.BOX:g} diameters is "
-            f"{windows.BOX * self.working_diameter:.0f} pixels in the window of {self._window}"
+            f"scale {self.factor_:g}: a box of {BOX:g} diameters is "
+            f"{BOX * self.working_diameter:.0f} pixels in the window of {self._window}"
         )
         self.training_set_ = self._training_set(micrographs, particles)
         self._train(self.training_set_)
@@ -261,8 +261,8 @@ class DeepCryoPicker(Picker):
     @using()
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        require_fitted(self, "model_")
-        (micrograph,) = opened([micrograph])
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
         threshold = self.threshold_ if threshold is None else threshold
         picture, frame = self._prepare(micrograph)
         return self._picks(self._scores(picture), frame, micrograph.name, threshold)
@@ -276,31 +276,11 @@ class DeepCryoPicker(Picker):
         ScoreMap
             Its positions are in pixels of the micrograph as stored.
         """
-        require_fitted(self, "model_")
-        (micrograph,) = opened([micrograph])
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
         picture, frame = self._prepare(micrograph)
         scores = self._scores(picture)
-        x, y = frame.to_micrograph(scores.x0, scores.y0)
-        return dataclasses.replace(scores, x0=float(x), y0=float(y), step=scores.step / frame.scale)
-
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
-        require_fitted(self, "model_")
-        return storage.save_network(self, LEARNED, path)
-
-    @classmethod
-    @using()
-    def load(cls, path: str | os.PathLike) -> DeepCryoPicker:
-        """Return the picker that `save` wrote."""
-        return storage.load_network(cls, LEARNED, path)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Other processes pick; what the training left behind would only be sent and kept many times.
-        return self.__dict__ | {"training_set_": None, "history_": None}
-
-    def _decide(self, what: str) -> None:
-        self.decisions_.append(what)
-        logger.info("%s: %s", self.name, what)
+        return scores.within(frame)
 
     def _config(self, classes: Sequence[str]) -> Any:
         dropout = DROPOUT if self.training == "modern" else 0.0
@@ -317,8 +297,8 @@ class DeepCryoPicker(Picker):
     def _window(self) -> int:
         return self._config(CLASS_SETTINGS[self.classes_setting]).window
 
-    def _prepare(self, micrograph: Micrograph) -> tuple[NDArray[np.float32], windows.Frame]:
-        return windows.prepare(micrograph, self.diameter_, self.contrast_, self.factor_, self._window)
+    def _prepare(self, micrograph: Micrograph) -> Picture:
+        return levelled(micrograph, self.diameter_, self.contrast_, self.factor_, self._window)
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
         from cryokit.networks.scoring import sliding
@@ -330,24 +310,24 @@ class DeepCryoPicker(Picker):
 
         return dense(picture, self.model_, stride=self.stride)
 
-    def _picks(self, scores: ScoreMap, frame: windows.Frame, name: str, threshold: float) -> pd.DataFrame:
+    def _picks(self, scores: ScoreMap, frame: Frame, name: str, threshold: float) -> pd.DataFrame:
         """Return the particles of a score map."""
         diameter = self.working_diameter
         particle = scores.particle
         # Areas are joined at the picker's own threshold whatever candidates are asked for: at 0 all is one area.
-        cut_off = max(1.0, largest_area(diameter, scores.step, particles=self.largest))
+        cut_off = max(1.0, largest_area(diameter, scores.frame.step, particles=self.largest))
         allowed = (particle < self.threshold_) | clean(particle, self.threshold_, cut_off)
-        smooth = ndimage.gaussian_filter(particle, SMOOTH * diameter / scores.step, mode="nearest")
+        smooth = ndimage.gaussian_filter(particle, SMOOTH * diameter / scores.frame.step, mode="nearest")
         column, row, score = find_peaks(
-            smooth, APART * diameter / scores.step, threshold, margin=NOT_ON_EDGE, allowed=allowed
+            smooth, APART * diameter / scores.frame.step, threshold, margin=NOT_ON_EDGE, allowed=allowed
         )
         indices = particle_classes(scores.classes)
         at = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
         view = np.array([scores.classes[index] for index in indices], object)[at.argmax(axis=1)]
-        x, y = scores.to_image(row, column)
-        kept = np.flatnonzero(inside(x, y, frame.resized, self.margin * diameter))
+        x, y = scores.frame.to_source(column, row)
+        kept = np.flatnonzero(inside(x, y, frame.shape, self.margin * diameter))
         kept = kept[nms_iou(x[kept], y[kept], diameter, score[kept], limit=self.overlap)]
-        x, y = frame.to_micrograph(x[kept], y[kept])
+        x, y = frame.to_source(x[kept], y[kept])
         return table(name, x, y, np.clip(score[kept], 0, 1), self.diameter_, view[kept])
 
     # --- training --------------------------------------------------------------------------------------------------
@@ -457,12 +437,12 @@ class DeepCryoPicker(Picker):
         tables = []
         for micrograph in opened(micrographs):
             here = particles[particles["micrograph"] == micrograph.name]
-            frame = windows.Frame.of(micrograph, self.diameter_, self.factor_)
-            x, y = frame.from_micrograph(here["x"], here["y"])
-            here = here.assign(x=x, y=y, diameter=here["diameter"] * frame.scale)
+            frame = levelled_frame(recorded(micrograph).frame, self.diameter_, self.factor_)
+            x, y = frame.from_source(here["x"], here["y"])
+            here = here.assign(x=x, y=y, diameter=here["diameter"] / frame.step)
             tables.append(_shifted(here, self.working_diameter, rng) if self.off_centre else here)
             if self.off_centre:
-                places = off_centre(np.column_stack([x, y]), self.working_diameter, frame.resized, number, rng)
+                places = off_centre(np.column_stack([x, y]), self.working_diameter, frame.shape, number, rng)
                 tables.append(
                     pd.DataFrame(places, columns=["x", "y"]).assign(
                         **{"micrograph": micrograph.name, "diameter": self.working_diameter, "class": NEGATIVE}
@@ -495,7 +475,7 @@ class DeepCryoPicker(Picker):
                 "kind": "windows",
                 "factor": self.factor_,
                 "contrast": self.contrast_,
-                "detail": windows.DETAIL,
+                "detail": DETAIL,
                 "levelled": self._window,
             },
             provenance={"training": self.history_.summary(), "training_set": counts.to_dict("index")},

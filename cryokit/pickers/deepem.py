@@ -30,7 +30,7 @@ class DeepEM(NetworkPicker):
     """Picks by DeepEM's network, which learns particles from labels, and then from what it has wrongly picked.
 
     1. *Scale.* Micrographs are resized so that `box` pixels are 1.6 diameters, as in the paper for KLH, and levelled
-       (`cryokit.imaging.windows`).
+       (`cryokit.imaging.preparation.levelled`).
     2. *Examples.* Boxes of particles and of background, each rotated by 90, 180 and 270 degrees.
     3. *Training*, and again in each further round, from the weights reached, with false picks on the training
        micrographs (at most `boxes`, drawn at random) among the negatives.
@@ -78,7 +78,7 @@ class DeepEM(NetworkPicker):
     Zhu, Ouyang and Mao 2017, BMC Bioinformatics 18:348.
     """
 
-    name: ClassVar[str] = "deepem"
+    transient: ClassVar[tuple[str, ...]] = ("histories_",)
 
     def __init__(
         self,

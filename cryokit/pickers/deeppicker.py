@@ -14,11 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryokit._util.wording import plural
-from cryokit.coordinates.table import IGNORE, concatenate
+from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import UNDECIDED, threshold_from_scores
-from cryokit.imaging import common_contrast, contrast_score, windows
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.preparation import detected_contrast, levelled
 from cryokit.micrograph import Micrograph
 from cryokit.networks import create
 from cryokit.networks.architectures.deeppicker_net import WINDOW
@@ -59,7 +58,7 @@ class DeepPicker(NetworkPicker):
     """Picks by DeepPicker's network, which learns from other molecules, from labels, and from its own surest picks.
 
     1. *Scale.* Micrographs are resized so that the network's window of 64 pixels is 1.6 diameters, and levelled
-       (`cryokit.imaging.windows`): each window then has about the mean 0 and the deviation 1, which the paper gives to
+       (`cryokit.imaging.preparation.levelled`): each window then has about the mean 0 and the deviation 1, which the paper gives to
        every single box.
     2. *Other molecules.* The network learns to find particles of random shapes (`cryokit.simulate.random_protein`) on
        simulated micrographs: particles at all, whatever they look like.
@@ -114,8 +113,6 @@ class DeepPicker(NetworkPicker):
     learned once in a process for each seed and each way to train.
     """
 
-    name: ClassVar[str] = "deeppicker"
-    needs_labels: ClassVar[bool] = False
     working_diameter = WORKING_DIAMETER
     window = WINDOW
 
@@ -241,7 +238,7 @@ class DeepPicker(NetworkPicker):
         else:
             self.diameter_, self.contrast_ = float(self.diameter), self.contrast
         if self.contrast_ is None:
-            self.contrast_ = self._detected_contrast(micrographs)
+            self.contrast_ = detected_contrast(micrographs, self.diameter_)
         self._decide(
             f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
             f"across ({'given' if self.diameter else 'estimated'})"
@@ -249,14 +246,7 @@ class DeepPicker(NetworkPicker):
 
     def _contrast(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> str:
         # What other molecules have taught it is to find dark particles.
-        return self._detected_contrast(opened(micrographs)) if self.pretrain else "dark"
-
-    def _detected_contrast(self, micrographs: Iterable[Micrograph]) -> str:
-        scores = []
-        for micrograph in micrographs:
-            area = without_outliers(micrograph.data[live_area(micrograph.data)])
-            scores.append(contrast_score(area, self.diameter_))
-        return common_contrast(scores)
+        return detected_contrast(opened(micrographs), self.diameter_) if self.pretrain else "dark"
 
     def _labelled_by_itself(self, pictures: dict[str, NDArray[np.float32]]) -> list[Scene]:
         """Return the pictures with the surest picks as particles, and other picks as what is not looked at."""
@@ -360,8 +350,8 @@ def _other_molecules(seed: int) -> tuple[Scene, ...]:
                 if attempt == 19:
                     raise
                 density *= 0.7
-        picture, frame = windows.prepare(micrograph, DIAMETER, "dark", WORKING_DIAMETER / DIAMETER, WINDOW)
-        places = np.column_stack(frame.from_micrograph(truth["x"], truth["y"])).reshape(-1, 2)
+        picture, frame = levelled(micrograph, DIAMETER, "dark", WORKING_DIAMETER / DIAMETER, WINDOW)
+        places = np.column_stack(frame.from_source(truth["x"], truth["y"])).reshape(-1, 2)
         view = truth["view"].to_numpy()
         scenes.append(
             Scene(micrograph.name, picture, places[view != IGNORE], view[view != IGNORE], places[view == IGNORE])

@@ -55,7 +55,7 @@ class Eman2CnnPicker(NetworkPicker):
 
     What is otherwise here: boxes are 32 and not 64 pixels wide by default, with kernels in proportion, which two cores
     train in half a minute; EMAN2's low-pass leaves nothing that needs more pixels (``box=64`` for EMAN2's size). The
-    micrograph is levelled (`cryokit.imaging.windows`) in place of the Gaussian high-pass. Background beside particles
+    micrograph is levelled (`cryokit.imaging.preparation.levelled`) in place of the Gaussian high-pass. Background beside particles
     is among the references, bad references need not be marked, and nothing of network 1's output is cut off in
     training. Both networks train by Adam at 2e-3 for 12 epochs: at EMAN2's 2e-5 network 1 hardly learns in 20 (on
     simulated KLH its squared error is 0.21 then, and 0.11 here; always to say 0.5 has 0.25). There is no weight decay.
@@ -87,8 +87,6 @@ class Eman2CnnPicker(NetworkPicker):
     -----
     Tang et al. 2007, J. Struct. Biol. 157:38; Bell et al. 2018, J. Struct. Biol. 204:283; the source of EMAN2.21.
     """
-
-    name: ClassVar[str] = "eman2_cnn"
 
     def __init__(
         self,
@@ -250,8 +248,8 @@ class Eman2CnnPicker(NetworkPicker):
         scored = dense(banded, finder, classes=("particle",))
         blobs = ndimage.gaussian_filter(scored.particle, MAP_BLUR, mode="nearest")
         least = float(blobs.mean() + self.deviations * blobs.std())
-        column, row, score = find_peaks(blobs, APART * self.working_diameter / scored.step, least)
-        x, y = scored.to_image(row, column)
+        column, row, score = find_peaks(blobs, APART * self.working_diameter / scored.frame.step, least)
+        x, y = scored.frame.to_source(column, row)
         return Found(x, y, np.clip(score, 0, 1))
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Found:

@@ -92,8 +92,6 @@ class PixerPicker(NetworkPicker):
     network", BMC Bioinformatics 20:41.
     """
 
-    name: ClassVar[str] = "pixer"
-
     def __init__(
         self,
         diameter: float | None = None,
@@ -239,10 +237,7 @@ class PixerPicker(NetworkPicker):
         # The map is taken before it is enlarged: so any picture can be seen tile by tile.
         cells = dense(picture, network.get_layer("cells"), classes=("particle", "background"))
         odds = (cells.scores[..., 0] - cells.scores[..., 1]).astype(np.float32)
-        rows, columns = (
-            (np.arange(size) - first) / cells.step
-            for size, first in zip(picture.shape, (cells.y0, cells.x0), strict=True)
-        )
+        columns, rows = cells.frame.from_source(np.arange(picture.shape[1]), np.arange(picture.shape[0]))
         odds = _between(_between(odds, rows).T, columns).T
         return 1 / (1 + np.exp(-odds))
 

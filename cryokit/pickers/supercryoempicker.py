@@ -87,7 +87,6 @@ class SuperCryoEMPicker(ClusteringPicker):
     Al-Azzawi et al. 2019 (SuperCryoEMPicker), as used by DeepCryoPicker (2020, BMC Bioinformatics 21:509).
     """
 
-    name: ClassVar[str] = "supercryoempicker"
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing(clahe_distribution="uniform")
 
     def __init__(
@@ -108,9 +107,6 @@ class SuperCryoEMPicker(ClusteringPicker):
         self.superpixels = superpixels
         self.seed = seed
 
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"clusters": self.clusters, "superpixels": self.superpixels, "seed": self.seed}
-
     def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
         return CAUTION * super()._estimated_diameter(micrographs)
 
@@ -124,7 +120,7 @@ class SuperCryoEMPicker(ClusteringPicker):
         evidence = np.sqrt(coverage(masks["cluster"], diameter) * np.maximum(blobs(masks["cluster"], diameter), 0))
         row, column = local_maxima(evidence, APART * diameter)
         shrink = max(1, int(diameter / NOISE_DIAMETER))
-        standing_out = _standing_out(bin_integer(stages["stretched"], shrink), diameter / shrink)
+        standing_out = _standing_out(bin_integer(stages["stretched"], shrink).data, diameter / shrink)
         if _skewness(standing_out) < NOISE_SKEWNESS:
             last_row, last_column = (side - 1 for side in standing_out.shape)
             small = standing_out[np.minimum(row // shrink, last_row), np.minimum(column // shrink, last_column)]
@@ -176,7 +172,6 @@ class PublishedSuperCryoEMPicker(SuperCryoEMPicker):
     Scores are no probabilities: the filled area in areas of a particle, 1 at most. All objects are picked.
     """
 
-    name: ClassVar[str] = "supercryoempicker_published"
     own_threshold: ClassVar[float] = 0.0
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing(opening_radii=SUPER_OPENING)
 

@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,16 +14,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit.coordinates.table import table
+from cryokit.coordinates import table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import Posterior, otsu, separation
-from cryokit.imaging import bin_fourier, common_contrast, contrast_score, unbin_coordinates
+from cryokit.imaging.contrast import common_contrast, contrast_score
 from cryokit.imaging.correlation import SymmetricPatches
-from cryokit.imaging.filters import flatten, live_area, without_outliers
+from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import local_maxima, refine, without_side_lobes
+from cryokit.imaging.preparation import flattened, middle, recorded, rescaled
 from cryokit.micrograph import Micrograph
-from cryokit.pickers import saving as storage
-from cryokit.pickers.interface import Picker, check_settings, diameters_to_try, middle, opened, require_fitted, spread
+from cryokit.pickers.interface import Picker, as_micrograph, check_settings, diameters_to_try, opened, spread
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ class TemplatePicker(Picker):
     matched by their rotational average only. There is no randomness.
     """
 
-    name: ClassVar[str] = "template"
+    learned_in: ClassVar[str] = "reference_"
 
     def __init__(
         self,
@@ -122,67 +121,128 @@ class TemplatePicker(Picker):
         PickerError
             When there is no micrograph, or they are too small for the diameter.
         """
-        images, scores, sides = [], [], []
+        reduced = self.reduced(micrographs)
+        if self.diameter is None:
+            diameter = self.estimated_diameter(reduced)
+            return self.make_reference(reduced, diameter, [diameter])
+        return self.make_reference(reduced, self.diameter)
+
+    def reduced(self, micrographs: Iterable[Micrograph | str | os.PathLike]) -> list[Picture]:
+        """Read micrographs, find out their contrast, and keep only the detail that the finest reference can have.
+
+        Parameters
+        ----------
+        micrographs : iterable of Micrograph or path
+            Micrographs; at most `max_micrographs` of them are read.
+
+        Returns
+        -------
+        list of Picture
+            Binned micrographs, for `estimated_diameter` and `make_reference`.
+
+        Raises
+        ------
+        PickerError
+            If there is no micrograph, or they are too small for the diameter.
+        """
+        pictures, scores = [], []
         for micrograph in opened(spread(list(micrographs), self.max_micrographs)):
-            image = without_outliers(micrograph.data[live_area(micrograph.data)])
-            sides.append(min(image.shape))
-            # From here on only detail that the finest reference can have is kept, in a fraction of the memory.
-            shrink = max(1.0, self._smallest_scale(sides[0]) / WORKING_DIAMETER)
-            images.append(_Reduced(bin_fourier(image, shrink), shrink))
+            picture = recorded(micrograph)
+            side = min(picture.data.shape)
+            if self.diameter is not None and 2 * self.diameter > side:
+                raise PickerError(
+                    f"{micrograph.name}: {side} pixels are too few for particles of {self.diameter:g} pixels; give the "
+                    "diameter in pixels of the micrograph as stored"
+                )
             if self.contrast is None:
-                scores.append(contrast_score(image, self.diameter))
-        if not images:
+                scores.append(contrast_score(picture.data, self.diameter))
+            smallest = diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
+            pictures.append(rescaled(picture, min(1.0, WORKING_DIAMETER / smallest)))
+        if not pictures:
             raise PickerError("no micrographs to make a reference from")
-        if self.diameter is not None and 2 * self.diameter > min(sides):
-            raise PickerError(
-                f"micrographs of {min(sides)} pixels are too small for particles of {self.diameter:g} pixels; give the "
-                "diameter in pixels of the micrograph as stored"
-            )
         self.contrast_ = self.contrast or common_contrast(scores)
-        if self.diameter is not None:
-            best = min(self._outcomes(images, [self.diameter]), key=_unexplained)
-            other = min(self._outcomes(images, [self.diameter * scale for scale in OTHER_SCALES]), key=_unexplained)
+        return pictures
+
+    def estimated_diameter(self, pictures: Sequence[Picture]) -> float:
+        """Return the diameter at which references tell particles best.
+
+        Parameters
+        ----------
+        pictures : sequence of Picture
+            Output of `reduced`.
+
+        Returns
+        -------
+        float
+            Particle diameter in pixels of the micrographs.
+        """
+        side = min(min(picture.frame.shape) * picture.frame.step for picture in pictures)
+        diameters = diameters_to_try(round(side))
+        outcomes = self._outcomes(pictures, diameters)
+        nearest = min(outcomes, key=_unexplained).scale
+        step = (diameters[1] / diameters[0]) ** (1 / 3)
+        outcomes += self._outcomes(pictures, [nearest / step, nearest * step])
+        # Over a range around the particle's diameter references do about equally well: its middle is the estimate.
+        limit = min(map(_unexplained, outcomes)) / CLEARLY
+        good = [outcome.scale for outcome in outcomes if outcome.unexplained <= limit]
+        diameter = math.sqrt(min(good) * max(good))
+        if not diameters[0] < diameter < 0.99 * diameters[-1]:
+            logger.warning(
+                "the particle diameter, estimated as %.0f pixels, is at the end of the range that was searched; check it "
+                "on a picture of the picks and give the diameter",
+                diameter,
+            )
+        return diameter
+
+    def make_reference(
+        self, pictures: Sequence[Picture], diameter: float, scales: Sequence[float] | None = None
+    ) -> TemplatePicker:
+        """Make the reference and learn which scores are particles.
+
+        Parameters
+        ----------
+        pictures : sequence of Picture
+            Output of `reduced`.
+        diameter : float
+            Particle diameter in pixels of the micrographs.
+        scales : sequence of float, optional
+            Diameters to make the reference at; by default the particle's, and one a little smaller and one a little
+            larger where they tell particles clearly better.
+
+        Returns
+        -------
+        TemplatePicker
+            The picker itself.
+        """
+        if scales is None:
+            best = min(self._outcomes(pictures, [diameter]), key=_unexplained)
+            other = min(self._outcomes(pictures, [diameter * scale for scale in OTHER_SCALES]), key=_unexplained)
             if other.unexplained < CLEARLY * best.unexplained:
                 best = other
         else:
-            diameters = diameters_to_try(min(sides))
-            outcomes = self._outcomes(images, diameters)
-            nearest = min(outcomes, key=_unexplained).scale
-            step = (diameters[1] / diameters[0]) ** (1 / 3)
-            outcomes += self._outcomes(images, [nearest / step, nearest * step])
-            # Over a range around the particle's diameter references do about equally well: its middle is the estimate.
-            limit = min(map(_unexplained, outcomes)) / CLEARLY
-            good = [each.scale for each in outcomes if each.unexplained <= limit]
-            best = min(self._outcomes(images, [math.sqrt(min(good) * max(good))]), key=_unexplained)
-            if not diameters[0] < best.scale < 0.99 * diameters[-1]:
-                logger.warning(
-                    "the particles' diameter, estimated as %.0f pixels, is at the end of the range that was looked at; "
-                    "check it on a picture of the picks and give the diameter",
-                    best.scale,
-                )
+            best = min(self._outcomes(pictures, scales), key=_unexplained)
         self.scale_ = float(best.scale)
-        self.diameter_ = float(self.diameter or best.scale)
-        patches = [_Patches(image.data, self.scale_ / image.shrink, self.contrast_) for image in images]
+        self.diameter_ = float(diameter)
+        patches = [_Patches(picture, self.scale_, self.contrast_) for picture in pictures]
         # The trial saw a part; now all micrographs have their say.
-        self.reference_ = _average(patches, _candidates([_scores(each, best.reference) for each in patches], patches))
+        scores = [_scores(each, best.reference) for each in patches]
+        self.reference_ = _average(patches, _candidates(scores, patches))
         self._learn_scores(patches)
         logger.info(
             "template: particles are %s, %.1f pixels across (%s); reference from %d micrograph(s)",
             self.contrast_,
             self.diameter_,
             "given" if self.diameter else "estimated",
-            len(images),
+            len(pictures),
         )
         return self
 
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        require_fitted(self, "reference_")
-        (micrograph,) = opened([micrograph])
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
         threshold = self.threshold_ if threshold is None else threshold
-        area = live_area(micrograph.data)
-        image = without_outliers(micrograph.data[area])
-        patches = _Patches(image, self.scale_, self.contrast_)
+        patches = _Patches(recorded(micrograph), self.scale_, self.contrast_)
         scores = _scores(patches, self.reference_)
         row, column = local_maxima(scores, APART * patches.working_diameter)
         reach = SIDE_LOBES * patches.working_diameter
@@ -190,51 +250,16 @@ class TemplatePicker(Picker):
         row, column = row[kept], column[kept]
         probability = self._probability(patches, scores[row, column], row, column)
         kept = probability >= threshold
-        x, y = refine(scores, row[kept], column[kept])
-        x, y = unbin_coordinates(x, y, image.shape, max(1.0, self.scale_ / WORKING_DIAMETER))
-        picks = table(micrograph.name, x + area[1].start, y + area[0].start, probability[kept], self.diameter_)
+        x, y = patches.frame.to_source(*refine(scores, row[kept], column[kept]))
+        picks = table(micrograph.name, x, y, probability[kept], self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to `path` (``.npz``)."""
-        require_fitted(self, "reference_")
-        return storage.write(
-            path,
-            self.name,
-            settings={name: getattr(self, name) for name in ("diameter", "contrast", "max_micrographs")},
-            learned={name: getattr(self, name) for name in _LEARNED},
-            arrays={
-                "reference": self.reference_,
-                "posterior_score": self._posterior.score,
-                "posterior_probability": self._posterior.probability,
-                "typical_traits": self._typical_traits,
-            },
-        )
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> TemplatePicker:
-        """Return the picker that `save` wrote."""
-        header, arrays = storage.read(path, cls.name)
-        picker = cls(**header["settings"])
-        for name in _LEARNED:
-            setattr(picker, name, header["learned"][name])
-        picker.reference_ = arrays["reference"]
-        picker._posterior = Posterior(arrays["posterior_score"], arrays["posterior_probability"])
-        picker._typical_traits = arrays["typical_traits"]
-        return picker
-
-    def _smallest_scale(self, side: int) -> float:
-        return diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
-
-    def _outcomes(self, images: Sequence[_Reduced], scales: Iterable[float]) -> list[_Outcome]:
+    def _outcomes(self, pictures: Sequence[Picture], scales: Iterable[float]) -> list[_Outcome]:
         """Make a reference at each scale, from each first guess."""
         outcomes = []
         for scale in scales:
-            windows = [middle(each.data, scale / each.shrink, TRIAL_AREA / len(images)) for each in images]
-            patches = [
-                _Patches(window, scale / each.shrink, self.contrast_)
-                for window, each in zip(windows, images, strict=True)
-            ]
+            parts = [middle(picture, scale, TRIAL_AREA / len(pictures)) for picture in pictures]
+            patches = [_Patches(part, scale, self.contrast_) for part in parts]
             for guess in FIRST_GUESSES:
                 outcomes.append(_bootstrap(patches, scale, guess))
                 logger.debug("scale %.1f from %s: %.3f unexplained", scale, guess, outcomes[-1].unexplained)
@@ -243,31 +268,29 @@ class TemplatePicker(Picker):
     def _learn_scores(self, patches: Sequence[_Patches]) -> None:
         candidates = _candidates([_scores(each, self.reference_) for each in patches], patches)
         scores = np.concatenate([found.score for found in candidates])
-        self._posterior = Posterior.fit(scores)
+        posterior = Posterior.fit(scores)
+        self.posterior_ = np.stack([posterior.score, posterior.probability])
         traits = [each.traits(found.row, found.column) for each, found in zip(patches, candidates, strict=True)]
         traits = np.concatenate(traits)
-        confident = traits[self._posterior(scores) > 0.5]
+        confident = traits[posterior(scores) > 0.5]
         if len(confident) < 8:
             confident = traits
         centre = np.median(confident, axis=0)
         deviation = 1.4826 * np.median(np.abs(confident - centre), axis=0)
-        self._typical_traits = np.stack([centre, np.maximum(deviation, 1e-6)])
+        self.typical_traits_ = np.stack([centre, np.maximum(deviation, 1e-6)])
 
     def _probability(self, patches: _Patches, scores: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Return the probability of candidates: by their score, marked down where darkness or texture is unusual."""
-        centre, deviation = self._typical_traits
+        centre, deviation = self.typical_traits_
         excess = np.maximum((patches.traits(row, column) - centre) / deviation - 5, 0)
-        return self._posterior(scores) * np.exp(-0.5 * (excess**2).sum(axis=1))
-
-
-_LEARNED = ("diameter_", "scale_", "contrast_")
+        return Posterior(*self.posterior_)(scores) * np.exp(-0.5 * (excess**2).sum(axis=1))
 
 
 class _Patches(SymmetricPatches):
     """The discs of one micrograph, flattened and binned to the working diameter."""
 
-    def __init__(self, image: NDArray, scale: float, contrast: str) -> None:
-        self.flat = flatten(image, scale, contrast=contrast, working_diameter=WORKING_DIAMETER)
+    def __init__(self, picture: Picture, scale: float, contrast: str) -> None:
+        self.flat, self.frame = flattened(picture, scale, contrast, WORKING_DIAMETER)
         self.working_diameter = min(scale, WORKING_DIAMETER)
         super().__init__(self.flat, math.ceil(DISC * self.working_diameter))
 
@@ -284,12 +307,6 @@ class _Patches(SymmetricPatches):
             image = np.log(ndimage.gaussian_filter(fine**2, self.working_diameter / 6) + 1e-3)
         # At this scale a disc of the particle's diameter responds most strongly.
         return -ndimage.gaussian_laplace(image, self.working_diameter / (2 * math.sqrt(2)))
-
-
-@dataclass(frozen=True)
-class _Reduced:
-    data: NDArray[np.float32]
-    shrink: float  # by how much the micrograph was binned
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def _mask(clustering: Clustering, labels: list[int] | tuple[int, ...]) -> NDArra
 def _spots(mask: NDArray[np.bool_], diameter: float) -> float:
     """Return the variance of a mask's spots of about the particle's size."""
     factor = max(1, min(int(diameter / WORKING_DIAMETER), *mask.shape))
-    small = bin_integer(mask.astype(np.float32), factor)
+    small = bin_integer(mask.astype(np.float32), factor).data
     # Beyond the picture's size a wider blur changes nothing but the time it takes.
     width = min(diameter / factor, float(max(small.shape)))
     band = ndimage.gaussian_filter(small, FINE * width) - ndimage.gaussian_filter(small, COARSE * width)

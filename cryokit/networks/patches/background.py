@@ -7,14 +7,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit.networks.patches.cutting import Picture
+from cryokit.networks.patches.cutting import PatchSource
 
 FINENESS = 1 / 16  # of a patch's side: how finely room between particles is looked for
 APART = (1 / 2, 1 / 4, 1 / 8)  # of a patch's side, between two centres; closer only when there is no more room
 
 
 def places(
-    picture: Picture,
+    picture: PatchSource,
     x: NDArray,
     y: NDArray,
     radius: NDArray,
@@ -29,7 +29,7 @@ def places(
 
     Parameters
     ----------
-    picture : Picture
+    picture : PatchSource
     x, y, radius : ndarray, shape (n,)
         Discs, in pixels of the micrograph as stored.
     wanted : int
@@ -44,7 +44,12 @@ def places(
     columns, rows = picture.lattice(FINENESS, rng)
     free = np.ones((len(rows), len(columns)), bool)
     # Binning rounds the number of pixels, so a patch is wider than `side` by less than a pixel's fraction.
-    half = max(picture.side, *(picture.size * picture.step / scale for scale in picture.scales)) / 2
+    half = (
+        max(
+            picture.side, *(picture.size * picture.step * step for step in (picture.frame.step_x, picture.frame.step_y))
+        )
+        / 2
+    )
     for centre_x, centre_y, r in zip(x, y, radius, strict=True):
         across = _within(columns, centre_x, half + r)
         down = _within(rows, centre_y, half + r)

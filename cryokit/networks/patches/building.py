@@ -16,9 +16,10 @@ import pandas as pd
 
 from cryokit import __version__
 from cryokit.errors import PickerError
+from cryokit.imaging.preparation import CLIPPED
 from cryokit.micrograph import Micrograph
 from cryokit.networks.patches.balancing import divide, fill, quotas
-from cryokit.networks.patches.cutting import LIMIT, Picture, prepare
+from cryokit.networks.patches.cutting import PatchSource, prepare
 from cryokit.networks.patches.originals import Pool, gather
 from cryokit.networks.patches.rows import BACKGROUND, Diameters, validated
 from cryokit.networks.patches.training_set import CLASSES, TrainingSet
@@ -163,7 +164,7 @@ def build(
     _require_samples({name: given[name] for name in classes if name != BACKGROUND}, Counter(), box)
     diameters = Diameters(diameter, rows)
 
-    def ready(micrograph: Micrograph) -> Picture:
+    def ready(micrograph: Micrograph) -> PatchSource:
         diameter = diameters.of(micrograph.name)
         return prepare(micrograph, diameter, size=size, box=box, contrast=contrast, preprocessing=preprocessing)
 
@@ -202,7 +203,7 @@ def build(
                 "validation": validation,
                 "test": test,
                 "clearance": clearance,
-                "normalised_to": f"mean 0, standard deviation 1; bytes span -{LIMIT:g} ... {LIMIT:g}",
+                "normalised_to": f"mean 0, standard deviation 1; bytes span -{CLIPPED:g} ... {CLIPPED:g}",
             },
             "augmented_share_of_training": told["augmented_share"],
             "micrographs": [{**entry, "split": split_of.get(entry["name"])} for entry in found.manifest],

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cryokit.errors import MicrographError
-from cryokit.imaging import bin_fourier
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.preparation import CLIPPED, recorded, rescaled
 from cryokit.micrograph import Micrograph
 
 if TYPE_CHECKING:
     from cryokit.imaging import Preprocessing
 
-LIMIT = 4.0  # standard deviations that a patch's bytes span to either side of its mean
 _AT_ONCE = 1 << 20  # pixels in floating point at a time: what a processor's cache holds
 
 
 def normalise(patches: NDArray) -> NDArray[np.uint8]:
     """Bring each patch to mean 0 and standard deviation 1, and store that as bytes.
 
-    Bytes 0 ... 255 stand for -`LIMIT` ... +`LIMIT` (4) standard deviations; what lies beyond is limited. A step is 0.03
+    Bytes 0 ... 255 stand for -`CLIPPED` ... +`CLIPPED` (4) standard deviations; what lies beyond is limited. A step is 0.03
     standard deviations, far below the noise of any micrograph, so a byte keeps what a float would, in a quarter of the
     space. A patch without variation becomes 128 everywhere.
 
@@ -49,7 +47,7 @@ def normalise(patches: NDArray) -> NDArray[np.uint8]:
     # A patch of one grey value has a spread of rounding errors only.
     flat = spread <= 1e-6 * np.abs(patches).max(axis=(-2, -1), keepdims=True)
     centred /= np.where(flat, np.inf, spread)
-    centred *= 127.5 / LIMIT
+    centred *= 127.5 / CLIPPED
     centred += 128  # the half more than the middle, 127.5, makes cutting off decimals round to the nearest
     return np.clip(centred, 0, 255).astype(np.uint8)
 
@@ -68,21 +66,19 @@ def standardised(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     values = patches.astype(np.float32)
     values -= np.float32(127.5)
-    values *= np.float32(LIMIT / 127.5)
+    values *= np.float32(CLIPPED / 127.5)
     return values
 
 
 @dataclass(frozen=True)
-class Picture:
+class PatchSource:
     """A micrograph made ready to cut patches from: its recorded area, brought to the patches' scale, particles dark.
 
     Attributes
     ----------
     data : ndarray of float32, shape (rows, columns)
-    shape : (rows, columns)
-        Of the recorded area in pixels of the micrograph as stored.
-    left, top : int
-        Its corner in the micrograph.
+    frame : Frame
+        Frame of `data` in the micrograph as stored.
     size : int
         Side of a patch in its own pixels.
     step : float
@@ -93,9 +89,7 @@ class Picture:
     """
 
     data: NDArray[np.float32]
-    shape: tuple[int, int]
-    left: int
-    top: int
+    frame: Frame
     size: int
     step: float
     side: float
@@ -104,11 +98,6 @@ class Picture:
     def enlarged(self) -> bool:
         """Whether patches have more pixels than the micrograph has there."""
         return self.step < 1
-
-    @property
-    def scales(self) -> tuple[float, float]:
-        """Pixels of `data` per stored pixel, along x and along y."""
-        return self.data.shape[1] / self.shape[1], self.data.shape[0] / self.shape[0]
 
     @property
     def reach(self) -> float:
@@ -169,14 +158,13 @@ class Picture:
         They are `fineness` sides apart, at most 512 along each axis, and start at a random place.
         """
         lines = []
-        for length, scale, corner in zip(self.data.shape[::-1], self.scales, (self.left, self.top), strict=True):
+        for length in self.data.shape[::-1]:
             room = length - 1 - 2 * self.reach
             apart = max(1, round(fineness * self.size * self.step), -(-length // 512))
             # Whole pixels, so that the patch that is cut has exactly this centre.
             first = int(rng.integers(0, min(apart, int(room) + 1))) if room >= 0 else 0
-            starts = np.arange(first, room + 1e-9, apart) if room >= 0 else np.empty(0)
-            lines.append((starts + self.reach) / scale + corner)
-        return lines[0], lines[1]
+            lines.append(np.arange(first, room + 1e-9, apart) + self.reach if room >= 0 else np.empty(0))
+        return self.frame.to_source(*lines)
 
     @functools.cached_property
     def _coefficients(self) -> NDArray[np.float32]:
@@ -188,9 +176,8 @@ class Picture:
 
     def _starts(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return where the first pixels of patches lie in `data`."""
-        scale_x, scale_y = self.scales
-        columns = (np.asarray(x, np.float64) - self.left) * scale_x - self.reach
-        rows = (np.asarray(y, np.float64) - self.top) * scale_y - self.reach
+        columns, rows = self.frame.from_source(x, y)
+        columns, rows = columns - self.reach, rows - self.reach
         if self.enlarged:
             return columns, rows
         return np.floor(columns + 0.5), np.floor(rows + 0.5)
@@ -236,7 +223,7 @@ def prepare(
     box: float,
     contrast: Literal["dark", "bright"],
     preprocessing: Preprocessing | None,
-) -> Picture:
+) -> PatchSource:
     """Bring a micrograph to the scale at which `box` diameters are `size` pixels.
 
     Padding at the borders goes first (`live_area`), then hot pixels (`without_outliers`); then the micrograph is binned
@@ -253,19 +240,14 @@ def prepare(
 
     Returns
     -------
-    Picture
+    PatchSource
 
     Raises
     ------
     MicrographError
         When pixels are NaN or infinite.
     """
-    rows, columns = live_area(micrograph.data)
-    area = micrograph.data[rows, columns]
-    if not (np.isfinite(area.min()) and np.isfinite(area.max())):
-        raise MicrographError(f"{micrograph.name}: has pixels that are NaN or infinite; replace them or leave it out")
-    shape = area.shape
-    area = without_outliers(area)
+    area, frame = recorded(micrograph)
     wanted = box * diameter / size  # stored pixels per pixel of a patch
     if preprocessing is None:
         reached = 1.0
@@ -273,8 +255,9 @@ def prepare(
             area = -area
     else:
         reached = preprocessing.factor(diameter)
+        frame = frame.then(preprocessing.frame(area.shape, diameter))
         area = np.asarray(preprocessing(area, diameter, contrast), np.float32)
     step = wanted / reached
     if step > 1:
-        area, step = bin_fourier(area, step), 1.0
-    return Picture(area, shape, columns.start, rows.start, size, step, box * diameter)
+        (area, frame), step = rescaled(Picture(area, frame), 1 / step), 1.0
+    return PatchSource(area, frame, size, step, box * diameter)

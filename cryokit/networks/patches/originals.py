@@ -20,7 +20,7 @@ from cryokit.datasets.integrity import sha256
 from cryokit.errors import MicrographError, PickerError
 from cryokit.micrograph import Micrograph, read
 from cryokit.networks.patches import background
-from cryokit.networks.patches.cutting import Picture
+from cryokit.networks.patches.cutting import PatchSource
 from cryokit.networks.patches.rows import BACKGROUND, Diameters
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Gathered:
 def gather(
     micrographs: Iterable[Micrograph | str | os.PathLike],
     rows: pd.DataFrame,
-    prepare: Callable[[Micrograph], Picture],
+    prepare: Callable[[Micrograph], PatchSource],
     pools: dict[str, Pool],
     *,
     diameters: Diameters,
@@ -193,7 +193,7 @@ def _described(micrograph: Micrograph, hashes: dict[str, str], known: set[str]) 
 
 
 def _cut_particles(
-    name: str, picture: Picture, here: pd.DataFrame, found: Gathered, rng: np.random.Generator
+    name: str, picture: PatchSource, here: pd.DataFrame, found: Gathered, rng: np.random.Generator
 ) -> dict[str, int]:
     """Offer patches of one micrograph's rows to the pools; return how many there are by class."""
     counts = {}
@@ -215,7 +215,7 @@ def _cut_particles(
 
 def _cut_background(
     name: str,
-    picture: Picture,
+    picture: PatchSource,
     here: pd.DataFrame,
     diameter: float,
     clearance: float,
@@ -236,7 +236,7 @@ def _cut_background(
 
 
 def _originals(
-    name: str, picture: Picture, x: NDArray, y: NDArray, numbers: NDArray, priorities: NDArray
+    name: str, picture: PatchSource, x: NDArray, y: NDArray, numbers: NDArray, priorities: NDArray
 ) -> list[Original]:
     if not len(x):
         return []

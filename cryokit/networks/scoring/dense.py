@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
 from cryokit.networks.architectures.network_config import check_number
-from cryokit.networks.scoring.positions import positions
+from cryokit.networks.scoring.positions import lattice, positions
 from cryokit.networks.scoring.running import mirrored, runner
 from cryokit.networks.scoring.scoremap import ScoreMap, as_image, network_and_classes
 
@@ -97,7 +97,7 @@ def dense(
             if found.shape[0] < skipped + rows or found.shape[1] < skipped + columns:
                 raise PickerError(f"network {network.name!r}: gives a map of another size than its layers tell")
             scores[i : i + rows, j : j + columns] = found[skipped : skipped + rows, skipped : skipped + columns]
-    return ScoreMap(scores, classes, lines[1].centre, lines[0].centre, float(sight.stride))
+    return ScoreMap(scores, classes, lattice(image.shape, lines, sight.stride))
 
 
 class _Axis:

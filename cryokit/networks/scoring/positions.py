@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,19 @@ def positions(size: int, window: int, stride: int, pad: bool) -> Positions:
     first = -(window // 2) if pad else 0
     number = (size - 1) // stride + 1 if pad else (size - window) // stride + 1
     return Positions(first, number, first + (window - 1) / 2)
+
+
+def lattice(shape: tuple[int, int], lines: Sequence[Positions], stride: int) -> Frame:
+    """Return the frame, in an image, of the lattice of all positions of a window.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the image.
+    lines : sequence of Positions
+        Positions along the rows' axis (down) and along the columns' (across).
+    stride : int
+        Pixels between neighbouring positions.
+    """
+    down, across = lines
+    return Frame((down.number, across.number), tuple(shape), across.centre, down.centre, float(stride), float(stride))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame
 from cryokit.networks.architectures.network_config import particle_classes
 from cryokit.networks.model import Model
 
@@ -28,17 +30,13 @@ class ScoreMap:
         They add up to 1 over the classes.
     classes : tuple of str
         What the last axis stands for; numbers where the network was given without the names.
-    x0, y0 : float
-        Centre of the first position, in pixels of the image that was scored (first pixel's centre = 0).
-    step : float
-        Pixels of that image between neighbouring positions.
+    frame : Frame
+        Frame of the lattice of positions in the picture that was scored, or in the micrograph as stored.
     """
 
     scores: NDArray[np.float32]
     classes: tuple[str, ...]
-    x0: float
-    y0: float
-    step: float
+    frame: Frame
 
     @property
     def particle(self) -> NDArray[np.float32]:
@@ -58,17 +56,15 @@ class ScoreMap:
             return self.scores[..., indices[0]]
         return self.scores[..., indices].sum(axis=-1)
 
-    def to_image(self, row: ArrayLike, col: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return x and y, in pixels of the image that was scored, of places in the map (fractions allowed).
+    def within(self, outer: Frame) -> ScoreMap:
+        """Return the same scores, with their positions in the source of the picture that was scored.
 
-        Examples
-        --------
-        >>> x, y = ScoreMap(np.zeros((3, 4, 2)), ("particle", "background"), 0.0, 0.0, 8.0).to_image([1, 2.5], [0, 3])
-        >>> x.tolist(), y.tolist()
-        ([0.0, 24.0], [8.0, 20.0])
+        Parameters
+        ----------
+        outer : Frame
+            Frame of the picture that was scored.
         """
-        x = self.x0 + self.step * np.asarray(col, np.float64)
-        return x, self.y0 + self.step * np.asarray(row, np.float64)
+        return dataclasses.replace(self, frame=outer.then(self.frame))
 
     def write_mrc(self, path: str | os.PathLike, pixel_size: float | None = None) -> None:
         """Write the probability of a particle as an MRC file, whole or not at all.
@@ -78,7 +74,7 @@ class ScoreMap:
         path : path-like
             Ends in ``.mrc`` (or another suffix of `cryokit.micrograph.write_mrc`).
         pixel_size : float, optional
-            Of the image that was scored, in Angstrom. The map's is `step` times that.
+            Pixel size, in Angstrom, of the picture that `frame` leads to; that of the map is `frame.step` times as large.
 
         Raises
         ------
@@ -87,7 +83,7 @@ class ScoreMap:
         """
         from cryokit.micrograph import write_mrc
 
-        write_mrc(path, self.particle, None if pixel_size is None else self.step * pixel_size)
+        write_mrc(path, self.particle, None if pixel_size is None else self.frame.step * pixel_size)
 
 
 def network_and_classes(

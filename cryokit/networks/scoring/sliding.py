@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
 from cryokit.networks.architectures.network_config import check_number
-from cryokit.networks.scoring.positions import positions
+from cryokit.networks.scoring.positions import lattice, positions
 from cryokit.networks.scoring.running import mirrored, runner
 from cryokit.networks.scoring.scoremap import ScoreMap, as_image, network_and_classes
 
@@ -81,9 +81,8 @@ def sliding(
         for patch, start in zip(batch, itertools.islice(starts, len(part)), strict=False):
             patch[...] = mirrored(image, start, (window, window))[..., None]
         part[...] = np.reshape(run(batch), (len(batch), -1))[: len(part)]
-    return ScoreMap(
-        scores.reshape(rows.number, columns.number, -1), classes, columns.centre, rows.centre, float(stride)
-    )
+    frame = lattice(image.shape, (rows, columns), stride)
+    return ScoreMap(scores.reshape(*frame.shape, -1), classes, frame)
 
 
 def _window(network: keras.Model) -> int:

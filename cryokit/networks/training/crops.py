@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cryokit.coordinates.table import IGNORE
+from cryokit.coordinates import IGNORE
 from cryokit.errors import PickerError
-from cryokit.imaging.prepared import Prepared
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.preparation import WORKING_DIAMETER
 from cryokit.networks.architectures.network_config import NetworkConfig, particle_classes
 from cryokit.networks.training.samples import Samples
 
@@ -24,13 +25,15 @@ _BACKGROUND = ("background", "negative")
 
 
 def crops(
-    prepared: Sequence[Prepared],
+    pictures: Sequence[Picture],
     labels: Sequence[pd.DataFrame],
     config: NetworkConfig,
     number: int,
     *,
     seed: int = 0,
     positions: int = POSITIONS,
+    diameter: float = WORKING_DIAMETER,
+    areas: Sequence[float] | None = None,
 ) -> Samples:
     """Cut crops at random places, with the class of each of their positions.
 
@@ -40,7 +43,8 @@ def crops(
 
     Parameters
     ----------
-    prepared : sequence of Prepared
+    pictures : sequence of Picture
+        Prepared micrographs, all at the same scale.
     labels : sequence of pandas.DataFrame
         For each of them its labels (`cryokit.coordinates.table`), in pixels of the micrograph as stored. A view that
         is a class of the network is taken for it; other views but ``ignore`` are its first particle class.
@@ -51,6 +55,11 @@ def crops(
     seed : int
     positions : int
         Along a side of a crop's map.
+    diameter : float
+        Particle diameter in pixels of the pictures.
+    areas : sequence of float, optional
+        Relative areas of the pictures; their sizes by default. Given these, a picture is only asked for if crops are cut
+        from it, and only one is held at a time.
 
     Returns
     -------
@@ -65,17 +74,19 @@ def crops(
     side = config.window + config.stride * (positions - 1)
     # Room for crops whose middle is anywhere on the micrograph.
     border = side // 2 + 1
-    padded = [np.pad(each.image, border) for each in prepared]
-    targets = [_Targets.of(each, table, config) for each, table in zip(prepared, labels, strict=True)]
     x = np.empty((number, side, side, 1), np.float32)
     y = np.full((number, positions, positions), background, np.int32)
     weights = np.ones((number, positions, positions), np.float32)
     # Large micrographs show more, and are drawn more often.
-    area = np.array([each.image.size for each in prepared], float)
-    drawn = rng.choice(len(prepared), size=number, p=area / area.sum())
+    area = np.array([picture.data.size for picture in pictures] if areas is None else areas, float)
+    drawn = np.sort(rng.choice(len(labels), size=number, p=area / area.sum()))
     offsets = (config.window - 1) / 2 + config.stride * np.arange(positions)
     for k, which in enumerate(drawn):
-        target, (rows, columns) = targets[which], prepared[which].image.shape
+        if not k or which != drawn[k - 1]:
+            picture = pictures[which]
+            target = _Targets.of(picture.frame, labels[which], config, diameter)
+            padded = np.pad(picture.data, border)
+            rows, columns = picture.data.shape
         if len(target.x) and rng.random() < ON_PARTICLES:
             nearest = rng.integers(len(target.x))
             middle = np.array([target.y[nearest], target.x[nearest]])
@@ -86,7 +97,7 @@ def crops(
             np.round(middle - side / 2).astype(int), -border, (rows + border - side, columns + border - side)
         )
         inside = tuple(slice(s + border, s + border + side) for s in start)
-        x[k, :, :, 0] = padded[which][inside]
+        x[k, :, :, 0] = padded[inside]
         target.draw(y[k], weights[k], start[1] + offsets, start[0] + offsets)
         # Outside nothing can be labelled, nor picked.
         weights[k] *= _within(start[0] + offsets, rows)[:, None] & _within(start[1] + offsets, columns)[None, :]
@@ -105,14 +116,14 @@ class _Targets:
         self.ignored, self.diameter = ignored, diameter
 
     @classmethod
-    def of(cls, prepared: Prepared, labels: pd.DataFrame, config: NetworkConfig) -> _Targets:
+    def of(cls, frame: Frame, labels: pd.DataFrame, config: NetworkConfig, diameter: float) -> _Targets:
         view = labels["view"].astype(str).to_numpy()
-        x, y = prepared.from_micrograph(labels["x"], labels["y"])
+        x, y = frame.from_source(labels["x"], labels["y"])
         first = particle_classes(config.classes)[0]
         numbers = np.array([config.classes.index(v) if v in config.classes else first for v in view], np.int32)
         kept = view != IGNORE
         ignored = np.column_stack([x[~kept], y[~kept]])
-        return cls(x[kept], y[kept], numbers[kept], ignored, prepared.diameter)
+        return cls(x[kept], y[kept], numbers[kept], ignored, diameter)
 
     def draw(self, classes: NDArray, weights: NDArray, columns: NDArray, rows: NDArray) -> None:
         """Fill in classes and weights of the positions at `columns` and `rows`."""
