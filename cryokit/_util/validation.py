@@ -85,6 +85,37 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
         raise ArgumentError(f"{name} must be {allowed}, not {value!r}")
 
 
+def check_picture(name: str, picture: Any, *, empty: bool = False) -> Any:
+    """Return an argument as an array of rows and columns of real numbers.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    picture : array_like
+        Array to check; booleans are real numbers here.
+    empty : bool
+        Whether it may have no pixel.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+
+    Raises
+    ------
+    ArgumentError
+        If it has another number of dimensions, no pixel, or pixels that are not real numbers.
+    """
+    import numpy as np
+
+    array = np.asarray(picture)
+    if array.ndim != 2 or not (array.size or empty):
+        raise ArgumentError(f"{name} must have rows and columns, not the shape {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(f"{name} must be of real numbers, not of {array.dtype}")
+    return array
+
+
 def _allowed(low: float, high: float, whole: bool, above: bool) -> str:
     number = "a whole number" if whole else "a number"
     if math.isfinite(low) and math.isfinite(high):
