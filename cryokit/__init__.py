@@ -1,8 +1,10 @@
 """Teaching and benchmarking kit for particle picking in cryo-electron microscopy.
 
-The way of a micrograph through the package is one straight line: file (`micrograph`) -> array -> picks (`pickers`)
--> file (`coordinates`), compared with the truth by `evaluate`. `simulate` makes micrographs whose truth is known,
-`datasets` fetches real ones. Nothing heavy is imported here: ``import cryokit`` costs nothing.
+A micrograph takes one way through the package: `micrograph` reads a file into an array, a method from `pickers` finds
+particles in it, `coordinates` writes them to a file, and `evaluate` compares them with labels. `simulate` makes
+micrographs with known particle positions, `datasets` fetches real ones. ``cryokit/README.md`` has the whole map.
+
+Importing `cryokit` imports none of its subpackages and so takes no time.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m cryokit`` is the same as ``cryokit``."""
+"""Run the command line with ``python -m cryokit``."""
 
 import sys
 

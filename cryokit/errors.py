@@ -38,4 +38,4 @@ class BenchmarkError(CryokitError):
 
 
 class NotebookError(CryokitError):
-    """A notebook is unknown, was given an unknown parameter, or failed."""
+    """A notebook cannot be read or breaks the rules for notebooks, or one of its cells fails."""

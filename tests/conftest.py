@@ -1,27 +1,90 @@
-"""What several test modules share."""
+"""Settings and fixtures that the test modules share."""
 
+import functools
 import os
 from pathlib import Path
 
 import hypothesis
+import nbformat
 import pytest
 
-# The same examples at every run of continuous integration: a change is judged by what it changes. At one's desk new
-# examples are tried each time.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
-
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# `make test` draws the same examples everywhere and at every run: a change is judged by what it changes. `make fuzz`
+# draws new ones and keeps those that fail in .hypothesis; each fault found becomes an @example of its test.
+hypothesis.settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "explore", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+# The longest modules first, so that none is left running alone at the end.
+LONGEST_FIRST = (
+    "test_notebook_06.py",
+    "test_notebook_04.py",
+    "test_notebook_05.py",
+    "test_notebook_02.py",
+    "test_notebook_03.py",
+    "test_notebook_01.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    rank = {name: index for index, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+    for item in items:
+        if {"notebook", "run_notebook"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("notebook")
+
+
+# --- real micrographs ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real micrographs and reference files beside the repository; its absence skips the test."""
+    """The folder of real micrographs and reference files beside the repository; skips the test if it is absent."""
     folder = REPOSITORY.parent / "shared"
     if not (folder / "data").is_dir():
-        pytest.skip("the real micrographs (folder `shared` beside the repository) are not here")
+        pytest.skip("needs the folder `shared` beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory):
+    """Return a function from a dataset's name to a folder with `micrographs` and `labels` (a CSV file each).
+
+    The dataset comes from the folder `shared` beside the repository or from the cache that ``cryokit data fetch``
+    fills; the test is skipped where neither has it with labels.
+    """
+
+    @functools.cache
+    def folder(name: str) -> Path:
+        beside = REPOSITORY.parent / "shared" / "data" / name
+        if (beside / "labels").is_dir():
+            return beside
+        from cryokit import coordinates, datasets
+        from cryokit._util.names import micrograph_name
+
+        dataset = datasets.load(name)
+        pairs = dataset.pairs(partial=True) if dataset.any_here else []
+        labelled = [path for path, label in pairs if label is not None]
+        if not labelled:
+            pytest.skip(f"needs {name} with labels: in ../shared/data, or from 'cryokit data fetch {name}'")
+        place = tmp_path_factory.mktemp("real") / name
+        (place / "micrographs").mkdir(parents=True)
+        for path in labelled:
+            (place / "micrographs" / path.name).symlink_to(path.resolve())
+        names = [micrograph_name(path) for path in labelled]
+        coordinates.write_folder(dataset.labels(partial=True), place / "labels", "csv", micrographs=names)
+        return place
+
+    return folder
+
+
+# --- simulated micrographs -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +97,65 @@ def ribosomes() -> list:
 
 @pytest.fixture(scope="session")
 def micrographs(ribosomes) -> list:
-    """Those of `ribosomes`, for pickers that learn: four to learn from, two to pick."""
+    """The micrographs of `ribosomes`, for pickers that learn: four to learn from, two to pick."""
     return [micrograph for micrograph, _ in ribosomes]
 
 
 @pytest.fixture(scope="session")
 def labels(ribosomes):
-    """Those of `ribosomes`, as one table."""
-    from cryokit.coordinates import concatenate
+    """The labels of `ribosomes` as one table."""
+    from cryokit.coordinates.table import concatenate
 
     return concatenate(truth for _, truth in ribosomes)
+
+
+# --- notebooks -----------------------------------------------------------------------------------------------------
+
+
+class Executed:
+    """An executed notebook: its files and what it recorded."""
+
+    def __init__(self, path: Path):
+        from cryokit.cli.notebook_runner import recorded
+
+        self.path = path
+        self.folder = path.with_suffix("")
+        self.results = recorded(path)
+        self.page = path.with_suffix(".html").read_text(encoding="utf-8")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its cells wrote to standard error."""
+        outputs = [output for cell in nbformat.read(self.path, 4).cells for output in cell.get("outputs", ())]
+        return [output.text for output in outputs if output.get("name") == "stderr"]
+
+    @property
+    def pictures(self) -> int:
+        return self.page.count("data:image/png;base64,")
+
+    @property
+    def formulas(self) -> int:
+        return self.page.count("data:image/svg+xml;base64,")
+
+
+@pytest.fixture(scope="session")
+def run_notebook():
+    """Return a function that runs a notebook (name, parameters, output folder)."""
+    from cryokit.cli import notebook_runner
+
+    def run(name: str, parameters: dict | None = None, *, out: Path) -> Executed:
+        return Executed(notebook_runner.run(name, parameters, out=out))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def notebook(request, tmp_path_factory, run_notebook) -> Executed:
+    """The notebook that the module names in NOTEBOOK, executed once with its defaults."""
+    return run_notebook(request.module.NOTEBOOK, out=tmp_path_factory.mktemp("notebook"))
+
+
+@pytest.fixture(scope="module")
+def results(notebook) -> dict:
+    """What the notebook of the module recorded."""
+    return notebook.results

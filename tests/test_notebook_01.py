@@ -3,25 +3,11 @@
 import math
 import re
 
-import nbformat
 import pytest
+from html_pages import remote_parts
 
-from cryokit.cli import notebook_runner as notebooks
-
-NAME = "01_preprocessing"
+NOTEBOOK = "01_preprocessing"
 PROTEINS = ("apoferritin", "klh", "ribosome", "betagal")
-
-pytestmark = pytest.mark.notebook
-
-
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    return notebooks.run(NAME, out=tmp_path_factory.mktemp("notebook"))
-
-
-@pytest.fixture(scope="module")
-def results(executed):
-    return notebooks.recorded(executed)
 
 
 def rayleigh_deviation(alpha):
@@ -30,11 +16,6 @@ def rayleigh_deviation(alpha):
     density = [x * math.exp(-(x**2) / (2 * alpha**2)) for x in grey]
     mean = sum(x * d for x, d in zip(grey, density, strict=True)) / sum(density)
     return math.sqrt(sum((x - mean) ** 2 * d for x, d in zip(grey, density, strict=True)) / sum(density))
-
-
-def complaints(executed):
-    outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
-    return [output.text for output in outputs if output.get("name") == "stderr"]
 
 
 @pytest.mark.parametrize("protein", PROTEINS)
@@ -113,18 +94,19 @@ class TestLessons:
 
 
 class TestPage:
-    def test_has_pictures_and_formulas(self, executed):
-        page = executed.with_suffix(".html").read_text(encoding="utf-8")
-        assert page.count("data:image/png;base64,") >= 15
-        assert page.count("data:image/svg+xml;base64,") >= 10
-        assert not re.findall(r"<code>\\[a-z]", page), "a formula that could not be drawn"
+    def test_has_pictures_and_formulas(self, notebook):
+        assert remote_parts(notebook.page) == []
+        assert notebook.pictures >= 15
+        assert notebook.formulas >= 10
+        assert not re.findall(r"<code>\\[a-z]", notebook.page), "a formula could not be drawn"
 
-    def test_nothing_is_complained_about(self, executed):
-        assert complaints(executed) == []
+    def test_warns_of_nothing(self, notebook):
+        assert notebook.warnings == []
 
 
-def test_other_parameters(tmp_path):
-    """Everything that can be left out is left out, and particles are small pixels."""
+@pytest.mark.slow
+def test_other_parameters(run_notebook, tmp_path):
+    """Leave out all that can be left out, and bin particles to few pixels."""
     given = {
         "seed": 3,
         "contrast": "dark",
@@ -133,19 +115,20 @@ def test_other_parameters(tmp_path):
         "guided_times": 0,
         "opening_radii": [],
     }
-    executed = notebooks.run(NAME, given, out=tmp_path)
-    assert complaints(executed) == []
-    stages = notebooks.recorded(executed)["auc by stage, apoferritin"]
+    notebook = run_notebook(NOTEBOOK, given, out=tmp_path)
+    assert notebook.warnings == []
+    stages = notebook.results["auc by stage, apoferritin"]
     assert stages["opened"] == stages["guided"]
     # Without adaptive rounds and filters, all that follows the Wiener filter are rising functions.
     assert stages["opened"] == pytest.approx(stages["restored"], abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.real
-def test_real_micrographs(shared, tmp_path):
-    executed = notebooks.run(NAME, {"data_dir": str(shared / "data")}, out=tmp_path)
-    assert complaints(executed) == []
-    results = notebooks.recorded(executed)
+def test_real_micrographs(shared, run_notebook, tmp_path):
+    notebook = run_notebook(NOTEBOOK, {"data_dir": str(shared / "data")}, out=tmp_path)
+    assert notebook.warnings == []
+    results = notebook.results
     stages = {name.split(", ")[1]: value for name, value in results.items() if name.startswith("auc by stage, ")}
     assert set(stages) == {"apoferritin_10146", "betagal_10017", "klh", "ribosome_10028"}
     for name in ("apoferritin_10146", "klh", "ribosome_10028"):  # the fourth was published denoised

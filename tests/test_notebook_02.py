@@ -1,21 +1,9 @@
 """The notebook on clustering: what its text says has to be true of its run."""
 
-import nbformat
 import pytest
+from html_pages import remote_parts
 
-from cryokit.cli import notebook_runner as notebooks
-
-pytestmark = pytest.mark.notebook
-
-
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    return notebooks.run("02_clustering", out=tmp_path_factory.mktemp("notebook"))
-
-
-@pytest.fixture(scope="module")
-def results(executed):
-    return notebooks.recorded(executed)
+NOTEBOOK = "02_clustering"
 
 
 def test_kmeans_and_fuzzy_cmeans_are_nearly_the_same(results):
@@ -97,21 +85,20 @@ def test_empty_ice(results):
     assert max(picks["autocryopicker"], picks["autocryopicker_published"]) < 5 * 4
 
 
-def test_page(executed):
-    page = executed.with_suffix(".html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") >= 18
-    assert page.count("data:image/svg+xml;base64,") >= 8, "formulas are drawn"
+def test_page(notebook):
+    assert remote_parts(notebook.page) == []
+    assert notebook.pictures >= 18
+    assert notebook.formulas >= 8
 
 
-def test_nothing_is_complained_about(executed):
-    outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
-    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+def test_warns_of_nothing(notebook):
+    assert notebook.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.real
-def test_real_micrographs(shared, tmp_path):
-    executed = notebooks.run("02", {"data_dir": str(shared / "data"), "shown": "apoferritin"}, out=tmp_path)
-    results = notebooks.recorded(executed)
+def test_real_micrographs(shared, run_notebook, tmp_path):
+    results = run_notebook(NOTEBOOK, {"data_dir": str(shared / "data"), "shown": "apoferritin"}, out=tmp_path).results
     assert results["F1, klh, autocryopicker"] > 0.8
     assert results["F1, apoferritin, autocryopicker"] > 0.9
     assert results["F1, ribosome, supercryoempicker"] > 0.85

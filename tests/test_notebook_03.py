@@ -1,33 +1,20 @@
 """The notebook on good particles and the training set made of them."""
 
-import nbformat
 import numpy as np
 import pytest
+from html_pages import remote_parts
 
-from cryokit.cli import notebook_runner as notebooks
 from cryokit.networks.patches import TrainingSet
 
-NAME = "03_good_particle_selection"
+NOTEBOOK = "03_good_particle_selection"
 PROTEINS = ("KLH", "apoferritin", "ribosome", "betagal")
 
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """The notebook, run as it is."""
-    return notebooks.run(NAME, out=tmp_path_factory.mktemp("notebook"))
+def saved(notebook):
+    return TrainingSet.load(notebook.folder / "klh.npz")
 
 
-@pytest.fixture(scope="module")
-def results(executed):
-    return notebooks.recorded(executed)
-
-
-@pytest.fixture(scope="module")
-def saved(executed):
-    return TrainingSet.load(executed.with_suffix("") / "klh.npz")
-
-
-@pytest.mark.notebook
 class TestGoodParticleSelection:
     @pytest.mark.parametrize("protein", ["KLH", "apoferritin", "ribosome"])
     def test_good_ones_are_particles(self, protein, results):
@@ -87,18 +74,18 @@ class TestGoodParticleSelection:
     def test_too_large_a_diameter_shows_by_itself(self, results):
         assert results["share of good, diameter x 1.4"] < 0.5 * results["share of good, diameter x 1"]
 
-    def test_page(self, executed):
-        page = executed.with_suffix(".html").read_text(encoding="utf-8")
-        assert page.count("data:image/png;base64,") >= 14
-        assert page.count("data:image/svg+xml;base64,") >= 4, "formulas are drawn"
+    def test_page(self, notebook):
+        assert remote_parts(notebook.page) == []
+        assert notebook.pictures >= 14
+        assert notebook.formulas >= 4
 
-    def test_nothing_is_complained_about(self, executed):
-        outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
-        assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    def test_warns_of_nothing(self, notebook):
+        assert notebook.warnings == []
 
+    @pytest.mark.slow
     @pytest.mark.real
-    def test_real_micrographs(self, shared, tmp_path):
-        results = notebooks.recorded(notebooks.run(NAME, {"data_dir": str(shared / "data")}, out=tmp_path))
+    def test_real_micrographs(self, shared, run_notebook, tmp_path):
+        results = run_notebook(NOTEBOOK, {"data_dir": str(shared / "data")}, out=tmp_path).results
         least = {"KLH": 0.9, "apoferritin": 0.95, "ribosome": 0.95}
         found = {protein: results[protein]["precision, good"] for protein in least}
         assert all(found[protein] >= precision for protein, precision in least.items()), found

@@ -1,27 +1,14 @@
 """The notebook on training: what its text says has to be true of its run, on micrographs that training did not see."""
 
-import nbformat
 import pytest
+from html_pages import remote_parts
 
-from cryokit.cli import notebook_runner as notebooks
 from cryokit.networks import header
 from cryokit.networks.training.measures import PUBLISHED
 
-NAME = "04_training"
+NOTEBOOK = "04_training"
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """The notebook, run as it is."""
-    return notebooks.run(NAME, out=tmp_path_factory.mktemp("notebook"))
-
-
-@pytest.fixture(scope="module")
-def results(executed):
-    return notebooks.recorded(executed)
-
-
-@pytest.mark.notebook
 class TestTraining:
     def test_the_network_is_table_9(self, results):
         # Counted by hand from the table: 11 x 11 x 96 + 96, and so on, with grey input and five classes.
@@ -97,9 +84,9 @@ class TestTraining:
         assert results["validation accuracy of positions"] > results["share of background positions"] > 0.9
         assert results["times the multiply-adds of the compact network, window by window"] > 1000
 
-    def test_model_is_saved_with_its_threshold(self, results, executed):
+    def test_model_is_saved_with_its_threshold(self, results, notebook):
         assert results["loaded again it gives the same scores"] is True
-        kept = header(executed.with_suffix("") / "compact")
+        kept = header(notebook.folder / "compact")
         assert kept["threshold"] == results["threshold"]
         assert 0.1 < kept["threshold"] < 0.95
         assert kept["working_diameter"] == 28
@@ -114,19 +101,19 @@ class TestTraining:
         assert len(accuracy) == 5
         assert max(accuracy.values()) < right - 0.2, accuracy
 
-    def test_page(self, executed):
-        page = executed.with_suffix(".html").read_text(encoding="utf-8")
-        assert page.count("data:image/png;base64,") >= 15
-        assert page.count("data:image/svg+xml;base64,") >= 6, "formulas are drawn"
+    def test_page(self, notebook):
+        assert remote_parts(notebook.page) == []
+        assert notebook.pictures >= 15
+        assert notebook.formulas >= 6
 
-    def test_nothing_is_complained_about(self, executed):
-        outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
-        assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    def test_warns_of_nothing(self, notebook):
+        assert notebook.warnings == []
 
+    @pytest.mark.slow
     @pytest.mark.real
-    def test_real_micrographs(self, shared, tmp_path):
+    def test_real_micrographs(self, shared, run_notebook, tmp_path):
         given = {"data_dir": str(shared / "data"), "epochs": [6], "per_class": 60}
-        results = notebooks.recorded(notebooks.run(NAME, given, out=tmp_path))
+        results = run_notebook(NOTEBOOK, given, out=tmp_path).results
         found = {who: results[f"F1 on an unseen micrograph, {who}"] for who in ("component 1", "compact network")}
         # Beta-galactosidase: the published picks of another network agree with these labels to 0.88.
         assert found["compact network"] > 0.7

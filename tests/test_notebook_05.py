@@ -1,25 +1,11 @@
 """The notebook on picking with a network: what its text says has to be true of its run."""
 
-import nbformat
 import pytest
+from html_pages import remote_parts
 
 from cryokit import coordinates
-from cryokit.cli import notebook_runner as notebooks
 
-NAME = "05_gpu_picking"
-
-pytestmark = pytest.mark.notebook
-
-
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """The notebook, run as it is."""
-    return notebooks.run(NAME, out=tmp_path_factory.mktemp("notebook"))
-
-
-@pytest.fixture(scope="module")
-def results(executed):
-    return notebooks.recorded(executed)
+NOTEBOOK = "05_gpu_picking"
 
 
 def test_dense_scores_equal_sliding_ones(results):
@@ -75,9 +61,8 @@ def test_peaks_between_positions_are_nearer_to_the_centre(results):
     assert results["off the centre, peaks"] < results["off the centre, positions"] < 0.2
 
 
-def test_device_and_precision(results, executed):
-    page = executed.with_suffix(".html").read_text(encoding="utf-8")
-    assert ("there is no GPU" in page) == (results["gpu"] is None)
+def test_device_and_precision(results, notebook):
+    assert ("there is no GPU" in notebook.page) == (results["gpu"] is None)
     same = {name: share for name, share in results.items() if name.startswith("same picks")}
     assert f"same picks, {results['device']}, mixed_bfloat16" in same
     assert same[f"same picks, {results['device']}, float32"] == 1
@@ -98,10 +83,10 @@ def test_new_micrographs_are_picked(results):
     assert results["problems, auto"] == results["problems, deepcryopicker"] == 0
 
 
-def test_star_files_hold_the_picks(results, executed):
+def test_star_files_hold_the_picks(results, notebook):
     assert results["picks read back"] == results["picks written"] > 100
     assert results["largest error of a position in the STAR file"] < 1e-3
-    picks, names = coordinates.read_folder(executed.with_suffix("") / "auto_picks", format="star")
+    picks, names = coordinates.read_folder(notebook.folder / "auto_picks", format="star")
     assert len(picks) == results["picks written"]
     assert "carbon" in names
     assert len(names) == 5
@@ -114,11 +99,10 @@ def test_wrong_scale_shows(results):
         assert results[f"F1, {mistake}"] < right - 0.1
 
 
-def test_page(executed):
-    page = executed.with_suffix(".html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") >= 11
+def test_page(notebook):
+    assert remote_parts(notebook.page) == []
+    assert notebook.pictures >= 11
 
 
-def test_nothing_is_complained_about(executed):
-    outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
-    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+def test_warns_of_nothing(notebook):
+    assert notebook.warnings == []

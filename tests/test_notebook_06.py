@@ -2,34 +2,20 @@
 
 import json
 
-import nbformat
 import pytest
+from html_pages import remote_parts
 
 from cryokit import coordinates
 from cryokit.benchmark import results as result_files
-from cryokit.cli import notebook_runner as notebooks
 
-NAME = "06_klh_precision_recall"
+NOTEBOOK = "06_klh_precision_recall"
 SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template", "deepem", "deeppicker"]
 
-pytestmark = pytest.mark.notebook
-
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """The notebook, run as it is."""
-    return notebooks.run(NAME, out=tmp_path_factory.mktemp("notebook"))
-
-
-@pytest.fixture(scope="module")
-def results(executed):
-    return notebooks.recorded(executed)
-
-
-@pytest.fixture(scope="module")
-def run(executed):
+def run(notebook):
     """The folder of the run that the notebook has made."""
-    return executed.with_suffix("") / "run"
+    return notebook.folder / "run"
 
 
 def test_all_methods_come_to_their_end(results, run):
@@ -72,10 +58,10 @@ def test_false_picks_are_told_apart(results, run):
     assert results["false picks"] == {method: cells[method]["fp"] for method in SEVEN}
 
 
-def test_paper_is_quoted_where_it_has_numbers(results, executed):
+def test_paper_is_quoted_where_it_has_numbers(results, notebook):
     # RELION-2, DeepEM, DeepPicker and DeepCryoPicker
     assert results["methods with reported numbers"] == 4
-    assert "reported" in executed.with_suffix(".html").read_text(encoding="utf-8")
+    assert "reported" in notebook.page
 
 
 def test_few_micrographs_show_little(results):
@@ -92,16 +78,16 @@ def test_threshold_of_the_test_flatters(results):
     assert results["what validation adds to the own threshold, mean"] > 0
 
 
-def test_own_picks_are_scored_as_they_were_made(results, executed):
+def test_own_picks_are_scored_as_they_were_made(results, notebook):
     planned, scored = results["by hand, planned"], results["by hand, scored"]
     # Clicks that are 0.05 diameters off on average are within the 0.25 that count.
     assert scored == planned
-    particles = json.loads((executed.with_suffix("") / "run" / "result.json").read_text(encoding="utf-8"))
+    particles = json.loads((notebook.folder / "run" / "result.json").read_text(encoding="utf-8"))
     particles = particles["datasets"]["klh_simulated"]["particles"]["test"]
     expected = 2 * planned["true"] / (planned["true"] + planned["false"] + particles)
     assert results["F1, by hand"] == pytest.approx(expected, abs=1e-9)
     assert results["F1, by hand, in the table"] == pytest.approx(expected, abs=1e-4)
-    picks, names = coordinates.read_folder(executed.with_suffix("") / "by_hand")
+    picks, names = coordinates.read_folder(notebook.folder / "by_hand")
     assert len(picks) == planned["true"] + planned["false"]
     assert len(names) == 6
 
@@ -119,32 +105,29 @@ def test_wrong_frames_score_next_to_nothing(results):
     assert results["other names are refused"]
 
 
-def test_finished_run_is_shown_without_computing(results, run, tmp_path):
+def test_finished_run_is_shown_without_computing(results, run, run_notebook, tmp_path):
     before = (run / "result.json").read_bytes()
-    shown = notebooks.run(NAME, {"result": str(run)}, out=tmp_path)
-    again = notebooks.recorded(shown)
+    again = run_notebook(NOTEBOOK, {"result": str(run)}, out=tmp_path).results
     assert (run / "result.json").read_bytes() == before
-    assert not (tmp_path / NAME / "run").exists()
+    assert not (tmp_path / NOTEBOOK / "run").exists()
     assert again["F1"].items() > results["F1"].items()
     assert again["methods"] == len(SEVEN) + 1
     assert again["found by some method"] >= results["found by some method"]
 
 
-def test_result_alone_is_shown_too(results, run, tmp_path):
+def test_result_alone_is_shown_too(results, run, run_notebook, tmp_path):
     content = result_files.reduced(result_files.load(run))
     result_files.write(content, tmp_path / "small.json")
-    shown = notebooks.run(NAME, {"result": str(tmp_path / "small.json")}, out=tmp_path / "out")
-    again = notebooks.recorded(shown)
+    again = run_notebook(NOTEBOOK, {"result": str(tmp_path / "small.json")}, out=tmp_path / "out").results
     assert again["F1"].items() > results["F1"].items()
     assert "found by all methods" not in again  # needs the picks
 
 
-def test_page(executed):
-    page = executed.with_suffix(".html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") >= 13
-    assert page.count("<details>") == page.count("</details>") == 5
+def test_page(notebook):
+    assert remote_parts(notebook.page) == []
+    assert notebook.pictures >= 13
+    assert notebook.page.count("<details>") == notebook.page.count("</details>") == 5
 
 
-def test_nothing_is_complained_about(executed):
-    outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", ())]
-    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+def test_warns_of_nothing(notebook):
+    assert notebook.warnings == []

@@ -12,7 +12,7 @@ import pytest
 
 from cryokit import coordinates, plot
 from cryokit.cli import main
-from cryokit.cli.demonstration import demo
+from cryokit.cli.demo import demo
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import read
@@ -169,20 +169,13 @@ def test_demo_report_is_self_contained_and_holds_the_numbers(shown):
     assert "cryokit pick" in page.of("pre")[0]
 
 
-def test_demo_command(tmp_path, capsys, monkeypatch):
-    seen = {}
-
-    def instead(out, **settings):
-        seen.update(settings, out=out)
-        (out / "report.html").write_text("")
-        return out / "report.html", None
-
-    monkeypatch.setattr("cryokit.cli.demonstration.demo", instead)
-    arguments = ["--protein", "betagal", "-n", "3", "--shape", "512", "640", "--seed", "7"]
+def test_demo_command(tmp_path, capsys):
+    arguments = ["--protein", "ribosome", "-n", "1", "--shape", "512", "640", "--seed", "7"]
     assert main(["demo", "--out", str(tmp_path), *arguments]) == 0
-    assert capsys.readouterr().out == f"report: {(tmp_path / 'report.html').resolve()}\n"
-    expected = {"protein": "betagal", "micrographs": 3, "shape": (512, 640), "seed": 7, "out": tmp_path}
-    assert seen == expected
+    report = tmp_path / "report.html"
+    assert capsys.readouterr().out == f"report: {report.resolve()}\n"
+    assert "picked by auto" in report.read_text(encoding="utf-8")
+    assert read(tmp_path / "micrographs" / "ribosome_001.mrc").data.shape == (512, 640)
 
 
 def test_demo_into_a_file(tmp_path):

@@ -1,4 +1,4 @@
-"""The command line: thin commands over the package, one module per command."""
+"""Command line: a module per command, each a thin layer over the package."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from cryokit import __version__
 from cryokit.errors import CryokitError
 
-# name -> (module, one line of help). Only the module of the command in use is imported, so that help comes at once.
+# Module and help of each command. Only the module of the command in use is imported, so that --help is instant.
 COMMANDS = {
     "pick": ("cryokit.cli.pick", "find particles in micrographs"),
     "train": ("cryokit.cli.train", "train a picker and save it for cryokit pick --model"),
     "evaluate": ("cryokit.cli.evaluate", "score picks against labels"),
-    "convert": ("cryokit.cli.convert", "turn coordinate files of one format into another"),
+    "convert": ("cryokit.cli.convert", "convert coordinate files between formats"),
     "data": ("cryokit.cli.data", "list, fetch and verify datasets"),
-    "simulate": ("cryokit.cli.simulate", "make micrographs whose truth is known"),
+    "simulate": ("cryokit.cli.simulate", "simulate micrographs with known particle positions"),
     "benchmark": ("cryokit.cli.benchmark", "compare methods on the same micrographs"),
     "demo": ("cryokit.cli.demo", "simulate, pick, evaluate and write a report"),
-    "notebooks": ("cryokit.cli.notebooks", "run the notebooks"),
+    "notebooks": ("cryokit.cli.notebooks", "list, run and generate the notebooks"),
 }
 
 
@@ -31,17 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words after ``cryokit``; those of the process when not given.
+        Words after ``cryokit`` (default: those of the process).
 
     Returns
     -------
     int
-        The exit status: 0 done, 1 an error (told in one line), 2 wrong usage, 130 interrupted.
+        Exit status: 0 for success, 1 for an error (printed as one line), 2 for wrong usage, 130 if interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="cryokit", description="Particle picking in cryo-electron microscopy.")
     parser.add_argument("--version", action="version", version=f"cryokit {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="tell more; show tracebacks of errors")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more, and show tracebacks of errors")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, (module, text) in COMMANDS.items():
@@ -55,22 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(message)s", stream=sys.stderr
     )
     if not options.verbose:
-        for noisy in ("matplotlib", "PIL", "tifffile", "papermill", "h5py"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        for library in ("matplotlib", "PIL", "tifffile", "papermill", "h5py"):
+            logging.getLogger(library).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     try:
         return options.run(options)
-    except CryokitError as error:
-        if options.verbose:
-            raise
-        sys.stderr.write(f"cryokit {options.command}: {error}\n")
-        return 1
     except BrokenPipeError:
-        # The reader (head, less) has gone: nothing is left to tell it. Close quietly.
+        # The reader of the output (head, less) is gone, and so is the place for a message.
         sys.stderr.close()
         return 1
-    except OSError as error:
-        # A full disk, a lost network drive: what the modules cannot foresee, but no fault of the program either.
+    except (CryokitError, OSError) as error:
+        # OSError: a full disk or a lost network drive, which no module can foresee.
         if options.verbose:
             raise
         sys.stderr.write(f"cryokit {options.command}: {error}\n")

@@ -1,4 +1,4 @@
-"""``cryokit notebooks``: list and run the notebooks, and keep their two forms equal."""
+"""``cryokit notebooks``: list and run the notebooks, and generate them from their sources."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import logging
 import sys
 import time
 
-from cryokit.cli import notebook_runner as notebooks
-from cryokit.errors import NotebookError
+from cryokit.cli import notebook_runner
+from cryokit.errors import ArgumentError, NotebookError
 
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this command."""
+    """Add the actions of this command and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="names, titles and parameters")
+    listing = actions.add_parser("list", help="list names, titles and parameters")
+    listing.set_defaults(action=_list)
 
     running = actions.add_parser(
         "run",
         help="execute notebooks and write them with their outputs, as .ipynb and .html",
-        description="Execute notebooks from the first cell to the last, in the current folder and under this Python.",
+        description="Execute notebooks from the first cell to the last, in the current folder and with this Python.",
     )
     running.add_argument(
-        "names", nargs="*", metavar="NAME", help="a notebook's name, its beginning, or a file; all when not given"
+        "names", nargs="*", metavar="NAME", help="notebook name, its beginning, or a file (default: all notebooks)"
     )
     running.add_argument(
         "-p",
@@ -32,45 +33,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another value for a parameter of the notebook (may be given several times)",
+        help="value for a parameter of the notebook; may be repeated",
     )
-    running.add_argument("--profile", choices=notebooks.PROFILES, default="quick", help="default: %(default)s")
-    running.add_argument("--out", default="out/notebooks", metavar="DIR", help="default: %(default)s")
+    running.add_argument(
+        "--profile", choices=notebook_runner.PROFILES, default="quick", help="extent of the run (default: %(default)s)"
+    )
+    running.add_argument("--out", default="out/notebooks", metavar="DIR", help="output folder (default: %(default)s)")
+    running.set_defaults(action=_run)
 
     syncing = actions.add_parser("sync", help="generate the .ipynb files from their .py sources")
-    syncing.add_argument("--check", action="store_true", help="change nothing; status 1 when a file is out of date")
+    syncing.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file is out of date")
+    syncing.set_defaults(action=_sync)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; the exit status is 0 when everything went well."""
-    return {"list": _list, "run": _run, "sync": _sync}[options.action](options)
-
-
-def _list(options: argparse.Namespace) -> int:
-    for name in notebooks.available():
-        notebook = notebooks.load(notebooks.find(name))
-        sys.stdout.write(f"{name}: {notebooks.title(notebook)}\n")
-        for key, default in notebooks.parameters(notebook).items():
-            sys.stdout.write(f"    {key} = {'...' if default is ... else repr(default)}\n")
+    """Run the command and return its exit status."""
+    options.action(options)
     return 0
 
 
-def _run(options: argparse.Namespace) -> int:
-    given = {}
+def _list(options: argparse.Namespace) -> None:
+    for name in notebook_runner.available():
+        notebook = notebook_runner.load(notebook_runner.find(name))
+        sys.stdout.write(f"{name}: {notebook_runner.title(notebook)}\n")
+        for key, default in notebook_runner.parameters(notebook).items():
+            sys.stdout.write(f"    {key} = {'...' if default is ... else repr(default)}\n")
+
+
+def _run(options: argparse.Namespace) -> None:
+    parameters = {}
     for word in options.parameter:
-        key, equals, value = word.partition("=")
-        if not equals or not key.strip():
-            raise NotebookError(f"-p {word}: a parameter is given as KEY=VALUE")
-        given[key.strip()] = value
-    names = options.names or notebooks.available()
-    for name in names:  # A misspelt parameter is found before an hour has gone into the first notebook.
-        notebooks.check(name, given, options.profile)
+        key, _, value = word.partition("=")
+        if "=" not in word or not key.strip():
+            raise ArgumentError(f"-p {word}: not of the form KEY=VALUE")
+        parameters[key.strip()] = value
+    names = options.names or notebook_runner.available()
+    for name in names:  # Finds a misspelt parameter before the first notebook has taken its time.
+        notebook_runner.check(name, parameters, options.profile)
     failed = []
     for name in names:
         started = time.monotonic()
         try:
-            executed = notebooks.run(
-                name, given, profile=options.profile, out=options.out, progress=sys.stderr.isatty()
+            executed = notebook_runner.run(
+                name, parameters, profile=options.profile, out=options.out, progress=sys.stderr.isatty()
             )
         except NotebookError as error:
             if len(names) == 1:
@@ -83,13 +88,11 @@ def _run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
     if failed:
         raise NotebookError(f"{len(failed)} of {len(names)} notebooks failed: {', '.join(failed)}")
-    return 0
 
 
-def _sync(options: argparse.Namespace) -> int:
-    changed = notebooks.sync(check=options.check)
-    for path in changed:
+def _sync(options: argparse.Namespace) -> None:
+    outdated = notebook_runner.sync(check=options.check)
+    for path in outdated:
         sys.stdout.write(f"{path}\n")
-    if changed and options.check:
-        raise NotebookError("not equal to their sources: 'cryokit notebooks sync' writes them anew")
-    return 0
+    if outdated and options.check:
+        raise NotebookError("differ from their sources; run 'cryokit notebooks sync'")
