@@ -7,20 +7,28 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?=
 EXTRAS := dev
 OUT ?= out
-# Tests of one file share what they have prepared, so they stay in one process.
-PYTEST_OPTIONS ?= -n auto --maxprocesses 4 --dist loadfile
-# Other backends of Keras, each in an environment of its own (.venv-jax, .venv-torch), and the tests that they have to pass.
+# The tests of a module share what they have prepared, so they stay in one process, the longest modules first.
+PYTEST_OPTIONS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# COVERAGE=1 measures line coverage over `make test` and `make test-all` together.
+COVERAGE ?=
+# How long `make fuzz` explores.
+MINUTES ?= 10
+# Other Keras backends, each in an environment of its own (.venv-jax, .venv-torch), and the tests that they have to pass.
 # PyTorch without CUDA, a tenth of the size: make backends PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 BACKENDS ?= jax torch
 BACKEND_TESTS := $(wildcard $(addprefix tests/test_,networks.py scoring.py training.py compact.py devices.py backends.py))
+INSTALLED_BACKENDS := $(patsubst $(VENV)-%/.installed,%,$(wildcard $(addprefix $(VENV)-,$(addsuffix /.installed,$(BACKENDS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test backends lint results notebooks lab clean distclean FORCE
+.PHONY: help install demo test test-all smoke fuzz backends lint results notebooks lab clean distclean FORCE
 
 help:
 	@echo 'make demo       find particles in simulated micrographs and write a report'
-	@echo 'make test       run the tests'
-	@echo 'make backends   run the tests of the networks with Keras on JAX and on PyTorch'
+	@echo 'make test       check style and run the tests that every change has to pass'
+	@echo 'make test-all   the same, then the slow tests and those of the Keras backends that are installed'
+	@echo 'make smoke      import every module and run the examples in the docstrings'
+	@echo 'make fuzz       look for new counterexamples with the property tests (MINUTES=10)'
+	@echo 'make backends   install Keras on JAX and on PyTorch and run the tests of the networks with them'
 	@echo 'make lab        open JupyterLab on notebooks/'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
 	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json'
@@ -41,14 +49,17 @@ $(INSTALLED): pyproject.toml $(if $(shell $(BIN)/python -c 'print("alive")' 2>/d
 	  if [ -z "$$chosen" ]; then \
 	    echo 'cryokit needs Python 3.10, 3.11, 3.12 or 3.13 with its venv module; none was found' \
 	      '$(if $(PYTHON),at PYTHON=$(PYTHON),on the PATH).' >&2; \
-	    echo '  Debian, Ubuntu: sudo apt install python3-venv      macOS: brew install python@3.12' >&2; \
-	    echo '  or name one:    make $(or $(firstword $(MAKECMDGOALS)),demo) PYTHON=/path/to/python3.12' >&2; \
+	    echo '  With python3 3.10-3.13 from Debian or Ubuntu: sudo apt install python3-venv' >&2; \
+	    echo '  With Python 3.14, which TensorFlow does not support yet, or any other: install 3.13 beside it with uv' >&2; \
+	    echo '  (https://docs.astral.sh/uv) and name it:' >&2; \
+	    echo '      uv python install 3.13' >&2; \
+	    echo '      make $(or $(firstword $(MAKECMDGOALS)),demo) PYTHON="$$(uv python find 3.13)"' >&2; \
 	    exit 1; \
 	  fi; \
 	  echo "Setting up $(VENV) with $$("$$chosen" --version) (about 2 GB; once, a few minutes)"; \
 	  rm -rf $(VENV) && "$$chosen" -m venv $(VENV); \
 	fi
-	@# The stamp is written only after pip has succeeded; the pipe only thins out what pip says.
+	@# The stamp is written only after pip has succeeded; the pipe only thins out what pip prints.
 	@{ $(BIN)/python -m pip install --disable-pip-version-check -e '.[$(EXTRAS)]' && touch $@; } \
 	  | grep --line-buffered -v -e '^Requirement already' -e '^Collecting' -e '^Processing' -e '^  Using cached' -e '^  Preparing' \
 	      -e '^  Getting' -e '^  Installing build' -e 'metadata' -e '^Looking in' -e '^ *$$'; test -f $@
@@ -56,9 +67,20 @@ $(INSTALLED): pyproject.toml $(if $(shell $(BIN)/python -c 'print("alive")' 2>/d
 demo: $(INSTALLED)
 	@$(BIN)/python -m cryokit demo --out $(OUT)/demo
 
-test: $(INSTALLED)
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
-	@$(MAKE) --no-print-directory lint
+test: $(INSTALLED) lint
+	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
+
+test-all: test $(addprefix backend-,$(INSTALLED_BACKENDS))
+	@$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-append --cov-report=term)
+
+smoke: $(INSTALLED)
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) cryokit tests/test_packaging.py
+
+fuzz: $(INSTALLED)
+	@end=$$(($$(date +%s) + 60 * $(MINUTES))); \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+	  $(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=explore $(PYTEST_OPTIONS) tests || exit 1; \
+	done
 
 backends: $(addprefix backend-,$(BACKENDS))
 
