@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from cryokit.coordinates import concatenate, table
-from cryokit.errors import CoordinateError
+from cryokit.errors import ArgumentError, CoordinateError
 from cryokit.evaluate import by_view, evaluate, metrics, sweep
 
 D = 40.0  # diameter in the cases below: a tolerance of 0.25 is 10 px
@@ -27,10 +27,6 @@ def crowd(seed, *, micrographs=4, n=60, m=40, side=300.0, levels=None):
     view = rng.choice(["top", "side", "ignore"], micrographs * m, p=[0.5, 0.35, 0.15]).astype(object)
     labels = table(np.repeat(names, m), *rng.random((2, micrographs * m)) * side, diameter=D, view=view)
     return picks, labels
-
-
-def numbers(result):
-    return {name: value for name, value in result.to_dict().items() if name != "centre_error"}
 
 
 # -- counts --------------------------------------------------------------------------------------------------------
@@ -213,8 +209,8 @@ def test_picks_without_labels_are_named_and_not_counted(caplog):
     with caplog.at_level(logging.WARNING):
         result = evaluate(picks, labels)
     assert (result.tp, result.fp, result.unlabelled) == (1, 0, ("b",))
-    assert "b" in caplog.text
-    assert "not counted (1 micrograph): b" in result.summary()
+    assert caplog.messages[0].endswith(": b")
+    assert result.summary().endswith(": b")
 
 
 def test_picks_that_are_all_on_other_micrographs():
@@ -240,7 +236,7 @@ def test_no_picks_at_all():
     assert math.isnan(result.best_threshold)
     assert len(result.curve) == 0
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["best_threshold"] is None
-    assert "recall" in result.summary()
+    assert result.summary()
 
 
 def test_a_micrograph_without_particles_left_empty_is_no_error():
@@ -305,7 +301,7 @@ def test_intervals_are_reproducible_and_hold_the_value():
     one, same = (evaluate(picks, labels, seed=3) for _ in range(2))
     other = evaluate(picks, labels, seed=4)
     assert one.intervals == same.intervals != other.intervals
-    assert set(one.intervals) == {"precision", "recall", "f1", "average_precision"}
+    assert set(one.intervals) == {"precision", "recall", "f1", "accuracy", "average_precision"}
     for name, (low, high) in one.intervals.items():
         assert low < getattr(one, name) < high
         assert high - low < 0.5
@@ -383,14 +379,13 @@ def test_to_dict_is_json_and_holds_the_numbers():
     assert told["intervals"]["f1"] == list(result.intervals["f1"])
 
 
-def test_summary_tells_the_numbers():
+def test_the_summary_has_the_numbers():
     result = evaluate(*crowd(1))
     text = result.summary(per_micrograph=True)
     assert str(result) in text
     for number in (result.precision, result.recall, result.average_precision, result.intervals["f1"][1]):
         assert f"{number:.3f}" in text
     assert "mic_3" in text
-    assert "side" in text
 
 
 def test_given_tables_stay_as_they_are():
@@ -406,26 +401,31 @@ def test_given_tables_stay_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "named"),
     [
-        ({"tolerance": 0}, "tolerance"),
-        ({"tolerance": float("nan")}, "tolerance"),
-        ({"tolerance": 1.5, "criterion": "iou"}, "at most 1"),
-        ({"criterion": "overlap"}, "distance, iou"),
-        ({"diameter": -1}, "diameter"),
-        ({"seed": -1}, "seed"),
-        ({"micrographs": []}, "no micrograph"),
+        ({"tolerance": 0}, "tolerance.* 0$"),
+        ({"tolerance": float("nan")}, "tolerance.* nan$"),
+        ({"tolerance": 1.5, "criterion": "iou"}, "tolerance.* 1.5$"),
+        ({"criterion": "overlap"}, "criterion.*'overlap'"),
+        ({"diameter": -1}, "diameter.* -1$"),
+        ({"seed": -1}, "seed.* -1$"),
+        ({"bootstrap": -1}, "bootstrap.* -1$"),
     ],
 )
-def test_arguments_out_of_range(change, words):
-    with pytest.raises(CoordinateError, match=words):
+def test_arguments_out_of_range(change, named):
+    with pytest.raises(ArgumentError, match=named):
         evaluate(*crowd(0), **change)
+
+
+def test_no_micrographs_at_all():
+    with pytest.raises(CoordinateError):
+        evaluate(*crowd(0), micrographs=[])
 
 
 def test_labels_without_diameter_need_one():
     picks, labels = crowd(0)
     labels.loc[5, "diameter"] = np.nan
-    with pytest.raises(CoordinateError, match=r"1 of 160 labels has no .*--diameter"):
+    with pytest.raises(CoordinateError, match=r"1 of 160 labels.*mic_0.*--diameter"):
         evaluate(picks, labels)
     assert evaluate(picks, labels, diameter=D).tp > 0
 
@@ -440,13 +440,13 @@ def test_the_given_diameter_takes_the_place_of_the_labels_own():
 def test_some_scores_missing():
     picks, labels = crowd(0)
     picks.loc[3, "score"] = np.nan
-    with pytest.raises(CoordinateError, match=r"1 of 240 picks have no score .*mic_0"):
+    with pytest.raises(CoordinateError, match=r"1 of 240 picks.*mic_0"):
         evaluate(picks, labels)
 
 
 def test_threshold_without_scores():
     picks, labels = crowd(0)
-    with pytest.raises(CoordinateError, match="no scores"):
+    with pytest.raises(CoordinateError, match="threshold"):
         evaluate(picks.assign(score=np.nan), labels, threshold=0.5)
 
 
@@ -489,7 +489,7 @@ class TestByView:
         picks = table("a", x=[100, 300, 500, 700], y=[100] * 4, score=[0.9, 0.8, 0.7, 0.6])
         found = by_view(picks, self.labels, bootstrap=0)
         assert list(found) == ["side", "top"]
-        assert [(each.tp, each.fp, each.fn) for each in found.values()] == [(1, 0, 0), (2, 0, 0)]
+        assert [(view.tp, view.fp, view.fn) for view in found.values()] == [(1, 0, 0), (2, 0, 0)]
 
     def test_a_pick_that_names_the_wrong_view_is_missing_in_the_right_one(self):
         picks = table("a", x=[100, 500], y=[100, 100], score=[0.9, 0.8], view=["side", "side"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cryokit.coordinates import concatenate, table
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.evaluate.thresholds import Posterior, best_threshold, otsu, separation, threshold_from_scores
 
@@ -306,9 +306,9 @@ def test_any_scores_give_a_threshold_between_zero_and_one(scores, default):
 
 
 def test_scores_that_are_no_probabilities_are_refused():
-    with pytest.raises(PickerError, match=r"between 0 and 1, not between -3 and 7"):
+    with pytest.raises(ArgumentError, match=r"scores.*-3.*7"):
         threshold_from_scores([-3, 7])
-    with pytest.raises(PickerError, match="between 0 and 1"):
+    with pytest.raises(ArgumentError, match=r"default.*1$"):
         threshold_from_scores([0.5], default=1.0)
 
 
@@ -357,21 +357,19 @@ def test_micrographs_and_diameter_are_passed_on():
     assert best_threshold(picks, labels, micrographs=["m0"]) == best_threshold(
         picks[picks["micrograph"] == "m0"], labels[labels["micrograph"] == "m0"]
     )
-    with pytest.raises(PickerError, match="none of the picks matches"):
+    with pytest.raises(PickerError, match="diameter"):
         best_threshold(picks, labels, diameter=4)
 
 
 def test_picks_without_scores_have_no_threshold():
     picks, labels = labelled(0)
-    with pytest.raises(PickerError, match="without scores"):
+    with pytest.raises(PickerError, match="scores"):
         best_threshold(picks.assign(score=np.nan), labels)
-    with pytest.raises(PickerError, match="none of the picks"):
+    with pytest.raises(PickerError):
         best_threshold(picks.iloc[:0], labels)
 
 
 def test_slack_takes_the_threshold_nearest_to_one_half_among_those_as_good():
-    from cryokit.coordinates import table
-
     # 40 particles, all found; one false pick at 0.8 makes the thresholds between 0.8 and 0.9 a little better.
     labels = table("a", x=np.arange(40) * 100.0, y=np.zeros(40), diameter=80)
     x = np.append(np.arange(40) * 100.0, 50.0)

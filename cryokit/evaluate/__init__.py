@@ -1,6 +1,6 @@
-"""How good are picks? Matching with labels, precision, recall, curves, and how sure one can be of them."""
+"""Evaluation of picks: matching with labels, precision and recall, curves, intervals, and where picks lie."""
 
-from cryokit.evaluate.evaluation import by_view, evaluate, sweep
-from cryokit.evaluate.result import Evaluation
+from cryokit.evaluate.against_labels import by_view, evaluate, sweep
+from cryokit.evaluate.evaluation import Evaluation
 
 __all__ = ["Evaluation", "by_view", "evaluate", "sweep"]

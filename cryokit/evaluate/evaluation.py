@@ -1,410 +1,217 @@
-"""Picks against labels: the numbers of a picker."""
+"""The result of an evaluation: its numbers, as text and as JSON."""
 
 from __future__ import annotations
 
-import logging
+import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cryokit._util.plain import plain
 from cryokit._util.wording import plural, some
-from cryokit.coordinates.table import IGNORE, validate
-from cryokit.errors import CoordinateError
-from cryokit.evaluate import matching, metrics
-from cryokit.evaluate.result import Evaluation
+from cryokit.evaluate import metrics
+from cryokit.evaluate.localisation import Localisation
 
-logger = logging.getLogger(__name__)
+# attribute -> its title in the summary
+_ROWS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "accuracy": "accuracy (Jaccard)",
+    "false_positive_rate": "FPR, FP / picks",
+    "false_negative_rate": "FNR, FN / particles",
+    "average_precision": "average precision",
+    "recall_ceiling": "recall ceiling",
+}
+_SETTINGS = ("criterion", "tolerance", "threshold", "scored")
+_NUMBERS = ("tp", "fp", "fn", "ignored", "centre_error", "best_f1", "best_threshold", "macro", "intervals")
 
-# The columns of a sweep.
-SWEPT = (
-    *("tolerance", "tp", "fp", "fn", "precision", "recall", "f1"),
-    *("average_precision", "recall_ceiling", "best_f1", "centre_error"),
-)
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Numbers of a set of picks, returned by `cryokit.evaluate.evaluate`.
 
-def evaluate(
-    picks: pd.DataFrame,
-    labels: pd.DataFrame,
-    *,
-    micrographs: Iterable[str] | None = None,
-    tolerance: float | None = None,
-    criterion: str = "distance",
-    threshold: float | None = None,
-    diameter: float | None = None,
-    bootstrap: int = 1000,
-    seed: int = 0,
-) -> Evaluation:
-    """Score picks against labels.
+    Counts, and what follows from them, are those at the operating point (picks at or above `threshold`; all picks if it
+    is None), pooled over the micrographs. The curve, and what follows from it, uses all picks.
 
-    Parameters
+    Attributes
     ----------
-    picks : pandas.DataFrame
-        A table of picks (`cryokit.coordinates.table`). Either all picks have a score or none has; without scores all
-        are equal. Rows of the view ``ignore`` are left out.
-    labels : pandas.DataFrame
-        The particles there are, as a table of picks. Rows of the view ``ignore`` mark what is neither particle nor
-        background: a pick within half a diameter of one that matches no particle counts neither as true nor as false.
-    micrographs : iterable of str, optional
-        The micrographs to score, those without picks or labels included; nothing outside them counts. By default all
-        that the labels name, so a micrograph without picks counts as missed.
-    tolerance : float, optional
-        With the criterion ``distance`` (default 0.25) how far a pick may lie from the label's centre, as a fraction of
-        the label's diameter; with ``iou`` (default 0.6) the least intersection over union of the two boxes. The limit
-        itself matches.
     criterion : {"distance", "iou"}
-        ``iou`` takes squares with the diameters as sides; a pick without a diameter gets the label's.
-    threshold : float, optional
-        Counts are of the picks with at least this score; by default of all. The curve always takes all.
-    diameter : float, optional
-        Of every particle in pixels; takes the place of the diameters in both tables. Labels of the view ``ignore`` keep
-        theirs, where they have one: a tube is larger than the particle.
-    bootstrap : int
-        Replicates for the intervals, 0 for none.
-    seed : int
-        Seed of the bootstrap.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    CoordinateError
-        When a table is not a table of picks, the labels lack diameters, only some picks have scores, no micrograph of
-        the picks is among the labelled ones, or an argument is out of range.
-
-    Notes
-    -----
-    Matching is one to one with as many pairs as possible; of these matchings, one that prefers picks with higher scores
-    and, that done, the smallest total distance (`cryokit.evaluate.matching`). A pick is then true or false once and for
-    all: the curve's counts at any threshold are those of a maximum matching of the picks above it.
-
-    Examples
-    --------
-    >>> from cryokit.coordinates.table import table
-    >>> labels = table("a", x=[100, 300], y=[100, 300], diameter=80)
-    >>> picks = table("a", x=[104, 108, 600], y=[103, 100, 50], score=[0.8, 0.9, 0.3])
-    >>> result = evaluate(picks, labels)
-    >>> result.tp, result.fp, result.fn, result.f1
-    (1, 2, 1, 0.4)
-    >>> result.picks.outcome.tolist()
-    ['false', 'true', 'false']
+        Criterion of the matching.
+    tolerance : float
+        Largest distance as a fraction of the diameter, or smallest intersection over union.
+    threshold : float or None
+        Lowest score that counts; None if all picks count.
+    tp, fp, fn : int
+        Matched picks, picks that match no particle, particles without a pick.
+    ignored : int
+        Picks that match no particle but lie on an ignore label: neither true nor false.
+    centre_error : float
+        Mean distance between matched centres in pixels; NaN without matches.
+    localisation : Localisation
+        Mean shift and scatter of the true picks about their labels.
+    average_precision : float
+        Sum of precision times gain in recall, see `cryokit.evaluate.metrics.average_precision`.
+    recall_ceiling : float
+        Recall of all picks, which no threshold can exceed.
+    best_f1, best_threshold : float
+        Largest F1 on the curve and its threshold. Chosen on the labels at hand, it flatters. The threshold is NaN
+        without counted picks.
+    scored : bool
+        Whether the picks have scores. If not, all count as equal with a score of 1, and the curve is one point.
+    curve : pandas.DataFrame
+        Columns `threshold` (falling), `precision`, `recall`, `tp`, `fp`, `f1`; one row per distinct score.
+    per_micrograph : pandas.DataFrame
+        One row per micrograph: `micrograph`, `particles`, `picks`, `tp`, `fp`, `fn`, `ignored`, `precision`, `recall`,
+        `f1`, `accuracy`, `centre_error`. NaN where there is nothing to score: recall without particles, the others
+        without particles and picks.
+    per_view : pandas.DataFrame
+        One row per view: `view`, `particles`, `tp`, `fn`, `recall`, and, if the picks name views (NaN otherwise), `fp`
+        and `precision` (a false pick belongs to the view that it names) and `agreement`, the share of the view's
+        matched particles whose pick names the same view.
+    intervals : dict of str to tuple of float
+        95 % bootstrap intervals over micrographs of `precision`, `recall`, `f1`, `accuracy` and `average_precision`;
+        empty with one micrograph.
+    picks : pandas.DataFrame
+        Picks at the operating point with `outcome` (``true``, ``false`` or ``ignored``), `label` (row of the matched
+        label in `labels`, -1 without one) and `distance` (pixels, NaN without).
+    labels : pandas.DataFrame
+        Labels with `outcome` (``found``, ``missed`` or ``ignore``).
+    unlabelled : tuple of str
+        Micrographs that have picks but were not evaluated; their picks count nowhere.
     """
-    tolerance = check_settings(tolerance, criterion, diameter=diameter, seed=seed)
-    picks, labels = validate(picks), validate(labels, "the labels")
-    picks = picks[picks["view"] != IGNORE].reset_index(drop=True)
-    names, unlabelled = _micrographs(picks, labels, micrographs)
-    picks = picks[picks["micrograph"].isin(names)].reset_index(drop=True)
-    labels = labels[labels["micrograph"].isin(names)].reset_index(drop=True)
-    if diameter is not None:
-        picks = picks.assign(diameter=float(diameter))
-        own = (labels["view"] == IGNORE) & labels["diameter"].notna()
-        labels = labels.assign(diameter=labels["diameter"].where(own, float(diameter)))
-    check_diameters(labels)
-    scored = _score(picks, threshold)
-    if criterion == "iou":
-        _warn_of_sizes(picks["diameter"].median(), labels["diameter"].median(), tolerance)
 
-    everything = _outcomes(picks, labels, names, tolerance, criterion)
-    chosen = picks
-    at_point = everything
-    if threshold is not None:
-        chosen = picks[picks["score"] >= threshold].reset_index(drop=True)
-        at_point = _outcomes(chosen, labels, names, tolerance, criterion)
-    chosen, labels = at_point
+    criterion: str
+    tolerance: float
+    threshold: float | None
+    tp: int
+    fp: int
+    fn: int
+    ignored: int
+    centre_error: float
+    localisation: Localisation
+    average_precision: float
+    recall_ceiling: float
+    best_f1: float
+    best_threshold: float
+    scored: bool
+    curve: pd.DataFrame
+    per_micrograph: pd.DataFrame
+    per_view: pd.DataFrame
+    intervals: dict[str, tuple[float, float]]
+    picks: pd.DataFrame
+    labels: pd.DataFrame
+    unlabelled: tuple[str, ...]
 
-    particles = int((labels["outcome"] != "ignore").sum())
-    counted = everything[0][everything[0]["outcome"] != "ignored"]
-    score, true = counted["score"].to_numpy(), (counted["outcome"] == "true").to_numpy()
-    curve = metrics.curve(score, true, particles)
-    best = int(curve["f1"].argmax()) if len(curve) else None
-    per_micrograph = _per_micrograph(chosen, labels, names)
-    position = {name: index for index, name in enumerate(names)}
-    return Evaluation(
-        criterion=criterion,
-        tolerance=tolerance,
-        threshold=None if threshold is None else float(threshold),
-        **{name: int(per_micrograph[name].sum()) for name in ("tp", "fp", "fn", "ignored")},
-        centre_error=float(chosen["distance"].mean()),
-        average_precision=metrics.average_precision(curve),
-        recall_ceiling=float(curve["recall"].iloc[-1]) if len(curve) else 0.0,
-        best_f1=0.0 if best is None else float(curve["f1"].iloc[best]),
-        best_threshold=math.nan if best is None else float(curve["threshold"].iloc[best]),
-        scored=scored,
-        curve=curve,
-        per_micrograph=per_micrograph,
-        per_view=_per_view(chosen, labels),
-        intervals=metrics.bootstrap(
-            per_micrograph[["tp", "fp", "fn"]].to_numpy(),
-            score,
-            true,
-            counted["micrograph"].map(position).to_numpy(np.intp),
-            replicates=bootstrap,
-            seed=seed,
-        ),
-        picks=chosen,
-        labels=labels,
-        unlabelled=unlabelled,
-    )
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP), the share of the picks that are particles; 0 without picks."""
+        return float(metrics.rates(self.tp, self.fp, self.fn)["precision"])
 
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN), the share of the particles that were picked; 0 without particles."""
+        return float(metrics.rates(self.tp, self.fp, self.fn)["recall"])
 
-def by_view(picks: pd.DataFrame, labels: pd.DataFrame, **settings) -> dict[str, Evaluation]:
-    """Score the picks of each view by itself, as figure 4 of Al-Azzawi et al. 2020 does.
+    @property
+    def f1(self) -> float:
+        """2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
+        return float(metrics.rates(self.tp, self.fp, self.fn)["f1"])
 
-    For one view the particles of all others count as ``ignore``: picks on them are neither true nor false. A pick that
-    names a view is a pick of this view only; one that names none, a pick of every view. So what a picker that does not
-    tell views apart picks on nothing is false for each of them.
+    @property
+    def accuracy(self) -> float:
+        """TP / (TP + FP + FN), the Jaccard index: picks have no true negatives that could be counted."""
+        return float(metrics.rates(self.tp, self.fp, self.fn)["accuracy"])
 
-    Parameters
-    ----------
-    picks, labels : pandas.DataFrame
-        As in `evaluate`.
-    **settings
-        Passed on to `evaluate`. Without `micrographs` all that the labels name are scored, for every view.
+    @property
+    def false_positive_rate(self) -> float:
+        """FP / (TP + FP), as the KLH bake-off (Zhu et al., J. Struct. Biol. 145:3-14, 2004) is said to use the word.
 
-    Returns
-    -------
-    dict of str to Evaluation
-        For each view that the labels name, in alphabetical order.
+        It is 1 - precision, not the FP / (FP + TN) of statistics. The definition was not checked against the paper.
+        """
+        return float(metrics.ratio(self.fp, self.tp + self.fp))
 
-    Examples
-    --------
-    >>> from cryokit.coordinates.table import table
-    >>> labels = table("a", [100, 300, 500], [100, 100, 100], diameter=80, view=["top", "top", "side"])
-    >>> found = by_view(table("a", [100, 500, 700], [100, 100, 100], 0.9), labels, bootstrap=0)
-    >>> [(view, result.tp, result.fp, result.fn) for view, result in found.items()]
-    [('side', 1, 1, 0), ('top', 1, 1, 1)]
-    """
-    picks, labels = validate(picks), validate(labels, "the labels")
-    if settings.get("micrographs") is None:
-        settings = {**settings, "micrographs": list(dict.fromkeys(labels["micrograph"]))}
-    own, claimed = labels["view"], picks["view"]
-    return {
-        view: evaluate(
-            picks[(claimed == view) | (claimed == "")],
-            labels.assign(view=own.where(own == view, IGNORE)),
-            **settings,
+    @property
+    def false_negative_rate(self) -> float:
+        """FN / (TP + FN), 1 - recall; see `false_positive_rate` for the source."""
+        return float(metrics.ratio(self.fn, self.tp + self.fn))
+
+    @property
+    def macro(self) -> dict[str, float]:
+        """Means over the micrographs of precision, recall, F1 and accuracy, where there is something to score."""
+        means = self.per_micrograph[["precision", "recall", "f1", "accuracy"]].mean()
+        return {name: 0.0 if math.isnan(value) else float(value) for name, value in means.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the tables of picks and labels as values of JSON; NaN and infinity become None."""
+        values = {name: getattr(self, name) for name in (*_SETTINGS, *_ROWS, *_NUMBERS)}
+        values["localisation"] = self.localisation.to_dict()
+        values["per_micrograph"] = self.per_micrograph.to_dict(orient="records")
+        values["per_view"] = self.per_view.to_dict(orient="records")
+        values["curve"] = self.curve.to_dict(orient="list")
+        values["unlabelled"] = self.unlabelled
+        return plain(values)
+
+    def summary(self, *, per_micrograph: bool = False) -> str:
+        """Return the numbers as a few lines of text.
+
+        Parameters
+        ----------
+        per_micrograph : bool
+            Whether to add the table of micrographs.
+        """
+        lines = [*self._counts(), "", f"{'':<19}{'pooled':>7}  {'95 % interval':>15}  {'mean of micrographs':>19}"]
+        macro = self.macro
+        for name, title in _ROWS.items():
+            low, high = self.intervals.get(name, (math.nan, math.nan))
+            interval = "" if math.isnan(low) else f"{low:.3f} - {high:.3f}"
+            mean = f"{macro[name]:.3f}" if name in macro else ""
+            lines.append(f"{title:<19}{getattr(self, name):>7.3f}  {interval:>15}  {mean:>19}".rstrip())
+        if self.scored and not math.isnan(self.best_threshold):
+            lines.append(
+                f"{'best F1':<19}{self.best_f1:>7.3f}  at score >= {self.best_threshold:.4g}, chosen on these labels"
+            )
+        if self.tp:
+            lines += self._distances()
+        if len(self.per_view) > 1:
+            lines += ["", _text(self.per_view.replace({"view": {"": "(unknown)"}}).dropna(axis="columns", how="all"))]
+        if per_micrograph:
+            lines += ["", _text(self.per_micrograph)]
+        if self.unlabelled:
+            elsewhere = f"picks elsewhere, not counted ({plural(len(self.unlabelled), 'micrograph')}): "
+            lines += ["", elsewhere + some(self.unlabelled, 5)]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _counts(self) -> list[str]:
+        within = f"centres within {self.tolerance:g} x diameter"
+        if self.criterion == "iou":
+            within = f"boxes with an IoU of at least {self.tolerance:g}"
+        score = "" if self.threshold is None else f" with score >= {self.threshold:g}"
+        ignored = f", {self.ignored} not counted (on ignore labels)" if self.ignored else ""
+        return [
+            f"{plural(len(self.per_micrograph), 'micrograph')}, {plural(self.tp + self.fn, 'particle')}, "
+            f"{plural(len(self.picks), 'pick')}{score}",
+            f"matched one to one, {within}: {self.tp} true, {self.fp} false, {self.fn} missed{ignored}",
+        ]
+
+    def _distances(self) -> list[str]:
+        where = self.localisation
+        x, y = (
+            f"{shift:+.2f}" + ("" if np.isnan(error) else f" ± {error:.2f}")
+            for shift, error in ((where.dx, where.dx_error), (where.dy, where.dy_error))
         )
-        for view in sorted(set(own) - {IGNORE, ""})
-    }
+        lines = [
+            f"{'centre error':<19}{self.centre_error:>7.2f}  px, mean over the true picks",
+            f"{'RMS distance':<19}{where.rms:>7.2f}  px, {where.rms_share:.1%} of the diameter",
+            f"{'mean shift':<19} x {x} px, y {y} px ({where.dx_share:+.1%}, {where.dy_share:+.1%} of the diameter)",
+        ]
+        return lines + ([f"warning: {where.warning()}"] if where.shifted else [])
 
 
-def sweep(
-    picks: pd.DataFrame,
-    labels: pd.DataFrame,
-    tolerances: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
-    **settings,
-) -> pd.DataFrame:
-    """Score the same picks at several tolerances: how much of a result hangs on the choice.
-
-    Parameters
-    ----------
-    picks, labels : pandas.DataFrame
-        As in `evaluate`.
-    tolerances : sequence of float
-        Fractions of the diameter, or values of IoU with ``criterion="iou"``.
-    **settings
-        Passed on to `evaluate`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per tolerance: `tolerance`, `tp`, `fp`, `fn`, `precision`, `recall`, `f1`, `average_precision`,
-        `recall_ceiling`, `best_f1`, `centre_error`.
-    """
-    settings = {"bootstrap": 0, **settings}
-    results = [evaluate(picks, labels, tolerance=tolerance, **settings) for tolerance in tolerances]
-    return pd.DataFrame({name: [getattr(result, name) for result in results] for name in SWEPT})
-
-
-def check_settings(
-    tolerance: float | None = None, criterion: str = "distance", *, diameter: float | None = None, seed: int = 0
-) -> float:
-    """Refuse settings of `evaluate` that are wrong whatever the tables hold; return the tolerance to use.
-
-    Raises
-    ------
-    CoordinateError
-    """
-    if criterion not in matching.TOLERANCES:
-        raise CoordinateError(f"criterion {criterion!r} is not known; use one of {', '.join(matching.TOLERANCES)}")
-    tolerance = matching.TOLERANCES[criterion] if tolerance is None else float(tolerance)
-    if not 0 < tolerance < math.inf or (criterion == "iou" and tolerance > 1):
-        limit = "over 0 and at most 1" if criterion == "iou" else "over 0"
-        raise CoordinateError(
-            f"a tolerance (tolerance=, --tolerance) of {tolerance:g} makes no sense with the criterion {criterion}; "
-            f"give one {limit}"
-        )
-    if diameter is not None and not 0 < diameter < math.inf:
-        raise CoordinateError(
-            f"the diameter (diameter=, --diameter) has to be a positive number of pixels, not {diameter:g}"
-        )
-    if seed < 0:
-        raise CoordinateError(f"the seed (seed=, --seed) has to be 0 or more, not {seed}")
-    return tolerance
-
-
-def _micrographs(
-    picks: pd.DataFrame, labels: pd.DataFrame, micrographs: Iterable[str] | None
-) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names of the micrographs to score, and those that have picks but are not among them."""
-    if isinstance(micrographs, str):
-        micrographs = [micrographs]
-    given = sorted(labels["micrograph"].unique()) if micrographs is None else micrographs
-    names = list(dict.fromkeys(map(str, given)))
-    if not names:
-        raise CoordinateError("there is nothing to score: the labels name no micrograph, and no micrographs were given")
-    picked = list(picks["micrograph"].unique())
-    unlabelled = tuple(name for name in picked if name not in set(names))
-    # Picks that are all elsewhere are a picker's business; picks with names that nobody knows are a mistake.
-    if picked and not set(picked) & {*names, *labels["micrograph"]}:
-        raise CoordinateError(
-            f"no micrograph of the picks ({some(picked)}) has the name of a labelled one ({some(names)}); names are "
-            "compared whole: rename the files, or take off what was added to their names (--strip, endings=)"
-        )
-    if unlabelled:
-        level = logging.WARNING if micrographs is None else logging.INFO
-        message = "picks on %s, which is not scored, do not count: %s"
-        if len(unlabelled) > 1:
-            message = "picks on %s, which are not scored, do not count: %s"
-        logger.log(level, message, plural(len(unlabelled), "micrograph"), some(unlabelled))
-    return names, unlabelled
-
-
-def check_diameters(labels: pd.DataFrame) -> None:
-    """Refuse labels without a positive diameter.
-
-    Raises
-    ------
-    CoordinateError
-    """
-    bad = labels[~(labels["diameter"] > 0) | np.isinf(labels["diameter"])]
-    if len(bad):
-        row = bad.iloc[0]
-        verb = "has" if len(bad) == 1 else "have"
-        raise CoordinateError(
-            f"{len(bad)} of {plural(len(labels), 'label')} {verb} no usable diameter (first: {row['micrograph']} at x "
-            f"{row['x']:g}, y {row['y']:g}, diameter {row['diameter']:g}); give the particle's diameter in pixels "
-            "(diameter=, --diameter)"
-        )
-
-
-def _warn_of_sizes(pick: float, label: float, tolerance: float) -> None:
-    """Tell when boxes of such sizes cannot match even at one centre (a NaN tells nothing)."""
-    if (min(pick, label) / max(pick, label)) ** 2 < tolerance:
-        logger.warning(
-            "the picks' boxes (%g px) and the labels' (%g px) differ so much that an IoU of %g is out of reach; "
-            "give one diameter for both (diameter=, --diameter)",
-            *(pick, label, tolerance),
-        )
-
-
-def _score(picks: pd.DataFrame, threshold: float | None) -> bool:
-    """Say whether the picks have scores; where none has, all get a score of 1 in place."""
-    without = picks["score"].isna()
-    if not without.any():
-        return True
-    if not without.all():
-        row = picks[without].iloc[0]
-        raise CoordinateError(
-            f"{without.sum()} of {len(picks)} picks have no score (first: {row['micrograph']} at x {row['x']:g}, "
-            f"y {row['y']:g}): give all a score, or set the column score to NaN for all"
-        )
-    if threshold is not None:
-        raise CoordinateError("the picks have no scores, so no threshold can be applied; leave the threshold out")
-    picks["score"] = 1.0
-    return False
-
-
-def _outcomes(
-    picks: pd.DataFrame, labels: pd.DataFrame, names: Sequence[str], tolerance: float, criterion: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Match micrograph by micrograph; return both tables with what became of each row."""
-    xy, label_xy = picks[["x", "y"]].to_numpy(), labels[["x", "y"]].to_numpy()
-    diameters, pick_diameters = labels["diameter"].to_numpy(), picks["diameter"].to_numpy()
-    rank = np.unique(picks["score"].to_numpy(), return_inverse=True)[1]
-    label_of = np.full(len(picks), -1, np.intp)
-    distance = np.full(len(picks), np.nan)
-    on_ignore = np.zeros(len(picks), bool)
-    ignore = (labels["view"] == IGNORE).to_numpy()
-    rows = picks.groupby("micrograph", sort=False).indices
-    label_rows = labels.groupby("micrograph", sort=False).indices
-    for name in names:
-        mine, theirs = rows.get(name), label_rows.get(name)
-        if mine is None or theirs is None:
-            continue
-        dropped = theirs[ignore[theirs]]
-        theirs = theirs[~ignore[theirs]]
-        on_ignore[mine] = matching.near_any(xy[mine], label_xy[dropped], diameters[dropped] / 2)
-        pairs = matching.candidates(
-            xy[mine],
-            label_xy[theirs],
-            diameters[theirs],
-            tolerance=tolerance,
-            criterion=criterion,
-            pick_diameters=pick_diameters[mine],
-        )
-        # Of picks with equal scores, one on an ignore label steps back: unmatched, it does no harm.
-        found = matching.match(pairs, 2 * rank[mine] + ~on_ignore[mine])
-        label_of[mine[found.pick]] = theirs[found.label]
-        distance[mine[found.pick]] = found.distance
-    matched = label_of >= 0
-    outcome = np.where(matched, "true", np.where(on_ignore, "ignored", "false")).astype(object)
-    label_outcome = np.where(ignore, "ignore", "missed").astype(object)
-    label_outcome[label_of[matched]] = "found"
-    return picks.assign(outcome=outcome, label=label_of, distance=distance), labels.assign(outcome=label_outcome)
-
-
-def _per_micrograph(picks: pd.DataFrame, labels: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    def count(table: pd.DataFrame, outcome: str) -> pd.Series:
-        return table.loc[table["outcome"] == outcome, "micrograph"].value_counts().reindex(names, fill_value=0)
-
-    tp, fp, ignored = (count(picks, outcome).to_numpy() for outcome in ("true", "false", "ignored"))
-    fn = count(labels, "missed").to_numpy()
-    something = tp + fp + fn > 0
-    return pd.DataFrame(
-        {
-            "micrograph": pd.Series(names, dtype=object),
-            "particles": tp + fn,
-            "picks": tp + fp + ignored,
-            "tp": tp,
-            "fp": fp,
-            "fn": fn,
-            "ignored": ignored,
-            "precision": np.where(something, metrics.ratio(tp, tp + fp), np.nan),
-            "recall": np.where(tp + fn > 0, metrics.ratio(tp, tp + fn), np.nan),
-            "f1": np.where(something, metrics.ratio(2 * tp, 2 * tp + fp + fn), np.nan),
-            "accuracy": np.where(something, metrics.ratio(tp, tp + fp + fn), np.nan),
-            "centre_error": picks.groupby("micrograph")["distance"].mean().reindex(names).to_numpy(),
-        }
-    )
-
-
-def _per_view(picks: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    particles = labels[labels["outcome"] != "ignore"]
-    matched, false = picks[picks["outcome"] == "true"], picks[picks["outcome"] == "false"]
-    claimed = bool((picks["view"] != "").any())
-    label_view = labels["view"].to_numpy()[matched["label"].to_numpy()]
-    same = label_view == matched["view"].to_numpy()
-    views = list(
-        dict.fromkeys([*sorted(particles["view"].unique()), *(sorted(false["view"].unique()) if claimed else [])])
-    )
-    rows = []
-    for view in views:
-        total = int((particles["view"] == view).sum())
-        tp, fp = int((label_view == view).sum()), int((false["view"] == view).sum())
-        rows.append(
-            {
-                "view": view,
-                "particles": total,
-                "tp": tp,
-                "fn": total - tp,
-                "recall": tp / total if total else math.nan,
-                "fp": fp if claimed else math.nan,
-                "precision": float(metrics.ratio(tp, tp + fp)) if claimed else math.nan,
-                "agreement": float(same[label_view == view].mean()) if claimed and tp else math.nan,
-            }
-        )
-    return pd.DataFrame(rows, columns=["view", "particles", "tp", "fn", "recall", "fp", "precision", "agreement"])
+def _text(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, float_format="{:.3f}".format, na_rep="-")

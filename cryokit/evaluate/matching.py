@@ -1,11 +1,10 @@
-"""Which pick belongs to which particle: one to one, as many pairs as possible, on one micrograph.
+"""One-to-one matching of picks and particles on one micrograph, with as many pairs as possible.
 
-The pairs are those of a maximum-cardinality matching between picks and labels that lie close enough. Among the many
-such matchings one is singled out by two more rules: a pick with a higher score goes before one with a lower score, and
-within that the total distance is smallest. The sets of picks that can be matched at the same time form a matroid (the
-transversal matroid: Edmonds and Fulkerson, J. Res. Natl. Bur. Stand. 69B:147-153, 1965), which gives the first rule its
-worth: the matched picks above *any* score threshold are as many as a maximum matching of only those picks would have.
-So a single matching is exact for a whole precision-recall curve.
+The pairs are those of a maximum-cardinality matching between picks and labels that lie close enough. Two more rules
+single out one of the many such matchings: picks with higher scores come first, then the total distance is minimal. The
+sets of picks that can be matched at the same time form a matroid (the transversal matroid: Edmonds and Fulkerson,
+J. Res. Natl. Bur. Stand. 69B:147-153, 1965). Because of that, the matched picks above *any* score threshold are as many
+as a maximum matching of only those picks would have, so one matching is exact for a whole precision-recall curve.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 
-# A pair exactly at the limit counts; products such as 0.29 * 100 fall a rounding error short of what was meant.
+# A pair exactly at the limit matches, but products such as 0.29 * 100 fall a rounding error short of it.
 ROUNDING = 1e-9
 
-# criterion -> the tolerance used when none is given; shifted along one axis, equal boxes at 0.25 have an IoU of 0.6
+# criterion -> default tolerance; equal boxes shifted along one axis by 0.25 of their side have an IoU of 0.6
 TOLERANCES = {"distance": 0.25, "iou": 0.6}
 
 
 class Pairs(NamedTuple):
-    """Pairs of a pick and a label; three arrays of one length."""
+    """Pairs of a pick and a label: their indices and distances, three arrays of one length."""
 
     pick: np.ndarray
     label: np.ndarray
@@ -50,14 +49,14 @@ def candidates(
     labels : ndarray of float, shape (m, 2)
         Centres in pixels.
     diameters : ndarray of float, shape (m,)
-        The labels' diameters in pixels.
+        Diameters of the labels in pixels.
     tolerance : float
         With the criterion ``distance`` the largest distance between the centres as a fraction of the label's diameter,
-        with ``iou`` the smallest intersection over union of the boxes. The limit itself is close enough.
+        with ``iou`` the smallest intersection over union of the boxes. A pair exactly at the limit matches.
     criterion : {"distance", "iou"}
         ``iou`` compares squares around the centres with the diameters as sides.
     pick_diameters : ndarray of float, shape (n,), optional
-        Sides of the picks' boxes; where NaN or not given, a pick has the size of the label it is compared with.
+        Sides of the picks' boxes; where NaN, or by default, a pick has the size of the label it is compared with.
 
     Returns
     -------
@@ -84,10 +83,10 @@ def candidates(
     distance = np.hypot(shift[:, 0], shift[:, 1])
     if criterion == "iou":
         side = diameters[label]
-        pick_side = (
-            side if pick_diameters is None else np.where(np.isnan(pick_diameters[pick]), side, pick_diameters[pick])
-        )
-        # Along one axis two intervals share what their half lengths leave over, at most the shorter one.
+        pick_side = side
+        if pick_diameters is not None:
+            pick_side = np.where(np.isnan(pick_diameters[pick]), side, pick_diameters[pick])
+        # Along one axis two intervals overlap by their half lengths less the shift, at most by the shorter one.
         shared = np.minimum((side + pick_side)[:, None] / 2 - np.abs(shift), np.minimum(side, pick_side)[:, None])
         intersection = np.prod(np.maximum(shared, 0), axis=1)
         keep = intersection >= tolerance * (side**2 + pick_side**2 - intersection) * (1 - ROUNDING)
@@ -97,37 +96,38 @@ def candidates(
 
 
 def match(pairs: Pairs, priority: np.ndarray) -> Pairs:
-    """Choose from `pairs` a maximum-cardinality one-to-one matching.
+    """Choose a maximum-cardinality one-to-one matching.
 
-    Among the matchings of that size, those come first in which picks of a higher priority are matched, then the one
-    with the smallest total distance. The order of the pairs does not matter.
+    Among the matchings of that size, those with picks of higher priority come first, then the one with the smallest
+    total distance. The order of the pairs does not matter.
 
     Parameters
     ----------
     pairs : Pairs
-        From `candidates`.
+        Pairs to choose from, such as `candidates` returns.
     priority : ndarray of int, shape (number of picks,)
-        Only its order matters: a larger number goes first, equal numbers are on a par.
+        Priority of each pick; larger numbers come first. Only the order matters.
 
     Returns
     -------
     Pairs
-        A subset of `pairs`, sorted by pick, each pick and each label at most once.
+        Subset of `pairs` with each pick and each label at most once, sorted by pick.
 
     Notes
     -----
-    In a matroid the sets of largest weight are the same for all positive weights that rise with the rank, and are
-    bases. The weights here are the ranks 1, 2, ..., less a share of the distance so small that the shares of a whole
-    matching add up to less than one rank. A private stand-in for every pick turns the matching of largest weight into a
-    full one of least cost, which the sparse Jonker-Volgenant solver of SciPy finds.
+    In a matroid the sets of largest weight are bases, and are the same for all positive weights that increase with
+    rank. The weights here are the ranks 1, 2, ..., less a share of the distance so small that the shares of a whole
+    matching add up to less than one rank. With a private dummy label for every pick, the matching of largest weight
+    becomes a full matching of least cost, which SciPy's sparse Jonker-Volgenant solver finds.
 
     Examples
     --------
-    Two picks, two labels; the nearest pair (pick 0, label 0) would leave pick 1 alone.
+    Two picks, two labels; the nearest pair (pick 0, label 0) would leave pick 1 without a label.
 
     >>> import numpy as np
-    >>> found = match(Pairs(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([0.5, 8.5, 9.9])), np.array([1, 1]))
-    >>> found.pick.tolist(), found.label.tolist()
+    >>> near = Pairs(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([0.5, 8.5, 9.9]))
+    >>> matching = match(near, np.array([1, 1]))
+    >>> matching.pick.tolist(), matching.label.tolist()
     ([0, 1], [1, 0])
     """
     if not len(pairs.pick):
@@ -137,16 +137,16 @@ def match(pairs: Pairs, priority: np.ndarray) -> Pairs:
     rank = np.unique(np.asarray(priority)[pick_ids], return_inverse=True)[1] + 1
     share = pairs.distance / (pairs.distance.max() * (pick_ids.size + 1) or 1)
     ceiling = float(rank.max() + 1)
-    stand_in = np.arange(pick_ids.size)
+    dummy = np.arange(pick_ids.size)
     cost = np.concatenate([ceiling - rank[pick] + share, np.full(pick_ids.size, ceiling)])
-    # SciPy's graph routines have 32-bit indices; not every version converts wider ones.
-    rows = np.concatenate([pick, stand_in]).astype(np.int32)
-    columns = np.concatenate([label, label_ids.size + stand_in]).astype(np.int32)
+    # SciPy's graph routines use 32-bit indices; not every version converts wider ones.
+    rows = np.concatenate([pick, dummy]).astype(np.int32)
+    columns = np.concatenate([label, label_ids.size + dummy]).astype(np.int32)
     graph = csr_array((cost, (rows, columns)), shape=(pick_ids.size, label_ids.size + pick_ids.size))
     matched_pick, matched_label = min_weight_full_bipartite_matching(graph)
     real = matched_label < label_ids.size
     matched_pick, matched_label = matched_pick[real], matched_label[real]
-    # Look the distances up by the pair's number in row-major order.
+    # Look up the distances by the pair's number in row-major order.
     number = pick * label_ids.size + label
     order = np.argsort(number)
     # SciPy may give 32-bit indices, which could overflow here.
@@ -157,7 +157,7 @@ def match(pairs: Pairs, priority: np.ndarray) -> Pairs:
 
 
 def near_any(picks: np.ndarray, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Return which picks lie within `radii` of one of `points` (the limit included); bool, shape (n,)."""
+    """Return whether each pick lies within the radius of one of `points`, the limit included; bool, shape (n,)."""
     near = np.zeros(len(picks), bool)
     near[candidates(picks, points, np.asarray(radii, float), tolerance=1.0).pick] = True
     return near

@@ -1,34 +1,42 @@
-"""Choosing a threshold: from scores alone, without labels, or from picks of labelled micrographs."""
+"""Choice of a threshold: from the scores alone, or from picks on labelled micrographs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, PickerError
+from cryokit.evaluate.against_labels import evaluate
 
-if TYPE_CHECKING:
-    import pandas as pd
+UNDECIDED = 0.5  # probability at which a classifier has no preference
+SLACK = 0.005  # of F1: smaller differences on a few micrographs are chance
+NARROWEST = 0.02  # of the scores' standard deviation: no component may collapse onto a single score
+VERY_STRONG = 10.0  # evidence, as a difference of the Bayesian information criterion
+SATURATED = 1e-4  # probabilities closer to 0 or 1 are set to this: how close a network gets is a matter of rounding
+FEWEST = 8  # scores on either side of the boundary that tell something about their distribution
 
 
 def otsu(scores: ArrayLike, *, fewest: int = 1) -> float:
-    """Return the threshold that splits the scores into the two most compact groups (Otsu 1979), from exact values.
+    """Return the threshold that splits scores into the two most compact groups (Otsu 1979).
+
+    Unlike `skimage.filters.threshold_otsu`, it uses the scores themselves, not a histogram.
 
     Parameters
     ----------
     scores : array_like, shape (n,), n >= 1
+        Scores in any order.
     fewest : int
-        The upper group has at least so many scores.
+        Minimum size of the upper group.
 
     Returns
     -------
     float
-        Midway between the two groups; the only value when all scores are equal.
+        Value midway between the two groups; the scores' value if all are equal.
 
     Examples
     --------
@@ -42,21 +50,22 @@ def otsu(scores: ArrayLike, *, fewest: int = 1) -> float:
 
 
 def separation(scores: ArrayLike, *, fewest: int = 1) -> float:
-    """Return how much of the scores' variance a split into two groups leaves unexplained, between 0 and 1.
+    """Return the share of the scores' variance that Otsu's split into two groups leaves unexplained.
 
-    One bell-shaped group leaves 0.36, a flat distribution 0.25, two narrow groups close to 0: the smaller, the clearer
-    particles stand out from the rest.
+    A normal distribution leaves 0.36, a flat one 0.25, two narrow groups nearly 0: the smaller the share, the more
+    clearly particles stand out.
 
     Parameters
     ----------
     scores : array_like, shape (n,)
+        Scores in any order.
     fewest : int
-        The upper group has at least so many scores.
+        Minimum size of the upper group.
 
     Returns
     -------
     float
-        1 where nothing can be split (fewer than three scores, or all equal).
+        Share between 0 and 1; 1 with fewer than three scores, or if all are equal.
     """
     scores = np.sort(np.asarray(scores, dtype=np.float64))
     if scores.size < 3 or scores[0] == scores[-1]:
@@ -65,7 +74,7 @@ def separation(scores: ArrayLike, *, fewest: int = 1) -> float:
 
 
 def _between_groups(scores: NDArray, fewest: int) -> NDArray:
-    """Variance between the two groups for every allowed split of sorted scores, from below; one at least, if n > 1."""
+    """Return the variance between the two groups for every allowed split of sorted scores (at least one if n > 1)."""
     low = np.arange(1, max(scores.size - fewest + 1, min(2, scores.size)))
     below = np.cumsum(scores)[low - 1] / low
     above = (scores.sum() - below * low) / (scores.size - low)
@@ -73,27 +82,23 @@ def _between_groups(scores: NDArray, fewest: int) -> NDArray:
     return weight * (1 - weight) * (above - below) ** 2
 
 
-NARROWEST = 0.02  # component, of the deviation of all scores: none must collapse onto a single score
-VERY_STRONG = 10.0  # evidence: difference of the Bayesian information criterion
-
-
 @dataclass(frozen=True)
 class Posterior:
-    """The probability that a candidate is a particle, as a function of its score.
+    """Probability that a candidate is a particle, as a function of its score.
 
-    Candidates are local maxima, of noise or of particles. Their scores are taken for a mixture, fitted by expectation
-    maximisation: a Gumbel distribution for noise, the limit law of maxima, and up to two normal distributions. Those
-    well above the noise are particles (several, because views score differently), the others part of the noise. The
-    Bayesian information criterion (Schwarz 1978) decides how many there are. None above the noise means that the scores
-    show no particles: the probability is 0 everywhere. So it is without very strong evidence for a mixture (a criterion
-    lower by 10, Raftery 1995, Sociol. Methodol. 25:111) against one Gumbel or one normal distribution.
+    Candidates are local maxima, of noise or of particles. Their scores are modelled as a mixture, fitted by expectation
+    maximisation: a Gumbel distribution, the limiting law of maxima, for noise, and up to two normal distributions.
+    Normal distributions well above the noise are particles (two, because views may score differently); others belong to
+    the noise. The Bayesian information criterion (Schwarz 1978) selects their number. If none lies above the noise, the
+    scores show no particles and the probability is 0 everywhere; likewise without very strong evidence for a mixture (a
+    criterion lower by 10, Raftery 1995, Sociol. Methodol. 25:111) over a single Gumbel or normal distribution.
 
     Attributes
     ----------
     score : ndarray of float64, shape (n,)
-        Increasing.
+        Increasing scores.
     probability : ndarray of float64, shape (n,)
-        Never decreasing, in [0, 1].
+        Probability at each of these scores, in [0, 1], never decreasing.
     """
 
     score: NDArray[np.float64]
@@ -106,47 +111,47 @@ class Posterior:
         Parameters
         ----------
         scores : array_like, shape (n,)
-            With fewer than 8 nothing can be said and the probability is 0.
+            Scores in any order. With fewer than 8, or all equal, the probability is 0 everywhere.
 
         Returns
         -------
         Posterior
         """
         scores = np.asarray(scores, dtype=np.float64)
-        if scores.size < 8 or min(np.ptp(scores), scores.var()) == 0:
+        if scores.size < FEWEST or min(np.ptp(scores), scores.var()) == 0:
             return cls(np.array([0.0, 1.0]), np.zeros(2))
         mixture = _best_mixture(scores)
         grid = np.linspace(scores.min(), scores.max(), 1024)
         densities = mixture.densities(grid)
-        # 95 % of noise is below its mode + 3 scales. A normal with its mean there only describes noise more closely.
-        # So does one that has more candidates than the noise and is nearer to it than to the other one: where particles
-        # crowd, or stand very clear, the maxima between them follow no Gumbel distribution.
+        # 95 % of noise lies below its mode + 3 scales: a normal distribution centred there is part of the noise. So is
+        # one with more candidates than the Gumbel that lies nearer to it than to the other normal: where particles
+        # crowd, or stand out very clearly, the maxima between them follow no Gumbel distribution.
         particles = mixture.means > mixture.location + 3 * mixture.scale
         if particles.sum() == 2:
             lower, upper = np.argsort(mixture.means)
             nearer = mixture.means[lower] - mixture.location < mixture.means[upper] - mixture.means[lower]
             particles[lower] = not (nearer and mixture.weights[1 + lower] > mixture.weights[0])
         probability = densities[1:][particles].sum(axis=0) / np.maximum(densities.sum(axis=0), 1e-300)
-        # A wide normal would overtake the noise at its lower flank: no particle scores below the typical noise.
+        # A wide normal would exceed the noise at its lower flank, but no particle scores below the typical noise.
         probability[grid <= mixture.location] = 0
         return cls(grid, np.maximum.accumulate(np.clip(probability, 0, 1)))
 
     def __call__(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability for each score; beyond the fitted range that of the nearest end."""
+        """Return the probability at each score; beyond the fitted range, that of the nearer end."""
         return np.interp(scores, self.score, self.probability)
 
 
 @dataclass(frozen=True)
 class _Mixture:
     location: float  # mode of the noise
-    scale: float
-    weights: NDArray  # of noise, then of each normal
-    means: NDArray
-    deviations: NDArray
+    scale: float  # of the noise
+    weights: NDArray  # of the noise, then of each normal
+    means: NDArray  # of the normals
+    deviations: NDArray  # of the normals
     criterion: float = np.inf
 
     def densities(self, scores: NDArray) -> NDArray:
-        """Weighted densities of noise and of each normal, shape (1 + normals, n)."""
+        """Return the weighted densities of the noise and of each normal, shape (1 + normals, n)."""
         z = (scores - self.location) / self.scale
         noise = np.exp(-z - np.exp(np.minimum(-z, 700.0))) / self.scale
         z = (scores - self.means[:, None]) / self.deviations[:, None]
@@ -158,25 +163,25 @@ def _best_mixture(scores: NDArray) -> _Mixture:
     scores = np.sort(scores)
     split = otsu(scores)
     median = np.median(scores)
-    # Expectation maximisation finds the optimum nearest to its start: where half of the candidates or a handful are
-    # particles, and where one view scores far above the other.
+    # Expectation maximisation finds the optimum nearest to its start. These three suit particles that are half of the
+    # candidates, particles that are a handful, and one view that scores far above the other.
     starts = {split, otsu(scores[scores < split]), median + 6 * np.median(np.abs(scores - median))}
     starts = sorted(start for start in starts if scores[0] < start < scores[-1])
     noise = _mixture(scores, 0, scores[-1])
     fitted = [_mixture(scores, normals, start) for normals in (1, 2) for start in starts]
     best = min([noise, *fitted], key=lambda mixture: mixture.criterion)
-    # Noise that is no Gumbel distribution must not pass for particles without any noise.
+    # Noise that follows no Gumbel distribution must not pass for particles without noise.
     return best if best.criterion < min(noise.criterion, _one_bell(scores)) - VERY_STRONG else noise
 
 
 def _one_bell(scores: NDArray) -> float:
-    """Return the criterion of a single normal distribution, to compare with that of a mixture."""
+    """Return the Bayesian information criterion of a single normal distribution."""
     log_likelihood = -0.5 * scores.size * (math.log(2 * math.pi * scores.var()) + 1)
     return 2 * math.log(scores.size) - 2 * log_likelihood
 
 
 def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> _Mixture:
-    """Fit to sorted scores, beginning with all of them above `start` as particles."""
+    """Fit a mixture to sorted scores, starting with those above `start` as particles."""
     high = scores[scores >= start]
     share = high.size / scores.size if normals else 0.0
     mixture = _Mixture(
@@ -198,7 +203,7 @@ def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> 
         means = shares[1:] @ scores / weight[1:]
         variances = (shares[1:] * (scores - means[:, None]) ** 2).sum(axis=1) / weight[1:]
         location, scale = _fit_gumbel(scores, shares[0])
-        # A wide normal under the noise would turn half of it into particles: those stand clear of it, or are not seen.
+        # A wide normal over the noise would turn half of it into particles; real ones stand clear of it.
         widest = np.maximum((means - location) / 2, narrowest)
         deviations = np.clip(np.sqrt(variances), narrowest, widest)
         mixture = _Mixture(location, scale, weight / scores.size, means, deviations)
@@ -207,7 +212,7 @@ def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> 
 
 
 def _fit_gumbel(scores: NDArray, weights: NDArray) -> tuple[float, float]:
-    """Mode and scale by L-moments of sorted, weighted scores (Hosking 1990, J. R. Stat. Soc. B 52:105)."""
+    """Return mode and scale from L-moments of sorted, weighted scores (Hosking 1990, J. R. Stat. Soc. B 52:105)."""
     weights = weights / max(weights.sum(), 1e-12)
     rank = np.cumsum(weights) - weights / 2
     mean = weights @ scores
@@ -216,39 +221,32 @@ def _fit_gumbel(scores: NDArray, weights: NDArray) -> tuple[float, float]:
     return float(mean - np.euler_gamma * scale), float(scale)
 
 
-UNDECIDED = 0.5  # where a classifier's classes are equally probable
-# Probabilities beyond are taken for these: how close a network comes to 0 and 1 is a matter of rounding.
-SATURATED = 1e-4
-FEWEST = 8  # scores on either side of the boundary that say something about their distribution
-
-
 def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> float:
     """Choose the threshold of a network's picks from the distribution of their scores, without labels.
 
-    The probabilities of a network's peaks gather near 0 and 1, but where best to part them depends on how many
-    particles there are and how sure the network is. Their log-odds are taken for a mixture of two groups, noise and
-    particles, fitted by expectation maximisation from what the network itself tells apart at `default`: particles with
-    a normal distribution, noise, as maxima of it, with a Gumbel or a normal one, whichever is likelier. From each
-    pick's probability to be a particle follows the expected F1 of the picks above any threshold; the threshold with the
-    largest one is chosen.
+    The probabilities of a network's peaks gather near 0 and 1, but where best to separate them depends on how many
+    particles there are and how confident the network is. Their log-odds are modelled as a mixture of particles (normal)
+    and noise (Gumbel, since peaks are maxima of it, or normal, whichever is likelier), fitted by expectation
+    maximisation from the network's own decision at `default`. Each pick's probability of being a particle gives the
+    expected F1 of the picks above any threshold; the threshold with the largest expected F1 is returned.
 
     Parameters
     ----------
     scores : array_like, shape (n,)
         Probabilities in [0, 1] of candidates, weak ones included; NaN are left out.
     default : float
-        The network's own boundary. It is returned where one side of it has fewer than 8 scores, as where nearly all or
-        nearly none are particles, or where the two groups do not lie on both sides of it.
+        Decision boundary of the network. It is returned if one side of it has fewer than 8 scores, as when nearly all
+        or nearly none are particles, or if the two groups do not lie on both sides of it.
 
     Returns
     -------
     float
-        Picks with at least this score are particles.
+        Lowest score of a particle.
 
     Raises
     ------
-    PickerError
-        When a score is not in [0, 1], or the default not between 0 and 1.
+    ArgumentError
+        If a score is not in [0, 1], or `default` is not between 0 and 1.
 
     Examples
     --------
@@ -258,11 +256,11 @@ def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> f
     True
     """
     if not 0 < default < 1:
-        raise PickerError(f"a threshold between noise and particles has to be between 0 and 1, not {default:g}")
+        raise ArgumentError(f"default must be between 0 and 1, not {default:g}")
     scores = np.asarray(scores, dtype=np.float64).ravel()
     scores = np.sort(scores[~np.isnan(scores)])
     if scores.size and not 0 <= scores[0] <= scores[-1] <= 1:
-        raise PickerError(f"scores of a network are between 0 and 1, not between {scores[0]:g} and {scores[-1]:g}")
+        raise ArgumentError(f"scores must be probabilities from 0 to 1, not {scores[0]:g} to {scores[-1]:g}")
     odds = _log_odds(np.clip(scores, SATURATED, 1 - SATURATED))
     boundary = _log_odds(default)
     above = int((odds >= boundary).sum())
@@ -275,12 +273,12 @@ def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> f
     if not noise < boundary < particles:
         return default
     probability = densities[1] / np.maximum(densities.sum(axis=0), 1e-300)
-    probability[odds <= noise] = 0  # the wider group overtakes the other at its far flank
+    probability[odds <= noise] = 0  # the wider group exceeds the other at its far flank
     probability = np.maximum.accumulate(probability)[::-1]
-    # Of the k best picks, sum(probability[:k]) are expected to be particles.
+    # The expected number of particles among the k best picks is sum(probability[:k]).
     expected = 2 * np.cumsum(probability) / (np.arange(1, odds.size + 1) + probability.sum())
     falling = odds[::-1]
-    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))  # equal scores come together
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))  # equal scores come in together
     best = int(np.argmax(expected[last]))
     lower = falling[last[min(best + 1, last.size - 1)]]
     return float(1 / (1 + np.exp(-(falling[last[best]] + lower) / 2)))
@@ -291,13 +289,13 @@ def _log_odds(probability: ArrayLike) -> NDArray[np.float64]:
 
 
 def _gumbel_and_normal(scores: NDArray, start: float) -> tuple[float, float, NDArray[np.float64]]:
-    """Return where noise and particles lie, and their weighted densities at the sorted scores, shape (2, n)."""
+    """Fit two groups to sorted scores; return where noise and particles lie, and their densities, shape (2, n)."""
     mixture = _mixture(scores, 1, start)
     return mixture.location, float(mixture.means[0]), mixture.densities(scores)
 
 
 def _two_normals(scores: NDArray, start: float, rounds: int = 200) -> tuple[float, float, NDArray[np.float64]]:
-    """As `_gumbel_and_normal`, with noise that is normally distributed, too."""
+    """Fit as `_gumbel_and_normal` does, but with normally distributed noise."""
     share = np.stack([scores < start, scores >= start]).astype(np.float64)
     narrowest = NARROWEST * scores.std()
     for _ in range(rounds):
@@ -323,32 +321,32 @@ def best_threshold(
     diameter: float | None = None,
     slack: float = 0.0,
 ) -> float:
-    """Choose the threshold with the largest F1 on labelled micrographs that the network was not trained on.
+    """Choose the threshold with the largest F1 on labelled micrographs that the picker has not learned from.
 
     Parameters
     ----------
     picks : pandas.DataFrame
         Table of picks with scores, weak ones included.
     labels : pandas.DataFrame
-        Table of picks: the particles there are.
+        Table of picks that holds the true particles.
     micrographs, tolerance, criterion, diameter
-        As in `cryokit.evaluate.evaluate`.
+        As for `cryokit.evaluate.evaluate`.
     slack : float
-        Where the F1 is within this of the largest, the threshold nearest to 0.5 is chosen: on few micrographs the
-        very largest is chance, and 0.5 is what a network was trained for.
+        Tolerated loss of F1. Of all thresholds within it, the one nearest to 0.5 is chosen: on few micrographs the very
+        largest F1 is chance, and 0.5 is what a network was trained for (`SLACK` is a sensible value).
 
     Returns
     -------
     float
-        Midway between the lowest score that is taken and the next lower one; of several thresholds with the same F1 the
-        one in the widest gap.
+        Threshold midway between the lowest score above it and the next lower one; of several with the same F1, the one
+        in the widest gap.
 
     Raises
     ------
     PickerError
-        When the picks have no scores, or none of them matches a label.
+        If the picks have no scores, or none of them matches a label.
     CoordinateError
-        When a table is not what `cryokit.evaluate.evaluate` needs.
+        If a table is not what `cryokit.evaluate.evaluate` needs.
 
     Examples
     --------
@@ -358,8 +356,6 @@ def best_threshold(
     >>> best_threshold(picks, labels)
     0.55
     """
-    from cryokit.evaluate import evaluate
-
     result = evaluate(
         picks,
         labels,
@@ -370,17 +366,17 @@ def best_threshold(
         bootstrap=0,
     )
     if not result.scored:
-        raise PickerError("no threshold can be chosen for picks without scores")
+        raise PickerError("no threshold can be chosen: the picks have no scores")
     if not result.best_f1 > 0:
         raise PickerError(
-            "no threshold can be chosen: none of the picks matches a label; check that both have the same names, frame "
-            "and diameter"
+            "no threshold can be chosen: no pick matches a label; check the micrographs' names, the frame of the "
+            "coordinates and the diameter"
         )
     score, f1 = result.curve["threshold"].to_numpy(), result.curve["f1"].to_numpy()
     lower = np.append(score[1:], score[-1])
     if slack > 0:
         good = np.flatnonzero(f1 >= f1.max() - slack)
-        # From a score down to the next lower one, itself left out, the picks, and so the F1, are the same.
+        # Picks, and so the F1, are the same from a score down to the next lower one, which itself is excluded.
         above = lower[good] + 0.05 * (score - lower)[good]
         nearest = np.where(above <= UNDECIDED, np.minimum(UNDECIDED, score[good]), above)
         return float(nearest[np.argmin(np.abs(nearest - UNDECIDED))])

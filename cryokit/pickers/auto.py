@@ -15,7 +15,7 @@ from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import PickerError
-from cryokit.evaluate.thresholds import best_threshold, threshold_from_scores
+from cryokit.evaluate.thresholds import SLACK, best_threshold, threshold_from_scores
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, recorded, rescaled, whitened
 from cryokit.micrograph import Micrograph
@@ -45,7 +45,6 @@ OWN_VOICE = 2.0  # weight of the network's own picks in the second round, agains
 THRESHOLDS = (0.4, 0.6)
 LABEL_STEPS = 300
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
-SLACK = 0.005  # of F1 on those: what a few micrographs cannot tell
 # Diameters tried, relative to the template picker's estimate, which errs by up to two thirds where particles are few.
 SCALES = tuple(0.5 * 2 ** (step / 6) for step in range(10))
 # The general network was trained at the right scale: there it is sure of most of what it sees at all.
@@ -387,6 +386,7 @@ class AutoPicker(Picker):
             )
         return whitened(recorded(micrograph), self.diameter_, self.contrast_)
 
+
 class _LazyPictures(Sequence):
     """Prepared pictures of micrographs, each made when it is asked for: only one is in memory at a time."""
 
@@ -410,4 +410,3 @@ def _threshold(picks: list[pd.DataFrame]) -> float:
 
 def _particles(labels: list[pd.DataFrame]) -> int:
     return sum(int((table["view"] != IGNORE).sum()) for table in labels)
-
