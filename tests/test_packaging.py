@@ -1,5 +1,6 @@
 """The package as it is installed: metadata, environments that agree, and a command line that starts at once."""
 
+import ast
 import importlib
 import importlib.metadata
 import json
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -38,18 +40,21 @@ def environment():
 
 
 def bounds(lines):
-    """Name to what may be installed under it; a system's own choice (marker) belongs to it."""
+    """Return the allowed versions and the extras of each package, by its name and marker."""
     requirements = [Requirement(line) for line in lines]
-    found = {
-        (canonicalize_name(each.name), str(each.marker or "")): (each.specifier, sorted(each.extras))
-        for each in requirements
+    versions = {
+        (canonicalize_name(requirement.name), str(requirement.marker or "")): (
+            requirement.specifier,
+            sorted(requirement.extras),
+        )
+        for requirement in requirements
     }
-    assert len(found) == len(requirements), "a package is named twice"
-    return found
+    assert len(versions) == len(requirements), "a package is named twice"
+    return versions
 
 
 def loaded_after(code):
-    """Return the modules that a fresh Python has loaded after `code`."""
+    """Return the modules that a new Python process has loaded after `code`."""
     code = f"import json, sys\n{code}\nsys.stdout.write('\\n' + json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
@@ -66,7 +71,7 @@ class TestEnvironments:
         assert conda == bounds(wanted)
 
     def test_cryokit_itself_comes_last(self, environment):
-        # pip, called once by conda, has to find everything that cryokit needs already named.
+        # conda calls pip once, which has to find everything that cryokit needs named before.
         *_, last = environment["dependencies"]
         assert last["pip"][-1] == "-e ."
 
@@ -138,6 +143,50 @@ class TestImports:
         assert not loaded_after(code) & {"tensorflow", "keras", "torch", "jax"}
 
 
+class TestHouse:
+    """The folders of the package: imports point down, from those that users see to those that know no others."""
+
+    FLOORS = (
+        ("cli", "__main__"),
+        ("benchmark", "plot"),
+        ("pickers",),
+        ("networks",),
+        ("segmentation",),
+        ("simulate", "datasets", "evaluate"),
+        ("imaging",),
+        ("micrograph", "coordinates"),
+        ("errors", "_util", "__init__"),
+    )
+    FLOOR: typing.ClassVar = {name: floor for floor, names in enumerate(reversed(FLOORS)) for name in names}
+    PACKAGE = REPOSITORY / "cryokit"
+
+    def test_has_no_other_folders(self):
+        names = {path.stem for path in self.PACKAGE.iterdir() if path.suffix == ".py" or list(path.glob("*.py"))}
+        assert names == set(self.FLOOR)
+
+    def test_imports_point_down(self):
+        upward = []
+        for path in sorted(self.PACKAGE.rglob("*.py")):
+            relative = path.relative_to(self.PACKAGE)
+            room = relative.with_suffix("").parts[0]
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    modules = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module == "cryokit":
+                    modules = [f"cryokit.{alias.name}" for alias in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    modules = [node.module or ""]
+                else:
+                    continue
+                targets = [module.split(".")[1] for module in modules if module.startswith("cryokit.")]
+                upward += [
+                    f"{relative} imports {target}"
+                    for target in targets
+                    if target in self.FLOOR and self.FLOOR[target] > self.FLOOR[room]
+                ]
+        assert upward == []
+
+
 class TestMakefile:
     @pytest.fixture
     def make(self, tmp_path):
@@ -155,15 +204,15 @@ class TestMakefile:
 
     @pytest.fixture
     def fake_python(self, tmp_path):
-        """A Python that takes every step of the set-up down in a list, and does none; `pip` fails where it says so."""
+        """Return a function that makes a Python which logs every step of the set-up instead of taking it."""
 
-        def fake_python(name="python3.13", installs=True):
+        def fake_python(name="python3.13", *, supported=True, installs=True):
             log, tool = tmp_path / "log", tmp_path / "bin" / name
             tool.parent.mkdir(exist_ok=True)
             tool.write_text(
                 f"""#!/bin/sh
 case "$*" in
-  -c*) echo alive ;;
+  -c*) {"echo alive" if supported else "exit 1"} ;;
   --version) echo Python 3.13.0 ;;
   "-m venv "*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; echo venv >>{log} ;;
   "-m pip --version") ;;
@@ -207,9 +256,17 @@ esac
         assert make("install").returncode == 0
         assert (tmp_path / ".venv" / ".installed").exists()
 
-    def test_named_python_that_does_not_fit(self, make, tmp_path):
-        done = make("demo", "PYTHON=/nonexistent/python3.9")
+    def test_unsupported_python(self, make, fake_python, tmp_path):
+        fake_python("python3.14", supported=False)
+        done = make("test", f"PYTHON={tmp_path / 'bin' / 'python3.14'}")
         assert done.returncode != 0
-        assert "/nonexistent/python3.9" in done.stderr
-        assert "3.10" in done.stderr
+        assert str(tmp_path / "bin" / "python3.14") in done.stderr
+        assert "uv python install 3.13" in done.stderr
+        assert "make test PYTHON=" in done.stderr
         assert not (tmp_path / ".venv").exists()
+
+    def test_message_names_the_supported_versions(self, make, pyproject):
+        supported = SpecifierSet(pyproject["project"]["requires-python"])
+        message = make("demo", "PYTHON=/nonexistent/python").stderr.splitlines()[0]
+        named = set(re.findall(r"3\.\d+", message))
+        assert named == {f"3.{minor}" for minor in range(30) if f"3.{minor}" in supported}
