@@ -26,7 +26,7 @@ from cryokit.coordinates import (
     write_folder,
     write_list,
 )
-from cryokit.errors import CoordinateError
+from cryokit.errors import ArgumentError, CoordinateError
 
 # RELION leaves a blank at the end of every line.
 RELION_31 = """
@@ -144,7 +144,7 @@ def test_star_of_many_micrographs_names_them(tmp_path):
 
 @pytest.mark.parametrize("name", ["two words", "it's", 'a"b', "a#b"])
 def test_star_refuses_names_that_would_not_come_back(tmp_path, name):
-    with pytest.raises(CoordinateError, match="STAR"):
+    with pytest.raises(CoordinateError, match=r"all\.star"):
         write(table(name, x=[1], y=[2]), tmp_path / "all.star")
     assert not list(tmp_path.iterdir())
 
@@ -213,7 +213,7 @@ def test_box_fifth_column_is_helix_code_or_score(tmp_path):
 def test_box_without_any_size_asks_for_one(tmp_path):
     picks = table("a", x=[1], y=[2])
     for format in ("box", "cbox"):
-        with pytest.raises(CoordinateError, match="box size"):
+        with pytest.raises(CoordinateError, match=rf"a\.{format}.*box_size"):
             write(picks, tmp_path / f"a.{format}")
         write(picks, tmp_path / f"a.{format}", box_size=30)
         assert read(tmp_path / f"a.{format}")["diameter"].tolist() == [30]
@@ -280,7 +280,7 @@ def test_cbox_without_picks_keeps_its_columns(tmp_path):
 
 def test_cbox_of_a_tomogram_is_refused(tmp_path):
     text = CBOX.replace("<NA> 60 60", "1 60 60").replace("<NA> 61 61", "2 61 61")
-    with pytest.raises(CoordinateError, match="tomogram"):
+    with pytest.raises(CoordinateError, match=r"a\.cbox: .*tomogram"):
         read(put(tmp_path, "a.cbox", text))
 
 
@@ -341,7 +341,7 @@ def test_topaz_certain_scores_stay_finite(tmp_path):
     assert read(tmp_path / "all.tsv")["score"].tolist() == pytest.approx([0, 1])
 
 
-def test_scores_that_are_no_probabilities_are_not_turned_into_log_odds(tmp_path):
+def test_scores_other_than_probabilities_are_not_converted_to_log_odds(tmp_path):
     picks = table("a", x=[1], y=[2], score=6.2)
     with pytest.raises(CoordinateError, match=r"6\.2"):
         write(picks, tmp_path / "all.tsv")
@@ -448,40 +448,42 @@ def test_damaged_files_are_one_error_that_names_the_file(tmp_path, kind, format)
 
 @pytest.mark.parametrize("path", ["absent.star", "absent.png", "."])
 def test_files_that_are_not_there(tmp_path, path):
-    with pytest.raises(CoordinateError, match=r"no such file|folder"):
+    with pytest.raises(CoordinateError) as caught:
         read(tmp_path / path)
+    assert str(tmp_path / path) in str(caught.value)
 
 
-def test_formats_are_told_by_content_where_the_suffix_does_not(tmp_path):
+def test_formats_are_recognised_by_content_where_the_suffix_says_nothing(tmp_path):
     for format, text in GOOD.items():
-        suffix = ".json" if format == "eman2" else ".txt"
-        assert detect(put(tmp_path, f"x{suffix}", text)) == format
+        assert detect(put(tmp_path, "x.txt", text)) == format
     assert detect(put(tmp_path, "x.star", CBOX)) == "cbox"
     assert detect(put(tmp_path, "x.csv", TOPAZ)) == "topaz"
-    with pytest.raises(CoordinateError, match="name its format"):
+    with pytest.raises(CoordinateError, match=r"x\.txt"):
         detect(put(tmp_path, "x.txt", "Dear reader,\n"))
 
 
-def test_unknown_words_are_refused(tmp_path):
+def test_options_out_of_range_are_refused(tmp_path):
     path = put(tmp_path, "a.box", GOOD["box"])
-    with pytest.raises(CoordinateError, match="no coordinate format 'boxes'"):
+    with pytest.raises(ArgumentError, match=r"format .*'boxes'"):
         read(path, "boxes")
-    with pytest.raises(CoordinateError, match="percent"):
+    with pytest.raises(ArgumentError, match=r"scores .*'percent'"):
         read(path, scores="percent")
-    with pytest.raises(CoordinateError, match="name the format"):
+    with pytest.raises(CoordinateError, match=r"a\.xyz"):
         write(table("a"), tmp_path / "a.xyz")
-    with pytest.raises(CoordinateError, match="scale"):
+    with pytest.raises(ArgumentError, match=r"scale .*0"):
         read(path, scale=0)
-    with pytest.raises(CoordinateError, match="height"):
+    with pytest.raises(ArgumentError, match=r"flip_y .*0"):
         read(path, flip_y=0)
-    with pytest.raises(CoordinateError, match="height of micrograph a "):
+    with pytest.raises(ArgumentError, match=r"box_size .*-3"):
+        write(table("a"), path, box_size=-3)
+    with pytest.raises(CoordinateError, match="micrograph a "):
         read(path, flip_y={"a.b": 100})
 
 
 def test_one_micrograph_formats_do_not_take_several(tmp_path):
     picks = table(["a", "b"], x=[1, 2], y=[3, 4], diameter=10)
     for format in ("box", "cbox", "eman2", "pictures"):
-        with pytest.raises(CoordinateError, match="folder"):
+        with pytest.raises(CoordinateError, match=f"a{FORMATS[format].ending}: .* 2;"):
             write(picks, tmp_path / f"a{FORMATS[format].ending}")
     assert not list(tmp_path.iterdir())
 
@@ -530,7 +532,7 @@ def test_folder_names_every_bad_file_and_can_go_on(tmp_path):
     assert len(problems) == 2
 
 
-def test_folder_passes_over_what_is_no_coordinate_file(tmp_path, caplog):
+def test_folder_skips_other_files(tmp_path, caplog):
     put(tmp_path, "a.csv", GOOD["csv"])
     put(tmp_path, "notes.txt", "Dear reader,\n")
     put(tmp_path, "settings.json", "{}")
@@ -542,29 +544,29 @@ def test_folder_passes_over_what_is_no_coordinate_file(tmp_path, caplog):
 
 
 def test_folder_without_coordinates_is_an_error(tmp_path):
-    with pytest.raises(CoordinateError, match="no coordinate files"):
+    with pytest.raises(CoordinateError, match=tmp_path.name):
         read_folder(tmp_path)
     put(tmp_path, "a.box", GOOD["box"])
-    with pytest.raises(CoordinateError, match="no csv files"):
+    with pytest.raises(CoordinateError, match="csv"):
         read_folder(tmp_path, "csv")
-    with pytest.raises(CoordinateError, match="no such file or folder"):
+    with pytest.raises(CoordinateError, match="absent"):
         read_folder(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("X_center,Y_center\n1,2\n", "no column x, y .*x_center, y_center"),
-        ("x;y\n1,5;2,5\n", "separated by ';' instead of ','"),
-        ("x\ty\n1\t2\n", r"separated by '\\t' instead of ','"),
-        ("", "is empty"),
+        ("X_center,Y_center\n1,2\n", "x, y.*x_center, y_center"),
+        ("x;y\n1,5;2,5\n", "';'.*','"),
+        ("x\ty\n1\t2\n", r"'\\t'.*','"),
+        ("", "empty"),
     ],
 )
-def test_a_csv_file_of_another_make_is_told_as_such(tmp_path, text, words):
+def test_the_error_says_how_a_csv_file_differs(tmp_path, text, words):
     path = put(tmp_path, "a.csv", text)
     with pytest.raises(CoordinateError, match=rf"a\.csv: .*{words}"):
         read(path)
-    with pytest.raises(CoordinateError, match=r"no coordinate files in this folder; passed over.*a\.csv") as caught:
+    with pytest.raises(CoordinateError, match=r"a\.csv") as caught:
         read_folder(tmp_path)
     assert ("a.csv (empty)" in str(caught.value)) == (not text)
     with pytest.raises(CoordinateError, match=words):
@@ -574,11 +576,11 @@ def test_a_csv_file_of_another_make_is_told_as_such(tmp_path, text, words):
 
 
 @pytest.mark.parametrize("option", [{"scale": 0}, {"flip_y": 0}, {"diameter": -1}, {"scores": "percent"}])
-def test_a_wrong_option_is_told_once_for_a_folder(tmp_path, option):
+def test_a_wrong_option_is_one_error_for_a_folder(tmp_path, option):
     for name in "abc":
         put(tmp_path, f"{name}.csv", GOOD["csv"])
     problems = []
-    with pytest.raises(CoordinateError, match=next(iter(option))) as caught:
+    with pytest.raises(ArgumentError, match=next(iter(option))) as caught:
         read_folder(tmp_path, problems=problems, **option)
     assert "\n" not in str(caught.value)
     assert not problems
@@ -607,7 +609,7 @@ def f1(picks, labels, limit):
 @pytest.mark.parametrize(
     ("picker", "score", "unturned"), [("cryolo", 0.881, 0.12), ("topaz", 0.745, 0.11), ("deeppicker", 0.302, 0.07)]
 )
-def test_real_boxes_score_what_they_must_with_y_turned_around(shared, picker, score, unturned):
+def test_real_boxes_have_their_published_f1_after_flipping_y(shared, picker, score, unturned):
     folder = shared / "data" / "formats" / picker
     picks, names = read_folder(folder, flip_y=4096)
     assert len(names) == 4

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from cryokit._util.files import make_folder, replacing, write_text
 from cryokit._util.names import (
     COORDINATE_ENDINGS,
-    COORDINATE_SUFFIXES,
     MICROGRAPH_SUFFIXES,
     coordinate_file_micrograph,
     micrograph_name,
 )
+from cryokit.coordinates import SUFFIXES
 from cryokit.errors import CryokitError
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -107,20 +107,20 @@ def test_text_is_utf8_on_every_system(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
-def test_others_may_read_the_file_as_any_file_written_here(tmp_path):
+def test_files_have_the_usual_permissions(tmp_path):
     plain = tmp_path / "plain.txt"
     plain.write_text("")
     write_text(tmp_path / "a.txt", "")
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
-def test_no_place_to_write_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("kept")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "a.txt", tmp_path / "folder"):
-        with pytest.raises(CryokitError) as told:
+        with pytest.raises(CryokitError) as caught:
             write_text(path, "new")
-        assert str(path) in str(told.value)
+        assert str(path) in str(caught.value)
     assert everything_in(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -131,12 +131,12 @@ def test_folder_for_results(tmp_path):
     assert make_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
     assert everything_in(tmp_path) == ["a", "a/b", "a/b/old.txt"]
     for path in (tmp_path / "a" / "b" / "old.txt", tmp_path / "a" / "b" / "old.txt" / "c"):
-        with pytest.raises(CryokitError) as told:
+        with pytest.raises(CryokitError) as caught:
             make_folder(path)
-        assert str(path) in str(told.value)
+        assert str(path) in str(caught.value)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="who may write everywhere is refused nowhere")
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
     try:
@@ -172,7 +172,7 @@ def test_other_names_stay_whole(stem):
 
 @given(
     stem=STEMS,
-    suffix=st.sampled_from([".star", ".box", ".cbox", ".json", ".tsv", ".csv", ".txt"]),
+    suffix=st.sampled_from(SUFFIXES),
     ending=st.sampled_from(["", *COORDINATE_ENDINGS]),
 )
 def test_coordinate_files_belong_to_their_micrograph(stem, suffix, ending):
@@ -197,7 +197,7 @@ def test_names_of_real_files(path, name):
     assert micrograph_name(path) == name
 
 
-def test_suffixes_are_told_apart():
-    assert not set(MICROGRAPH_SUFFIXES) & set(COORDINATE_SUFFIXES)
+def test_names_are_compared_whole():
+    assert not set(MICROGRAPH_SUFFIXES) & set(SUFFIXES)
     assert coordinate_file_micrograph("a_1.star") != coordinate_file_micrograph("a_10.star")
     assert coordinate_file_micrograph("_autopick.star") == "_autopick"

@@ -1,22 +1,28 @@
 """What a micrograph is called: one rule for every reader, writer and comparison.
 
-A micrograph's name is its file name without the folder and without the suffix of a known file type. Only known suffixes
-are taken off, so names with dots (``May08_03.05.02``) survive, and names are compared whole, never by prefix.
+The name of a micrograph is its file name without the folder and without the suffix of a micrograph format. Only these
+suffixes are removed, so names with dots (``May08_03.05.02``) survive. Names are compared whole, never by prefix.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import PurePosixPath
 
-MICROGRAPH_SUFFIXES = (".mrc", ".mrcs", ".mrc.gz", ".mrc.bz2", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
-COORDINATE_SUFFIXES = (".star", ".box", ".cbox", ".json", ".tsv", ".csv", ".txt")
-# What programs put between a micrograph's name and the suffix of its coordinate file.
+# Suffixes of the micrograph formats, by the module of cryokit.micrograph that reads them.
+MICROGRAPH_FORMATS = {
+    "mrc": (".mrc", ".mrcs", ".mrc.gz", ".mrc.bz2"),
+    "tiff": (".tif", ".tiff"),
+    "png_jpeg": (".png", ".jpg", ".jpeg"),
+}
+MICROGRAPH_SUFFIXES = tuple(suffix for suffixes in MICROGRAPH_FORMATS.values() for suffix in suffixes)
+# What programs put between the name of a micrograph and the suffix of its coordinate file.
 COORDINATE_ENDINGS = ("_autopick", "_manualpick", "_info")
 
 
 def micrograph_name(path: str | os.PathLike) -> str:
-    """Return the name of the micrograph in `path`: no folder, no known suffix.
+    """Return the name of the micrograph in a file: no folder, no suffix of a micrograph format.
 
     Examples
     --------
@@ -29,14 +35,16 @@ def micrograph_name(path: str | os.PathLike) -> str:
 
 
 def coordinate_file_micrograph(path: str | os.PathLike) -> str:
-    """Return the name of the micrograph that the coordinate file `path` belongs to.
+    """Return the name of the micrograph that a coordinate file belongs to.
+
+    The last suffix is removed whatever it is, unless it begins with a digit, and then the ending that programs add.
 
     Examples
     --------
     >>> coordinate_file_micrograph("picks/a.b_autopick.star"), coordinate_file_micrograph("info/a.b_info.json")
     ('a.b', 'a.b')
     """
-    name = _without(_file_name(path), COORDINATE_SUFFIXES)
+    name = re.sub(r"(?<=.)\.[A-Za-z]\w*$", "", _file_name(path))
     return micrograph_name(_without(name, COORDINATE_ENDINGS))
 
 

@@ -6,12 +6,12 @@ import argparse
 import logging
 from pathlib import Path
 
+from cryokit import coordinates
 from cryokit.cli.arguments import add_picker, count, picker_settings
 
 logger = logging.getLogger(__name__)
 
-# As cryokit.coordinates.FORMATS, which costs the import of pandas; a test compares them.
-FORMATS = ("star", "box", "cbox", "topaz", "eman2", "csv")
+FORMATS = tuple(name for name in coordinates.FORMATS if name != "pictures")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

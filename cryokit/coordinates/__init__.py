@@ -12,10 +12,11 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "formats": ["FORMATS", "SUFFIXES", "Format", "detect"],
+        "formats": ["FORMATS", "SCORES", "SUFFIXES", "Format", "detect"],
         "picks": ["COLUMNS", "IGNORE", "concatenate", "table", "validate"],
-        "reading": ["SCORES", "read", "read_folder", "read_named"],
+        "reading": ["read", "read_folder", "read_named"],
+        "star": ["write_list"],
         "transforms": ["flip_y", "scale"],
-        "writing": ["coordinate_path", "write", "write_folder", "write_list"],
+        "writing": ["coordinate_path", "write", "write_folder"],
     },
 )

@@ -1,8 +1,7 @@
-"""CSV files with a header line: the one format that keeps every column of the table, in full precision.
+"""CSV files with a header line: the one format that keeps every column of a table of picks, in full precision.
 
-Columns ``x`` and ``y`` are needed; ``micrograph``, ``score``, ``diameter`` and ``view`` may be there, others are not
-read.
-Without the column ``micrograph`` (label files: ``x,y,diameter,view``) the file's name says which micrograph it is.
+Columns ``x`` and ``y`` are required; ``micrograph``, ``score``, ``diameter`` and ``view`` are optional, and others are
+ignored. Without a column ``micrograph`` (label files: ``x,y,diameter,view``) the file's name says which one it is.
 """
 
 from __future__ import annotations
@@ -13,60 +12,36 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.files import write_text
-from cryokit._util.names import coordinate_file_micrograph, micrograph_name
-from cryokit.coordinates.picks import COLUMNS, NUMERIC, validate
-from cryokit.coordinates.textfiles import numbers, read_columns, write_columns
-from cryokit.errors import CoordinateError
+from cryokit._util.names import micrograph_name
+from cryokit.coordinates.formats import WriteOptions
+from cryokit.coordinates.picks import COLUMNS, NUMERIC, require_columns, validate
+from cryokit.coordinates.textfiles import header_fields, numbers, read_columns, write_columns
 
 
-def read(path: str | os.PathLike, micrograph: str | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """Read a CSV file of picks or labels.
+def recognises(text: str) -> bool:
+    """Tell whether the header of a text names x and y."""
+    return {"x", "y"} <= header_fields(text, ",")
 
-    Parameters
-    ----------
-    path : path-like
-    micrograph : str, optional
-        The micrograph's name where the file does not say; by default it comes from the file's name.
 
-    Returns
-    -------
-    picks : pandas.DataFrame
-    micrographs : list of str
-        The file's one micrograph, or those that the column ``micrograph`` names.
-
-    Raises
-    ------
-    CoordinateError
-        When a column is missing or something is no number.
-    """
+def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Read a CSV file of picks or labels (see `cryokit.coordinates.formats`)."""
     columns = read_columns(path, ",")
-    missing = [name for name in ("x", "y") if name not in columns]
-    if missing:
-        raise CoordinateError(f"{path}: no column {', '.join(missing)} (columns found: {', '.join(columns)})")
-    read = {
-        name: numbers(columns[name], path, name) if name in NUMERIC else np.array(columns[name], dtype=object)
+    require_columns(columns, ("x", "y"), path)
+    known: dict[str, np.ndarray | list[str]] = {
+        name: numbers(columns[name], path, name) if name in NUMERIC else columns[name]
         for name in COLUMNS
         if name in columns
     }
-    if "micrograph" in read:
-        read["micrograph"] = np.array([micrograph_name(name) for name in read["micrograph"]], dtype=object)
-        names = list(dict.fromkeys(read["micrograph"]))
+    names = [micrograph]
+    if "micrograph" in columns:
+        known["micrograph"] = [micrograph_name(name) for name in columns["micrograph"]]
+        names = list(dict.fromkeys(known["micrograph"]))
     else:
-        names = [micrograph or coordinate_file_micrograph(path)]
-        read["micrograph"] = np.full(len(read["x"]), names[0], dtype=object)
-    return validate(pd.DataFrame(read), path), names
+        known["micrograph"] = [micrograph] * len(columns["x"])
+    return validate(pd.DataFrame(known), path), names
 
 
-def write(path: str | os.PathLike, picks: pd.DataFrame, *, joined: bool = True) -> None:
-    """Write picks as CSV.
-
-    Parameters
-    ----------
-    path : path-like
-    picks : pandas.DataFrame
-        A table of picks.
-    joined : bool, default True
-        Write the column ``micrograph``; without it the file is one micrograph's, told by the file's name.
-    """
-    columns = {name: picks[name] for name in COLUMNS if joined or name != "micrograph"}
+def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
+    """Write a CSV file, with the column ``micrograph`` if joined (see `cryokit.coordinates.formats`)."""
+    columns = {name: picks[name] for name in COLUMNS if options.joined or name != "micrograph"}
     write_text(path, write_columns(columns, ","))

@@ -1,8 +1,9 @@
 """EMAN2's ``info/<micrograph>_info.json``: key ``boxes`` with ``[x, y, kind]`` or ``[x, y, kind, score]``.
 
 x and y are centres. The box size is a setting of the whole EMAN2 project, not of this file, so diameters are not kept;
-nor are views. The file holds other things about the micrograph as well (CTF, quality): they stay as they are when picks
-are written into a file that exists.
+nor are views. The file holds other facts about the micrograph (CTF, quality), which are kept when picks are written
+into an existing file. A file ``..._info.json`` without the key ``boxes`` has no picks; any other JSON file must have
+the key.
 """
 
 from __future__ import annotations
@@ -15,68 +16,39 @@ from pathlib import Path
 import pandas as pd
 
 from cryokit._util.files import write_text
-from cryokit._util.names import coordinate_file_micrograph
+from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import table, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
 
 
-def read(path: str | os.PathLike, micrograph: str | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """Read the boxes of an EMAN2 info file.
+def recognises(text: str) -> bool:
+    """Tell whether a text looks like a JSON object with boxes."""
+    return text.lstrip().startswith("{") and '"boxes"' in text
 
-    Parameters
-    ----------
-    path : path-like
-        A file ``..._info.json`` without the key ``boxes`` has no picks; in any other JSON file the key has to be there.
-    micrograph : str, optional
-        The micrograph's name; by default it comes from the file's name.
 
-    Returns
-    -------
-    picks : pandas.DataFrame
-    micrographs : list of str
-        The one micrograph.
-
-    Raises
-    ------
-    CoordinateError
-        When the file is no JSON file of this kind.
-    """
-    name = micrograph or coordinate_file_micrograph(path)
+def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Read the boxes of an EMAN2 info file (see `cryokit.coordinates.formats`)."""
     info = _load(path)
     if "boxes" not in info and not Path(path).name.endswith("_info.json"):
-        raise CoordinateError(f"{path}: no key 'boxes', so not an EMAN2 info file with picks")
+        raise CoordinateError(f"{path}: not an EMAN2 info file with picks (no key 'boxes')")
     boxes = info.get("boxes", [])
     if not isinstance(boxes, list):
         raise CoordinateError(f"{path}: the key 'boxes' is not a list")
-    x, y, score = [], [], []
     for row, box in enumerate(boxes, start=1):
         if not (isinstance(box, list) and len(box) >= 2 and all(isinstance(v, (int, float)) for v in box[:2])):
             raise CoordinateError(f"{path}: box {row} is not [x, y, ...]: {json.dumps(box)[:80]}")
-        x.append(box[0])
-        y.append(box[1])
-        score.append(box[3] if len(box) > 3 and isinstance(box[3], (int, float)) else math.nan)
-    return validate(table(name, x=x, y=y, score=score), path), [name]
+    scores = [box[3] if len(box) > 3 and isinstance(box[3], (int, float)) else math.nan for box in boxes]
+    picks = table(micrograph, x=[box[0] for box in boxes], y=[box[1] for box in boxes], score=scores)
+    return validate(picks, path), [micrograph]
 
 
-def write(path: str | os.PathLike, picks: pd.DataFrame) -> None:
-    """Write one micrograph's picks into an EMAN2 info file, leaving its other keys as they are.
-
-    Parameters
-    ----------
-    path : path-like
-    picks : pandas.DataFrame
-        A table of picks.
-
-    Raises
-    ------
-    CoordinateError
-        When the file exists and is not an info file.
-    """
+def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
+    """Write picks into an EMAN2 info file and keep its other keys (see `cryokit.coordinates.formats`)."""
     info = _load(path) if Path(path).exists() else {}
     info["boxes"] = [
         [x, y, "manual"] if math.isnan(score) else [x, y, "auto", score]
-        for x, y, score in zip(picks["x"].tolist(), picks["y"].tolist(), picks["score"].tolist(), strict=True)
+        for x, y, score in picks[["x", "y", "score"]].to_numpy().tolist()
     ]
     write_text(path, json.dumps(info) + "\n")
 

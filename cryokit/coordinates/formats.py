@@ -1,119 +1,190 @@
-"""The formats by name, and telling a file's format."""
+"""The coordinate formats, and telling which of them a file is in.
+
+Everything that reads, writes or lists formats goes by `FORMATS`. A format is a module of this package and a line
+there; the module has three functions:
+
+``recognises(text) -> bool``
+    Whether the text of a file looks like this format. Suffixes such as ``.txt`` say nothing.
+``read(path, micrograph, diameter=None) -> (picks, names)``
+    The table of picks (`cryokit.coordinates.picks`) in a file, with centres in pixels of the file and scores as they
+    are there, and the names of the file's micrographs, also of those without picks. `micrograph` is the name to use
+    where the file does not say it; `diameter`, in pixels of the file, is what to look for in pictures.
+``write(path, picks, options) -> None``
+    Write a table of picks, whole or not at all; `options` are `WriteOptions`.
+
+Both raise a `CoordinateError` that names the file.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
-import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
 
-from cryokit.coordinates.textfiles import read_text
+from cryokit._util.validation import check_choice
 from cryokit.errors import CoordinateError
 
 
-class Format(NamedTuple):
-    """What is known about a format: `FORMATS` maps its name to this.
+@dataclass(frozen=True)
+class Format:
+    """What is known of a format without importing its module.
 
     Attributes
     ----------
+    name : str
+        Name on the command line and in `FORMATS`.
     ending : str
-        What follows the micrograph's name in the name of a file of one micrograph.
+        What follows the name of the micrograph in the name of a coordinate file.
     title : str
-        Description for people.
+        Name for people.
+    summary : str
+        What a file holds of the picks, for the command line's help.
     many : bool
         Whether one file can hold the picks of several micrographs.
+    certain : bool
+        Whether the suffix alone identifies the format. Otherwise the content does.
+    sized : bool
+        Whether picks need a diameter or a box size to be written.
     log_odds : bool
-        Whether the file's scores are log-odds, which are turned into probabilities.
+        Whether scores in the file are log-odds, which are read as probabilities.
+    further_suffixes : tuple of str
+        Suffixes of its files other than that of `ending`.
+    module : str
+        Name of its module in `cryokit.coordinates`, if not `name`.
     """
 
+    name: str
     ending: str
     title: str
+    summary: str
     many: bool = False
+    certain: bool = False
+    sized: bool = False
     log_odds: bool = False
+    further_suffixes: tuple[str, ...] = ()
+    module: str = ""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Suffixes of files of this format."""
+        return (Path(f"name{self.ending}").suffix, *self.further_suffixes)
+
+    def load(self) -> ModuleType:
+        """Import the format's module."""
+        return importlib.import_module(f"cryokit.coordinates.{self.module or self.name}")
 
 
-# In the order in which they are preferred where a folder holds the same picks in several formats.
-FORMATS = {
-    "star": Format(".star", "RELION STAR file", many=True),
-    "cbox": Format(".cbox", "crYOLO CBOX file"),
-    "topaz": Format(".tsv", "Topaz table", many=True, log_odds=True),
-    "eman2": Format("_info.json", "EMAN2 info file"),
-    "box": Format(".box", "EMAN1 box file"),
-    "csv": Format(".csv", "CSV table", many=True),
-    "pictures": Format(".png", "label picture with discs"),
-}
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+# In the order of preference where a folder holds the same picks in several formats.
+_FORMATS = (
+    Format("star", ".star", "RELION STAR file", "centre, score; also reads a job's autopick.star", many=True),
+    Format("cbox", ".cbox", "crYOLO CBOX file", "centre, diameter, score", certain=True, sized=True),
+    Format("topaz", ".tsv", "Topaz table", "centre, score (log-odds in the file)", many=True, log_odds=True),
+    Format("eman2", "_info.json", "EMAN2 info file", "centre, score; other keys of the file are kept", certain=True),
+    Format("box", ".box", "EMAN1 box file", "corner, size, score; whole pixels by default", certain=True, sized=True),
+    Format("csv", ".csv", "CSV table", "micrograph, x, y, score, diameter, view: everything", many=True),
+    Format(
+        "pictures",
+        ".png",
+        "label picture",
+        "centre, diameter; reads painted discs and disc masks, writes masks",
+        certain=True,
+        sized=True,
+        further_suffixes=(".jpg", ".jpeg", ".tif", ".tiff"),
+        module="label_pictures",
+    ),
+)
+FORMATS = {format.name: format for format in _FORMATS}
+# How scores are converted: between log-odds and probabilities, or not.
+SCORES = ("log-odds", "raw")
+# Text files with these suffixes may hold anything.
+TEXT_SUFFIXES = (".tsv", ".csv", ".txt")
+# Suffixes of coordinate files. Those of label pictures, which micrographs may have as well, are left out.
+SUFFIXES = (*(suffix for format in _FORMATS if format.name != "pictures" for suffix in format.suffixes), ".txt")
 
 
-def known(format: str) -> str:
-    """Return `format` if it is a key of `FORMATS`.
+@dataclass(frozen=True)
+class WriteOptions:
+    """Options of the formats' `write` functions; each format uses those that concern it.
+
+    Attributes
+    ----------
+    joined : bool
+        Whether the file names the micrograph of each pick.
+    box_size : float or None
+        Side of the boxes, or diameter of the discs, in pixels; the diameter of each pick if None.
+    integers : bool
+        Whether box files hold whole numbers only.
+    micrographs : mapping of str to path-like, or None
+        Path to write for each micrograph, by name.
+    shape : tuple of int, or None
+        Rows and columns of the micrograph.
+    """
+
+    joined: bool = False
+    box_size: float | None = None
+    integers: bool = True
+    micrographs: Mapping[str, str | os.PathLike] | None = None
+    shape: tuple[int, int] | None = None
+
+
+def get_format(name: str) -> Format:
+    """Return a format by its name.
 
     Raises
     ------
-    CoordinateError
-        When it is not.
+    ArgumentError
+        If there is no such format.
     """
-    if format not in FORMATS:
-        raise CoordinateError(f"no coordinate format {format!r}; there are {', '.join(FORMATS)}")
-    return format
+    check_choice("format", name, FORMATS)
+    return FORMATS[name]
 
 
 def detect(path: str | os.PathLike) -> str:
-    """Tell the format of a coordinate file by its suffix, and by its content where that is not enough.
+    """Identify the format of a coordinate file by its suffix, and by its content where the suffix is not enough.
 
     Parameters
     ----------
     path : path-like
+        Existing file.
 
     Returns
     -------
     str
-        A key of `FORMATS`.
+        Key of `FORMATS`.
 
     Raises
     ------
     CoordinateError
-        When the format cannot be told.
+        If the file cannot be read or its format cannot be identified.
     """
-    suffix = Path(path).suffix.lower()
-    found = recognise(path)
-    if found is None and suffix in (".star", ".csv"):
-        return suffix[1:]  # whose reader tells what is wrong
-    if found is None:
-        what = "is in no format that cryokit recognises" if read_text(path).strip() else "is empty"
-        raise CoordinateError(f"{path}: the file {what}; name its format ({', '.join(FORMATS)})")
-    return found
+    # A file that its suffix names but that does not look like it: the format's reader says what is wrong.
+    format = recognise(path) or format_of_suffix(path)
+    if format is None:
+        raise CoordinateError(f"{path}: not in a known format or empty; give its format ({', '.join(FORMATS)})")
+    return format
 
 
 def recognise(path: str | os.PathLike) -> str | None:
-    """Tell the format of a coordinate file that looks like one; None when it does not.
+    """Identify the format of a file that looks like a coordinate file; None if it does not.
 
     Raises
     ------
     CoordinateError
-        When the file cannot be read as text and its suffix does not say enough.
+        If the content has to be looked at and is not text.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix in (".box", ".cbox"):
-        return suffix[1:]
-    if suffix in PICTURE_SUFFIXES:
-        return "pictures"
-    if suffix == ".json":
-        return "eman2"
-    return detect_text(read_text(path))
+    from cryokit.coordinates.textfiles import read_text  # not above: this module is light to import
+
+    format = format_of_suffix(path)
+    if format is not None and FORMATS[format].certain:
+        return format
+    text = read_text(path)
+    return next((format.name for format in _FORMATS if format.load().recognises(text)), None)
 
 
-def detect_text(text: str) -> str | None:
-    """Tell the format of a text file by its content; None when it cannot be told."""
-    if re.search(r"^\s*data_cryolo\b", text, re.MULTILINE):
-        return "cbox"
-    if re.search(r"^\s*data_", text, re.MULTILINE) and re.search(r"^\s*_\w+", text, re.MULTILINE):
-        return "star"
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if {"image_name", "x_coord", "y_coord"} <= {word.strip().lower() for word in first.split("\t")}:
-        return "topaz"
-    if {"x", "y"} <= {word.strip(' "').lower() for word in first.split(",")}:
-        return "csv"
-    if re.fullmatch(r"\s*[-+.\deE]+(\s+[-+.\deE]+){3,4}\s*", first):
-        return "box"
-    return None
+def format_of_suffix(path: str | os.PathLike) -> str | None:
+    """Return the format whose suffix a file name has; None if there is none."""
+    name = Path(path).name.lower()
+    return next((format.name for format in _FORMATS if name.endswith(format.suffixes)), None)

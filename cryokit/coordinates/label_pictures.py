@@ -1,12 +1,12 @@
 """Label pictures: ground truth published as discs, painted on a colour picture or white on black.
 
-Reading finds the discs' centres, also of discs that overlap, touch the border or were saved as JPEG. Every pixel of the
-outline of the marked area votes for the point one radius away along the inward normal, as in the gradient form of the
-circular Hough transform (Kimme, Ballard and Sklansky 1975, Communications of the ACM 18, 120-122), over a few per cent
-around the radius because discs painted by hand are not quite round. Peaks of the votes are centres if the disc around
-them is marked.
+Reading finds the centres of the discs, also of discs that overlap, touch the border or were saved as JPEG. Every pixel
+of the outline of the marked area votes for the point one radius away along the inward normal, as in the gradient form
+of the circular Hough transform (Kimme, Ballard and Sklansky 1975, Communications of the ACM 18, 120-122), over a few
+per cent around the radius because discs painted by hand are not quite round. Peaks of the votes are centres if the disc
+around them is marked. Centres are right to about half a pixel.
 
-Writing gives a disc mask. Scores and views are not kept, nor are discs that others hide.
+Writing gives a disc mask: 8-bit grey, discs 255 on 0. Scores and views are not kept, nor are discs that others hide.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.files import replacing
-from cryokit._util.names import micrograph_name
-from cryokit.coordinates.picks import table
+from cryokit.coordinates.formats import WriteOptions
+from cryokit.coordinates.picks import sizes, table
 from cryokit.errors import CoordinateError
 
 logger = logging.getLogger(__name__)
@@ -35,85 +35,71 @@ _SHORTEST_ARC = 0.05  # of a full circle's votes: what must be left of an overla
 _NEAREST = 0.25  # of the diameter: peaks closer than this are one disc
 
 
-def read(
-    path: str | os.PathLike, micrograph: str | None = None, *, diameter: float | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Find the discs in a label picture.
+def recognises(text: str) -> bool:
+    """Tell that a text is not a picture."""
+    return False
 
-    Parameters
-    ----------
-    path : path-like
-        A picture that imageio reads: RGB(A) with coloured discs, or grey with bright discs on black.
-    micrograph : str, optional
-        The micrograph's name; the file's name without its suffix by default.
-    diameter : float, optional
-        The discs' diameter in pixels of the picture; estimated when not given.
 
-    Returns
-    -------
-    picks : pandas.DataFrame
-        Centres to about half a pixel; `diameter` is the discs'.
-    micrographs : list of str
-        The one micrograph.
+def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Find the discs in a label picture (see `cryokit.coordinates.formats`).
 
-    Raises
-    ------
-    CoordinateError
-        When the picture cannot be read, is neither of the two kinds, or its marks are no discs.
+    The diameter is measured if it is not given. A picture is RGB(A) with coloured discs, or grey with bright discs on
+    black.
     """
-    name = micrograph or micrograph_name(path)
-    mask = marked(_picture(path), path)
+    mask = marked(_read_pixels(path), path)
     if not mask.any():
-        return table(name), [name]
-    if diameter is not None and not diameter >= _SMALLEST_DIAMETER:
-        raise CoordinateError(
-            f"{path}: discs of {diameter} pixels are too small; at least {_SMALLEST_DIAMETER} are needed"
-        )
+        return table(micrograph), [micrograph]
+    if diameter is not None and diameter < _SMALLEST_DIAMETER:
+        raise CoordinateError(f"{path}: discs of {diameter:g} pixels are too small; the least is {_SMALLEST_DIAMETER}")
     width = diameter or estimate_diameter(mask)
     if width is None:
-        raise CoordinateError(f"{path}: the marks are smaller than {_SMALLEST_DIAMETER} pixels, so no discs")
-    x, y, found = find_discs(mask, width)
-    hidden = 1 - _covered(mask, x, y, found)
+        raise CoordinateError(f"{path}: the marks are smaller than {_SMALLEST_DIAMETER} pixels, so not discs")
+    x, y, measured = find_discs(mask, width)
+    covered = disc_mask(mask.shape, x, y, np.full(len(x), measured)) & mask
+    hidden = 1 - np.count_nonzero(covered) / np.count_nonzero(mask)
     if hidden > 0.1:
         logger.warning(
             "%s: %.0f %% of the marked area is not covered by the %d discs found (diameter %.1f); "
-            "give the right diameter if this is not it",
-            *(path, 100 * hidden, len(x), found),
+            "give the diameter if this is not it",
+            *(path, 100 * hidden, len(x), measured),
         )
-    return table(name, x=x, y=y, diameter=diameter or found), [name]
+    return table(micrograph, x=x, y=y, diameter=diameter or measured), [micrograph]
 
 
-def write(
-    path: str | os.PathLike, picks: pd.DataFrame, shape: tuple[int, int], *, diameter: float | None = None
-) -> None:
-    """Write one micrograph's picks as a mask: 8-bit grey, discs 255 on 0.
+def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
+    """Write one micrograph's picks as a disc mask (see `cryokit.coordinates.formats`)."""
+    import imageio.v3 as iio
+
+    if options.shape is None:
+        raise CoordinateError(f"{path}: a label picture needs the shape of its micrograph (shape=, --micrographs)")
+    discs = disc_mask(options.shape, picks["x"], picks["y"], sizes(picks, options.box_size, path))
+    with replacing(path) as temporary:
+        iio.imwrite(temporary, discs.astype(np.uint8) * 255)
+
+
+def disc_mask(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, diameter: np.ndarray) -> np.ndarray:
+    """Return the union of discs.
 
     Parameters
     ----------
-    path : path-like
-        A file name with the suffix of a picture, ``.png`` by preference.
-    picks : pandas.DataFrame
-        A table of picks.
     shape : tuple of int
-        Rows and columns of the micrograph.
-    diameter : float, optional
-        The discs' diameter; each pick's own by default.
+        Rows and columns of the mask.
+    x, y, diameter : array_like of float, shape (n,)
+        Centres and diameters in pixels. Discs may reach over the border.
 
-    Raises
-    ------
-    CoordinateError
-        When a diameter is not known.
+    Returns
+    -------
+    ndarray of bool, shape `shape`
     """
-    import imageio.v3 as iio
-
-    sizes = picks["diameter"].to_numpy() if diameter is None else np.full(len(picks), diameter, dtype=np.float64)
-    if not (sizes > 0).all():
-        raise CoordinateError(
-            f"{path}: discs need a diameter and picks without one have none; give it (box_size=, --box-size)"
-        )
-    picture = _discs(shape, picks["x"].to_numpy(), picks["y"].to_numpy(), sizes).astype(np.uint8) * 255
-    with replacing(path) as temporary:
-        iio.imwrite(temporary, picture)
+    rows, columns = shape
+    mask = np.zeros(shape, dtype=bool)
+    for cx, cy, radius in zip(x, y, np.asarray(diameter) / 2, strict=True):
+        top, left = max(0, int(np.ceil(cy - radius))), max(0, int(np.ceil(cx - radius)))
+        bottom, right = min(rows, int(cy + radius) + 1), min(columns, int(cx + radius) + 1)
+        if top < bottom and left < right:
+            dy, dx = np.ogrid[top:bottom, left:right]
+            mask[top:bottom, left:right] |= (dx - cx) ** 2 + (dy - cy) ** 2 <= radius**2
+    return mask
 
 
 def marked(picture: np.ndarray, path: str | os.PathLike = "the picture") -> np.ndarray:
@@ -121,19 +107,19 @@ def marked(picture: np.ndarray, path: str | os.PathLike = "the picture") -> np.n
 
     Parameters
     ----------
-    picture : numpy.ndarray, shape (rows, columns) or (rows, columns, 2 to 4)
-        Grey (with alpha) or RGB(A).
+    picture : ndarray, shape (rows, columns) or (rows, columns, 2 to 4)
+        Grey (with alpha) or RGB(A) values.
     path : path-like
-        Named in error messages.
+        File of the picture, for error messages.
 
     Returns
     -------
-    numpy.ndarray, shape (rows, columns), bool
+    ndarray of bool, shape (rows, columns)
 
     Raises
     ------
     CoordinateError
-        When the picture has neither colour nor only black and white.
+        If the picture has no colour and is not black and white.
     """
     if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] > 4):
         raise CoordinateError(f"{path}: not a single picture (shape {picture.shape})")
@@ -149,26 +135,25 @@ def marked(picture: np.ndarray, path: str | os.PathLike = "the picture") -> np.n
     brightest = picture.max()  # masks are stored as 0 and 255, but also as 0 and 1
     between = np.count_nonzero((picture > 0.25 * brightest) & (picture < 0.75 * brightest))
     if between > 0.05 * picture.size or (brightest > 0 and picture.min() == brightest):
-        raise CoordinateError(
-            f"{path}: neither discs painted in colour nor a black and white mask, so not a label picture"
-        )
+        raise CoordinateError(f"{path}: not a label picture (neither painted in colour nor black and white)")
     return picture > 0.5 * brightest
 
 
 def estimate_diameter(mask: np.ndarray) -> float | None:
-    """Estimate the diameter of the discs that `mask` is the union of.
+    """Estimate the diameter of discs from the mask of their union.
 
-    The distance to the background, at a disc's centre, is its radius as long as any of its outline shows; local maxima
-    of the distance are mostly such centres. Their median, weighted with the area, is the radius.
+    At the centre of a disc, the distance to the background is the radius, as long as any of its outline shows; local
+    maxima of the distance are mostly such centres. Their median, weighted by the area, is the radius.
 
     Parameters
     ----------
-    mask : numpy.ndarray, shape (rows, columns), bool
+    mask : ndarray of bool, shape (rows, columns)
+        Marked pixels.
 
     Returns
     -------
     float or None
-        Pixels; None when there is nothing as large as a disc.
+        Diameter in pixels; None if nothing is as large as a disc.
     """
     from scipy import ndimage
 
@@ -181,9 +166,8 @@ def estimate_diameter(mask: np.ndarray) -> float | None:
         if peaks.size:
             peaks = np.sort(peaks)
             weights = np.cumsum(peaks**2)
-            radius = (
-                peaks[np.searchsorted(weights, weights[-1] / 2)] - 0.5
-            )  # to the outline, not the next pixel's centre
+            # Half a pixel less: to the outline, not to the centre of the next pixel.
+            radius = peaks[np.searchsorted(weights, weights[-1] / 2)] - 0.5
             if factor == 1 or 2 * radius >= _WORKING_DIAMETER / 2:
                 return 2 * radius * factor if 2 * radius * factor >= _SMALLEST_DIAMETER else None
         elif factor == 1:
@@ -196,16 +180,17 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
 
     Parameters
     ----------
-    mask : numpy.ndarray, shape (rows, columns), bool
+    mask : ndarray of bool, shape (rows, columns)
+        Marked pixels.
     diameter : float
-        Pixels, right to about 6 %.
+        Diameter in pixels, right to about 6 %.
 
     Returns
     -------
-    x, y : numpy.ndarray, shape (n,), float64
+    x, y : ndarray of float64, shape (n,)
         Centres inside the picture, those with the longest outline first.
     diameter : float
-        The discs' diameter as measured from their outlines; the given one when nothing is found.
+        Diameter measured from the outlines; the given one if there are no discs.
     """
     from scipy import ndimage
     from scipy.spatial import cKDTree
@@ -227,9 +212,8 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
     x, y, normal_x, normal_y = x[used], y[used], normal_x[used] / length[used], normal_y[used] / length[used]
 
     votes = np.zeros(coverage.size, dtype=np.float32)
-    reaches = (
-        radius * np.linspace(1 - _RADIUS_SPREAD, 1 + _RADIUS_SPREAD, 5) - 0.5
-    )  # outline pixels lie half a pixel in
+    # Half a pixel less, as outline pixels lie inside.
+    reaches = radius * np.linspace(1 - _RADIUS_SPREAD, 1 + _RADIUS_SPREAD, 5) - 0.5
     for reach in reaches:
         to_x, to_y = np.rint(x + normal_x * reach).astype(np.intp), np.rint(y + normal_y * reach).astype(np.intp)
         votes += np.bincount(to_y * columns + to_x, minlength=votes.size)
@@ -256,16 +240,14 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
     distance, _ = cKDTree(np.column_stack([x, y])).query(np.argwhere(outline)[:, ::-1])
     near = distance[np.abs(distance + 0.5 - radius) < 0.15 * radius]
     measured = 2 * factor * (float(np.median(near)) + 0.5) if near.size else float(diameter)
-    # The peaks' centres of mass, and from the averaged copy's frame back to the picture's.
+    # Centres of mass of the peaks, from the frame of the averaged copy back to that of the picture.
     x, y = _refined(votes, x, y)
     return factor * (x - pad + 0.5) - 0.5, factor * (y - pad + 0.5) - 0.5, measured
 
 
-def _picture(path: str | os.PathLike) -> np.ndarray:
+def _read_pixels(path: str | os.PathLike) -> np.ndarray:
     import imageio.v3 as iio
 
-    if not Path(path).is_file():
-        raise CoordinateError(f"{path}: no such file")
     try:
         # Named, because imageio would try every plugin it has on a damaged file.
         return iio.imread(path, plugin="tifffile" if Path(path).suffix.lower() in (".tif", ".tiff") else "pillow")
@@ -274,7 +256,7 @@ def _picture(path: str | os.PathLike) -> np.ndarray:
 
 
 def _averaged(mask: np.ndarray, factor: int) -> np.ndarray:
-    """Average blocks of `factor` x `factor` pixels; the last rows and columns are filled up with their neighbours."""
+    """Average blocks of `factor` x `factor` pixels; the last blocks are filled up with the border's values."""
     rows, columns = mask.shape
     padded = np.pad(mask, ((0, -rows % factor), (0, -columns % factor)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // factor, factor, -1, factor)
@@ -282,7 +264,7 @@ def _averaged(mask: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _filled(inside: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
-    """Tell for which centres nearly all of the disc of `radius` is inside."""
+    """Tell at which centres nearly all of a disc of `radius` is inside."""
     reach = int(radius)
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = dx**2 + dy**2 <= radius**2
@@ -298,22 +280,3 @@ def _refined(votes: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarra
     weights = votes[y[:, None] + dy, x[:, None] + dx].astype(np.float64)
     total = weights.sum(axis=1)
     return x + weights @ dx / total, y + weights @ dy / total
-
-
-def _discs(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, diameter: np.ndarray) -> np.ndarray:
-    """Return the union of discs as a mask."""
-    rows, columns = shape
-    mask = np.zeros(shape, dtype=bool)
-    for cx, cy, radius in zip(x, y, diameter / 2, strict=True):
-        top, left = max(0, int(np.ceil(cy - radius))), max(0, int(np.ceil(cx - radius)))
-        bottom, right = min(rows, int(cy + radius) + 1), min(columns, int(cx + radius) + 1)
-        if top < bottom and left < right:
-            dy, dx = np.ogrid[top:bottom, left:right]
-            mask[top:bottom, left:right] |= (dx - cx) ** 2 + (dy - cy) ** 2 <= radius**2
-    return mask
-
-
-def _covered(mask: np.ndarray, x: np.ndarray, y: np.ndarray, diameter: float) -> float:
-    """Return the part of the marked pixels that lie in one of the discs."""
-    discs = _discs(mask.shape, x, y, np.full(len(x), diameter))
-    return np.count_nonzero(discs & mask) / np.count_nonzero(mask)

@@ -1,16 +1,16 @@
-"""The one table of picks that everything in cryokit passes around.
+"""The table of picks: how particle coordinates are passed around everywhere in cryokit.
 
-A table of picks is a pandas DataFrame with the columns `COLUMNS`, one row per particle:
+A table of picks is a pandas DataFrame with the columns `COLUMNS` and one row per particle:
 
 ========== ======= =====================================================================================
 column     dtype   meaning
 ========== ======= =====================================================================================
-micrograph object  the micrograph's name (`cryokit._util.names.micrograph_name`)
-x, y       float64 centre, column and row in pixels of the micrograph as stored; the first pixel's centre is 0
-score      float64 probability in [0, 1] unless a picker or reader says otherwise; NaN where there is none
-diameter   float64 pixels; NaN where unknown
+micrograph object  name of the micrograph (`cryokit._util.names.micrograph_name`)
+x, y       float64 centre: column and row in pixels of the micrograph as stored; the first pixel's centre is 0
+score      float64 probability from 0 to 1 unless a picker or reader says otherwise; NaN if there is none
+diameter   float64 pixels; NaN if unknown
 view       object  ``top``, ``side``, ``irregular``, ``ignore`` (labels only), ``helix start`` or ``helix end``
-                   (from box files), or "" where unknown
+                   (box files only), or "" if unknown
 ========== ======= =====================================================================================
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from cryokit.errors import CoordinateError
+from cryokit.errors import ArgumentError, CoordinateError
 
 COLUMNS = ("micrograph", "x", "y", "score", "diameter", "view")
 NUMERIC = ("x", "y", "score", "diameter")
@@ -42,19 +42,21 @@ def table(
     Parameters
     ----------
     micrograph, view : str or sequence of str, length n
+        Names of the micrographs, and views of the particles.
     x, y : sequence of float, length n
-        Centres in pixels.
+        Centres in pixels of the micrograph.
     score, diameter : float or sequence of float, length n
+        Scores, and diameters in pixels of the micrograph.
 
     Returns
     -------
     pandas.DataFrame
-        n rows, columns `COLUMNS` with the dtypes of this module's table.
+        n rows; columns and dtypes as described in `cryokit.coordinates.picks`.
 
     Raises
     ------
-    CoordinateError
-        When the lengths differ.
+    ArgumentError
+        If the lengths differ.
 
     Examples
     --------
@@ -69,35 +71,32 @@ def table(
         try:
             columns[name] = np.broadcast_to(np.asarray(values, dtype=dtype), x.shape).copy()
         except ValueError as error:
-            raise CoordinateError(f"column {name!r} does not fit {x.size} picks: {error}") from None
+            raise ArgumentError(f"column {name!r} does not fit {x.size} picks: {error}") from None
     # An explicit object dtype keeps names as plain str under pandas 2 and 3 alike.
     return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
 
 
 def validate(picks: pd.DataFrame, source: str | os.PathLike = "the table of picks") -> pd.DataFrame:
-    """Return `picks` with the columns and dtypes of a table of picks; optional columns are filled in.
+    """Return `picks` with the columns and dtypes of a table of picks, missing optional columns filled in.
 
     Parameters
     ----------
     picks : pandas.DataFrame
-        Needs at least `micrograph`, `x` and `y`. Other columns than `COLUMNS` are dropped.
+        Table with at least `micrograph`, `x` and `y`. Columns other than `COLUMNS` are dropped.
     source : str or path-like
-        Named in error messages.
+        Origin of the table, for error messages.
 
     Returns
     -------
     pandas.DataFrame
-        A new table, index 0 .. n - 1.
+        New table with index 0 .. n - 1.
 
     Raises
     ------
     CoordinateError
-        When a column is missing, a number cannot be read, or a centre is NaN or infinite.
+        If a column is missing, a value is not a number, or a centre is NaN or infinite.
     """
-    missing = [name for name in ("micrograph", "x", "y") if name not in picks.columns]
-    if missing:
-        found = ", ".join(map(str, picks.columns)) or "none"
-        raise CoordinateError(f"{source}: no column {', '.join(missing)} (columns found: {found})")
+    require_columns(picks.columns, ("micrograph", "x", "y"), source)
     columns = {}
     for name in NUMERIC:
         values = picks[name] if name in picks.columns else np.nan
@@ -107,12 +106,53 @@ def validate(picks: pd.DataFrame, source: str | os.PathLike = "the table of pick
             raise CoordinateError(f"{source}: column {name!r} holds something that is not a number ({error})") from None
     bad = np.flatnonzero(~(np.isfinite(columns["x"]) & np.isfinite(columns["y"])))
     if bad.size:
-        raise CoordinateError(f"{source}: row {bad[0] + 1} of the picks has no finite centre; remove or repair it")
+        raise CoordinateError(f"{source}: pick {bad[0] + 1} has no finite centre; remove or repair it")
     view = picks["view"].fillna("").astype(str).to_numpy(object) if "view" in picks.columns else ""
     return table(micrograph=picks["micrograph"].astype(str).to_numpy(object), view=view, **columns)
 
 
+def require_columns(columns: Iterable[str], needed: Iterable[str], source: str | os.PathLike) -> None:
+    """Check that columns are there.
+
+    Raises
+    ------
+    CoordinateError
+        If one is missing; the message lists those that `source` has.
+    """
+    columns = [str(name) for name in columns]
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise CoordinateError(f"{source}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
+
+
+def sizes(picks: pd.DataFrame, box_size: float | None, source: str | os.PathLike) -> np.ndarray:
+    """Return the size to write for each pick: `box_size`, or its own diameter.
+
+    Parameters
+    ----------
+    picks : pandas.DataFrame
+        Table of picks.
+    box_size : float or None
+        Size of all picks in pixels.
+    source : str or path-like
+        File to write, for error messages.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    CoordinateError
+        If a pick has no size.
+    """
+    result = picks["diameter"].to_numpy() if box_size is None else np.full(len(picks), box_size, dtype=np.float64)
+    if not (result > 0).all():
+        raise CoordinateError(f"{source}: picks without a diameter need a box size; give one (box_size=, --box-size)")
+    return result
+
+
 def concatenate(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Join tables of picks into one, with a fresh index; no tables give an empty table."""
+    """Join tables of picks into one with a new index; no tables give an empty one."""
     tables = [picks for picks in tables if len(picks)]
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)] if tables else table()

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from cryokit._util.names import coordinate_file_micrograph
+from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import some
 from cryokit.coordinates import transforms
-from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, detect, known, recognise
+from cryokit.coordinates.formats import FORMATS, SCORES, TEXT_SUFFIXES, detect, format_of_suffix, get_format, recognise
 from cryokit.coordinates.picks import concatenate
+from cryokit.coordinates.star import LISTS
 from cryokit.errors import CoordinateError
 
 logger = logging.getLogger(__name__)
 
-SCORES = ("log-odds", "raw")
-# What RELION 4 and later call the list of a job's coordinate files.
-LISTS = ("autopick.star", "manualpick.star")
-# These are coordinate files whatever they hold; other text files only if they look like it.
-_SURE_ENDINGS = (".star", ".box", ".cbox", "_info.json")
-_TEXT_SUFFIXES = (".tsv", ".csv", ".txt")
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What `read` does to the picks of a file; the attributes are its parameters."""
+
+    scale: float = 1.0
+    blocks: bool = False
+    flip_y: int | Mapping[str, int] | None = None
+    diameter: float | None = None
+    scores: str | None = None
+
+    def __post_init__(self) -> None:
+        check_number("scale", self.scale, 0, above=True)
+        if self.flip_y is not None and not isinstance(self.flip_y, Mapping):
+            check_number("flip_y", self.flip_y, 1, whole=True)
+        if self.diameter is not None:
+            check_number("diameter", self.diameter, 0, above=True)
+        check_choice("scores", self.scores, (None, *SCORES))
+
+    def apply(self, picks: pd.DataFrame, log_odds: bool) -> pd.DataFrame:
+        """Convert picks as they are in a file whose scores are `log_odds` by default, or not."""
+        if self.scores == "log-odds" or (self.scores is None and log_odds):
+            picks = picks.assign(score=expit(picks["score"].to_numpy()))
+        if self.scale != 1:
+            picks = transforms.scale(picks, self.scale, blocks=self.blocks)
+        if self.flip_y is not None:
+            picks = transforms.flip_y(picks, self.flip_y)
+        return picks if self.diameter is None else picks.assign(diameter=np.float64(self.diameter))
 
 
 def read(
@@ -44,33 +69,36 @@ def read(
     Parameters
     ----------
     path : path-like
+        File to read.
     format : str, optional
-        A key of `FORMATS`; told by suffix and content when not given.
+        Key of `FORMATS`; by default identified by suffix and content.
     micrograph : str, optional
-        The micrograph's name where the file does not say it (the file's name does by default). From a file that names
-        its micrographs only the picks of this one are returned; names are compared whole.
-    scale : float, default 1
-        From pixels of the file to pixels of the micrograph: 8 for picks on micrographs downsampled by 8.
-    blocks : bool, default False
-        How the smaller micrograph was made, see `cryokit.coordinates.transforms.scale`.
+        Name of the micrograph if the file does not say it; by default it is taken from the file's name. From a file
+        that names its micrographs only the picks of this one are returned; names are compared whole.
+    scale : float
+        Scale from pixels of the file to pixels of the micrograph: 8 for picks on micrographs downsampled by 8.
+    blocks : bool
+        How the smaller micrograph was made, see `cryokit.coordinates.scale`.
     flip_y : int or mapping of str to int, optional
-        Turn the y axis around, given the micrographs' height; after `scale`, so in pixels of the micrograph.
+        Height of the micrographs in pixels (after `scale`), to reverse the y axis.
     diameter : float, optional
-        The diameter of all picks in pixels of the micrograph, instead of what the file says. Label pictures are
-        searched for discs of this size.
+        Diameter of all picks in pixels of the micrograph, instead of what the file says. Label pictures are searched
+        for discs of this size.
     scores : {"log-odds", "raw"}, optional
-        "log-odds" turns the file's scores into probabilities, "raw" leaves them as they are. By default Topaz's tables
-        are turned and all others left.
+        "log-odds" converts the file's scores to probabilities, "raw" leaves them as they are. By default those of Topaz
+        tables are converted and all others left.
 
     Returns
     -------
     pandas.DataFrame
-        A table of picks (`cryokit.coordinates.table`).
+        Table of picks (`cryokit.coordinates.picks`).
 
     Raises
     ------
+    ArgumentError
+        If an option is out of range.
     CoordinateError
-        When the file is missing, damaged or of another format, or an option is out of range.
+        If the file is missing, damaged or of another format.
 
     Examples
     --------
@@ -80,63 +108,50 @@ def read(
     >>> read(file)[["micrograph", "x", "y", "score", "diameter"]].values.tolist()
     [['mic_1', 130.0, 230.0, 0.9, 60.0]]
     """
-    picks, _ = read_named(
-        path, format, micrograph, scale=scale, blocks=blocks, flip_y=flip_y, diameter=diameter, scores=scores
-    )
+    picks, _ = _read(path, format, micrograph, ReadOptions(scale, blocks, flip_y, diameter, scores))
     if micrograph is not None:
         picks = picks[picks["micrograph"] == micrograph].reset_index(drop=True)
     return picks
 
 
 def read_named(
-    path: str | os.PathLike,
-    format: str | None = None,
-    micrograph: str | None = None,
-    *,
-    scale: float = 1.0,
-    blocks: bool = False,
-    flip_y: int | Mapping[str, int] | None = None,
-    diameter: float | None = None,
-    scores: str | None = None,
+    path: str | os.PathLike, format: str | None = None, micrograph: str | None = None, **options
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read a coordinate file with the names of its micrographs, also of those without picks.
 
     Parameters
     ----------
-    path, format, scale, blocks, flip_y, diameter, scores
+    path, format
         As for `read`.
     micrograph : str, optional
-        The micrograph's name where the file does not say it.
+        Name of the micrograph if the file does not say it.
+    **options
+        Keyword arguments of `read`.
 
     Returns
     -------
     picks : pandas.DataFrame
+        Table of picks.
     micrographs : list of str
-        Empty when the file would name its micrographs and has none.
+        Names of the micrographs; empty if the file would name them and has none.
 
     Raises
     ------
-    CoordinateError
-        When the file is missing, damaged or of another format, or an option is out of range.
+    ArgumentError, CoordinateError
+        As `read`.
     """
-    _check_options(scale=scale, flip_y=flip_y, diameter=diameter, scores=scores)
+    return _read(path, format, micrograph, ReadOptions(**options))
+
+
+def _read(
+    path: str | os.PathLike, format: str | None, micrograph: str | None, options: ReadOptions
+) -> tuple[pd.DataFrame, list[str]]:
     if not Path(path).is_file():
         raise CoordinateError(f"{path}: {'is a folder' if Path(path).is_dir() else 'no such file'}")
-    format = known(format) if format else detect(path)
-    module = importlib.import_module(f"cryokit.coordinates.{format}")
-    if format == "pictures":
-        picks, names = module.read(path, micrograph, diameter=None if diameter is None else diameter / scale)
-    else:
-        picks, names = module.read(path, micrograph)
-    if scores == "log-odds" or (scores is None and FORMATS[format].log_odds):
-        picks = picks.assign(score=transforms.probability(picks["score"].to_numpy()))
-    if scale != 1:
-        picks = transforms.scale(picks, scale, blocks=blocks)
-    if flip_y is not None:
-        picks = transforms.flip_y(picks, flip_y)
-    if diameter is not None:
-        picks = picks.assign(diameter=np.float64(diameter))
-    return picks, names
+    known = get_format(format or detect(path))
+    diameter = None if options.diameter is None else options.diameter / options.scale
+    picks, names = known.load().read(path, micrograph or coordinate_file_micrograph(path), diameter)
+    return options.apply(picks, known.log_odds), names
 
 
 def read_folder(
@@ -149,36 +164,38 @@ def read_folder(
 ) -> tuple[pd.DataFrame, list[str]]:
     r"""Read the coordinate files of a folder into one table.
 
-    Files directly in the folder count, hidden ones do not. Without `format`, text files that do not look like
-    coordinates are passed over with a warning, label pictures count only if there is nothing else, and a micrograph
-    whose picks are there in several formats is read from one (the first in `FORMATS`). In the folder of a RELION 4 job,
-    the files that its ``autopick.star`` lists are read.
+    All files directly in the folder are read, except hidden ones. Without `format`, text files that do not look like
+    coordinates are skipped with a warning, label pictures are read only if there is nothing else, and a micrograph
+    with picks in several formats is read from the first of them in `FORMATS`. In the folder of a RELION 4 job, the
+    files listed in its ``autopick.star`` are read.
 
     Parameters
     ----------
     path : path-like or iterable of path-like
-        A folder; or a single file; or several of either.
+        Folder or single file, or several of either.
     format : str, optional
-        A key of `FORMATS`: files that have its suffix or look like it are read.
+        Key of `FORMATS`: files with its suffix, or that look like it, are read.
     endings : iterable of str
-        What is taken off the end of a file's name to get the micrograph's, such as ``_mask``.
+        Endings to remove from a file's name to get the micrograph's, such as ``_mask``.
     problems : list of str, optional
-        Where given, what is wrong with single files is added to this list, and the others' picks are returned.
+        List to add errors of single files to, instead of raising them; the picks of the other files are returned.
     **options
-        As for `read`.
+        Keyword arguments of `read`.
 
     Returns
     -------
     picks : pandas.DataFrame
-        A table of picks (`cryokit.coordinates.table`).
+        Table of picks (`cryokit.coordinates.picks`).
     micrographs : list of str
-        All micrographs, sorted; those without picks included as far as the files name them.
+        Names of all micrographs, sorted; those without picks included as far as the files name them.
 
     Raises
     ------
+    ArgumentError
+        If an option is out of range.
     CoordinateError
-        When an option is out of range; and, unless `problems` is given, when there is nothing to read, a file cannot be
-        read or two files hold picks of the same micrograph (all such files are named).
+        If there is nothing to read, a file cannot be read, or two files hold picks of the same micrograph, unless
+        `problems` is given; all such files are named.
 
     Examples
     --------
@@ -190,60 +207,35 @@ def read_folder(
     >>> len(picks), micrographs
     (1, ['mic_1', 'mic_10'])
     """
-    _check_options(**options)
-    found: list[str] = []
-    picks_of: dict[str, pd.DataFrame] = {}
-    source_of: dict[str, Path] = {}
+    reading = ReadOptions(**options)
+    if format:
+        get_format(format)
+    errors: list[str] = []
+    tables: dict[str, tuple[Path, pd.DataFrame]] = {}
     for source in [path] if isinstance(path, (str, os.PathLike)) else path:
         try:
-            groups = _groups(Path(source), format)
+            groups = _by_format(Path(source), format)
         except CoordinateError as error:
-            found.append(str(error))
+            errors.append(str(error))
             continue
-        parts: dict[str, tuple[Path, pd.DataFrame]] = {}
+        own: dict[str, tuple[Path, pd.DataFrame]] = {}
         for kind, files in groups.items():
             # The same picks in a second format must not count twice: the first format that has a micrograph is taken.
-            parts = {**_read_files(files, kind, tuple(endings), found, options), **parts}
+            own = _read_files(files, kind, tuple(endings), errors, reading) | own
         if len(groups) > 1:
-            logger.info(
-                "%s: %s files; each micrograph's picks are read once, from the first", source, ", ".join(groups)
-            )
-        for name, (file, picks) in parts.items():
-            if name in source_of:
-                found.append(_twice(source_of[name], file, name))
-            else:
-                source_of[name], picks_of[name] = file, picks
+            logger.info("%s: %s files; each micrograph is read from the first of these", source, ", ".join(groups))
+        for name, (file, picks) in own.items():
+            _add(tables, name, file, picks, errors)
     if problems is not None:
-        problems.extend(found)
-    elif found:
-        raise CoordinateError("\n".join(found))
-    return concatenate(picks_of[name] for name in sorted(picks_of)), sorted(picks_of)
+        problems.extend(errors)
+    elif errors:
+        raise CoordinateError("\n".join(errors))
+    names = sorted(tables)
+    return concatenate(tables[name][1] for name in names), names
 
 
-def _check_options(
-    *,
-    scale: float = 1.0,
-    blocks: bool = False,
-    flip_y: int | Mapping[str, int] | None = None,
-    diameter: float | None = None,
-    scores: str | None = None,
-) -> None:
-    """Refuse options that are wrong whatever the files hold."""
-    transforms.check_scale(scale)
-    if flip_y is not None and not isinstance(flip_y, Mapping):
-        transforms.check_height(flip_y)
-    if diameter is not None and not 0 < diameter < np.inf:
-        raise CoordinateError(
-            f"the diameter (diameter=, --diameter) has to be a positive number of pixels, not {diameter:g}"
-        )
-    if scores not in (None, *SCORES):
-        raise CoordinateError(f"scores are {' or '.join(SCORES)}, not {scores!r}")
-
-
-def _groups(source: Path, format: str | None) -> dict[str, list[Path]]:
-    """Return the files to read, by format, the preferred format first."""
-    if format:
-        known(format)
+def _by_format(source: Path, format: str | None) -> dict[str, list[Path]]:
+    """Return the files to read by format, the preferred format first."""
     if source.is_file():
         return {format or detect(source): [source]}
     if not source.is_dir():
@@ -257,65 +249,64 @@ def _groups(source: Path, format: str | None) -> dict[str, list[Path]]:
         kind = _kind(file, format)
         if kind:
             groups[kind].append(file)
-        elif file.suffix.lower() in _TEXT_SUFFIXES:
+        elif file.suffix.lower() in TEXT_SUFFIXES:
             skipped.append(file.name if file.stat().st_size else f"{file.name} (empty)")
-    groups = {kind: files for kind, files in groups.items() if files}
-    if format:
-        groups = {kind: files for kind, files in groups.items() if kind == format}
-    elif len(groups) > 1:
+    groups = {kind: files for kind, files in groups.items() if files and format in (None, kind)}
+    if len(groups) > 1:
         groups.pop("pictures", None)
+    reason = f"skipped, as the first line is not a coordinate record: {some(skipped, 10)}"
     if not groups:
-        passed = f"; passed over, for no coordinates by the first line: {some(skipped)}" if skipped else ""
-        raise CoordinateError(f"{source}: no {format or 'coordinate'} files in this folder{passed}")
+        also = f"; {reason}" if skipped else ""
+        raise CoordinateError(f"{source}: no {format or 'coordinate'} files in this folder{also}")
     if skipped and not format:
-        logger.warning("%s: passed over, for no coordinates by the first line: %s", source, some(skipped, 10))
+        logger.warning("%s: %s", source, reason)
     return groups
 
 
-def _kind(file: Path, format: str | None) -> str | None:
-    """Tell the format of a file in a folder where `format` is looked for; None when it is no coordinate file."""
+def _kind(file: Path, wanted: str | None) -> str | None:
+    """Return the format of a file in a folder; None if it is not a coordinate file, or not seen to be one."""
+    format = format_of_suffix(file)
     name = file.name.lower()
-    if name.endswith(PICTURE_SUFFIXES):
-        return "pictures"
-    if name.endswith(_SURE_ENDINGS):
-        by_suffix = next(kind for kind in FORMATS if name.endswith(FORMATS[kind].ending))
-    elif name.endswith(_TEXT_SUFFIXES):
-        by_suffix = format if format and name.endswith(FORMATS[format].ending) else None
-    else:
-        return None
+    if file.suffix.lower() in TEXT_SUFFIXES:
+        format = format if format == wanted else None
+    elif format is None or not (format == "pictures" or name.endswith(FORMATS[format].ending)):
+        return None  # a JSON file that is not EMAN2's, say
     try:
-        return recognise(file) or by_suffix
+        return recognise(file) or format
     except CoordinateError:
-        return by_suffix  # and its reader says what is wrong
+        return format  # and its reader says what is wrong
 
 
 def _read_files(
-    files: list[Path], kind: str, endings: tuple[str, ...], found: list[str], options: dict
+    files: list[Path], format: str, endings: tuple[str, ...], errors: list[str], options: ReadOptions
 ) -> dict[str, tuple[Path, pd.DataFrame]]:
-    """Read files of one format into tables by micrograph; what is wrong is added to `found`."""
+    """Read files of one format into a table for each micrograph; errors are added to `errors`."""
     from tqdm import tqdm
 
-    result: dict[str, tuple[Path, pd.DataFrame]] = {}
-    for file in tqdm(files, desc=f"reading {kind} files", unit="file", disable=None, leave=False):
+    tables: dict[str, tuple[Path, pd.DataFrame]] = {}
+    for file in tqdm(files, desc=f"reading {format} files", unit="file", disable=None, leave=False):
         own = coordinate_file_micrograph(file)
         ending = next((text for text in endings if own.endswith(text) and own != text), "")
         own = own.removesuffix(ending)
         try:
-            picks, names = read_named(file, kind, own, **options)
+            picks, names = _read(file, format, own, options)
         except CoordinateError as error:
-            found.append(str(error))
+            errors.append(str(error))
             continue
-        # A file that names its micrographs and has no picks: in a folder it stands for the micrograph of its own name.
+        # A file that would name its micrographs and has no picks: in a folder it stands for the micrograph it is
+        # named after.
         if not names and len(files) > 1:
             names = [own]
         groups = dict(tuple(picks.groupby("micrograph", sort=False)))
         for name in names:
-            if name in result:
-                found.append(_twice(result[name][0], file, name))
-            else:
-                result[name] = file, groups.get(name, picks.iloc[:0]).reset_index(drop=True)
-    return result
+            _add(tables, name, file, groups.get(name, picks.iloc[:0]).reset_index(drop=True), errors)
+    return tables
 
 
-def _twice(first: Path, second: Path, name: str) -> str:
-    return f"{first} and {second} both hold picks of micrograph {name}; read only one of them"
+def _add(
+    tables: dict[str, tuple[Path, pd.DataFrame]], name: str, file: Path, picks: pd.DataFrame, errors: list[str]
+) -> None:
+    """Add the picks of a micrograph, unless another file has given some already."""
+    other = tables.setdefault(name, (file, picks))[0]
+    if other != file:
+        errors.append(f"{other} and {file} both hold picks of micrograph {name}; read only one of them")

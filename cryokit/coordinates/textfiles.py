@@ -1,4 +1,4 @@
-"""What the readers of text formats share: reading text, rows and numbers with errors that name file and line."""
+"""Shared by the readers of text formats: text, rows and numbers, with errors that name the file and the line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_text(path: str | os.PathLike) -> str:
     Raises
     ------
     CoordinateError
-        When the file cannot be opened or is not text.
+        If the file cannot be opened or is not text.
     """
     try:
         data = Path(path).read_bytes()
@@ -30,8 +30,14 @@ def read_text(path: str | os.PathLike) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise CoordinateError(f"{path}: not a text file, so no coordinate file that cryokit knows")
+        raise CoordinateError(f"{path}: not a text file, so not a coordinate file that cryokit can read")
     return text
+
+
+def header_fields(text: str, delimiter: str) -> set[str]:
+    """Return the fields of the first line that is not blank, in lower case."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return {field.strip(' "').lower() for field in header.split(delimiter)}
 
 
 def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]]:
@@ -40,7 +46,7 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     Raises
     ------
     CoordinateError
-        When the file is empty, its delimiter is another one, or a line has more or fewer fields than the header.
+        If the file is empty or has another delimiter, or a line has more or fewer fields than the header.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     try:
@@ -48,35 +54,68 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     except csv.Error as error:
         raise CoordinateError(f"{path}: line {reader.line_num}: {error}") from None
     if not rows:
-        raise CoordinateError(f"{path}: the file is empty; even a list without picks has a header line")
+        raise CoordinateError(f"{path}: empty; a file without picks still needs its header line")
     header = [field.strip().lower() for field in rows[0][1]]
     other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
     if len(header) == 1 and other:
-        raise CoordinateError(
-            f"{path}: the fields of its header are separated by {other!r} instead of {delimiter!r}; export it again"
-        )
+        raise CoordinateError(f"{path}: fields are separated by {other!r} instead of {delimiter!r}; export it again")
     for line, row in rows[1:]:
         if len(row) != len(header):
-            raise CoordinateError(f"{path}: line {line} has {len(row)} fields, its header {len(header)}")
+            raise CoordinateError(f"{path}: line {line} has {len(row)} fields, the header {len(header)}")
     return {name: [row[k] for _, row in rows[1:]] for k, name in enumerate(header)}
 
 
-def write_columns(columns: dict[str, Sequence], delimiter: str) -> str:
-    """Return columns as delimited text with a header line; numbers in full precision, NaN as nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(map(number, values) for values in columns.values()), strict=True))
-    return text.getvalue()
+def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndarray:
+    """Read whitespace-separated numbers without a header.
 
+    Parameters
+    ----------
+    path : path-like
+        File to read. Blank lines and lines that begin with ``#`` are skipped.
+    columns : sequence of int
+        Allowed numbers of columns in ascending order; lines may differ.
 
-def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.ndarray:
-    """Turn a column of text into float64; empty fields become NaN.
+    Returns
+    -------
+    ndarray of float64, shape (lines, max(columns))
+        NaN where a line has no value.
 
     Raises
     ------
     CoordinateError
-        When a field is no number.
+        If a line has another number of columns, or a field is not a number.
+    """
+    rows = []
+    for line, text in enumerate(read_text(path).splitlines(), start=1):
+        fields = text.split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        if len(fields) not in columns:
+            allowed = " to ".join(map(str, dict.fromkeys((columns[0], columns[-1]))))
+            raise CoordinateError(f"{path}: line {line} has {len(fields)} columns instead of {allowed}")
+        rows.append(numbers(("nan" if field == "<NA>" else field for field in fields), path, f"line {line}"))
+    values = np.full((len(rows), columns[-1]), np.nan)
+    for k, row in enumerate(rows):
+        values[k, : len(row)] = row
+    return values
+
+
+def write_columns(columns: dict[str, Sequence], delimiter: str) -> str:
+    """Return columns as delimited text with a header line; numbers in full precision, NaN as an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(map(number_text, values) for values in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.ndarray:
+    """Convert a column of text to float64; empty fields become NaN.
+
+    Raises
+    ------
+    CoordinateError
+        If a field is not a number.
     """
     result = []
     for row, value in enumerate(values, start=1):
@@ -87,12 +126,12 @@ def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.n
     return np.array(result, dtype=np.float64)
 
 
-def number(value: float | str) -> str:
-    """Write a number in the fewest digits that give it back, without a needless ``.0``; text as it is.
+def number_text(value: float | str) -> str:
+    """Return the shortest text that gives a number back, without a needless ``.0``; text is returned as it is.
 
     Examples
     --------
-    >>> number(996.0), number(0.1), number(float("nan")), number("a")
+    >>> number_text(996.0), number_text(0.1), number_text(float("nan")), number_text("a")
     ('996', '0.1', '', 'a')
     """
     if isinstance(value, str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from cryokit._util.names import coordinate_file_micrograph
+from cryokit._util.validation import check_choice, check_number
 from cryokit.coordinates import transforms
-from cryokit.coordinates.formats import FORMATS, PICTURE_SUFFIXES, known
-from cryokit.coordinates.reading import LISTS, SCORES
+from cryokit.coordinates.formats import FORMATS, SCORES, WriteOptions, format_of_suffix, get_format
 from cryokit.coordinates.picks import validate
+from cryokit.coordinates.star import LISTS
 from cryokit.errors import CoordinateError
 
 
@@ -34,32 +34,35 @@ def write(
     Parameters
     ----------
     picks : pandas.DataFrame
-        A table of picks (`cryokit.coordinates.table`).
+        Table of picks (`cryokit.coordinates.picks`).
     path : path-like
+        File to write.
     format : str, optional
-        A key of `FORMATS`; by the file's suffix when not given.
+        Key of `FORMATS`; by default that of the file's suffix.
     joined : bool, optional
-        For STAR and CSV: whether the file names each pick's micrograph. By default it does unless all picks are of the
-        one micrograph that the file is named after (no picks: it does not). Topaz tables always do; the other
-        formats cannot.
+        For STAR and CSV: whether the file names the micrograph of each pick. By default it does unless all picks are
+        of the one micrograph that the file is named after (without picks it does not). Topaz tables always do; the
+        other formats cannot.
     box_size : float, optional
-        For box and CBOX files and label pictures: the side of the boxes, the diameter of the discs, in pixels; each
-        pick's diameter by default.
-    integers : bool, default True
-        For box files: write whole numbers, which RELION insists on.
+        For box and CBOX files and label pictures: side of the boxes, or diameter of the discs, in pixels; by default
+        the diameter of each pick.
+    integers : bool
+        For box files: whether to write whole numbers, which RELION insists on.
     scores : {"log-odds", "raw"}, optional
-        "log-odds" turns probabilities into log-odds, "raw" writes the scores as they are. By default Topaz's tables get
-        log-odds, all others the scores as they are.
+        "log-odds" converts probabilities to log-odds, "raw" writes scores as they are. By default scores are converted
+        for Topaz tables only.
     micrographs : mapping of str to path-like, optional
-        For joined STAR files: the path of each micrograph to write, by name; the name and ``.mrc`` by default.
+        For joined STAR files: path to write for each micrograph, by name; by default the name and ``.mrc``.
     shape : tuple of int, or mapping of str to tuple of int, optional
         For label pictures: rows and columns of the micrograph, or of each micrograph by its name.
 
     Raises
     ------
+    ArgumentError
+        If an option is out of range.
     CoordinateError
-        When the format cannot be told or needs something that is not given, or when it holds one micrograph and there
-        are several.
+        If the format cannot be identified or needs something that is not given, or if it holds one micrograph and
+        there are several.
 
     Examples
     --------
@@ -71,33 +74,26 @@ def write(
     [[130.0, 230.5, 0.9, 60.0]]
     """
     picks = validate(picks)
-    format = known(format) if format else _format_of(path)
-    if scores not in (None, *SCORES):
-        raise CoordinateError(f"scores are {' or '.join(SCORES)}, not {scores!r}")
+    format = format or format_of_suffix(path)
+    if format is None:
+        raise CoordinateError(f"{path}: no format has this suffix; give the format ({', '.join(FORMATS)})")
+    known = get_format(format)
+    check_choice("scores", scores, (None, *SCORES))
+    if box_size is not None:
+        check_number("box_size", box_size, 0, above=True)
     names = picks["micrograph"].unique().tolist()
     own = coordinate_file_micrograph(path)
+    if not known.many and len(names) > 1:
+        raise CoordinateError(
+            f"{path}: a {known.title} holds one micrograph, the picks are of {len(names)}; write them to a folder"
+        )
+    if scores == "log-odds" or (scores is None and known.log_odds):
+        picks = picks.assign(score=transforms.log_odds(picks["score"].to_numpy()))
     if joined is None:
         joined = bool(names) and names != [own]
-    if not FORMATS[format].many and len(names) > 1:
-        raise CoordinateError(
-            f"{path}: one {FORMATS[format].title} holds one micrograph, the picks are of {len(names)}; "
-            "write them to a folder"
-        )
-    if scores == "log-odds" or (scores is None and FORMATS[format].log_odds):
-        picks = picks.assign(score=transforms.log_odds(picks["score"].to_numpy()))
-    if format == "star":
-        options = {"joined": joined, "micrographs": micrographs}
-    elif format == "csv":
-        options = {"joined": joined}
-    elif format == "box":
-        options = {"box_size": box_size, "integers": integers}
-    elif format == "cbox":
-        options = {"box_size": box_size}
-    elif format == "pictures":
-        options = {"shape": _shape(shape, names[0] if names else own, path), "diameter": box_size}
-    else:
-        options = {}
-    importlib.import_module(f"cryokit.coordinates.{format}").write(path, picks, **options)
+    if isinstance(shape, Mapping):
+        shape = shape.get(names[0] if names else own)
+    known.load().write(path, picks, WriteOptions(joined, box_size, integers, micrographs, shape))
 
 
 def write_folder(
@@ -114,27 +110,27 @@ def write_folder(
     Parameters
     ----------
     picks : pandas.DataFrame
-        A table of picks (`cryokit.coordinates.table`).
+        Table of picks (`cryokit.coordinates.picks`).
     folder : path-like
-        Made when it does not exist.
+        Folder to write to; made if it does not exist.
     format : str
-        A key of `FORMATS`.
+        Key of `FORMATS`.
     micrographs : iterable of str
         Names of micrographs that get a file even if they have no picks.
     problems : list of str, optional
-        Where given, what is wrong with single files is added to this list, and the others are written.
+        List to add errors of single files to, instead of raising them; the other files are written.
     **options
-        As for `write`, but for `joined` and `micrographs`.
+        Keyword arguments of `write`, except `joined` and `micrographs`.
 
     Returns
     -------
     dict of str to pathlib.Path
-        The files written, by the micrograph's name.
+        Files written, by the name of the micrograph.
 
     Raises
     ------
-    CoordinateError
-        As `write`, unless `problems` is given.
+    ArgumentError, CoordinateError
+        As `write`; no `CoordinateError` if `problems` is given.
     """
     from tqdm import tqdm
 
@@ -158,10 +154,19 @@ def write_folder(
 def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> Path:
     """Return the path of a micrograph's coordinate file, such that reading the folder gives the name back.
 
+    Parameters
+    ----------
+    folder : path-like
+        Folder of the file.
+    micrograph : str
+        Name of the micrograph.
+    format : str
+        Key of `FORMATS`.
+
     Raises
     ------
     CoordinateError
-        When the name cannot be a file's.
+        If no file can have such a name.
 
     Examples
     --------
@@ -170,43 +175,10 @@ def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> 
     >>> coordinate_path("picks", "a_info", "box").as_posix()  # a_info.box would be a file of micrograph "a"
     'picks/a_info_autopick.box'
     """
-    ending = FORMATS[known(format)].ending
+    ending = get_format(format).ending
     for name in (f"{micrograph}{ending}", f"{micrograph}_autopick{ending}"):
         if name in LISTS:  # RELION's list of the folder has this name
             continue
         if Path(name).name == name and name[0] != "." and coordinate_file_micrograph(name) == micrograph:
             return Path(folder) / name
     raise CoordinateError(f"micrograph {micrograph!r}: no file can be named after it; rename the micrograph")
-
-
-def write_list(
-    path: str | os.PathLike,
-    files: Mapping[str | os.PathLike, str | os.PathLike],
-    *,
-    project: str | os.PathLike = ".",
-    problems: list[str] | None = None,
-) -> None:
-    """Write RELION's list of a picking job (``autopick.star``): see `cryokit.coordinates.star.write_list`."""
-    importlib.import_module("cryokit.coordinates.star").write_list(path, files, project=project, problems=problems)
-
-
-def _format_of(path: str | os.PathLike) -> str:
-    name = Path(path).name.lower()
-    if name.endswith(PICTURE_SUFFIXES):
-        return "pictures"
-    if name.endswith(".json"):
-        return "eman2"
-    found = next((format for format, known in FORMATS.items() if name.endswith(known.ending)), None)
-    if found is None:
-        raise CoordinateError(f"{path}: no format has this suffix; name the format ({', '.join(FORMATS)})")
-    return found
-
-
-def _shape(
-    shape: tuple[int, int] | Mapping[str, tuple[int, int]] | None, micrograph: str, path: str | os.PathLike
-) -> tuple[int, int]:
-    if isinstance(shape, Mapping):
-        shape = shape.get(micrograph)
-    if shape is None:
-        raise CoordinateError(f"{path}: a label picture needs the shape of micrograph {micrograph}; give it")
-    return shape

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryokit._util.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
+from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.wording import plural
+from cryokit.coordinates import SUFFIXES
 from cryokit.datasets.manifest import (
     MANIFESTS_VARIABLE,
     SPLITS,
@@ -255,11 +256,11 @@ def _own_labels(folder: Path) -> dict[str, Path]:
         raise DatasetError(f"{folder} is not a folder of label files")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name.lower().endswith(COORDINATE_SUFFIXES):
+        if path.is_file() and path.name.lower().endswith(SUFFIXES):
             name = coordinate_file_micrograph(path)
             if name in found:
                 raise DatasetError(f"{path} and {found[name]} are both labels of {name}; remove one of them")
             found[name] = path
     if not found:
-        raise DatasetError(f"{folder} has no label file ({', '.join(COORDINATE_SUFFIXES)})")
+        raise DatasetError(f"{folder} has no label file ({', '.join(SUFFIXES)})")
     return found

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cryokit._util.names import COORDINATE_SUFFIXES, MICROGRAPH_SUFFIXES, coordinate_file_micrograph, micrograph_name
+from cryokit._util.names import MICROGRAPH_SUFFIXES, coordinate_file_micrograph, micrograph_name
+from cryokit.coordinates import SUFFIXES
 from cryokit.datasets import integrity
 from cryokit.datasets.manifest import SCHEMA, assign_splits
 from cryokit.errors import DatasetError
@@ -63,7 +64,7 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
         entry: dict = {"path": path.relative_to(folder).as_posix()}
         if micrographs.get(micrograph_name(path)) == path:
             entry |= {"role": "micrograph", "split": splits[micrograph_name(path)]}
-        elif path.name.lower().endswith(COORDINATE_SUFFIXES) and coordinate_file_micrograph(path) in micrographs:
+        elif path.name.lower().endswith(SUFFIXES) and coordinate_file_micrograph(path) in micrographs:
             entry |= {"role": "label-coordinates", "micrograph": coordinate_file_micrograph(path)}
         else:
             entry["role"] = "extra"

@@ -18,7 +18,7 @@ import pandas as pd
 from cryokit import coordinates
 from cryokit._util.cores import usable_cores
 from cryokit._util.files import make_folder
-from cryokit._util.names import COORDINATE_SUFFIXES, coordinate_file_micrograph, micrograph_name
+from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.prefetch import ahead
 from cryokit.coordinates import concatenate
 from cryokit.errors import CryokitError, PickerError
@@ -183,7 +183,7 @@ def _warn_of_older_results(out: Path, names: set[str]) -> None:
     older = [
         file.name
         for file in sorted(out.iterdir())
-        if file.name.lower().endswith(COORDINATE_SUFFIXES)
+        if file.name.lower().endswith(coordinates.SUFFIXES)
         and file.name not in ("picks.csv", "autopick.star")
         and coordinate_file_micrograph(file) not in names
     ]
