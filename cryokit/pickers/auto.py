@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -23,8 +23,8 @@ from cryokit.networks.devices import using
 from cryokit.pickers import compact_picking
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
-from cryokit.pickers.interface import Picker, as_micrograph, check_settings, names_of, opened, shape_of, spread
-from cryokit.pickers.label_checks import labelled
+from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings
+from cryokit.pickers.label_checks import hold_out, labelled
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.pickers.template import TemplatePicker
 
@@ -119,8 +119,7 @@ class AutoPicker(Picker):
         margin: float = 0.0,
         seed: int = 0,
     ) -> None:
-        check_settings(diameter, contrast, max_micrographs)
-        check_number("seed", seed, 0, whole=True)
+        check_settings(diameter, contrast, max_micrographs, seed)
         check_number("margin", margin, 0, 2)
         self.diameter = diameter
         self.contrast = contrast
@@ -159,16 +158,14 @@ class AutoPicker(Picker):
 
         self.decisions_ = []
         self.history_ = pd.DataFrame()
-        micrographs = list(micrographs)
-        if not micrographs:
-            raise PickerError("no micrographs to learn from")
+        micrographs = Micrographs.to_learn_from(micrographs)
         with using():
             # Loaded anew: a network is trained in place.
             model = Model.load(GENERAL)
             if labels is not None:
                 self._learn_from_labels(model, micrographs, labels)
             else:
-                self._learn_alone(model, spread(micrographs, self.max_micrographs))
+                self._learn_alone(model, micrographs.spread(self.max_micrographs))
         model.threshold, model.diameter = self.threshold_, self.diameter_
         self.model_ = model
         return self
@@ -196,7 +193,7 @@ class AutoPicker(Picker):
         with using():
             return compact_picking.score_map(self.model_.network, self.model_.config, self._prepared(micrograph))
 
-    def _learn_alone(self, model: Model, micrographs: list[Micrograph | str | os.PathLike]) -> None:
+    def _learn_alone(self, model: Model, micrographs: Micrographs) -> None:
         template = self._template(model, micrographs)
         self._decide(
             f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
@@ -205,7 +202,7 @@ class AutoPicker(Picker):
         teachers = [] if self.pretrained else self._teachers(template, micrographs)
         pictures: dict[str, Picture] = {}
         taught: dict[str, list[pd.DataFrame]] = {teacher.name: [] for teacher in teachers}
-        for micrograph in opened(micrographs):
+        for micrograph in micrographs:
             pictures[micrograph.name] = self._prepared(micrograph)
             for teacher in teachers:
                 taught[teacher.name].append(teacher.pick(micrograph, threshold=compact_picking.FAINTEST))
@@ -240,7 +237,7 @@ class AutoPicker(Picker):
         self._teach(model, list(pictures.values()), labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
         return self._candidates(model, pictures)
 
-    def _template(self, model: Model, micrographs: list[Micrograph | str | os.PathLike]) -> TemplatePicker:
+    def _template(self, model: Model, micrographs: Micrographs) -> TemplatePicker:
         """Find out contrast and diameter, where they are not given, and return the template picker for them."""
         template = TemplatePicker(self.diameter, self.contrast, self.max_micrographs)
         reduced = template.reduced(micrographs)
@@ -250,12 +247,10 @@ class AutoPicker(Picker):
             self.diameter_ = self._estimated_diameter(model, template.estimated_diameter(reduced), micrographs)
         return template.make_reference(reduced, self.diameter_)
 
-    def _estimated_diameter(
-        self, model: Model, guess: float, micrographs: list[Micrograph | str | os.PathLike]
-    ) -> float:
+    def _estimated_diameter(self, model: Model, guess: float, micrographs: Micrographs) -> float:
         """Return the diameter, around a first guess, at which the general network is surest of what it finds."""
         recordings = []
-        for micrograph in opened(spread(micrographs, TRIED)):
+        for micrograph in micrographs.spread(TRIED):
             picture = recorded(micrograph)
             # Finer detail than the smallest diameter shows is of no use.
             finest = WORKING_DIAMETER / max(SMALLEST, SCALES[0] * guess)
@@ -281,9 +276,9 @@ class AutoPicker(Picker):
         shift = 0.5 * (before - after) / (before - 2 * top + after)
         return float(diameters[best] * (diameters[best + 1] / diameters[best]) ** shift)
 
-    def _teachers(self, template: TemplatePicker, micrographs: list[Micrograph | str | os.PathLike]) -> list[Picker]:
+    def _teachers(self, template: TemplatePicker, micrographs: Micrographs) -> list[Picker]:
         """Return the pickers that need no training: the template picker and, where usable, component 1."""
-        tried = list(opened(micrographs[:TRIED]))
+        tried = list(micrographs.subset(range(min(TRIED, len(micrographs)))))
         by_template = [template.pick(micrograph, threshold=compact_picking.FAINTEST) for micrograph in tried]
         best, most = None, -1.0
         for kind in (AutoCryoPicker, SuperCryoEMPicker):
@@ -315,23 +310,19 @@ class AutoPicker(Picker):
             for name, *tables in zip(names, *sources.values(), strict=True)
         ]
 
-    def _learn_from_labels(
-        self, model: Model, micrographs: list[Micrograph | str | os.PathLike], labels: pd.DataFrame
-    ) -> None:
+    def _learn_from_labels(self, model: Model, micrographs: Micrographs, labels: pd.DataFrame) -> None:
         micrographs, labels, self.diameter_, decision = labelled(micrographs, labels, self.diameter)
         self._decide(decision)
-        seen = spread(micrographs, self.max_micrographs)
-        self.contrast_ = self.contrast or detected_contrast(opened(seen), self.diameter_)
+        seen = micrographs.spread(self.max_micrographs)
+        self.contrast_ = self.contrast or detected_contrast(seen, self.diameter_)
         self._decide(f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'})")
-        order = np.random.default_rng(self.seed).permutation(len(micrographs))
-        number = round(HELD_OUT * len(micrographs))
-        held_out, kept = ([micrographs[index] for index in sorted(part)] for part in (order[:number], order[number:]))
-        self._teach_labels(model, kept, labels, LABEL_STEPS, compact_picking.FULL_RATE, self.seed)
-        picks, names = [], []
-        for micrograph in opened(held_out or kept):
+        training, held_out = hold_out(micrographs, HELD_OUT, self.seed)
+        self._teach_labels(model, training, labels, LABEL_STEPS, compact_picking.FULL_RATE, self.seed)
+        picks = []
+        for micrograph in held_out or training:
             picks += self._candidates(model, {micrograph.name: self._prepared(micrograph)})
-            names.append(micrograph.name)
         if held_out:
+            names = held_out.names
             truth = labels[labels["micrograph"].isin(names)]
             self.threshold_ = best_threshold(concatenate(picks), truth, micrographs=names, slack=SLACK)
             self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'micrograph')} held out")
@@ -344,15 +335,15 @@ class AutoPicker(Picker):
     def _teach_labels(
         self,
         model: Model,
-        micrographs: list[Micrograph | str | os.PathLike],
+        micrographs: Micrographs,
         labels: pd.DataFrame,
         steps: int,
         rate: float,
         seed: int,
     ) -> None:
-        tables = [labels[labels["micrograph"] == name] for name in names_of(micrographs)]
-        areas = [math.prod(shape_of(micrograph)) for micrograph in micrographs]
-        self._teach(model, _LazyPictures(micrographs, self._prepared), tables, steps, rate, seed, areas)
+        tables = [labels[labels["micrograph"] == name] for name in micrographs.names]
+        areas = [math.prod(micrographs.shape(index)) for index in range(len(micrographs))]
+        self._teach(model, Pictures(micrographs, self._prepared), tables, steps, rate, seed, areas)
 
     def _teach(
         self,
@@ -385,23 +376,6 @@ class AutoPicker(Picker):
                 "diameter in pixels of the micrograph as stored"
             )
         return whitened(recorded(micrograph), self.diameter_, self.contrast_)
-
-
-class _LazyPictures(Sequence):
-    """Prepared pictures of micrographs, each made when it is asked for: only one is in memory at a time."""
-
-    def __init__(
-        self,
-        micrographs: list[Micrograph | str | os.PathLike],
-        prepare: Callable[[Micrograph], Picture],
-    ) -> None:
-        self._micrographs, self._prepare = micrographs, prepare
-
-    def __len__(self) -> int:
-        return len(self._micrographs)
-
-    def __getitem__(self, index: int) -> Picture:
-        return self._prepare(next(opened([self._micrographs[index]])))
 
 
 def _threshold(picks: list[pd.DataFrame]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -12,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cryokit._util.validation import check_number
 from cryokit.errors import PickerError
 from cryokit.imaging import Preprocessing
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import local_maxima, refine, suppress
 from cryokit.imaging.preparation import middle, recorded
-from cryokit.micrograph import Micrograph
 from cryokit.pickers.clustering import ClusteringPicker
-from cryokit.pickers.interface import check_whole, diameters_to_try, opened, spread
+from cryokit.pickers.interface import Micrographs, diameters_to_try
 from cryokit.segmentation import (
     Circle,
     Clustering,
@@ -27,7 +26,6 @@ from cryokit.segmentation import (
     circle_radii,
     clean,
     coverage,
-    each_circle,
     filled,
     hough_circles,
     ibc,
@@ -109,16 +107,15 @@ class AutoCryoPicker(ClusteringPicker):
         preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(diameter, contrast, max_micrographs, preprocessing)
-        check_whole("clusters", clusters, 2, 64)
+        check_number("clusters", clusters, 2, 64, whole=True)
         self.clusters = clusters
 
-    def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
+    def _estimated_diameter(self, micrographs: Micrographs) -> float:
         """Return the diameter at which the evidence above the threshold, weighted by the particles' area, is largest.
 
         A smaller one sees parts of particles, a larger one few or none.
         """
-        micrographs = spread(micrographs, TRIAL_MICROGRAPHS)
-        pictures = [recorded(micrograph) for micrograph in opened(micrographs)]
+        pictures = [recorded(micrograph) for micrograph in micrographs.spread(TRIAL_MICROGRAPHS)]
         pictures = [picture for picture in pictures if np.ptp(picture.data) > 0]
         if not pictures:
             raise PickerError("constant micrographs do not show the particle's diameter; give it")
@@ -160,7 +157,7 @@ class AutoCryoPicker(ClusteringPicker):
     def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
         picture = stages["opened"]
         evidence, clustering, masks = _evidence(picture, diameter, self.clusters)
-        circles = each_circle(hough_circles(picture, circle_radii(diameter), threshold=WEAKEST_CIRCLE))
+        circles = list(hough_circles(picture, circle_radii(diameter), threshold=WEAKEST_CIRCLE))
         particles = _particles(evidence, circles, masks["filled"], diameter)
         return dict(clustering=clustering, masks=masks, evidence=evidence, particles=particles)
 

@@ -151,7 +151,7 @@ def background(
     boxes = [np.empty((0, size, size, 1), np.float32)]
     for index, scene in enumerate(scenes):
         share = number * (index + 1) // len(scenes) - number * index // len(scenes)
-        places = off_centre(scene.occupied, diameter, scene.picture.shape, share, rng, **further)
+        places = off_centre(scene.occupied, diameter, scene.shape, share, rng, **further)
         boxes.append(cut(scene.picture, places, size))
     return np.concatenate(boxes)
 
@@ -219,6 +219,7 @@ def wrongly_found(scene: Scene, x: NDArray, y: NDArray, distance: float) -> NDAr
 def _cut_from(scenes: Sequence[Scene], owner: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
     boxes = np.empty((len(places), size, size, 1), np.float32)
     for index, scene in enumerate(scenes):
-        here = owner == index
-        boxes[here] = cut(scene.picture, places[here], size)
+        own = owner == index
+        if own.any():
+            boxes[own] = cut(scene.picture, places[own], size)
     return boxes

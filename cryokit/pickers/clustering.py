@@ -19,8 +19,8 @@ from cryokit.errors import PickerError
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.preparation import detected_contrast, recorded
-from cryokit.micrograph import Micrograph, shape
-from cryokit.pickers.interface import Picker, as_micrograph, check_settings, opened, spread
+from cryokit.micrograph import Micrograph
+from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings
 from cryokit.segmentation import Clustering, Particle
 from cryokit.segmentation.selection import Decision
 
@@ -181,10 +181,8 @@ class ClusteringPicker(Picker):
         PickerError
             When there is no micrograph, or they are too small to estimate the diameter.
         """
-        micrographs = spread(list(micrographs), self.max_micrographs)
-        if not micrographs:
-            raise PickerError("no micrographs to fit to")
-        self.contrast_ = self.contrast or detected_contrast(opened(micrographs), self.diameter)
+        micrographs = Micrographs.to_learn_from(micrographs).spread(self.max_micrographs)
+        self.contrast_ = self.contrast or detected_contrast(micrographs, self.diameter)
         self.diameter_ = self.diameter or self._estimated_diameter(_large(micrographs))
         logger.info(
             "%s: particles are %s, %.1f pixels across (%s)",
@@ -237,7 +235,7 @@ class ClusteringPicker(Picker):
             seen = dict(stages=stages) | self._look(stages, diameter)
         return Examination(name=micrograph.name, diameter=diameter, frame=frame, threshold=self.threshold_, **seen)
 
-    def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
+    def _estimated_diameter(self, micrographs: Micrographs) -> float:
         # A late import: who gives the diameter does without the other method.
         from cryokit.pickers.template import TemplatePicker
 
@@ -249,7 +247,7 @@ class ClusteringPicker(Picker):
         """Return clustering, masks, evidence and particles of an enhanced picture, as in `Examination`."""
 
 
-def _large(micrographs: list[Micrograph | str | os.PathLike]) -> list[Micrograph | str | os.PathLike]:
-    """Leave out micrographs far smaller than the largest: a stray crop must not limit what diameters are looked for."""
-    sides = [min(each.data.shape if isinstance(each, Micrograph) else shape(each)) for each in micrographs]
-    return [each for each, side in zip(micrographs, sides, strict=True) if side >= max(sides) / 2]
+def _large(micrographs: Micrographs) -> Micrographs:
+    """Leave out micrographs far smaller than the largest: a stray crop must not limit which diameters are tried."""
+    sides = [min(micrographs.shape(index)) for index in range(len(micrographs))]
+    return micrographs.subset(index for index, side in enumerate(sides) if side >= max(sides) / 2)

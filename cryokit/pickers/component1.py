@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,7 @@ from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.clustering import ClusteringPicker, Examination
-from cryokit.pickers.interface import spread
+from cryokit.pickers.interface import Micrographs, spread
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.segmentation.selection import Decision, select
 
@@ -47,7 +46,7 @@ class Found:
 
 
 def training_particles(
-    micrographs: Sequence[Micrograph | str | os.PathLike],
+    micrographs: Micrographs,
     *,
     diameter: float | None = None,
     contrast: Literal["dark", "bright"] | None = None,
@@ -61,7 +60,7 @@ def training_particles(
 
     Parameters
     ----------
-    micrographs : sequence of Micrograph or path
+    micrographs : Micrographs
     diameter : float, optional
         Of the particle, in pixels of the micrographs; estimated, by each in its way, when not given.
     contrast : {"dark", "bright"}, optional
@@ -76,12 +75,12 @@ def training_particles(
     PickerError
         When neither picks anything.
     """
-    tried = spread(list(range(len(micrographs))), TRIED)
+    tried = spread(range(len(micrographs)), TRIED)
     best, told, why = None, [], "component 1 picks nothing"
     for kind in (AutoCryoPicker, SuperCryoEMPicker):
         picker = kind(diameter=diameter, contrast=contrast)
         try:
-            picker.fit([micrographs[index] for index in tried])
+            picker.fit(micrographs.subset(tried))
         except PickerError as error:
             why = str(error)
             continue

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
@@ -31,7 +32,7 @@ from cryokit.networks.devices import using
 from cryokit.networks.patches.rows import BACKGROUND, VIEWS
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, TrainingSet
 from cryokit.pickers import component1
-from cryokit.pickers.interface import Picker, as_micrograph, check_settings, check_whole, names_of, opened, spread
+from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings
 from cryokit.pickers.label_checks import labelled
 from cryokit.pickers.places import off_centre, scattered
 
@@ -163,29 +164,19 @@ class DeepCryoPicker(Picker):
         validation: float = 0.2,
         seed: int = 0,
     ) -> None:
-        check_settings(diameter, contrast, max_micrographs)
-        for name, value, known in (
-            ("classes_setting", classes_setting, tuple(CLASS_SETTINGS)),
-            ("training", training, tuple(EPOCHS)),
-            ("scoring", scoring, ("dense", "sliding")),
-            ("stride", stride, (1, 2, 4, 8, 16, 32)),
-            ("off_centre", off_centre, (True, False)),
-        ):
-            if value not in known:
-                raise PickerError(f"{name} {value!r}: give one of {', '.join(map(repr, known))}")
-        for name, value, least, most in (
-            ("overlap", overlap, 0, 1),
-            ("margin", margin, 0, 2),
-            ("validation", validation, 0, 0.5),
-        ):
-            if not least <= value <= most:
-                raise PickerError(f"{name} {value!r}: give a number from {least} to {most}")
-        if not largest > 0:
-            raise PickerError(f"largest {largest!r}: give areas of a particle, more than 0")
+        check_settings(diameter, contrast, max_micrographs, seed)
+        check_choice("classes_setting", classes_setting, CLASS_SETTINGS)
+        check_choice("training", training, EPOCHS)
+        check_choice("scoring", scoring, ("dense", "sliding"))
+        check_choice("stride", stride, (1, 2, 4, 8, 16, 32))
+        check_choice("off_centre", off_centre, (True, False))
+        check_number("overlap", overlap, 0, 1)
+        check_number("margin", margin, 0, 2)
+        check_number("validation", validation, 0, 0.5)
+        check_number("largest", largest, 0, above=True)
         if epochs is not None:
-            check_whole("epochs", epochs, 1)
-        check_whole("per_class", per_class, FEWEST)
-        check_whole("seed", seed, 0)
+            check_number("epochs", epochs, 1, whole=True)
+        check_number("per_class", per_class, FEWEST, whole=True)
         self.diameter = diameter
         self.contrast = contrast
         self.padding = padding
@@ -236,11 +227,9 @@ class DeepCryoPicker(Picker):
             the micrographs are too small for the diameter.
         """
         self.decisions_ = []
-        micrographs = list(micrographs)
-        if not micrographs:
-            raise PickerError("no micrographs to learn from")
+        micrographs = Micrographs.to_learn_from(micrographs)
         if labels is None:
-            micrographs = spread(micrographs, self.max_micrographs)
+            micrographs = micrographs.spread(self.max_micrographs)
             found = self._found_particles(micrographs)
             particles, truth = found.particles, found.picks
         else:
@@ -285,7 +274,12 @@ class DeepCryoPicker(Picker):
     def _config(self, classes: Sequence[str]) -> Any:
         dropout = DROPOUT if self.training == "modern" else 0.0
         return create(
-            self.name, classes=tuple(classes), seed=self.seed, padding=self.padding, width=self.width, dropout=dropout
+            "deepcryopicker",
+            classes=tuple(classes),
+            seed=self.seed,
+            padding=self.padding,
+            width=self.width,
+            dropout=dropout,
         )
 
     @property
@@ -332,7 +326,7 @@ class DeepCryoPicker(Picker):
 
     # --- training --------------------------------------------------------------------------------------------------
 
-    def _found_particles(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> component1.Found:
+    def _found_particles(self, micrographs: Micrographs) -> component1.Found:
         found = component1.training_particles(micrographs, diameter=self.diameter, contrast=self.contrast)
         self.diameter_, self.contrast_ = float(found.picker.diameter_), found.picker.contrast_
         self._decide(
@@ -379,9 +373,7 @@ class DeepCryoPicker(Picker):
             )
         return tuple(kept)
 
-    def _training_set(
-        self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame
-    ) -> TrainingSet:
+    def _training_set(self, micrographs: Micrographs, particles: pd.DataFrame) -> TrainingSet:
         """Cut the training set from the very pictures that are scored."""
         from cryokit.networks.patches.building import NoSamples
 
@@ -396,9 +388,7 @@ class DeepCryoPicker(Picker):
         self._decide("training set: " + ", ".join(f"{n} {name}" for name, n in built.counts().sum(axis=1).items()))
         return built
 
-    def _built(
-        self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame, classes: tuple[str, ...]
-    ) -> TrainingSet:
+    def _built(self, micrographs: Micrographs, particles: pd.DataFrame, classes: tuple[str, ...]) -> TrainingSet:
         from cryokit.networks.patches import build
 
         # `build` takes places of its own choice for background, and others as negatives, which are no class then.
@@ -430,12 +420,12 @@ class DeepCryoPicker(Picker):
             built = TrainingSet(built.patches, classes, table, built.provenance)
         return built
 
-    def _rows(self, micrographs: Sequence[Micrograph | str | os.PathLike], particles: pd.DataFrame) -> pd.DataFrame:
+    def _rows(self, micrographs: Micrographs, particles: pd.DataFrame) -> pd.DataFrame:
         """Return the particles in pixels of the pictures and, with `off_centre`, other places as negatives."""
         rng = np.random.default_rng(self.seed)
         number = math.ceil(self.per_class / len(micrographs))
         tables = []
-        for micrograph in opened(micrographs):
+        for micrograph in micrographs:
             here = particles[particles["micrograph"] == micrograph.name]
             frame = levelled_frame(recorded(micrograph).frame, self.diameter_, self.factor_)
             x, y = frame.from_source(here["x"], here["y"])
@@ -450,8 +440,8 @@ class DeepCryoPicker(Picker):
                 )
         return pd.concat([each for each in tables if len(each)], ignore_index=True)
 
-    def _pictures(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> Iterator[Micrograph]:
-        for micrograph in opened(micrographs):
+    def _pictures(self, micrographs: Micrographs) -> Iterator[Micrograph]:
+        for micrograph in micrographs:
             yield Micrograph(self._prepare(micrograph)[0], name=micrograph.name)
 
     def _train(self, training_set: TrainingSet) -> None:
@@ -482,24 +472,22 @@ class DeepCryoPicker(Picker):
             method=self.name,
         )
 
-    def _choose_threshold(
-        self, micrographs: Sequence[Micrograph | str | os.PathLike], truth: pd.DataFrame, labelled: bool
-    ) -> None:
+    def _choose_threshold(self, micrographs: Micrographs, truth: pd.DataFrame, labelled: bool) -> None:
         table = self.training_set_.table
         held_out = set(table.loc[table["split"] == "validation", "micrograph"])
         # Labels are what the network has learned, so those that judge it have to be others. Component 1 is wrong now
         # and then: mistakes of a single micrograph would move the threshold further than what is known by heart.
-        chosen = spread(list(micrographs), SCORED)
+        chosen = micrographs.spread(SCORED)
         where = plural(len(chosen), "micrograph")
         if labelled and held_out:
-            chosen = [each for each, name in zip(micrographs, names_of(micrographs), strict=True) if name in held_out]
+            chosen = micrographs.subset(k for k, name in enumerate(micrographs.names) if name in held_out)
             where = f"{plural(len(chosen), 'micrograph')} held out"
         self.threshold_ = UNDECIDED
         found = []
-        for micrograph in opened(chosen):
+        for micrograph in chosen:
             picture, frame = self._prepare(micrograph)
             found.append(self._picks(self._dense(picture), frame, micrograph.name, FAINTEST))
-        picks, names = concatenate(found), names_of(chosen)
+        picks, names = concatenate(found), chosen.names
         truth = truth[truth["micrograph"].isin(names)]
         best = None
         if len(truth) and (held_out or not labelled):

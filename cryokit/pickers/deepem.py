@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
-from cryokit.errors import PickerError
 from cryokit.networks import create
 from cryokit.pickers import boxes as examples
-from cryokit.pickers.interface import check_whole
-from cryokit.pickers.labelled import Found, NetworkPicker, Scene
+from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene
 
 if TYPE_CHECKING:
     from cryokit.networks.training import History
@@ -99,11 +98,9 @@ class DeepEM(NetworkPicker):
         super().__init__(diameter, contrast, validation, seed)
         whole = {"boxes": boxes, "rounds": rounds, "epochs": epochs, "batch_size": batch_size, "most": most}
         for name, value in whole.items():
-            check_whole(name, value, 1)
-        if stride not in STRIDES or isinstance(stride, bool):
-            raise PickerError(f"stride {stride!r}: give one of {', '.join(map(str, STRIDES))}")
-        if not learning_rate > 0:
-            raise PickerError(f"learning_rate {learning_rate!r}: give a number above 0, such as 0.02")
+            check_number(name, value, 1, whole=True)
+        check_choice("stride", stride, STRIDES)
+        check_number("learning_rate", learning_rate, 0, above=True)
         self.box = box
         self.boxes = boxes
         self.rounds = rounds
@@ -114,7 +111,7 @@ class DeepEM(NetworkPicker):
         self.stride = stride
         self.most = most
         self.histories_: list[History] = []
-        self._config = create(self.name, box=box, dropout=dropout, seed=seed)
+        self._config = create("deepem", box=box, dropout=dropout, seed=seed)
 
     @property
     def working_diameter(self) -> float:
@@ -162,6 +159,5 @@ class DeepEM(NetworkPicker):
             boxes.append(examples.cut(scene.picture, places, self.box))
         return np.concatenate(boxes)
 
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        found = self._peaks(picture, self.stride, least)
-        return Found(*(values[: self.most] for values in found))
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
+        return Candidates(*(values[: self.most] for values in super()._find(picture, least)))

@@ -7,15 +7,16 @@ import functools
 import math
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
-from cryokit.coordinates import IGNORE, concatenate
-from cryokit.errors import PickerError
+from cryokit.coordinates import concatenate
 from cryokit.evaluate.thresholds import UNDECIDED, threshold_from_scores
 from cryokit.imaging.preparation import detected_contrast, levelled
 from cryokit.micrograph import Micrograph
@@ -23,8 +24,8 @@ from cryokit.networks import create
 from cryokit.networks.architectures.deeppicker_net import WINDOW
 from cryokit.networks.devices import using
 from cryokit.pickers import boxes as examples
-from cryokit.pickers.interface import check_whole, opened, spread
-from cryokit.pickers.labelled import FAINTEST, Found, NetworkPicker, Scene
+from cryokit.pickers.interface import Micrographs, Pictures
+from cryokit.pickers.labelled import FAINTEST, NetworkPicker, Scene
 
 if TYPE_CHECKING:
     import keras
@@ -132,18 +133,14 @@ class DeepPicker(NetworkPicker):
         seed: int = 0,
     ) -> None:
         super().__init__(diameter, contrast, validation, seed)
-        for name, value, known in (
-            ("pretrain", pretrain, (True, False)),
-            ("training", training, tuple(EPOCHS)),
-            ("stride", stride, STRIDES),
-        ):
-            if value not in known or isinstance(value, bool) != isinstance(known[0], bool):
-                raise PickerError(f"{name} {value!r}: give one of {', '.join(map(repr, known))}")
-        check_whole("rounds", rounds, 0)
-        check_whole("boxes", boxes, 1)
-        check_whole("max_micrographs", max_micrographs, 1)
+        check_choice("pretrain", pretrain, (True, False))
+        check_choice("training", training, tuple(EPOCHS))
+        check_choice("stride", stride, STRIDES)
+        check_number("rounds", rounds, 0, whole=True)
+        check_number("boxes", boxes, 1, whole=True)
+        check_number("max_micrographs", max_micrographs, 1, whole=True)
         if epochs is not None:
-            check_whole("epochs", epochs, 1)
+            check_number("epochs", epochs, 1, whole=True)
         self.pretrain = pretrain
         self.rounds = rounds
         self.training = training
@@ -152,7 +149,7 @@ class DeepPicker(NetworkPicker):
         self.width = width
         self.stride = stride
         self.max_micrographs = max_micrographs
-        self._config = create(self.name, width=width, seed=seed)
+        self._config = create("deeppicker", width=width, seed=seed)
 
     @using()
     def fit(
@@ -180,16 +177,14 @@ class DeepPicker(NetworkPicker):
         if labels is not None:
             return super().fit(micrographs, labels)
         self.decisions_ = []
-        micrographs = list(opened(spread(list(micrographs), self.max_micrographs)))
-        if not micrographs:
-            raise PickerError("no micrographs to learn from")
+        micrographs = Micrographs.to_learn_from(micrographs).spread(self.max_micrographs)
         self._look(micrographs)
         network = self._taught_by_others()
-        pictures = {each.name: self._prepare(each)[0] for each in micrographs}
+        pictures = Pictures(micrographs, self._prepare)
         self.model_ = self._model(network, self._config)
         trainings = []
         for turn in range(self.rounds):
-            scenes = self._labelled_by_itself(pictures)
+            scenes = self._labelled_by_itself(micrographs.names, pictures)
             number = sum(len(scene.particles) for scene in scenes)
             if number < FEWEST:
                 self._decide(
@@ -200,7 +195,9 @@ class DeepPicker(NetworkPicker):
             self._decide(f"round {turn + 1}: learns from {number} sure picks of its own")
             trainings.append(self._teach(network, scenes, self.seed + 1 + turn).summary())
         self.model_ = self._model(network, self._config, trainings=trainings)
-        picks = concatenate([self._picks(each, FAINTEST) for each in micrographs])
+        picks = concatenate(
+            self._picks(name, picture, FAINTEST) for name, picture in zip(micrographs.names, pictures, strict=True)
+        )
         # Below, the network itself says background.
         self.threshold_ = max(UNDECIDED, threshold_from_scores(picks["score"]))
         self._decide(
@@ -214,9 +211,6 @@ class DeepPicker(NetworkPicker):
         history = self._teach(network, scenes, self.seed)
         self.model_ = self._model(network, self._config, trainings=[history.summary()])
 
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        return self._peaks(picture, self.stride, least)
-
     def _taught_by_others(self) -> keras.Model:
         network = self._config.build()
         network.set_weights(_other_weights(self._config, self.training, self.epochs))
@@ -228,7 +222,7 @@ class DeepPicker(NetworkPicker):
         samples = _samples(scenes, number, np.random.default_rng(seed))
         return _train(network, samples, self.training, self.epochs, seed)
 
-    def _look(self, micrographs: Sequence[Micrograph]) -> None:
+    def _look(self, micrographs: Micrographs) -> None:
         """Find out the contrast and the diameter, where they are not given."""
         if self.diameter is None:
             from cryokit.pickers.template import TemplatePicker
@@ -244,20 +238,23 @@ class DeepPicker(NetworkPicker):
             f"across ({'given' if self.diameter else 'estimated'})"
         )
 
-    def _contrast(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> str:
+    def _contrast(self, micrographs: Micrographs) -> str:
         # What other molecules have taught it is to find dark particles.
-        return detected_contrast(opened(micrographs), self.diameter_) if self.pretrain else "dark"
+        seen = micrographs.spread(self.max_micrographs)
+        return detected_contrast(seen, self.diameter_) if self.pretrain else "dark"
 
-    def _labelled_by_itself(self, pictures: dict[str, NDArray[np.float32]]) -> list[Scene]:
-        """Return the pictures with the surest picks as particles, and other picks as what is not looked at."""
-        found = [self._find(picture, DOUBTFUL) for picture in pictures.values()]
-        scores = np.concatenate([each.score for each in found])
+    def _labelled_by_itself(self, names: Sequence[str], pictures: Pictures) -> list[Scene]:
+        """Return the pictures with the surest picks as particles, and the other picks as what is to be ignored."""
+        candidates = [self._find(picture.data, DOUBTFUL) for picture in pictures]
+        scores = np.concatenate([found.score for found in candidates])
         picked = scores[scores >= UNDECIDED]
         limit = max(SURE, float(np.median(picked))) if len(picked) else SURE
         scenes = []
-        for (name, picture), each in zip(pictures.items(), found, strict=True):
-            places, sure = np.column_stack([each.x, each.y]), each.score >= limit
-            scenes.append(Scene(name, picture, places[sure], np.full(int(sure.sum()), "", object), places[~sure]))
+        for index, (name, found) in enumerate(zip(names, candidates, strict=True)):
+            places, sure = np.column_stack([found.x, found.y]), found.score >= limit
+            views = np.full(int(sure.sum()), "", object)
+            load = partial(pictures.pixels, index)
+            scenes.append(Scene(name, pictures[index].data.shape, load, places[sure], views, places[~sure]))
         return scenes
 
 
@@ -350,10 +347,6 @@ def _other_molecules(seed: int) -> tuple[Scene, ...]:
                 if attempt == 19:
                     raise
                 density *= 0.7
-        picture, frame = levelled(micrograph, DIAMETER, "dark", WORKING_DIAMETER / DIAMETER, WINDOW)
-        places = np.column_stack(frame.from_source(truth["x"], truth["y"])).reshape(-1, 2)
-        view = truth["view"].to_numpy()
-        scenes.append(
-            Scene(micrograph.name, picture, places[view != IGNORE], view[view != IGNORE], places[view == IGNORE])
-        )
+        picture = levelled(micrograph, DIAMETER, "dark", WORKING_DIAMETER / DIAMETER, WINDOW)
+        scenes.append(Scene.of(micrograph, picture, truth))
     return tuple(scenes)

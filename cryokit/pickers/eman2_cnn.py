@@ -5,24 +5,28 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks
+from cryokit.micrograph import Micrograph
 from cryokit.networks.architectures.eman2_net import BOX, Eman2Config
 from cryokit.networks.training.fitting import Shuffled, teach
 from cryokit.pickers.boxes import cut, wrongly_found
-from cryokit.pickers.interface import check_whole
-from cryokit.pickers.labelled import Found, NetworkPicker, Scene
+from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 from cryokit.pickers.places import off_centre
 
 if TYPE_CHECKING:
     import keras
+
+    from cryokit.networks.scoring import ScoreMap
 
 logger = logging.getLogger(__name__)
 
@@ -102,11 +106,10 @@ class Eman2CnnPicker(NetworkPicker):
         seed: int = 0,
     ) -> None:
         super().__init__(diameter, contrast, validation, seed)
-        check_whole("references", references, FEWEST)
-        check_whole("rotated", rotated, FEWEST)
-        check_whole("epochs", epochs, 1)
-        if not 0 <= deviations <= 10:
-            raise PickerError(f"deviations {deviations!r}: give a number from 0 to 10")
+        check_number("references", references, FEWEST, whole=True)
+        check_number("rotated", rotated, FEWEST, whole=True)
+        check_number("epochs", epochs, 1, whole=True)
+        check_number("deviations", deviations, 0, 10)
         self.box = box
         self.filters = filters
         self.references = references
@@ -131,12 +134,11 @@ class Eman2CnnPicker(NetworkPicker):
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
         rng = np.random.default_rng(self.seed)
-        pictures = [self._banded(scene.picture) for scene in scenes]
         good = self._drawn([scene.particles for scene in scenes], rng)
         background = self._drawn(
             [
                 off_centre(
-                    *(scene.occupied, self.working_diameter, scene.picture.shape),
+                    *(scene.occupied, self.working_diameter, scene.shape),
                     *(math.ceil(self.references / len(scenes)), rng),
                 )
                 for scene in scenes
@@ -149,8 +151,8 @@ class Eman2CnnPicker(NetworkPicker):
                     f"{plural(sum(map(len, places)), f'{kind} reference')}, at least {FEWEST} are needed; give more "
                     "labelled micrographs"
                 )
-        good_boxes = self._boxes(pictures, good, rng)
-        background_boxes = self._boxes(pictures, background, rng)
+        good_boxes = self._boxes(scenes, good, rng)
+        background_boxes = self._boxes(scenes, background, rng)
         configs = self._config(mean=False), self._config(mean=True)
         finder, judge = (config.build() for config in configs)
         blob = self._blob()
@@ -167,7 +169,7 @@ class Eman2CnnPicker(NetworkPicker):
         self._decide("references: " + ", ".join(f"{number} {kind}" for kind, number in counts.items()))
         others = {}
         if counts["bad"] >= FEWEST:
-            bad_boxes = self._boxes(pictures, bad, rng)
+            bad_boxes = self._boxes(scenes, bad, rng)
             outcome = np.repeat([1.0, 0.0], [len(good_boxes), len(bad_boxes)]).astype(np.float32)[:, None]
             told["judge"] = self._fit(judge, good_boxes, bad_boxes, outcome)
             others["judge"] = configs[1], judge
@@ -185,11 +187,12 @@ class Eman2CnnPicker(NetworkPicker):
             rate=RATE,
         )
 
-    def _banded(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a levelled picture without fine noise, of deviation 1, clamped."""
+    def _prepare(self, micrograph: Micrograph) -> Picture:
+        """Return the levelled picture without fine noise, of deviation 1, clamped."""
+        picture, frame = super()._prepare(micrograph)
         picture = ndimage.gaussian_filter(picture, BLUR * self.working_diameter, mode="mirror")
         picture /= max(float(picture.std()), 1e-6)
-        return np.clip(picture, -CLAMP, CLAMP, out=picture)
+        return Picture(np.clip(picture, -CLAMP, CLAMP, out=picture), frame)
 
     def _blob(self) -> NDArray[np.float32]:
         """Return the map of a good box, shape (box / 2, box / 2, 1)."""
@@ -205,14 +208,14 @@ class Eman2CnnPicker(NetworkPicker):
         together = np.concatenate(places)
         return [together[drawn[owner[drawn] == index]] for index in range(len(places))]
 
-    def _boxes(
-        self, pictures: Sequence[NDArray], places: list[NDArray], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def _boxes(self, scenes: Sequence[Scene], places: list[NDArray], rng: np.random.Generator) -> NDArray[np.float32]:
         """Return boxes around the places, rotated by random angles to as many as are trained on."""
         # As wide as a box's diagonal, so that corners are filled when it turns.
         wide = math.ceil(self.box * math.sqrt(2)) + 2
         wide += (wide - self.box) % 2
-        cuts = np.concatenate([cut(*pair, wide) for pair in zip(pictures, places, strict=True)])[..., 0]
+        cuts = np.concatenate(
+            [cut(scene.picture, own, wide) for scene, own in zip(scenes, places, strict=True) if len(own)]
+        )[..., 0]
         copies = math.ceil(self.rotated / len(cuts))
         angles = rng.uniform(0, 2 * math.pi, (copies, len(cuts)))
         margin = (wide - self.box) // 2
@@ -233,7 +236,7 @@ class Eman2CnnPicker(NetworkPicker):
         """Return, of each scene, the false ones among the best `number` false candidates of all."""
         places, scores = [], []
         for scene in scenes:
-            found = self._candidates(finder, self._banded(scene.picture))
+            found = self._candidates(finder, scene.picture)
             places.append(wrongly_found(scene, found.x, found.y, WRONG * self.working_diameter))
             kept = {tuple(place) for place in places[-1].tolist()}
             scores.append([s for x, y, s in zip(found.x, found.y, found.score, strict=True) if (x, y) in kept])
@@ -241,24 +244,30 @@ class Eman2CnnPicker(NetworkPicker):
         least = least[-1] if least else math.inf
         return [each[np.asarray(score) >= least] for each, score in zip(places, scores, strict=True)]
 
-    def _candidates(self, finder: keras.Model, banded: NDArray[np.float32]) -> Found:
-        """Return the peaks of network 0's map, best first."""
+    def _blobs(self, finder: keras.Model, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], Frame]:
+        """Return the smoothed map of network 0, and the frame of its positions in the picture."""
         from cryokit.networks.scoring import dense
 
-        scored = dense(banded, finder, classes=("particle",))
-        blobs = ndimage.gaussian_filter(scored.particle, MAP_BLUR, mode="nearest")
-        least = float(blobs.mean() + self.deviations * blobs.std())
-        column, row, score = find_peaks(blobs, APART * self.working_diameter / scored.frame.step, least)
-        x, y = scored.frame.to_source(column, row)
-        return Found(x, y, np.clip(score, 0, 1))
+        scores = dense(picture, finder, classes=("particle",))
+        return ndimage.gaussian_filter(scores.particle, MAP_BLUR, mode="nearest"), scores.frame
 
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
+    def _candidates(self, finder: keras.Model, picture: NDArray[np.float32]) -> Candidates:
+        """Return the peaks of network 0's map, best first."""
+        blobs, frame = self._blobs(finder, picture)
+        least = float(blobs.mean() + self.deviations * blobs.std())
+        column, row, score = find_peaks(blobs, APART * self.working_diameter / frame.step, least)
+        return Candidates(*frame.to_source(column, row), np.clip(score, 0, 1))
+
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
+        blobs, frame = self._blobs(self.model_.network, picture)
+        return particle_map(np.clip(blobs, 0, 1), frame)
+
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
         from cryokit.networks.training import probabilities
 
-        banded = self._banded(picture)
-        found = self._candidates(self.model_.network, banded)
+        found = self._candidates(self.model_.network, picture)
         kept = found.score >= least
         if "judge" in self.model_.companions and kept.any():
-            boxes = cut(banded, np.column_stack([found.x[kept], found.y[kept]]), self.box)
+            boxes = cut(picture, np.column_stack([found.x[kept], found.y[kept]]), self.box)
             kept[kept] = probabilities(self.model_.companions["judge"][1], boxes)[:, 0] >= GOOD
-        return Found(found.x[kept], found.y[kept], found.score[kept])
+        return Candidates(found.x[kept], found.y[kept], found.score[kept])

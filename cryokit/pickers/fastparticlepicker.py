@@ -6,23 +6,27 @@ import copy
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame
 from cryokit.imaging.suppression import nms_iou
 from cryokit.networks.architectures.fastparticlepicker_net import FastParticlePickerConfig
 from cryokit.networks.devices import import_keras
 from cryokit.networks.scoring.running import mirrored, runner
 from cryokit.networks.training.batches import turn
 from cryokit.networks.training.fitting import teach
-from cryokit.pickers.interface import check_whole
-from cryokit.pickers.labelled import Found, NetworkPicker, Scene
+from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 from cryokit.pickers.places import scattered
+
+if TYPE_CHECKING:
+    from cryokit.networks.scoring import ScoreMap
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ FAINT = 0.7  # what is ignored: boxes nearer to it are not trained on
 POSITIVE = 0.25  # share of the boxes that show particles
 AROUND = (FAR, 1.2)  # diameters from particles of half of the other boxes
 CROP = 5  # diameters, side of the parts of pictures to train on
+PARTS = 1000  # at most, cut from the pictures
 CROPS, REGIONS = 2, 64  # of a batch; Fast R-CNN's
 ON_PARTICLES = 0.8  # share of the crops that are put on a particle
 RATE = 1e-3
@@ -84,8 +89,6 @@ class FastParticlePicker(NetworkPicker):
     Proc. 1836:020080; Girshick 2015, "Fast R-CNN", ICCV.
     """
 
-    name: ClassVar[str] = "fastparticlepicker"
-
     def __init__(
         self,
         diameter: float | None = None,
@@ -98,9 +101,8 @@ class FastParticlePicker(NetworkPicker):
         seed: int = 0,
     ) -> None:
         super().__init__(diameter, contrast, validation, seed)
-        check_whole("steps", steps, 1)
-        if not 0 <= overlap <= 1:
-            raise PickerError(f"overlap {overlap!r}: give a number from 0 to 1")
+        check_number("steps", steps, 1, whole=True)
+        check_number("overlap", overlap, 0, 1)
         self.width = width
         self.cell = cell
         self.steps = steps
@@ -134,15 +136,23 @@ class FastParticlePicker(NetworkPicker):
         )
         self.model_ = self._model(network, config, losses=losses)
 
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
-        x, y, score = self._judged(picture)
-        kept = score >= least
-        x, y, score = x[kept], y[kept], score[kept]
-        kept = nms_iou(x, y, self.working_diameter, score, limit=self.overlap)
-        return Found(x[kept], y[kept], score[kept])
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
+        judged, places = self._judged(picture)
+        rows, columns = judged.shape[:2]
+        (x0, y0), (x1, y1) = places[0, 0].tolist(), places[-1, -1].tolist()
+        step_x, step_y = (x1 - x0) / max(1, columns - 1), (y1 - y0) / max(1, rows - 1)
+        return particle_map(judged[..., 0], Frame((rows, columns), picture.shape, x0, y0, step_x, step_y))
 
-    def _judged(self, picture: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
-        """Return all boxes of the grid: their centres, moved by the offsets, and their probabilities."""
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
+        judged, places = self._judged(picture)
+        score = judged[..., 0].astype(np.float64)
+        x, y = (places + judged[..., -2:] * self.model_.config.box)[score >= least].T
+        score = score[score >= least]
+        kept = nms_iou(x, y, self.working_diameter, score, limit=self.overlap)
+        return Candidates(x[kept], y[kept], score[kept])
+
+    def _judged(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the head's output for all boxes of the grid, and their centres (x, y): (rows, columns, ...) both."""
         config, network = self.model_.config, self.model_.network
         border = -(-config.box // (2 * config.cell)) * config.cell
         shape = [-(-(side + 2 * border) // config.cell) * config.cell for side in picture.shape]
@@ -150,8 +160,8 @@ class FastParticlePicker(NetworkPicker):
         features = runner(network.get_layer("trunk"))(np.ascontiguousarray(wide[None, ..., None], np.float32))
         step = self.working_diameter / GRID
         lines = [np.linspace(0, side - 1, 1 + math.ceil((side - 1) / step)) for side in picture.shape]
-        places = np.stack(np.meshgrid(lines[1], lines[0]), axis=-1).reshape(-1, 2)
-        boxes = config.boxes(places + border)
+        places = np.stack(np.meshgrid(lines[1], lines[0]), axis=-1)
+        boxes = config.boxes(places.reshape(-1, 2) + border)
         keras = import_keras()
         regions, head = network.get_layer("regions"), network.get_layer("head")
         judged = []
@@ -161,26 +171,24 @@ class FastParticlePicker(NetworkPicker):
             top, bottom = max(0, math.floor(part[:, 1].min())), math.ceil(part[:, 3].max())
             pooled = regions([features[:, top:bottom], (part - np.float32([0, top, 0, top]))[None]])
             judged.append(keras.ops.convert_to_numpy(head(pooled))[0])
-        judged = np.concatenate(judged)
-        places = places + judged[:, -2:] * config.box
-        return places[:, 0], places[:, 1], judged[:, 0].astype(np.float64)
+        return np.concatenate(judged).reshape(*places.shape[:2], -1), places
 
 
 class _Batches:
     """Batches to train on: parts of pictures, boxes in them, and what they show.
 
-    Each batch depends on the seed and its number only. Parts are mirrored and turned at random.
+    Each batch depends on the seed and its number only. Parts are mirrored and rotated at random; where there are more
+    steps than parts, these are shown again.
     """
 
     def __init__(
         self, scenes: Sequence[Scene], config: FastParticlePickerConfig, diameter: float, steps: int, seed: int
     ) -> None:
-        self.scenes, self.config, self.diameter, self.seed = scenes, config, diameter, seed
+        self.config, self.diameter, self.seed = config, diameter, seed
         self.epochs = min(EPOCHS, steps)
         self.steps, self.first = steps // self.epochs, 0
         self.side = config.cell * math.ceil(CROP * diameter / config.cell)
-        # Micrographs with many particles are shown more often.
-        self.owner = np.repeat(np.arange(len(scenes)), [len(scene.particles) for scene in scenes])
+        self.parts = self._cut(scenes, np.random.default_rng(seed), min(PARTS, CROPS * self.steps * self.epochs))
 
     def __len__(self) -> int:
         return self.steps
@@ -197,24 +205,34 @@ class _Batches:
         boxes = np.empty((CROPS, REGIONS, 4), np.float32)
         targets = np.empty((CROPS, REGIONS, 4), np.float32)
         for k in range(CROPS):
-            pictures[k, ..., 0], particles, ignored = self._part(rng)
+            picture, *places = self.parts[(CROPS * (self.first + index) + k) % len(self.parts)]
+            way = int(rng.integers(8))
+            pictures[k, ..., 0] = turn(picture[None], way)[0]
+            particles, ignored = (turned_places(some, way, self.side) for some in places)
             places, targets[k] = self._regions(particles, ignored, rng)
             boxes[k] = self.config.boxes(places)
         return (pictures, boxes), targets
 
-    def _part(self, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
-        """Return a part of a picture, and where in it particles and ignored ones are (also beyond its border)."""
-        scene = self.scenes[rng.choice(self.owner)]
-        size = np.array(scene.picture.shape[::-1])
-        middle = rng.uniform(0, size)
-        if len(scene.particles) and rng.random() < ON_PARTICLES:
-            middle = rng.choice(scene.particles) + rng.uniform(-0.35, 0.35, 2) * self.side
-        start = np.clip(np.rint(middle - self.side / 2).astype(int), np.minimum(0, size - self.side), None)
-        start = np.minimum(start, np.maximum(0, size - self.side))
-        part = mirrored(scene.picture, (start[1], start[0]), (self.side, self.side))
-        way = int(rng.integers(8))
-        places = [turned_places(each - start, way, self.side) for each in (scene.particles, scene.ignored)]
-        return turn(part[None], way)[0], *places
+    def _cut(
+        self, scenes: Sequence[Scene], rng: np.random.Generator, number: int
+    ) -> list[tuple[NDArray, NDArray, NDArray]]:
+        """Return parts of pictures, and where in them particles and ignored ones are (also beyond the border)."""
+        # Micrographs with many particles are shown more often.
+        owner = np.repeat(np.arange(len(scenes)), [len(scene.particles) for scene in scenes])
+        parts: list[Any] = [None] * number
+        chosen = rng.choice(owner, number)
+        for index in np.unique(chosen):
+            scene = scenes[index]
+            picture, size = scene.picture, np.array(scene.shape[::-1])
+            for k in np.flatnonzero(chosen == index):
+                middle = rng.uniform(0, size)
+                if rng.random() < ON_PARTICLES:
+                    middle = rng.choice(scene.particles) + rng.uniform(-0.35, 0.35, 2) * self.side
+                start = np.rint(middle - self.side / 2).astype(int)
+                start = np.clip(start, np.minimum(0, size - self.side), np.maximum(0, size - self.side))
+                part = mirrored(picture, (start[1], start[0]), (self.side, self.side)).copy()
+                parts[k] = part, scene.particles - start, scene.ignored - start
+        return parts
 
     def _regions(
         self, particles: NDArray, ignored: NDArray, rng: np.random.Generator

@@ -1,64 +1,132 @@
-"""The one interface of every picker."""
+"""The interface of every picker, and the sequence of micrographs that pickers learn from."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import logging
 import math
-import numbers
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryokit import micrograph as files
 from cryokit._util.names import micrograph_name
-from cryokit.errors import PickerError
-from cryokit.micrograph import Micrograph, read
+from cryokit._util.validation import check_choice, check_number
+from cryokit.coordinates.picks import concatenate
+from cryokit.errors import CryokitError, PickerError
+from cryokit.imaging.frame import Picture
+from cryokit.micrograph import Micrograph
+from cryokit.pickers import registry
+
+if TYPE_CHECKING:
+    from cryokit.networks.scoring import ScoreMap
+
+logger = logging.getLogger(__name__)
+MEMORY = 512 << 20  # bytes of prepared pictures that are kept while a picker learns
+T = TypeVar("T")
 
 
 class Picker(ABC):
     """Finds particles: `fit` on micrographs, then `pick` on these or others.
 
-    Settings are the arguments of the constructor. What `fit` finds out is kept in attributes that end with an
-    underscore, and in the file that `save` writes.
+    A picker of your own has to define `pick` and nothing else. The arguments of its constructor are its settings, kept
+    in attributes of the same names. What `fit` finds out is kept in attributes whose names end with an underscore.
+    By these two conventions `save`, `load` and the processes of ``cryokit pick --jobs`` work by themselves.
 
     Attributes
     ----------
     name : str
-        What `cryokit.pickers.create` and ``cryokit pick --method`` call it.
-    needs_labels : bool
-        Whether `fit` cannot do without labels.
+        Name of the method; the class's name where it is not set.
+    title, source : str
+        Name in tables and reports, and citation of the paper.
+    without_labels, with_labels : bool
+        Whether `fit` works without labels, and whether it learns from labels.
+    external : bool
+        Whether the method runs another program. Many micrographs are then handed to `pick_many` together.
+    learned_in : str or None
+        Name of the attribute that is None, or missing, until `fit` has been called; None where `fit` need not be.
+    transient : tuple of str
+        Names of attributes that are of use after `fit` only, such as training sets: neither saved nor sent to other
+        processes.
     max_micrographs : int or None
-        `fit` looks at no more micrographs than this, spread over those given; None if it looks at all.
+        Largest number of micrographs that `fit` looks at without labels, spread over those given; None for all.
+    threshold_ : float
+        Lowest score of a pick, where `pick` is not told another one.
+    decisions_ : sequence of str
+        What `fit` decided, and from what.
+
+    Notes
+    -----
+    For cryokit's own methods name, title, source, labels and `external` come from the entry in
+    `cryokit.pickers.registry`.
+
+    Examples
+    --------
+    >>> from cryokit.coordinates import table
+    >>> class Middle(Picker):
+    ...     '''One particle in the middle of each micrograph.'''
+    ...
+    ...     def __init__(self, diameter=100):
+    ...         self.diameter = diameter
+    ...
+    ...     def pick(self, micrograph, *, threshold=None):
+    ...         rows, columns = micrograph.data.shape
+    ...         return table(micrograph.name, [columns / 2], [rows / 2], [1.0], self.diameter)
+    >>> picks = Middle(diameter=80).fit([]).pick(Micrograph(np.zeros((64, 128)), name="first"))
+    >>> picks[["x", "y", "diameter"]].iloc[0].tolist()
+    [64.0, 32.0, 80.0]
     """
 
-    name: ClassVar[str]
-    needs_labels: ClassVar[bool] = False
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    without_labels: ClassVar[bool] = True
+    with_labels: ClassVar[bool] = False
+    external: ClassVar[bool] = False
+    learned_in: ClassVar[str | None] = None
+    transient: ClassVar[tuple[str, ...]] = ()
     max_micrographs: int | None = None
+    threshold_: float = 0.5
+    decisions_: Sequence[str] = ()
 
-    @abstractmethod
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        entry = registry.entry_of(cls)
+        if entry is not None:
+            for attribute in ("name", "title", "source", "without_labels", "with_labels", "external"):
+                setattr(cls, attribute, getattr(entry, attribute))
+        else:
+            cls.name = vars(cls).get("name", cls.__name__)
+            cls.title = vars(cls).get("title", cls.name)
+
     def fit(self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None) -> Picker:
-        """Learn from micrographs.
+        """Learn from micrographs. By default there is nothing to learn.
 
         Parameters
         ----------
         micrographs : iterable of Micrograph or path
+            Files are read when their turn comes, one at a time; see `Micrographs`.
         labels : pandas.DataFrame, optional
-            Table of picks (`cryokit.coordinates.table`) of these micrographs.
+            Table of picks (`cryokit.coordinates.picks`) of these micrographs.
 
         Returns
         -------
         Picker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When nothing can be learned from what was given.
+            If nothing can be learned from the micrographs or labels.
         """
+        return self
 
     @abstractmethod
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
@@ -67,8 +135,9 @@ class Picker(ABC):
         Parameters
         ----------
         micrograph : Micrograph or path
+            cryokit's commands always give a `Micrograph`; `as_micrograph` reads a file.
         threshold : float, optional
-            Lowest score of a pick; the picker's own threshold when not given, 0 for all candidates.
+            Lowest score of a pick; default `threshold_`. With 0 all candidates are returned.
 
         Returns
         -------
@@ -78,49 +147,271 @@ class Picker(ABC):
         Raises
         ------
         PickerError
-            When the picker has not been fitted.
+            If the picker has not been fitted.
         """
 
-    @abstractmethod
+    def pick_many(
+        self, micrographs: Iterable[Micrograph | str | os.PathLike], *, threshold: float | None = None
+    ) -> pd.DataFrame:
+        """Find the particles of many micrographs, one after the other.
+
+        Parameters
+        ----------
+        micrographs : iterable of Micrograph or path
+        threshold : float, optional
+            As in `pick`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Table of picks: micrographs in the order given, of each the best score first.
+        """
+        return concatenate(self.pick(micrograph, threshold=threshold) for micrograph in Micrographs(micrographs))
+
+    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+        """Return the scores of all positions of one micrograph.
+
+        Parameters
+        ----------
+        micrograph : Micrograph or path
+
+        Returns
+        -------
+        ScoreMap
+            Its positions are in pixels of the micrograph as stored.
+
+        Raises
+        ------
+        PickerError
+            If the method makes no score maps, or the picker has not been fitted.
+        """
+        raise PickerError(f"method {self.name!r} makes no score maps; those with networks do")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor that make such a picker, as values of JSON."""
+        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {
+            name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            for name, value in values.items()
+        }
+
     def save(self, path: str | os.PathLike) -> Path:
-        """Write settings and everything learned to one file, or with a network one folder, and return its path."""
+        """Write the settings and everything learned; `load` and `cryokit.pickers.load` read it.
+
+        Learned attributes are arrays or values of JSON, and are written to one file (``.npz`` is added where it is
+        missing). With a network, the attribute ``model_`` (`cryokit.networks.Model`), they are written to a folder.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        pathlib.Path
+            The file or folder.
+
+        Raises
+        ------
+        PickerError
+            If the picker has not been fitted, or an attribute cannot be saved.
+        """
+        from cryokit.pickers import saving
+
+        self._require_fitted()
+        return saving.save(self, path)
 
     @classmethod
-    @abstractmethod
     def load(cls, path: str | os.PathLike) -> Picker:
-        """Return the picker that `save` wrote to `path`."""
+        """Return the picker that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        PickerError
+            If there is none, it is damaged, or it is of another method.
+        """
+        from cryokit.pickers import saving
+
+        return saving.load(cls, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | dict.fromkeys(self.transient)
+
+    def _require_fitted(self) -> None:
+        """Raise a PickerError unless `fit` has been called, where it has to be."""
+        if self.learned_in is not None and getattr(self, self.learned_in, None) is None:
+            raise PickerError(
+                f"the picker {self.name!r} has not been fitted; call fit(micrographs) or load(path) first"
+            )
+
+    def _decide(self, decision: str) -> None:
+        """Add to `decisions_`, and say so."""
+        self.decisions_ = [*self.decisions_, decision]
+        logger.info("%s: %s", self.name, decision)
 
 
-def opened(micrographs: Iterable[Micrograph | str | os.PathLike]) -> Iterator[Micrograph]:
-    """Yield micrographs one after the other, reading those given as paths when their turn comes."""
-    for micrograph in micrographs:
-        yield micrograph if isinstance(micrograph, Micrograph) else read(micrograph)
+class Micrographs(Sequence[Micrograph]):
+    """Micrographs, each of which is read from its file when its turn comes.
+
+    Iterating reads each file once and keeps none of them, so that a pass over hundreds of micrographs takes the memory
+    of one. Names and, from the headers, shapes are known without reading.
+
+    Parameters
+    ----------
+    items : iterable of Micrograph or path
+        A sequence is kept as it is, anything else is made a list.
+    sum_frames : bool
+        Whether to sum the frames of movies.
+
+    Attributes
+    ----------
+    problems : dict of str to str
+        Why files could not be read, by their paths; what `subset` and `spread` return shares it.
+
+    Examples
+    --------
+    >>> micrographs = Micrographs([Micrograph(np.zeros((3, 4)), name="first"), "missing.mrc", "a/third.mrc"])
+    >>> micrographs.names, micrographs.spread(2).names, micrographs.shape(0)
+    (['first', 'missing', 'third'], ['first', 'third'], (3, 4))
+    """
+
+    def __init__(self, items: Iterable[Micrograph | str | os.PathLike], *, sum_frames: bool = False) -> None:
+        self.problems: dict[str, str] = {}
+        self.sum_frames = sum_frames
+        self._items: Sequence[Micrograph | str | os.PathLike]
+        if isinstance(items, Micrographs):
+            self._items, self.sum_frames, self.problems = items._items, items.sum_frames, items.problems
+        else:
+            self._items = items if isinstance(items, Sequence) else list(items)
+
+    @classmethod
+    def to_learn_from(cls, items: Iterable[Micrograph | str | os.PathLike]) -> Micrographs:
+        """Return micrographs of which there is at least one.
+
+        Raises
+        ------
+        PickerError
+            If there is none.
+        """
+        micrographs = cls(items)
+        if not micrographs:
+            raise PickerError("there are no micrographs to learn from")
+        return micrographs
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Micrograph]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Micrograph:
+        item = self._items[index]
+        if isinstance(item, Micrograph):
+            return item
+        return self._noting(lambda path: files.read(path, sum_frames=self.sum_frames), item)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the micrographs."""
+        return [item.name if isinstance(item, Micrograph) else micrograph_name(item) for item in self._items]
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return the rows and columns of a micrograph; of a file only the header is read."""
+        item = self._items[index]
+        return item.data.shape if isinstance(item, Micrograph) else self._noting(files.shape, item)
+
+    def subset(self, indices: Iterable[int]) -> Micrographs:
+        """Return the micrographs at some positions."""
+        chosen = Micrographs(self)
+        chosen._items = [self._items[index] for index in indices]
+        return chosen
+
+    def spread(self, most: int | None) -> Micrographs:
+        """Return at most `most` micrographs, spread evenly: a session's micrographs drift from first to last."""
+        return self.subset(spread(range(len(self)), len(self) if most is None else most))
+
+    def _noting(self, function: Callable[[Any], T], path: str | os.PathLike) -> T:
+        try:
+            return function(path)
+        except CryokitError as error:
+            self.problems[os.fspath(path)] = str(error)
+            raise
 
 
-def names_of(micrographs: Iterable[Micrograph | str | os.PathLike]) -> list[str]:
-    """Return the names of micrographs, without reading those given as paths."""
-    return [each.name if isinstance(each, Micrograph) else micrograph_name(each) for each in micrographs]
+class Pictures(Sequence[Picture]):
+    """What a function makes of each micrograph, made when it is asked for.
+
+    Pictures are kept as long as all of them together take no more than `MEMORY`. Of many micrographs the others are
+    made anew each time, so ask for them in the order of the micrographs.
+
+    Parameters
+    ----------
+    micrographs : Micrographs
+    prepare : callable
+        Returns the `Picture` of a `Micrograph`.
+    """
+
+    def __init__(self, micrographs: Micrographs, prepare: Callable[[Micrograph], Picture]) -> None:
+        self._micrographs, self._prepare = micrographs, prepare
+        self._kept: dict[int, Picture] = {}
+        self._last: tuple[int, Picture] | None = None
+
+    def __len__(self) -> int:
+        return len(self._micrographs)
+
+    def __getitem__(self, index: int) -> Picture:
+        if index in self._kept:
+            return self._kept[index]
+        if self._last is None or self._last[0] != index:
+            self._last = None  # its memory is free before the next is made
+            self.add(index, self._prepare(self._micrographs[index]))
+        return self._kept[index] if index in self._kept else self._last[1]
+
+    def pixels(self, index: int) -> NDArray[np.float32]:
+        """Return the pixels of a picture."""
+        return self[index].data
+
+    def add(self, index: int, picture: Picture) -> None:
+        """Take a picture that has been made already."""
+        if sum(kept.data.nbytes for kept in self._kept.values()) + picture.data.nbytes <= MEMORY:
+            self._kept[index] = picture
+        else:
+            self._last = index, picture
 
 
-def spread(items: list, most: int) -> list:
-    """Return at most `most` items, spread evenly over the list: a session's micrographs drift from first to last."""
+def as_micrograph(micrograph: Micrograph | str | os.PathLike) -> Micrograph:
+    """Return the micrograph, read from its file if a path is given."""
+    return micrograph if isinstance(micrograph, Micrograph) else files.read(micrograph)
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Return at most `most` items, spread evenly over the sequence.
+
+    Examples
+    --------
+    >>> spread("abcdefg", 3), spread("ab", 3)
+    (['a', 'd', 'g'], ['a', 'b'])
+    """
     if len(items) <= most:
-        return items
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)] if most > 1 else items[:1]
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)] if most > 1 else list(items[:1])
 
 
 def diameters_to_try(side: int) -> NDArray[np.float64]:
-    """Return the diameters among which an unknown one is looked for, in pixels, three to an octave.
+    """Return the diameters among which an unknown one is sought, in pixels, three to an octave.
 
     Parameters
     ----------
     side : int
-        Shorter side of the micrographs: particles are between a hundredth and an eighth of it, and not under 12 pixels.
+        Shorter side of the micrographs; diameters lie between a hundredth and an eighth of it, and not below 12 pixels.
 
     Raises
     ------
     PickerError
-        When the micrographs are too small for that.
+        If the micrographs are too small for that.
     """
     smallest, largest = max(12.0, side / 100), side / 8
     if largest < 1.5 * smallest:
@@ -128,34 +419,16 @@ def diameters_to_try(side: int) -> NDArray[np.float64]:
     return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
 
 
-def middle(image: NDArray, diameter: float, area: float) -> NDArray:
-    """Return the middle of an image, at most `area` squared diameters large: a part is enough to try a diameter on."""
-    side = max(1, round(math.sqrt(area) * diameter))
-    start = [max(0, (size - side) // 2) for size in image.shape]
-    return image[start[0] : start[0] + side, start[1] : start[1] + side]
+def check_settings(diameter: float | None, contrast: str | None, max_micrographs: int = 1, seed: int = 0) -> None:
+    """Check the settings that most methods have.
 
-
-def check_settings(diameter: float | None, contrast: str | None, max_micrographs: int) -> None:
-    """Raise a PickerError, naming the setting, unless these three make sense."""
-    if diameter is not None and not (_is_number(diameter) and diameter >= 4):
-        raise PickerError(f"diameter {diameter!r}: give the particle's diameter in pixels, 4 or more")
-    if contrast not in (None, "dark", "bright"):
-        raise PickerError(f"contrast {contrast!r}: particles are 'dark' or 'bright', or None to detect it")
-    check_whole("max_micrographs", max_micrographs, 1)
-
-
-def check_whole(name: str, value: Any, least: int, most: float = math.inf) -> None:
-    """Raise a PickerError, naming the setting, unless its value is a whole number in a range."""
-    if not (_is_number(value) and int(value) == value and least <= value <= most):
-        span = f"from {least} to {most}" if math.isfinite(most) else f"of at least {least}"
-        raise PickerError(f"{name} {value!r}: give a whole number {span}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def require_fitted(picker: Picker, attribute: str) -> None:
-    """Raise a PickerError unless `picker` has learned `attribute`."""
-    if getattr(picker, attribute, None) is None:
-        raise PickerError(f"the picker {picker.name!r} has not been fitted; call fit(micrographs) or load(path) first")
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If one of them makes no sense; the message names it.
+    """
+    if diameter is not None:
+        check_number("diameter", diameter, 4)
+    check_choice("contrast", contrast, (None, "dark", "bright"))
+    check_number("max_micrographs", max_micrographs, 1, whole=True)
+    check_number("seed", seed, 0, whole=True)

@@ -1,41 +1,40 @@
-"""What pickers that learn from labels have in common: labels to scenes, a threshold, picks, and their files."""
+"""Base of the pickers that learn from labels: from labels to scenes, the threshold, picks and score maps."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
-from cryokit.coordinates.table import IGNORE, concatenate, table
+from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
-from cryokit.evaluate.thresholds import UNDECIDED, best_threshold, threshold_from_scores
-from cryokit.imaging import windows
+from cryokit.evaluate.thresholds import SLACK, UNDECIDED, best_threshold, threshold_from_scores
+from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
+from cryokit.imaging.preparation import DETAIL, levelled
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model
 from cryokit.networks.devices import using
-from cryokit.pickers import saving as storage
-from cryokit.pickers.interface import Picker, check_settings, check_whole, names_of, opened, require_fitted
-from cryokit.pickers.label_checks import labelled
+from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings
+from cryokit.pickers.label_checks import hold_out, labelled
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from cryokit.networks.scoring import ScoreMap
 
 FAINTEST = 0.02  # candidates with less are not worth keeping
-SLACK = 0.005  # of F1: so little on a few micrographs is chance
 APART = 0.5  # diameters between two picks of a network that judges windows at least
-SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
-LEARNED = ("diameter_", "contrast_", "threshold_", "decisions_")
+SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is sought
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +44,61 @@ class Scene:
     Attributes
     ----------
     name : str
-        Of the micrograph.
-    picture : ndarray of float32, shape (rows, columns)
-        At the working scale, particles dark (as `contrast` says), levelled: about mean 0 and deviation 1 in every
-        window (`cryokit.imaging.windows.prepare`).
+        Name of the micrograph.
+    shape : tuple of int
+        Rows and columns of the picture.
+    load : callable
+        Returns the picture. Go through many scenes in their order: not all pictures may be in memory (`Pictures`).
     particles : ndarray of float64, shape (n, 2)
-        Centres, x (column) and y (row) in pixels of `picture`.
+        Centres, x (column) and y (row) in pixels of the picture.
     views : ndarray of str, shape (n,)
-        Of the particles; empty where the labels say none.
+        Views of the particles; empty where the labels have none.
     ignored : ndarray of float64, shape (m, 2)
         Centres of what is neither particle nor background.
+    pixel_size : float or None
+        Pixel size of the micrograph in Angstrom.
     """
 
     name: str
-    picture: NDArray[np.float32]
+    shape: tuple[int, int]
+    load: Callable[[], NDArray[np.float32]]
     particles: NDArray[np.float64]
     views: NDArray
     ignored: NDArray[np.float64]
+    pixel_size: float | None = None
+
+    @classmethod
+    def of(cls, micrograph: Micrograph, picture: Picture, labels: pd.DataFrame, load: Callable | None = None) -> Scene:
+        """Return the scene of a micrograph.
+
+        Parameters
+        ----------
+        micrograph : Micrograph
+            Gives name and pixel size.
+        picture : Picture
+            Prepared micrograph.
+        labels : pandas.DataFrame
+            Labels of the micrograph, in its pixels as stored.
+        load : callable, optional
+            Returns the picture later; by default the scene keeps it.
+        """
+        places = np.column_stack(picture.frame.from_source(labels["x"], labels["y"])).reshape(-1, 2)
+        view = labels["view"].to_numpy()
+        particle = view != IGNORE
+        return cls(
+            micrograph.name,
+            picture.data.shape,
+            load or (lambda: picture.data),
+            places[particle],
+            view[particle],
+            places[~particle],
+            micrograph.pixel_size,
+        )
+
+    @property
+    def picture(self) -> NDArray[np.float32]:
+        """Micrograph at the working scale, particles dark, with about mean 0 and deviation 1 in every window."""
+        return self.load()
 
     @property
     def occupied(self) -> NDArray[np.float64]:
@@ -69,7 +106,7 @@ class Scene:
         return np.concatenate([self.particles, self.ignored])
 
 
-class Found(NamedTuple):
+class Candidates(NamedTuple):
     """Candidates of one micrograph, in pixels of the picture."""
 
     x: NDArray[np.float64]
@@ -78,39 +115,38 @@ class Found(NamedTuple):
 
 
 class LabelledPicker(Picker):
-    """Base of the pickers that learn from labels; a method says how it learns from scenes and finds in a picture.
+    """Base of the pickers that learn from labels; a method says how it learns from scenes and scores a picture.
 
-    A subclass has its settings as constructor arguments of the same names as its attributes (the four below among
-    them), calls ``super().__init__``, and gives
+    A subclass calls ``super().__init__`` and defines
 
     - `working_diameter` and `window` (attributes or properties): pixels across a particle in the picture, and the side
       of the window in which the picture is levelled (the method's box);
-    - ``_learn(scenes)``: learn from a list of `Scene`; what was decided is told by `_decide`;
-    - ``_find(picture, least)``: the candidates of a picture with at least that score, as `Found`;
-    - `save` and `load`; `NetworkPicker` has them for networks.
+    - ``_learn(scenes)``: learn from a list of `Scene`;
+    - ``_scores(picture)``: the map of the picture's scores;
+    - ``_find(picture, least)``: the candidates of a picture with at least that score.
 
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; the median of the labels when not given.
+        Particle diameter in pixels of the micrograph; default: the median of the labels.
     contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; with labels it makes no difference.
+        Contrast of the particles; with labels it makes no difference.
     validation : float
-        Share of the labelled micrographs (at least one, of three or more) that is held out to choose the threshold on;
-        0 for none: then the threshold comes from the distribution of the scores.
+        Share of the labelled micrographs (at least one, of three or more) held out to choose the threshold on. With 0
+        the threshold comes from the distribution of the scores.
     seed : int
+        Random seed.
 
     Attributes
     ----------
     diameter_ : float
+        Particle diameter in pixels of the micrograph.
     contrast_ : {"dark", "bright"}
-    threshold_ : float
-    decisions_ : list of str
-        What was decided, and from what.
+        Contrast of the particles.
     """
 
-    needs_labels: ClassVar[bool] = True
-    learned_in: ClassVar[str]  # the attribute that is None until something has been learned
+    without_labels: ClassVar[bool] = False
+    with_labels: ClassVar[bool] = True
     working_diameter: float
     window: int
 
@@ -121,18 +157,14 @@ class LabelledPicker(Picker):
         validation: float = 0.2,
         seed: int = 0,
     ) -> None:
-        check_settings(diameter, contrast, 1)
-        check_whole("seed", seed, 0)
-        if not 0 <= validation <= 0.5:
-            raise PickerError(f"validation {validation!r}: give a share of the micrographs, from 0 to 0.5")
+        check_settings(diameter, contrast, seed=seed)
+        check_number("validation", validation, 0, 0.5)
         self.diameter = diameter
         self.contrast = contrast
         self.validation = validation
         self.seed = seed
         self.diameter_: float | None = None
         self.contrast_: str | None = None
-        self.threshold_ = UNDECIDED
-        self.decisions_: list[str] = []
 
     @using()
     def fit(
@@ -143,129 +175,124 @@ class LabelledPicker(Picker):
         Parameters
         ----------
         micrographs : iterable of Micrograph or path
-            Given as paths, only one is in memory at a time, besides the pictures at the working scale.
+            Of many micrographs some are prepared again for each pass, so that their number does not matter to the
+            memory (`Pictures`).
         labels : pandas.DataFrame
-            Table of picks of these micrographs: of each one that it names all its particles; the others are left out.
-            Rows of the view ``ignore`` are neither particles nor background: a micrograph that is known to be empty has
-            one.
+            Table of picks of these micrographs: all particles of each micrograph that it names; the others are left
+            out. Rows of the view ``ignore`` are neither particles nor background; a micrograph that is known to be
+            empty has one.
 
         Returns
         -------
         LabelledPicker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When there are no micrographs or labels, none of the labels is of these micrographs, they lie outside of
-            them, or nothing can be learned from them.
+            If there are no micrographs or labels, the labels are of other micrographs or lie outside of them, or
+            nothing can be learned from them.
         CoordinateError
-            When the labels are no table of picks.
+            If the labels are no table of picks.
         """
         self.decisions_ = []
         setattr(self, self.learned_in, None)
-        micrographs = list(micrographs)
-        if not micrographs:
-            raise PickerError("no micrographs to learn from")
+        micrographs = Micrographs.to_learn_from(micrographs)
         if labels is None:
-            raise PickerError(
-                f"method {self.name!r} learns from labels: give them, or the picks of a method that needs none"
-            )
-        micrographs, labels, self.diameter_, told = labelled(micrographs, labels, self.diameter)
-        self._decide(told)
+            raise PickerError(f"method {self.name!r} learns from labels; give them, as cryokit train --labels does")
+        micrographs, labels, self.diameter_, decision = labelled(micrographs, labels, self.diameter)
+        self._decide(decision)
         self.contrast_ = self.contrast or self._contrast(micrographs)
-        learned, held_out = self._divided(micrographs)
+        training, held_out = hold_out(micrographs, self.validation, self.seed)
         try:
-            self._learn(self._scenes(learned, labels))
+            self._learn(self._scenes(training, labels))
         except BaseException:
             setattr(self, self.learned_in, None)
             raise
-        self._choose_threshold(held_out, learned, labels)
+        self._choose_threshold(held_out, training, labels)
         return self
 
     @using()
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        require_fitted(self, self.learned_in)
-        (micrograph,) = opened([micrograph])
-        return self._picks(micrograph, self.threshold_ if threshold is None else threshold)
+        self._require_fitted()
+        micrograph = as_micrograph(micrograph)
+        threshold = self.threshold_ if threshold is None else threshold
+        return self._picks(micrograph.name, self._prepare(micrograph), threshold)
+
+    @using()
+    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+        """Return the scores of all positions of one micrograph; see `Picker.score_map`."""
+        self._require_fitted()
+        picture, frame = self._prepare(as_micrograph(micrograph))
+        return self._scores(picture).within(frame)
 
     @abstractmethod
     def _learn(self, scenes: Sequence[Scene]) -> None:
         """Learn from labelled pictures."""
 
     @abstractmethod
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
+        """Return the scores of a picture, with their positions in it."""
+
+    @abstractmethod
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
         """Return the candidates of a picture with a score of at least `least`."""
 
-    def _decide(self, what: str) -> None:
-        self.decisions_.append(what)
-        logger.info("%s: %s", self.name, what)
-
-    def _contrast(self, micrographs: Sequence[Micrograph | str | os.PathLike]) -> str:
-        """Return what particles are taken for where `contrast` is not given; labels make it the same."""
+    def _contrast(self, micrographs: Micrographs) -> str:
+        """Return the contrast to assume where `contrast` is not given; with labels it makes no difference."""
         return "dark"
 
-    def _divided(self, micrographs: list) -> tuple[list, list]:
-        """Divide the micrographs into those to learn from and those held out; different ones at each seed."""
-        if not self.validation or len(micrographs) < 3:
-            return micrographs, []
-        number = max(1, round(self.validation * len(micrographs)))
-        chosen = set(np.random.default_rng(self.seed).permutation(len(micrographs))[:number].tolist())
-        return (
-            [each for index, each in enumerate(micrographs) if index not in chosen],
-            [each for index, each in enumerate(micrographs) if index in chosen],
-        )
+    def _prepare(self, micrograph: Micrograph) -> Picture:
+        return levelled(micrograph, self.diameter_, self.contrast_, self.working_diameter / self.diameter_, self.window)
 
-    def _prepare(self, micrograph: Micrograph) -> tuple[NDArray[np.float32], windows.Frame]:
-        return windows.prepare(
-            micrograph, self.diameter_, self.contrast_, self.working_diameter / self.diameter_, self.window
-        )
-
-    def _scenes(self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame) -> list[Scene]:
+    def _scenes(self, micrographs: Micrographs, labels: pd.DataFrame) -> list[Scene]:
+        pictures = Pictures(micrographs, self._prepare)
         scenes = []
-        for micrograph in opened(micrographs):
-            picture, frame = self._prepare(micrograph)
-            here = labels[labels["micrograph"] == micrograph.name]
-            places = np.column_stack(frame.from_micrograph(here["x"], here["y"])).reshape(-1, 2)
-            view = here["view"].to_numpy()
-            particle = view != IGNORE
-            scenes.append(Scene(micrograph.name, picture, places[particle], view[particle], places[~particle]))
+        for index, micrograph in enumerate(micrographs):
+            picture = self._prepare(micrograph)
+            pictures.add(index, picture)
+            own = labels[labels["micrograph"] == micrograph.name]
+            scenes.append(Scene.of(micrograph, picture, own, partial(pictures.pixels, index)))
         return scenes
 
-    def _picks(self, micrograph: Micrograph, least: float) -> pd.DataFrame:
-        picture, frame = self._prepare(micrograph)
-        found = self._find(picture, least)
-        # A picture may have a line of zeros more than the micrograph, and mirrored windows centres outside.
-        x, y = frame.to_micrograph(found.x, found.y)
-        kept = inside(found.x, found.y, frame.resized, 0.0) & inside(x, y, micrograph.data.shape, 0.0)
-        kept &= found.score >= least
-        picks = table(micrograph.name, x[kept], y[kept], np.clip(found.score[kept], 0, 1), self.diameter_)
+    def _picks(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
+        frame = picture.frame
+        candidates = self._find(picture.data, least)
+        # Mirrored windows may have their centres outside.
+        kept = inside(candidates.x, candidates.y, frame.shape, 0.0) & (candidates.score >= least)
+        x, y = frame.to_source(candidates.x[kept], candidates.y[kept])
+        picks = table(name, x, y, np.clip(candidates.score[kept], 0, 1), self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
-    def _choose_threshold(self, held_out: Sequence, learned: Sequence, labels: pd.DataFrame) -> None:
-        chosen = held_out or learned
-        picks = concatenate([self._picks(micrograph, FAINTEST) for micrograph in opened(chosen)])
+    def _choose_threshold(self, held_out: Micrographs, training: Micrographs, labels: pd.DataFrame) -> None:
+        chosen = held_out or training
+        picks = concatenate(self._picks(micrograph.name, self._prepare(micrograph), FAINTEST) for micrograph in chosen)
         best = None
-        names = names_of(chosen)
-        truth = labels[labels["micrograph"].isin(names)]
+        truth = labels[labels["micrograph"].isin(chosen.names)]
         if held_out and (truth["view"] != IGNORE).any():
             with contextlib.suppress(PickerError):  # no pick is where a particle is
-                best = best_threshold(picks, truth, micrographs=names, diameter=self.diameter_, slack=SLACK)
+                best = best_threshold(picks, truth, micrographs=chosen.names, diameter=self.diameter_, slack=SLACK)
         self.threshold_ = threshold_from_scores(picks["score"]) if best is None else best
-        how = "from the distribution of the scores on" if best is None else "the best for"
-        held = " held out" if held_out else ""
-        self._decide(f"threshold {self.threshold_:.2f}, {how} {plural(len(chosen), 'micrograph')}{held}")
+        origin = "from the distribution of the scores on" if best is None else "the best for"
+        part = " held out" if held_out else ""
+        self._decide(f"threshold {self.threshold_:.2f}, {origin} {plural(len(chosen), 'micrograph')}{part}")
 
 
 class NetworkPicker(LabelledPicker):
     """Base of the labelled pickers with one network or more, which are saved as a folder (`cryokit.networks.Model`).
 
-    ``_learn`` ends with ``self.model_ = self._model(network, config, others)``; the first network is the one that
-    judges first, `others` are the method's further networks by name (``self.model_.companions``).
+    ``_learn`` ends with ``self.model_ = self._model(network, config, others)``. The first network scores positions;
+    `others` are the method's further networks by name (``self.model_.companions``).
+
+    Attributes
+    ----------
+    stride : int or None
+        Pixels of the picture between scores; None for the network's own stride.
     """
 
     learned_in: ClassVar[str] = "model_"
+    stride: int | None = None
 
     def __init__(
         self,
@@ -277,17 +304,22 @@ class NetworkPicker(LabelledPicker):
         super().__init__(diameter, contrast, validation, seed)
         self.model_: Model | None = None
 
-    def _peaks(self, picture: NDArray[np.float32], stride: int, least: float) -> Found:
-        """Return the peaks of the scores of all windows, as a network that judges windows gives them."""
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
         from cryokit.networks.scoring import dense
 
-        scores = dense(picture, self.model_, stride=stride)
-        diameter = self.working_diameter / scores.step
+        return dense(picture, self.model_, stride=self.stride)
+
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
+        """Return the peaks of the scores of all windows, as a network that judges windows gives them."""
+        scores = self._scores(picture)
+        diameter = self.working_diameter / scores.frame.step
         smooth = ndimage.gaussian_filter(scores.particle, SMOOTH * diameter, mode="nearest")
         column, row, score = find_peaks(smooth, APART * diameter, least, margin=NOT_ON_EDGE)
-        return Found(*scores.to_image(row, column), score)
+        return Candidates(*scores.frame.to_source(column, row), score)
 
-    def _model(self, network: Any, config: Any, others: dict[str, tuple[Any, Any]] | None = None, **told: Any) -> Model:
+    def _model(
+        self, network: Any, config: Any, others: dict[str, tuple[Any, Any]] | None = None, **provenance: Any
+    ) -> Model:
         """Return trained networks as a model.
 
         Parameters
@@ -295,8 +327,9 @@ class NetworkPicker(LabelledPicker):
         network, config
             A Keras model, and the `NetworkConfig` that builds it.
         others : dict of str to (NetworkConfig, keras.Model), optional
-        **told
-            JSON values for the provenance, such as summaries of the trainings.
+            Further networks, by name.
+        **provenance
+            Values of JSON, such as summaries of the trainings.
         """
         return Model(
             network=network,
@@ -308,22 +341,18 @@ class NetworkPicker(LabelledPicker):
                 "kind": "windows",
                 "factor": self.working_diameter / self.diameter_,
                 "contrast": self.contrast_,
-                "detail": windows.DETAIL,
+                "detail": DETAIL,
                 "levelled": self.window,
             },
-            provenance=told,
+            provenance=provenance,
             method=self.name,
             companions=others or {},
         )
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to a folder; see `cryokit.networks.Model`."""
-        require_fitted(self, "model_")
-        self.model_.threshold = self.threshold_
-        return storage.save_network(self, LEARNED, path)
 
-    @classmethod
-    @using()
-    def load(cls, path: str | os.PathLike) -> NetworkPicker:
-        """Return the picker that `save` wrote."""
-        return storage.load_network(cls, LEARNED, path)
+def particle_map(probability: NDArray, frame: Frame) -> ScoreMap:
+    """Return probabilities of a particle, and their frame, as a score map of the classes particle and background."""
+    from cryokit.networks.scoring import ScoreMap
+
+    probability = np.asarray(probability, np.float32)
+    return ScoreMap(np.stack([probability, 1 - probability], axis=-1), ("particle", "background"), frame)

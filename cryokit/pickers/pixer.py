@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame
 from cryokit.imaging.peaks import NOT_ON_EDGE, inside, refine
 from cryokit.imaging.suppression import nms_distance
 from cryokit.networks.architectures.pixer_net import (
@@ -23,12 +25,12 @@ from cryokit.networks.architectures.pixer_net import (
     PixerConfig,
 )
 from cryokit.pickers import boxes as examples
-from cryokit.pickers.interface import check_whole
-from cryokit.pickers.labelled import Found, NetworkPicker, Scene
+from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 
 if TYPE_CHECKING:
     import keras
 
+    from cryokit.networks.scoring import ScoreMap
     from cryokit.networks.training import Samples
 
 logger = logging.getLogger(__name__)
@@ -105,10 +107,9 @@ class PixerPicker(NetworkPicker):
         seed: int = 0,
     ) -> None:
         super().__init__(diameter, contrast, validation, seed)
-        if size not in ("quarter", "full"):
-            raise PickerError(f"size {size!r}: give 'quarter' or 'full'")
+        check_choice("size", size, ("quarter", "full"))
         for name, value in (("crops", crops), ("per_class", per_class), ("epochs", epochs)):
-            check_whole(name, value, 1)
+            check_number(name, value, 1, whole=True)
         self.width = width
         self.size = size
         self.crops = crops
@@ -161,23 +162,25 @@ class PixerPicker(NetworkPicker):
         from cryokit.networks.training import Samples
 
         side = 8 * math.ceil(CROP * self.working_diameter / 8)
-        targets = [self._discs(scene) for scene in scenes]
         edge = round(EDGE * self.working_diameter)
         x = np.empty((self.crops, side, side, 1), np.float32)
         y, weights = np.empty((2, self.crops, side, side), np.int8)
         # Micrographs with many particles are shown more often.
         owner = np.repeat(np.arange(len(scenes)), [len(scene.particles) for scene in scenes])
+        chosen, starts = np.empty(self.crops, int), np.empty((self.crops, 2), int)
         for k in range(self.crops):
-            scene, (kind, weight) = scenes[index := rng.choice(owner)], targets[index]
-            size = np.array(scene.picture.shape)
+            chosen[k] = rng.choice(owner)
+            scene = scenes[chosen[k]]
+            size = np.array(scene.shape)
             middle = rng.uniform(0, size)
             if rng.random() < ON_PARTICLES:
                 middle = rng.choice(scene.particles)[::-1] + rng.uniform(-0.35, 0.35, 2) * side
             start = np.rint(middle - side / 2).astype(int)
-            start = np.clip(start, np.minimum(0, size - side), np.maximum(0, size - side))
-            x[k, ..., 0], y[k], weights[k] = (
-                mirrored(each, tuple(start), (side, side)) for each in (scene.picture, kind, weight)
-            )
+            starts[k] = np.clip(start, np.minimum(0, size - side), np.maximum(0, size - side))
+        for index in np.unique(chosen):
+            planes = scenes[index].picture, *self._discs(scenes[index])
+            for k in np.flatnonzero(chosen == index):
+                x[k, ..., 0], y[k], weights[k] = (mirrored(plane, tuple(starts[k]), (side, side)) for plane in planes)
         weights[:, :edge] = weights[:, -edge:] = 0
         weights[:, :, :edge] = weights[:, :, -edge:] = 0
         return Samples(x, y, weights)
@@ -187,7 +190,7 @@ class PixerPicker(NetworkPicker):
         reach = math.ceil(self.working_diameter * max(OUTSIDE, IGNORED)) + 1
 
         def distance(places: NDArray) -> NDArray:
-            nearest = np.full(scene.picture.shape, np.inf, np.float32)
+            nearest = np.full(scene.shape, np.inf, np.float32)
             for x, y in places:
                 rows, columns = (slice(max(0, round(each) - reach), max(0, round(each) + reach + 1)) for each in (y, x))
                 here = nearest[rows, columns]
@@ -218,7 +221,10 @@ class PixerPicker(NetworkPicker):
         y = np.repeat([0, 1], [len(good), len(x) - len(good)])
         return Samples(examples.whitened(x), y), len(false)
 
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
+        return particle_map(self.densities(self.model_.network, picture), Frame.whole(picture.shape))
+
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
         from cryokit.networks.training import probabilities
 
         found = self._maxima(self.model_.network, picture)
@@ -228,7 +234,7 @@ class PixerPicker(NetworkPicker):
         judged = probabilities(self.model_.companions["classifier"][1], examples.whitened(boxes))[:, 0]
         score = judged * found.score
         kept = score >= least
-        return Found(found.x[kept], found.y[kept], score[kept])
+        return Candidates(found.x[kept], found.y[kept], score[kept])
 
     def densities(self, network: keras.Model, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each pixel of a picture to be part of a particle, shape of `picture`."""
@@ -241,7 +247,7 @@ class PixerPicker(NetworkPicker):
         odds = _between(_between(odds, rows).T, columns).T
         return 1 / (1 + np.exp(-odds))
 
-    def _maxima(self, network: keras.Model, picture: NDArray[np.float32]) -> Found:
+    def _maxima(self, network: keras.Model, picture: NDArray[np.float32]) -> Candidates:
         """Return the maxima of the map of densities, best first."""
         smooth = ndimage.gaussian_filter(
             self.densities(network, picture), SMOOTH * self.working_diameter, mode="nearest"
@@ -252,7 +258,7 @@ class PixerPicker(NetworkPicker):
         row, column, score = row[kept], column[kept], score[kept]
         x, y = refine(smooth, row, column)
         kept = nms_distance(x, y, score, APART * self.working_diameter)
-        return Found(x[kept], y[kept], score[kept])
+        return Candidates(x[kept], y[kept], score[kept])
 
 
 def grid_maxima(values: NDArray, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import fft, optimize
 from scipy.spatial import cKDTree
+from scipy.special import expit
 
-from cryokit.coordinates.transforms import probability
+from cryokit._util.validation import check_number
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame
 from cryokit.imaging.peaks import find_peaks
-from cryokit.micrograph import Micrograph
 from cryokit.pickers import class_averages as averaging
-from cryokit.pickers import saving as storage
-from cryokit.pickers.interface import check_whole, opened, require_fitted
-from cryokit.pickers.labelled import LEARNED, Found, LabelledPicker, Scene
+from cryokit.pickers.labelled import Candidates, LabelledPicker, Scene, particle_map
+
+if TYPE_CHECKING:
+    from cryokit.networks.scoring import ScoreMap
 
 WORKING_DIAMETER = 24.0  # pixels across a particle
 MASK = 1.1  # diameters across the circle in which reference and micrograph are compared
@@ -88,7 +86,6 @@ class RelionTemplatePicker(LabelledPicker):
     those that their classes begin with.
     """
 
-    name: ClassVar[str] = "relion_template"
     learned_in: ClassVar[str] = "references_"
 
     def __init__(
@@ -103,12 +100,10 @@ class RelionTemplatePicker(LabelledPicker):
         seed: int = 0,
     ) -> None:
         super().__init__(diameter, contrast, validation, seed)
-        check_whole("particles", particles, 1)
-        check_whole("classes", classes, 1)
-        if not 0 < resolution < math.inf:
-            raise PickerError(f"resolution {resolution!r}: give Angstrom, above 0")
-        if not 0 < step <= 180:
-            raise PickerError(f"step {step!r}: give degrees between rotations, above 0 and at most 180")
+        check_number("particles", particles, 1, whole=True)
+        check_number("classes", classes, 1, whole=True)
+        check_number("resolution", resolution, 0, above=True)
+        check_number("step", step, 0, 180, above=True)
         self.particles = particles
         self.classes = classes
         self.resolution = resolution
@@ -118,7 +113,6 @@ class RelionTemplatePicker(LabelledPicker):
         self.period_ = 0.0
         self.calibration_ = (1.0, 0.0)
         self._rotated: NDArray[np.float32] | None = None
-        self._pixel_size: float | None = None
 
     @property
     def working_diameter(self) -> float:
@@ -130,46 +124,13 @@ class RelionTemplatePicker(LabelledPicker):
         """Side of the window in which the picture is levelled, pixels."""
         return round(WINDOW * self.working_diameter)
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to `path` (``.npz``)."""
-        require_fitted(self, "references_")
-        return storage.write(
-            path,
-            self.name,
-            settings={name: getattr(self, name) for name in inspect.signature(type(self)).parameters},
-            learned={name: getattr(self, name) for name in _LEARNED},
-            arrays={"references": self.references_},
-        )
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> RelionTemplatePicker:
-        """Return the picker that `save` wrote."""
-        header, arrays = storage.read(path, cls.name)
-        picker = cls(**header["settings"])
-        for name in _LEARNED:
-            setattr(picker, name, header["learned"][name])
-        picker._take(arrays["references"])
-        return picker
-
-    def _scenes(self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame) -> list[Scene]:
-        sizes = []
-
-        def noted() -> Iterator[Micrograph]:
-            for micrograph in opened(micrographs):
-                sizes.append(micrograph.pixel_size)
-                yield micrograph
-
-        scenes = super()._scenes(noted(), labels)
-        known = [size for size in sizes if size]
-        self._pixel_size = float(np.median(known)) if known else None
-        return scenes
-
     def _learn(self, scenes: Sequence[Scene]) -> None:
-        if self._pixel_size is None:
+        sizes = [scene.pixel_size for scene in scenes if scene.pixel_size]
+        if not sizes:
             self.period_ = self.working_diameter / RELATIVE_RESOLUTION
             self._decide(f"no pixel size is known: references low-pass filtered to {self.diameter_ / 10:.1f} pixels")
         else:
-            pixel = self._pixel_size * self.diameter_ / self.working_diameter
+            pixel = float(np.median(sizes)) * self.diameter_ / self.working_diameter
             self.period_ = self.resolution / pixel
             if self.period_ < 2:
                 self._decide(f"references end at {2 * pixel:.0f} Angstrom, with the picture's pixels of {pixel:.1f}")
@@ -189,7 +150,8 @@ class RelionTemplatePicker(LabelledPicker):
             told = f"references of {view} views" if view else "references"
             self._decide(f"{told}: averages of {', '.join(map(str, members))} particles")
         references = averaging.low_passed(np.concatenate(references), self.period_)
-        self._take(averaging.standardised(references, averaging.circle(references.shape[-1], radius)))
+        self.references_ = averaging.standardised(references, averaging.circle(references.shape[-1], radius))
+        self._rotate_references()
         self._decide(f"{len(self._rotated)} rotations of {len(self.references_)} references")
         self._calibrate(scenes)
 
@@ -210,12 +172,11 @@ class RelionTemplatePicker(LabelledPicker):
             if view in views
         }
 
-    def _take(self, references: NDArray[np.float32]) -> None:
-        """Keep the references and turn them."""
-        self.references_ = references
-        mask = averaging.circle(references.shape[-1], MASK * self.working_diameter / 2)
+    def _rotate_references(self) -> None:
+        """Rotate the references in steps, and leave out what is nearly the same."""
+        mask = averaging.circle(self.references_.shape[-1], MASK * self.working_diameter / 2)
         rotated = []
-        for reference in references:
+        for reference in self.references_:
             kept = np.empty((0, int(mask.sum())), np.float32)
             for degrees in np.arange(0, 360, self.step):
                 image = averaging.standardised(averaging.turned(reference, degrees)[None], mask)[0]
@@ -226,6 +187,8 @@ class RelionTemplatePicker(LabelledPicker):
 
     def _merit(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the figure of merit of every pixel: the largest correlation coefficient, -1 to 1."""
+        if self._rotated is None:  # a picker that was loaded
+            self._rotate_references()
         side = self._rotated.shape[-1]
         half = side // 2
         image = np.pad(averaging.low_passed(picture, self.period_), half, mode="reflect")
@@ -250,15 +213,19 @@ class RelionTemplatePicker(LabelledPicker):
             np.maximum(best, maps.max(axis=0), out=best)
         return best / np.maximum(norm, max(DEVIATION * float(np.median(norm)), 1e-12))
 
-    def _candidates(self, picture: NDArray[np.float32], least: float = -np.inf) -> Found:
-        return Found(*find_peaks(self._merit(picture), APART * self.working_diameter, least))
+    def _candidates(self, picture: NDArray[np.float32], least: float = -np.inf) -> Candidates:
+        return Candidates(*find_peaks(self._merit(picture), APART * self.working_diameter, least))
 
-    def _find(self, picture: NDArray[np.float32], least: float) -> Found:
+    def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
+        slope, offset = self.calibration_
+        return particle_map(expit(slope * self._merit(picture) + offset), Frame.whole(picture.shape))
+
+    def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
         slope, offset = self.calibration_
         # The score follows the merit, so peaks of one are peaks of the other.
         lowest = (math.log(least) - math.log1p(-least) - offset) / slope - 1e-6 if 0 < least < 1 else -np.inf
         x, y, merit = self._candidates(picture, lowest)
-        return Found(x, y, probability(slope * merit + offset))
+        return Candidates(x, y, expit(slope * merit + offset))
 
     def _calibrate(self, scenes: Sequence[Scene]) -> None:
         """Learn which figure of merit is how probable: Platt's logistic regression on the labelled candidates."""
@@ -281,9 +248,6 @@ class RelionTemplatePicker(LabelledPicker):
         self.calibration_ = platt(np.concatenate(merits), np.concatenate(true))
         slope, offset = self.calibration_
         self._decide(f"a figure of merit of {-offset / slope:.2f} is as often a particle as not")
-
-
-_LEARNED = (*LEARNED, "views_", "period_", "calibration_")
 
 
 def platt(values: NDArray, true: NDArray[np.bool_]) -> tuple[float, float]:
@@ -328,7 +292,7 @@ def platt(values: NDArray, true: NDArray[np.bool_]) -> tuple[float, float]:
 
     def loss(line: NDArray) -> tuple[float, NDArray]:
         odds = line[0] * scaled + line[1]
-        off = probability(odds) - target
+        off = expit(odds) - target
         return float(np.sum(np.logaddexp(0, odds) - target * odds)), np.array([off @ scaled, off.sum()])
 
     found = optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS")

@@ -1,12 +1,10 @@
-"""Saved pickers: a numpy archive of arrays with method and settings as JSON, or with a network the model's folder."""
+"""Saved pickers: an archive of arrays with the rest as JSON (``.npz``), or, with a network, the model's folder."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,103 +15,127 @@ from cryokit import __version__
 from cryokit._util.files import replacing
 from cryokit._util.plain import json_text
 from cryokit.errors import PickerError
+from cryokit.pickers.registry import saved_name
 
 if TYPE_CHECKING:
     from cryokit.pickers.interface import Picker
 
 _HEADER = "cryokit_picker"
+MODEL = "model_"
 
 
-def write(
-    path: str | os.PathLike, method: str, settings: dict[str, Any], learned: dict[str, Any], arrays: dict[str, NDArray]
-) -> Path:
-    """Write a picker whole or not at all; ``.npz`` is added to a path without it.
+def save(picker: Picker, path: str | os.PathLike) -> Path:
+    """Write a picker whole or not at all; see `Picker.save`.
 
-    Parameters
-    ----------
-    path : path-like
-    method : str
-        The picker's name.
-    settings, learned : dict
-        JSON values: the constructor's arguments, and what `fit` found.
-    arrays : dict of ndarray
+    Raises
+    ------
+    PickerError
+        If an attribute cannot be saved; the message names it.
     """
+    learned = {
+        name: value
+        for name, value in vars(picker).items()
+        if name.endswith("_") and not name.startswith("_") and name not in picker.transient
+    }
+    model = learned.pop(MODEL, None)
+    arrays = {name: learned.pop(name) for name in list(learned) if isinstance(learned[name], np.ndarray)}
+    content = {"method": saved_name(type(picker)), "settings": picker.settings(), "learned": learned}
+    _check(picker, content, arrays, with_network=model is not None)
+    if model is not None:
+        model.method, model.settings, model.learned = content.values()
+        model.threshold = picker.threshold_
+        return model.save(path)
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
-    content = {"method": method, "version": __version__, "settings": settings, "learned": learned}
-    header = json_text(content, indent=None)
+    header = json_text({**content, "version": __version__}, indent=None)
     with replacing(path) as temporary:
         np.savez_compressed(temporary, **{_HEADER: np.array(header)}, **arrays)
     return path
 
 
-def read(path: str | os.PathLike, method: str | None = None) -> tuple[dict[str, Any], dict[str, NDArray]]:
-    """Return the header and the arrays of a saved picker.
+def _check(picker: Picker, content: dict[str, Any], arrays: dict[str, NDArray], with_network: bool) -> None:
+    """Raise a PickerError that names the first attribute that cannot be saved."""
+    refused = [name for name, array in arrays.items() if with_network or array.dtype.hasobject]
+    for name, value in (content["settings"] | content["learned"]).items():
+        try:
+            json_text(value)
+        except (TypeError, ValueError):
+            refused.append(name)
+    if refused:
+        allowed = "values of JSON" if with_network else "values of JSON and arrays of numbers"
+        raise PickerError(
+            f"method {picker.name!r}: the attribute {refused[0]} cannot be saved; only {allowed} can. List it in "
+            "`transient`, or define save and load"
+        )
 
-    Parameters
-    ----------
-    path : path-like
-    method : str, optional
-        The method that the file has to hold.
+
+def load(cls: type[Picker], path: str | os.PathLike) -> Picker:
+    """Return a saved picker of a class; see `Picker.load`.
 
     Raises
     ------
     PickerError
-        When the file is missing, damaged, or not a picker (of that method).
+        If there is none, it is damaged, or it is of another method.
     """
+    if _is_archive(path):
+        content, learned = _read(path)
+    else:
+        from cryokit.networks import Model
+        from cryokit.networks.devices import using
+
+        with using():
+            model = Model.load(path)
+        content = {"method": model.method, "settings": model.settings, "learned": model.learned}
+        learned = {MODEL: model}
+    if not _same(content["method"], saved_name(cls)):
+        raise PickerError(f"{path}: holds a picker of the method {content['method']!r}, not {cls.name!r}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(str(arrays.pop(_HEADER)))
-    except FileNotFoundError:
-        raise PickerError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # What numpy says to this (to load it unsafely) leads astray.
-        raise PickerError(f"{path}: not a saved picker, or damaged; give a file that --save-model wrote") from None
-    if method is not None and header["method"] != method:
-        raise PickerError(f"{path}: holds a picker of the method {header['method']!r}, not {method!r}")
-    return header, arrays
+        picker = cls(**content["settings"])
+    except (TypeError, ValueError) as error:
+        raise PickerError(f"{path}: its settings do not fit the method {cls.name!r} ({error}); fit it anew") from error
+    vars(picker).update(content["learned"] | learned)
+    return picker
 
 
 def method_of(path: str | os.PathLike) -> str:
-    """Return the method of the picker saved in `path`."""
-    return read(path)[0]["method"]
-
-
-def save_network(picker: Picker, learned: Sequence[str], path: str | os.PathLike) -> Path:
-    """Write a picker whose network is its `model_` to a folder; see `cryokit.networks.Model`.
-
-    Parameters
-    ----------
-    picker : Picker
-        Its settings are attributes named like the arguments of its class.
-    learned : sequence of str
-        Names of the attributes that `fit` has set: JSON values.
-    path : path-like
-    """
-    model = picker.model_
-    model.method = picker.name
-    model.settings = {name: getattr(picker, name) for name in inspect.signature(type(picker)).parameters}
-    model.learned = {name: getattr(picker, name) for name in learned}
-    return model.save(path)
-
-
-def load_network(cls: type[Picker], learned: Sequence[str], path: str | os.PathLike) -> Picker:
-    """Return the picker that `save_network` wrote.
+    """Return the method of a saved picker.
 
     Raises
     ------
     PickerError
-        When there is none, it is damaged, or it is of another method.
+        If there is none, it is damaged, or it is a network without a picker.
     """
-    from cryokit.networks import Model
+    if _is_archive(path):
+        return _read(path)[0]["method"]
+    from cryokit.networks import header
 
-    model = Model.load(path)
-    if model.method != cls.name:
-        raise PickerError(f"{path}: holds a model of the method {model.method!r}, not {cls.name!r}")
-    picker = cls(**model.settings)
-    for name in learned:
-        setattr(picker, name, model.learned[name])
-    picker.model_ = model
-    return picker
+    method = header(path)["method"]
+    if not method:
+        raise PickerError(
+            f"{path}: holds a network that belongs to no picker; cryokit.networks.Model.load reads it, and the method "
+            "'auto' with pretrained=True picks with the one that comes with cryokit"
+        )
+    return method
+
+
+def _is_archive(path: str | os.PathLike) -> bool:
+    return Path(path).suffix == ".npz" and not Path(path).is_dir()
+
+
+def _same(saved: str, expected: str) -> bool:
+    """Return whether two methods are one; a class that has moved to another module or file remains the same."""
+    return saved == expected or (":" in saved and saved.rpartition(":")[2] == expected.rpartition(":")[2])
+
+
+def _read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        content = json.loads(str(arrays.pop(_HEADER)))
+        return {name: content[name] for name in ("method", "settings", "learned")}, arrays
+    except FileNotFoundError:
+        raise PickerError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        # What NumPy advises here (to load it unsafely) leads astray.
+        raise PickerError(f"{path}: not a saved picker, or damaged; give a file that --save-model wrote") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.validation import check_number
 from cryokit.imaging import SUPER_OPENING, Preprocessing, bin_integer
 from cryokit.imaging.peaks import local_maxima, refine
-from cryokit.micrograph import Micrograph
 from cryokit.pickers.clustering import ClusteringPicker
-from cryokit.pickers.interface import check_whole
+from cryokit.pickers.interface import Micrographs
 from cryokit.segmentation import (
     Particle,
     blobs,
@@ -100,14 +99,14 @@ class SuperCryoEMPicker(ClusteringPicker):
         preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(diameter, contrast, max_micrographs, preprocessing)
-        check_whole("clusters", clusters, 2, 64)
-        check_whole("superpixels", superpixels, 1, 200)
-        check_whole("seed", seed, 0)
+        check_number("clusters", clusters, 2, 64, whole=True)
+        check_number("superpixels", superpixels, 1, 200, whole=True)
+        check_number("seed", seed, 0, whole=True)
         self.clusters = clusters
         self.superpixels = superpixels
         self.seed = seed
 
-    def _estimated_diameter(self, micrographs: list[Micrograph | str | os.PathLike]) -> float:
+    def _estimated_diameter(self, micrographs: Micrographs) -> float:
         return CAUTION * super()._estimated_diameter(micrographs)
 
     def _clusters(self, picture: NDArray, diameter: float) -> Any:

@@ -23,7 +23,7 @@ from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import local_maxima, refine, without_side_lobes
 from cryokit.imaging.preparation import flattened, middle, recorded, rescaled
 from cryokit.micrograph import Micrograph
-from cryokit.pickers.interface import Picker, as_micrograph, check_settings, diameters_to_try, opened, spread
+from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, diameters_to_try
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class TemplatePicker(Picker):
             If there is no micrograph, or they are too small for the diameter.
         """
         pictures, scores = [], []
-        for micrograph in opened(spread(list(micrographs), self.max_micrographs)):
+        for micrograph in Micrographs.to_learn_from(micrographs).spread(self.max_micrographs):
             picture = recorded(micrograph)
             side = min(picture.data.shape)
             if self.diameter is not None and 2 * self.diameter > side:
@@ -158,8 +158,6 @@ class TemplatePicker(Picker):
                 scores.append(contrast_score(picture.data, self.diameter))
             smallest = diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
             pictures.append(rescaled(picture, min(1.0, WORKING_DIAMETER / smallest)))
-        if not pictures:
-            raise PickerError("no micrographs to make a reference from")
         self.contrast_ = self.contrast or common_contrast(scores)
         return pictures
 

@@ -1,10 +1,8 @@
-"""What pickers that run another program have in common: finding it, giving it micrographs, and reading its picks."""
+"""Base of the pickers that run another program: find it, hand it micrographs, and read its picks."""
 
 from __future__ import annotations
 
-import inspect
 import logging
-import math
 import os
 import shlex
 import shutil
@@ -18,33 +16,32 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from cryokit.coordinates import IGNORE, concatenate
+from cryokit.coordinates import concatenate
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging.peaks import inside
 from cryokit.micrograph import Micrograph, write_mrc
-from cryokit.pickers import saving as storage
-from cryokit.pickers.interface import Picker, check_settings, names_of, opened, require_fitted
+from cryokit.pickers.interface import Micrographs, Picker, check_settings
+from cryokit.pickers.label_checks import labelled
 
 logger = logging.getLogger(__name__)
 
-# Micrographs for one start of the program: a start costs seconds, and copies of the micrographs lie on the disk.
+# Micrographs for one start of the program: a start takes seconds, and copies of the micrographs lie on the disk.
 BATCH = 16
-_TOLD = 12  # lines of a failed program's output that are shown
+_LAST_LINES = 12  # of a failed program's output that the error shows
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A micrograph as the program gets it: an MRC file of floats, particles dark, under a name without dots or blanks.
+    """A micrograph as the program gets it: an MRC file of floats, particles dark, without dots or blanks in its name.
 
     Attributes
     ----------
     name : str
-        Of the micrograph.
+        Name of the micrograph.
     path : pathlib.Path
-        Of the copy.
-    shape : tuple of (int, int)
+        File of the copy.
+    shape : tuple of int
         Rows and columns.
     """
 
@@ -56,18 +53,17 @@ class Copy:
 class ExternalPicker(Picker):
     """Base of the pickers that run another program.
 
-    The program is looked for in the argument `command`, then in the environment variable `variable`, then as `program`
-    on the PATH. It runs in a process of its own without this one's PYTHONPATH, in a temporary folder.
+    The program is the setting `command`, else the environment variable `variable`, else `program` on the PATH. It runs
+    in a process of its own without the PYTHONPATH of this one, in a temporary folder.
 
-    A subclass has its settings as constructor arguments of the same names as its attributes, and gives ``_picks``; one
-    that learns extends `fit` and the class attributes `learned` and ``_arrays``.
+    A subclass defines ``_picks``; one that learns extends `fit`.
 
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; the median of the labels when not given.
+        Particle diameter in pixels of the micrograph; default: the median of the labels.
     contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; bright ones are turned before the program sees them. Dark when not given.
+        Contrast of the particles; micrographs with bright ones are inverted for the program. Default: dark.
     command : str, optional
         Path of the program, or a command line that starts it, such as ``conda run -n topaz topaz``. It is not saved
         with the picker.
@@ -75,18 +71,18 @@ class ExternalPicker(Picker):
     Attributes
     ----------
     diameter_ : float
+        Particle diameter in pixels of the micrograph.
     contrast_ : {"dark", "bright"}
+        Contrast of the particles.
     threshold_ : float
-        What the program itself recommends, unless `fit` found a better one.
-    decisions_ : list of str
-        What was decided, and from what.
+        Threshold that the program itself recommends, unless `fit` found a better one.
     """
 
+    learned_in: ClassVar[str] = "diameter_"
     program: ClassVar[str]
     variable: ClassVar[str]
     install: ClassVar[str]
     default_threshold: ClassVar[float] = 0.5
-    learned: ClassVar[tuple[str, ...]] = ("diameter_", "contrast_", "threshold_", "decisions_")
 
     def __init__(
         self,
@@ -94,41 +90,44 @@ class ExternalPicker(Picker):
         contrast: Literal["dark", "bright"] | None = None,
         command: str | None = None,
     ) -> None:
-        check_settings(diameter, contrast, 1)
+        check_settings(diameter, contrast)
         self.diameter = diameter
         self.contrast = contrast
         self.command = command
         self.diameter_: float | None = None
-        self.contrast_: str | None = None
-        self.threshold_ = self.default_threshold
-        self.decisions_: list[str] = []
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
     ) -> ExternalPicker:
-        """Record the particle's diameter: the program was trained, or needs no training.
+        """Record the particle diameter: the program has been trained, or needs no training.
 
         Parameters
         ----------
         micrographs : iterable of Micrograph or path
-            Not looked at.
+            Nothing is learned from their pixels.
         labels : pandas.DataFrame, optional
-            Table of picks; only their diameter is used, where the setting is not given.
+            Table of picks of these micrographs; only its diameters are used, where the setting is not given.
 
         Returns
         -------
         ExternalPicker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When neither the setting nor the labels give the diameter.
+            If neither the setting nor the labels give the diameter, or the labels are of other micrographs.
         """
         self.threshold_, self.decisions_ = self.default_threshold, []
-        self.diameter_ = self._diameter(names_of(micrographs), labels)
+        if labels is not None:
+            *_, self.diameter_, decision = labelled(Micrographs(micrographs), labels, self.diameter)
+            self._decide(decision)
+        elif self.diameter is not None:
+            self.diameter_ = float(self.diameter)
+            self._decide(f"particles are {self.diameter_:.0f} pixels across (given)")
+        else:
+            raise PickerError(f"method {self.name!r}: give the particle's diameter, in pixels of the micrographs")
         self.contrast_ = self.contrast or "dark"
-        self._decide(f"particles are {self.diameter_:.0f} pixels across ({'given' if self.diameter else 'by labels'})")
         return self
 
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
@@ -144,7 +143,7 @@ class ExternalPicker(Picker):
         ----------
         micrographs : iterable of Micrograph or path
         threshold : float, optional
-            Lowest score of a pick; the picker's own threshold when not given. Picks without scores are all kept.
+            Lowest score of a pick; default `threshold_`. Picks without scores are all kept.
 
         Returns
         -------
@@ -154,73 +153,50 @@ class ExternalPicker(Picker):
         Raises
         ------
         PickerError
-            When the picker has not been fitted, or the program is not there or fails.
+            If the picker has not been fitted, or the program is missing or fails.
         """
-        require_fitted(self, "diameter_")
         from tqdm import tqdm
 
+        self._require_fitted()
         least = self.threshold_ if threshold is None else threshold
-        command = self.found()
-        micrographs = list(micrographs)
+        command = self.command_line()
+        micrographs = Micrographs(micrographs)
         tables = []
         with tqdm(total=len(micrographs), desc=self.name, unit="micrograph", disable=None, leave=False) as progress:
             for first in range(0, len(micrographs), BATCH):
-                part = micrographs[first : first + BATCH]
+                part = micrographs.subset(range(first, min(first + BATCH, len(micrographs))))
                 with tempfile.TemporaryDirectory(prefix=f"cryokit-{self.name}-") as folder:
-                    copies = [self._copied(each, Path(folder), k) for k, each in enumerate(opened(part))]
-                    found = self._picks(command, copies, Path(folder))
-                tables += [
-                    self._table(copy, picks, least) for copy, picks in zip(copies, found, strict=True)
-                ]  # the order of the micrographs
+                    copies = [self._copied(micrograph, Path(folder), k) for k, micrograph in enumerate(part)]
+                    picks = self._picks(command, copies, Path(folder))
+                tables += [self._table(copy, table, least) for copy, table in zip(copies, picks, strict=True)]
                 progress.update(len(part))
         return concatenate(tables)
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the fitted picker to `path` (``.npz``)."""
-        require_fitted(self, "diameter_")
-        return storage.write(
-            path,
-            self.name,
-            settings={
-                name: getattr(self, name) for name in inspect.signature(type(self)).parameters if name != "command"
-            },
-            learned={name: getattr(self, name) for name in self.learned},
-            arrays=self._arrays(),
-        )
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor but the command, which is another one on another machine."""
+        return super().settings() | {"command": None}
 
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> ExternalPicker:
-        """Return the picker that `save` wrote."""
-        header, arrays = storage.read(path, cls.name)
-        picker = cls(**header["settings"])
-        for name in cls.learned:
-            setattr(picker, name, header["learned"][name])
-        picker._restore(arrays)
-        return picker
-
-    def found(self) -> list[str]:
+    def command_line(self) -> list[str]:
         """Return the command line that starts the program.
 
         Raises
         ------
         PickerError
-            When the program is not there; the message says how to install it.
+            If the program is missing; the message says how to install it.
         """
         given = self.command or os.environ.get(self.variable) or self.program
         words = [given] if Path(given).is_file() else shlex.split(given, posix=os.name == "posix")
         path = shutil.which(words[0]) if words else None
         if path is None:
-            origin = (
-                "the setting 'command'"
-                if self.command
-                else f"the environment variable {self.variable}"
-                if os.environ.get(self.variable)
-                else "looked for on the PATH"
-            )
+            origin = "looked for on the PATH"
+            if self.command:
+                origin = "the setting 'command'"
+            elif os.environ.get(self.variable):
+                origin = f"the environment variable {self.variable}"
             raise PickerError(
-                f"method {self.name!r}: the program {given!r} ({origin}) is not there. {self.install} Then give its "
-                f"path as the setting 'command' or in the environment variable {self.variable}; or add picks that it "
-                "made elsewhere to a comparison with `cryokit benchmark --picks NAME=PATH`"
+                f"method {self.name!r}: the program {given!r} ({origin}) is missing. {self.install} Then give its path "
+                f"as the setting 'command' or in the environment variable {self.variable}; or add picks that it made "
+                "elsewhere to a comparison with `cryokit benchmark --picks NAME=PATH`"
             )
         return [path, *words[1:]]
 
@@ -228,28 +204,8 @@ class ExternalPicker(Picker):
     def _picks(self, command: Sequence[str], copies: Sequence[Copy], folder: Path) -> list[pd.DataFrame]:
         """Run the program and return a table of picks for each copy, in pixels of the copy, scores as probabilities."""
 
-    def _arrays(self) -> dict[str, NDArray]:
-        return {}
-
-    def _restore(self, arrays: dict[str, NDArray]) -> None:
-        """Take back what `_arrays` gave."""
-
-    def _decide(self, what: str) -> None:
-        self.decisions_.append(what)
-        logger.info("%s: %s", self.name, what)
-
-    def _diameter(self, names: Sequence[str], labels: pd.DataFrame | None) -> float:
-        if self.diameter is not None:
-            return float(self.diameter)
-        if labels is not None:
-            particle = labels["micrograph"].isin(names) & (labels["view"].fillna("").astype(str) != IGNORE)
-            diameter = float(labels.loc[particle, "diameter"].median())
-            if math.isfinite(diameter):
-                return diameter
-        raise PickerError(f"method {self.name!r}: give the particle's diameter, in pixels of the micrographs")
-
     def _copied(self, micrograph: Micrograph, folder: Path, number: int) -> Copy:
-        data = np.asarray(micrograph.data, np.float32)
+        data = micrograph.data
         if not np.isfinite(data).all():
             raise MicrographError(
                 f"{micrograph.name}: has pixels that are NaN or infinite; replace them or leave it out"
@@ -269,10 +225,17 @@ class ExternalPicker(Picker):
 def run(command: Sequence[Any], folder: Path) -> None:
     """Run a program in a folder and wait for it.
 
+    Parameters
+    ----------
+    command : sequence
+        Program and arguments; they are turned into text.
+    folder : pathlib.Path
+        Working directory.
+
     Raises
     ------
     PickerError
-        When it cannot be started or ends with an error; the message has the end of what it said.
+        If it cannot be started or ends with an error; the message shows the end of its output.
     """
     words = [str(word) for word in command]
     logger.debug("in %s: %s", folder, shlex.join(words))
@@ -293,5 +256,5 @@ def run(command: Sequence[Any], folder: Path) -> None:
     except OSError as error:
         raise PickerError(f"{words[0]}: cannot be run ({error.strerror}); is it the program's executable?") from None
     if done.returncode:
-        said = "\n".join(done.stdout.rstrip().splitlines()[-_TOLD:]) or "nothing"
-        raise PickerError(f"{words[0]}: ended with status {done.returncode}; it said:\n{said}")
+        output = "\n".join(done.stdout.rstrip().splitlines()[-_LAST_LINES:]) or "nothing"
+        raise PickerError(f"{words[0]}: ended with status {done.returncode}; its last output:\n{output}")

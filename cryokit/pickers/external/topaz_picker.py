@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,13 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryokit._util.files import write_text
-from cryokit._util.wording import plural, some
+from cryokit._util.validation import check_choice, check_number
+from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, read_named, table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import best_threshold
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.external.program import BATCH, Copy, ExternalPicker, run
-from cryokit.pickers.interface import check_whole, names_of, opened
+from cryokit.pickers.interface import Micrographs
+from cryokit.pickers.label_checks import hold_out, labelled
 
 MODELS = ("resnet8", "resnet8_u32", "resnet8_u64", "resnet16", "resnet16_u32", "resnet16_u64")
 # Pixels across a particle at the scale at which Topaz sees the micrographs. Its pretrained networks do best at 17 to
@@ -32,56 +34,55 @@ LEAST = -6.0  # log-likelihood ratio of the weakest candidates, Topaz's default:
 class TopazPicker(ExternalPicker):
     """Topaz by its command line: ``topaz preprocess``, ``train`` and ``extract``.
 
-    Without labels, or with `pretrained`, one of the networks that come with Topaz picks. With labels the network is
-    trained on from there. Micrographs are downsampled by a whole factor, by Topaz itself, so that a particle is about
-    22 pixels across; picks are at least half a diameter apart. Its scores, log-likelihood ratios, become probabilities
-    by the logistic function.
+    Without labels, or with `pretrained`, one of the networks that come with Topaz picks. With labels, the network is
+    trained on from there. Topaz downsamples the micrographs by a whole factor, so that a particle is about 22 pixels
+    across; picks are at least half a diameter apart. Its scores, log-likelihood ratios, become probabilities by the
+    logistic function.
 
     Parameters
     ----------
     diameter, contrast, command
         See `ExternalPicker`.
     model : str
-        Of `MODELS`. Where the name says no units, Topaz takes 64 for its pretrained networks and 32 when it trains.
+        One of `MODELS`. Where the name says no units, Topaz takes 64 for its pretrained networks and 32 in training.
     scale : int, optional
-        Downsampling; chosen by the diameter when not given.
+        Downsampling factor; chosen by the diameter by default.
     pretrained : bool
-        Use Topaz's network as it is, labels or not: these then say the diameter only.
+        Whether to use Topaz's network as it is. Labels then only give the diameter.
     expected : float, optional
-        Particles per micrograph (``-n``), where not all are labelled: Topaz then learns from positives and unlabelled
-        places. When not given, all particles count as labelled, and the rest is background.
+        Number of particles per micrograph (``-n``), where not all are labelled: Topaz then learns from positives and
+        unlabelled places. By default all particles count as labelled, and the rest is background.
     epochs, minibatches, minibatch_size : int
-        Of the training: its epochs, the minibatches of each, and the windows of each of these. Topaz's own defaults,
-        10, 1000 and 256, take half a day on two cores; these, from its pretrained network on, three minutes. On two
-        validation micrographs of apoferritin the best F1 was 0.908 after 4 x 50 minibatches of 64, 0.959 after 10 x
-        100, and 0.964 after 10 x 300.
+        Epochs of the training, minibatches of an epoch, and windows of a minibatch. Topaz's own defaults, 10, 1000 and
+        256, take half a day on two cores; these, from its pretrained network on, three minutes. On two validation
+        micrographs of apoferritin the best F1 was 0.908 after 4 x 50 minibatches of 64, 0.959 after 10 x 100, and
+        0.964 after 10 x 300.
     validation : float
-        Share of the labelled micrographs (at least one, of three or more) that is held out to choose the threshold on;
-        0 for none: then it is 0.5, as for the pretrained networks.
+        Share of the labelled micrographs (at least one, of three or more) held out to choose the threshold on. With 0
+        the threshold is 0.5, as for the pretrained networks.
     seed : int
-        Of the choice of these. Topaz itself has no seed: two trainings differ.
+        Random seed of the choice of these. Topaz itself has no seed: two trainings differ.
 
     Attributes
     ----------
     scale_ : int
-    model_ : bytes or None
-        The trained network's file; None for a pretrained one. It is a pickle of PyTorch, which can run code when Topaz
+        Downsampling factor.
+    network_ : ndarray of uint8, shape (bytes,), or None
+        File of the trained network; None for a pretrained one. It is a pickle of PyTorch, which can run code when Topaz
         opens it: load pickers from people you trust.
 
     Notes
     -----
     Bepler et al. 2019, Nature Methods 16:1153. Topaz normalises a micrograph by a random tenth of its pixels, so that
-    scores differ a little from run to run. Labels with the view ``ignore`` cannot be told to Topaz; they count as
+    scores differ a little from run to run. Topaz knows no labels to ignore: those of the view ``ignore`` count as
     background where all particles are labelled.
     """
 
-    name: ClassVar[str] = "topaz"
     program: ClassVar[str] = "topaz"
     variable: ClassVar[str] = "CRYOKIT_TOPAZ"
     install: ClassVar[str] = (
         "Install Topaz in an environment of its own (python -m venv topaz; topaz/bin/pip install topaz-em)."
     )
-    learned: ClassVar[tuple[str, ...]] = (*ExternalPicker.learned, "scale_")
 
     def __init__(
         self,
@@ -99,18 +100,16 @@ class TopazPicker(ExternalPicker):
         seed: int = 0,
     ) -> None:
         super().__init__(diameter, contrast, command)
-        if model not in MODELS:
-            raise PickerError(f"model {model!r}: Topaz's networks are {', '.join(MODELS)}")
+        check_choice("model", model, MODELS)
         if scale is not None:
-            check_whole("scale", scale, 1)
-        if expected is not None and not expected > 0:
-            raise PickerError(f"expected {expected!r}: give the number of particles per micrograph, above 0")
-        check_whole("epochs", epochs, 1)
-        check_whole("minibatches", minibatches, 1)
-        check_whole("minibatch_size", minibatch_size, 2)
-        check_whole("seed", seed, 0)
-        if not 0 <= validation <= 0.5:
-            raise PickerError(f"validation {validation!r}: give a share of the micrographs, from 0 to 0.5")
+            check_number("scale", scale, 1, whole=True)
+        if expected is not None:
+            check_number("expected", expected, 0, above=True)
+        check_number("epochs", epochs, 1, whole=True)
+        check_number("minibatches", minibatches, 1, whole=True)
+        check_number("minibatch_size", minibatch_size, 2, whole=True)
+        check_number("validation", validation, 0, 0.5)
+        check_number("seed", seed, 0, whole=True)
         self.model = model
         self.scale = scale
         self.pretrained = pretrained
@@ -121,7 +120,7 @@ class TopazPicker(ExternalPicker):
         self.validation = validation
         self.seed = seed
         self.scale_: int | None = None
-        self.model_: bytes | None = None
+        self.network_: NDArray[np.uint8] | None = None
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
@@ -137,71 +136,49 @@ class TopazPicker(ExternalPicker):
         Returns
         -------
         TopazPicker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When the diameter is not known, none of the labels is of these micrographs, or Topaz is not there or fails.
+            If the diameter is unknown, the labels are of other micrographs, or Topaz is missing or fails.
         """
-        micrographs = list(micrographs)
+        micrographs = Micrographs(micrographs)
         super().fit(micrographs, labels)
         self.scale_ = self.scale or max(1, round(self.diameter_ / WORKING_DIAMETER))
-        self.model_ = None
+        self.network_ = None
         self._decide(f"downsampled by {self.scale_}, to {self.diameter_ / self.scale_:.0f} pixels across a particle")
         if labels is None or self.pretrained:
             self._decide(f"Topaz's pretrained network {self.model}")
             return self
-        names = names_of(micrographs)
-        labels = labels[labels["micrograph"].isin(names) & (labels["view"].fillna("").astype(str) != IGNORE)]
-        learned, held_out = self._divided(micrographs, set(labels["micrograph"]))
-        self._train(self.found(), learned, labels)
+        labels = labels[labels["view"].fillna("").astype(str) != IGNORE]
+        micrographs, labels, *_ = labelled(micrographs, labels, self.diameter_)
+        training, held_out = hold_out(micrographs, self.validation, self.seed)
+        self._train(self.command_line(), training, labels)
         if held_out:
-            names = names_of(held_out)
             picks = self.pick_many(held_out, threshold=0)
-            truth = labels[labels["micrograph"].isin(names)]
-            try:
-                self.threshold_ = best_threshold(picks, truth, micrographs=names, diameter=self.diameter_)
-            except PickerError:  # no pick is where a particle is
-                return self
-            self._decide(f"threshold {self.threshold_:.2f}, the best for {plural(len(names), 'micrograph')} held out")
+            truth = labels[labels["micrograph"].isin(held_out.names)]
+            # No pick may be where a particle is.
+            with contextlib.suppress(PickerError):
+                self.threshold_ = best_threshold(picks, truth, micrographs=held_out.names, diameter=self.diameter_)
+                self._decide(
+                    f"threshold {self.threshold_:.2f}, the best for {plural(len(held_out), 'micrograph')} held out"
+                )
         return self
 
-    def _divided(self, micrographs: Sequence, labelled: set[str]) -> tuple[list, list]:
-        """Divide the labelled micrographs into those to learn from and those held out; different ones at each seed."""
-        names = names_of(micrographs)
-        usable = [each for each, name in zip(micrographs, names, strict=True) if name in labelled]
-        if not usable:
-            raise PickerError(
-                f"no label is of these micrographs ({some(names)}); file names without their suffixes have to agree"
-            )
-        if not self.validation or len(usable) < 3:
-            return usable, []
-        number = max(1, round(self.validation * len(usable)))
-        order = np.random.default_rng(self.seed).permutation(len(usable)).tolist()
-        return [usable[k] for k in sorted(order[number:])], [usable[k] for k in sorted(order[:number])]
-
-    def _train(self, command: Sequence[str], micrographs: Sequence, labels: pd.DataFrame) -> None:
+    def _train(self, command: Sequence[str], micrographs: Micrographs, labels: pd.DataFrame) -> None:
         with tempfile.TemporaryDirectory(prefix=f"cryokit-{self.name}-") as name:
             folder = Path(name)
             copies = []
-            for first in range(0, len(micrographs), BATCH):
-                part = opened(micrographs[first : first + BATCH])
-                new = [self._copied(each, folder, first + k) for k, each in enumerate(part)]
-                self._downsample(command, new, folder)
-                for copy in new:
-                    copy.path.unlink()
-                copies += new
-            targets = []
-            for copy in copies:
-                here = labels[labels["micrograph"] == copy.name]
-                down, across = self._factors(copy.shape)
-                rows, columns = (size // self.scale_ for size in copy.shape)
-                # Topaz drops fractions: round them.
-                x = np.clip(np.rint(here["x"] / across), 0, columns - 1)
-                y = np.clip(np.rint(here["y"] / down), 0, rows - 1)
-                targets.append(table(copy.path.stem, x, y))
-            targets = concatenate(targets)
+            for index, micrograph in enumerate(micrographs):
+                copies.append(self._copied(micrograph, folder, index))
+                # The copies at full size of one batch only lie on the disk at a time.
+                if len(copies) % BATCH == 0 or len(copies) == len(micrographs):
+                    batch = [copy for copy in copies if copy.path.exists()]
+                    self._downsample(command, batch, folder)
+                    for copy in batch:
+                        copy.path.unlink()
+            targets = concatenate(self._targets(copy, labels[labels["micrograph"] == copy.name]) for copy in copies)
             write_text(
                 folder / "images.txt",
                 "image_name\tpath\n" + "".join(f"{copy.path.stem}\t{_reduced(folder, copy)}\n" for copy in copies),
@@ -228,14 +205,10 @@ class TopazPicker(ExternalPicker):
                 ],
                 folder,
             )  # fmt: skip
-            saved = {
-                int(found[1]): path
-                for path in folder.glob("model_epoch*.sav")
-                if (found := re.fullmatch(r"model_epoch(\d+)", path.stem))
-            }
+            saved = sorted(folder.glob("model_epoch*.sav"), key=lambda path: (len(path.name), path.name))
             if not saved:
                 raise PickerError(f"{command[0]}: ended without an error, but wrote no network")
-            self.model_ = saved[max(saved)].read_bytes()
+            self.network_ = np.fromfile(saved[-1], np.uint8)
         self._decide(
             f"{self.model} trained on {plural(len(targets), 'particle')} in {plural(len(copies), 'micrograph')}, "
             f"{self.epochs} x {self.minibatches} minibatches of {self.minibatch_size}"
@@ -243,9 +216,9 @@ class TopazPicker(ExternalPicker):
 
     def _picks(self, command: Sequence[str], copies: Sequence[Copy], folder: Path) -> list[pd.DataFrame]:
         model = self.model
-        if self.model_ is not None:
+        if self.network_ is not None:
             model = folder / "trained.sav"
-            model.write_bytes(self.model_)
+            self.network_.tofile(model)
         self._downsample(command, copies, folder)
         radius = max(1, round(self.diameter_ / self.scale_ / 2))
         run(
@@ -261,8 +234,8 @@ class TopazPicker(ExternalPicker):
         tables = []
         for copy in copies:
             down, across = self._factors(copy.shape)
-            here = picks[picks["micrograph"] == copy.path.stem]
-            tables.append(here.assign(x=here["x"] * across, y=here["y"] * down))
+            reduced = picks[picks["micrograph"] == copy.path.stem]
+            tables.append(reduced.assign(x=reduced["x"] * across, y=reduced["y"] * down))
         return tables
 
     def _downsample(self, command: Sequence[str], copies: Sequence[Copy], folder: Path) -> None:
@@ -271,19 +244,22 @@ class TopazPicker(ExternalPicker):
             folder,
         )
 
-    def _factors(self, shape: tuple[int, int]) -> tuple[float, float]:
-        """Pixels of the micrograph to one of the reduced copy, down and across: Topaz drops what does not divide.
+    def _targets(self, copy: Copy, labels: pd.DataFrame) -> pd.DataFrame:
+        """Return the labels of a micrograph in pixels of its reduced copy; Topaz drops fractions, so they are rounded."""
+        down, across = self._factors(copy.shape)
+        rows, columns = (size // self.scale_ for size in copy.shape)
+        x = np.clip(np.rint(labels["x"] / across), 0, columns - 1)
+        y = np.clip(np.rint(labels["y"] / down), 0, rows - 1)
+        return table(copy.path.stem, x, y)
 
-        Its downsampling cuts off high frequencies, so the first pixels' centres coincide.
+    def _factors(self, shape: tuple[int, int]) -> tuple[float, float]:
+        """Return the pixels of the micrograph per pixel of the reduced copy, down and across.
+
+        Topaz drops what does not divide. It downsamples by cutting off high frequencies, so that the centres of the
+        first pixels coincide.
         """
         rows, columns = (size // self.scale_ for size in shape)
         return shape[0] / rows, shape[1] / columns
-
-    def _arrays(self) -> dict[str, NDArray]:
-        return {} if self.model_ is None else {"model": np.frombuffer(self.model_, np.uint8)}
-
-    def _restore(self, arrays: dict[str, NDArray]) -> None:
-        self.model_ = arrays["model"].tobytes() if "model" in arrays else None
 
 
 def _reduced(folder: Path, copy: Copy) -> Path:
