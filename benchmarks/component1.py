@@ -80,7 +80,7 @@ from cryokit.segmentation import (
     superpixel_count,
     top_views,
 )
-from cryokit.segmentation.particle import RADII
+from cryokit.segmentation.particles import RADII
 from cryokit.segmentation.selection import Decision, select
 from cryokit.simulate import CONDITIONS, simulate, simulate_set
 

@@ -444,7 +444,7 @@ record("median circularity, elsewhere", medians.get(False, np.nan))
 # %%
 radii = (0.35 * first.diameter, 0.65 * first.diameter)
 accumulator = segmentation.hough_map(picture, radii)
-circles = segmentation.each_circle(segmentation.hough_circles(picture, radii, threshold=0.2))
+circles = list(segmentation.hough_circles(picture, radii, threshold=0.2))
 on_particle = [bool(discs[round(circle.y), round(circle.x)]) for circle in circles]
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.4), width_ratios=[1, 1, 1])
 left.imshow(np.abs(accumulator), cmap="magma", vmax=np.percentile(np.abs(accumulator), 99.9))

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from cryokit.errors import ArgumentTypeError
 from cryokit.segmentation import Circle, Particle, components
 from cryokit.segmentation.selection import select, select_irregular, select_side, select_top
 
@@ -109,7 +110,7 @@ def test_a_circle_that_does_not_fit_the_mask(mask, fit):
     decision = last(select_top, top(mask), TOPS)
     assert not decision.good
     assert decision.measure == pytest.approx(fit, abs=0.03)
-    assert f"overlap by {decision.measure:.2f} only" in decision.reason
+    assert f"{decision.measure:.2f}" in decision.reason
     assert_within_limits(decision)
     assert not last(select_top, top(mask), TOPS, circle_fit=fit + 0.05).good
 
@@ -176,7 +177,7 @@ def test_a_rectangle_that_is_not_filled():
     decision = last(select_side, side(mask), SIDES, rectangle_fit=0.75)
     assert not decision.good
     assert decision.measure == pytest.approx(1040 / 1440)
-    assert decision.reason == "fills 0.72 of its rectangle only"
+    assert "0.72" in decision.reason
     assert decision.limit == (0.75, 1.0)
     assert last(select_side, side(mask), SIDES).good
 
@@ -328,10 +329,8 @@ def test_options_reach_the_test_that_has_them():
 
 @pytest.mark.parametrize("particles", [[], TOPS])
 def test_unknown_options(particles):
-    with pytest.raises(TypeError, match=r"circle_fitt, sice"):
+    with pytest.raises(ArgumentTypeError, match=r"circle_fitt, sice"):
         select(particles, sice=3, aspect=2, circle_fitt=0.5)
-    with pytest.raises(TypeError, match="particles"):
-        select([], **{"particles": 3})
 
 
 def test_a_reason_names_the_number_that_decided():

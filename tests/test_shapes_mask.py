@@ -1,6 +1,7 @@
 """Cleaning of particle masks: each step against masks worked out by hand, the whole against what it promises."""
 
 import math
+import re
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from cryokit.errors import CryokitError
+from cryokit.errors import ArgumentError
 from cryokit.segmentation.mask import clean, clean_stages, fill_holes
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
@@ -213,20 +214,20 @@ def test_numbers_count_as_masks():
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4, 3)])
 def test_pictures_of_other_dimensions_are_refused(shape):
-    with pytest.raises(CryokitError, match="rows and columns"):
+    with pytest.raises(ArgumentError, match=re.escape(f"{shape}")):
         clean(np.zeros(shape), 4)
 
 
 @pytest.mark.parametrize("diameter", [0, -3, math.nan, math.inf])
 def test_a_diameter_has_to_be_positive(diameter):
-    with pytest.raises(CryokitError, match="diameter"):
+    with pytest.raises(ArgumentError, match=f"diameter .* {diameter}$"):
         clean(np.zeros((4, 4)), diameter)
 
 
 @pytest.mark.parametrize("name", ["smallest", "smallest_again", "erosion", "closing", "largest_hole", "largest"])
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_sizes_are_checked(name, value):
-    with pytest.raises(CryokitError, match=name):
+    with pytest.raises(ArgumentError, match=f"{name} .* {value}$"):
         clean(np.zeros((4, 4)), 10, **{name: value})
 
 

@@ -1,31 +1,52 @@
-"""From an enhanced micrograph to clean training particles without labels: clusters, shapes, views and their selection."""
+"""From an enhanced micrograph to clean training particles without labels: clusters, shapes, views and their selection.
 
-from cryokit.segmentation.cluster_agreement import agreement, dice
+The first half of DeepCryoPicker, in the order of the way:
+
+1. `ibc`, `kmeans`, `fuzzy_cmeans` or `super_kmeans` cluster the grey values; `particle_mask` chooses the particles'.
+2. `clean` removes speckles and closes gaps in the mask; `components` are its objects, `split_overlaps` cuts those that
+   touch.
+3. `top_views`, `side_views` and `irregular_views` find the particles of each view.
+4. `select` decides which of them are good examples of their view.
+"""
+
 from cryokit.segmentation.cluster_choice import particle_cluster, particle_mask
+from cryokit.segmentation.clusters import (
+    Clustering,
+    agreement,
+    dice,
+    fuzzy_cmeans,
+    ibc,
+    kmeans,
+    super_kmeans,
+    superpixel_count,
+    superpixels,
+)
 from cryokit.segmentation.evidence import blobs, coverage, radial_votes
-from cryokit.segmentation.feret import Feret, Rectangle, feret
-from cryokit.segmentation.hough import Circles, hough_circles, hough_map
-from cryokit.segmentation.intensity import Clustering, fuzzy_cmeans, ibc, kmeans
+from cryokit.segmentation.hough import Circle, Circles, hough_circles, hough_map
 from cryokit.segmentation.mask import clean, clean_stages, fill_holes, particle_area
-from cryokit.segmentation.measure import Shape, components, label_image
 from cryokit.segmentation.overlap import split_overlaps, without_overlaps
-from cryokit.segmentation.particle import (
-    Circle,
+from cryokit.segmentation.particles import (
     Particle,
     circle_overlap,
     circle_radii,
-    each_circle,
     filled,
     irregular_views,
     objects,
-    rectangularity,
-    roundness,
-    shapes_at,
     side_views,
     top_views,
 )
 from cryokit.segmentation.selection import Decision, select, select_irregular, select_side, select_top
-from cryokit.segmentation.superpixels import super_kmeans, superpixel_count, superpixels
+from cryokit.segmentation.shapes import (
+    Feret,
+    Rectangle,
+    Shape,
+    components,
+    feret,
+    label_image,
+    rectangularity,
+    roundness,
+    shapes_at,
+)
 
 __all__ = [
     "Circle",
@@ -45,7 +66,6 @@ __all__ = [
     "components",
     "coverage",
     "dice",
-    "each_circle",
     "feret",
     "fill_holes",
     "filled",

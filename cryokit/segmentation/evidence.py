@@ -1,7 +1,7 @@
 """Evidence of a particle at every pixel: an outline that closes around it, a filled disc, a blob of its size.
 
-All three are in units of a perfect particle: a full disc of the particle's diameter in the picture's whole contrast
-gets 1, so that the figures of different micrographs can be compared.
+All three are in units of a perfect particle: a full disc of the particle's diameter with the picture's whole contrast
+gets 1, so that values of different micrographs can be compared.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, signal
 
-from cryokit.errors import PickerError
+from cryokit._util.validation import check_number
 from cryokit.segmentation.mask import as_mask
 
-EDGE = 0.3  # of the steepest gradients: weaker ones are left out; they weigh little and cost time
+EDGE = 0.3  # of the steepest gradients: weaker ones weigh little and cost time
 BLUR = 0.06  # diameters: how far the votes for one centre scatter
 DISC = 0.9  # diameters: the disc that has to be filled; the very outline is ragged in a mask
 
 
 def radial_votes(
-    image: NDArray, diameter: float, radii: tuple[float, float] = (0.35, 0.575), *, dark: bool = True
+    image: ArrayLike, diameter: float, radii: tuple[float, float] = (0.35, 0.575), *, dark: bool = True
 ) -> NDArray[np.float32]:
     """Return how much of an outline lies around each pixel.
 
     Every edge votes for the places along its gradient, on the particle's side, at all radii of the range, with the
-    strength of its gradient: the fast radial symmetry transform of Loy & Zelinsky (2003, IEEE PAMI 25:959). Unlike
-    the Hough transform for circles (`cryokit.segmentation.hough`), which asks all votes to come from one radius, it is kind
-    to outlines that are not circles: a square collects the votes of its four sides, too.
+    strength of its gradient: the fast radial symmetry transform (Loy and Zelinsky 2003, IEEE PAMI 25:959). Unlike the
+    Hough transform for circles (`hough_circles`), which asks all votes to come from one radius, it tolerates outlines
+    that are not circles: a square collects the votes of its four sides, too.
 
     Parameters
     ----------
-    image : ndarray, shape (rows, columns)
+    image : array_like, shape (rows, columns)
         Grey values in [0, 1], or a mask.
     diameter : float
-        Of the particle, in pixels of `image`.
+        Particle diameter in pixels of `image`.
     radii : (float, float)
-        Smallest and largest radius, as fractions of the diameter.
+        Smallest and largest radius in diameters.
     dark : bool
         Whether particles are darker than their surroundings; in a mask they are not.
 
@@ -50,8 +50,8 @@ def radial_votes(
 
     Raises
     ------
-    PickerError
-        When the radii are not 0 < smallest < largest, or the diameter is not positive.
+    ArgumentError
+        If the diameter is not positive, or the radii are not increasing and positive.
 
     Examples
     --------
@@ -61,14 +61,14 @@ def radial_votes(
     >>> [int(i) for i in np.unravel_index(votes.argmax(), votes.shape)], round(float(votes.max()), 1)
     ([30, 25], 1.0)
     """
-    if not (diameter > 0 and 0 < radii[0] < radii[1]):
-        raise PickerError(
-            f"diameter {diameter!r}, radii {radii!r}: give a positive diameter, and 0 < smallest < largest"
-        )
+    check_number("diameter", diameter, 0, above=True)
+    check_number("smallest of radii", radii[0], 0, above=True)
+    check_number("largest of radii", radii[1], radii[0], above=True)
     if np.size(image) == 0:
         return np.zeros(np.shape(image), np.float32)
-    votes = _votes(-np.asarray(image, np.float32) if dark else np.asarray(image, np.float32), diameter, radii)
-    return (votes / _perfect_votes(round(float(diameter), 2), radii)).astype(np.float32)
+    image = np.asarray(image, np.float32)
+    votes = _votes(-image if dark else image, diameter, radii)
+    return (votes / _perfect_votes(round(float(diameter), 2), tuple(radii))).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=32)
@@ -82,7 +82,7 @@ def _perfect_votes(diameter: float, radii: tuple[float, float]) -> float:
 
 
 def _votes(image: NDArray, diameter: float, radii: tuple[float, float]) -> NDArray[np.float32]:
-    """Return the sum of the votes, before it is put into units."""
+    """Return the sum of the votes, in no particular unit."""
     smooth = ndimage.gaussian_filter(image, 1.0)
     along_y, along_x = ndimage.sobel(smooth, 0) / 8, ndimage.sobel(smooth, 1) / 8
     steepness = np.hypot(along_x, along_y)
@@ -102,15 +102,15 @@ def _votes(image: NDArray, diameter: float, radii: tuple[float, float]) -> NDArr
     return ndimage.gaussian_filter(total.reshape(rows, columns), BLUR * diameter).astype(np.float32)
 
 
-def coverage(mask: NDArray, diameter: float) -> NDArray[np.float32]:
-    """Return the part of the disc around each pixel that the mask covers.
+def coverage(mask: ArrayLike, diameter: float) -> NDArray[np.float32]:
+    """Return the fraction of the disc around each pixel that the mask covers.
 
     Parameters
     ----------
-    mask : ndarray of bool, shape (rows, columns)
-        Filled objects.
+    mask : array_like of bool, shape (rows, columns)
+        Mask with filled objects.
     diameter : float
-        Of the particle, in pixels; the disc is a little smaller, because outlines in a mask are ragged.
+        Particle diameter in pixels of `mask`. The disc is a little smaller, because outlines in a mask are ragged.
 
     Returns
     -------
@@ -124,21 +124,21 @@ def coverage(mask: NDArray, diameter: float) -> NDArray[np.float32]:
     row, column = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
     disc = (np.hypot(row, column) <= DISC * diameter / 2).astype(np.float32)
     covered = signal.fftconvolve(mask.astype(np.float32), disc / disc.sum(), mode="full")
-    # "same" would cut out the shape of the larger operand, which can be the disc.
+    # mode="same" has the shape of the larger operand, which can be the disc.
     covered = covered[reach : reach + mask.shape[0], reach : reach + mask.shape[1]]
     return np.clip(covered, 0, 1)
 
 
-def blobs(mask: NDArray, diameter: float) -> NDArray[np.float32]:
+def blobs(mask: ArrayLike, diameter: float) -> NDArray[np.float32]:
     """Return the Laplacian of Gaussian of a mask, whose maxima are blobs of up to the particle's size.
 
     Parameters
     ----------
-    mask : ndarray, shape (rows, columns)
-        Boolean, or grey values in [0, 1] with bright particles.
+    mask : array_like, shape (rows, columns)
+        Mask, or grey values in [0, 1] with bright particles.
     diameter : float
-        Of the particle, in pixels. The Gaussian's standard deviation is a quarter of it, less than matches the whole
-        disc best, because neighbours may touch.
+        Particle diameter in pixels of `mask`. The Gaussian's standard deviation is a quarter of it, less than matches
+        the whole disc best, because neighbours may touch.
 
     Returns
     -------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from cryokit.errors import PickerError
+from cryokit._util.validation import check_number, check_picture
+from cryokit.errors import ArgumentError, MicrographError
 from cryokit.imaging.peaks import local_maxima, refine, suppress
 
 SMALLEST_RADIUS = 3.0  # pixels: smaller discs have too few edge pixels to tell a circle from a square
@@ -27,17 +29,27 @@ FITS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
+class Circle:
+    """A circle in a picture, in pixels; `strength` is the share of its circumference that has an edge on it."""
+
+    x: float
+    y: float
+    radius: float
+    strength: float
+
+
+@dataclass(frozen=True)
 class Circles:
-    """Circles in a picture, best first.
+    """Circles in a picture, best first; iterating yields them as `Circle`.
 
     Attributes
     ----------
     x, y : ndarray of float64, shape (n,)
-        Centres, pixels; the first pixel's centre is 0.
+        Centres in pixels; the centre of the first pixel is 0.
     radius : ndarray of float64, shape (n,)
-        Pixels.
+        Radii in pixels.
     strength : ndarray of float64, shape (n,)
-        The share of the circumference that has an edge on it, in [0, 1]; see `hough_circles`.
+        Share of the circumference that has an edge on it, in [0, 1]; see `hough_circles`.
     """
 
     x: NDArray[np.float64]
@@ -48,19 +60,23 @@ class Circles:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __iter__(self) -> Iterator[Circle]:
+        columns = (self.x, self.y, self.radius, self.strength)
+        return itertools.starmap(Circle, zip(*(column.tolist() for column in columns), strict=True))
+
 
 @dataclass(frozen=True)
 class _Edges:
-    """Points on edges, from pixels less than half a pixel away: one for each pixel of length, on average."""
+    """Points on edges, to a fraction of a pixel: about one for each pixel of length."""
 
-    x: NDArray  # sub-pixel
+    x: NDArray
     y: NDArray
-    u: NDArray  # unit vector that points out of the particle, x and y component
+    u: NDArray  # x and y component of the unit vector that points out of the particle
     v: NDArray
 
 
 def hough_circles(
-    image: NDArray,
+    image: ArrayLike,
     radii: tuple[float, float],
     *,
     dark: bool = True,
@@ -69,44 +85,50 @@ def hough_circles(
     smoothing: float | None = None,
     edge_threshold: float | None = None,
 ) -> Circles:
-    """Find discs in a picture or mask, overlapping and cut ones too.
+    """Find discs in a picture or mask, including overlapping and cut ones.
 
-    Maxima of `hough_map` are the candidates, the phase there their radius. Both are then fitted to the edges on the
-    circle, by least squares, and the fit gives the strength: the share of the circumference with an edge on it (within
-    10 % of the radius, and its gradient within 20 degrees of the radial direction). A full disc has a strength close to
-    1, one cut in half by the border 0.5, a square or rectangle 0.5 or less, the best place in a whole picture of white
-    noise 0.4 to 0.5. It depends on neither contrast nor radius, so it can be compared between micrographs.
+    Maxima of `hough_map` are the candidates, and the phase there is their radius. Both are then fitted to the edges on
+    the circle by least squares, and the fit gives the strength: the share of the circumference with an edge on it
+    (within 10 % of the radius, and with a gradient within 20 degrees of the radial direction). A full disc has a
+    strength close to 1, one cut in half by the border 0.5, a square or rectangle 0.5 or less, the best place in a whole
+    picture of white noise 0.4 to 0.5. It depends on neither contrast nor radius, so it can be compared between
+    micrographs.
 
     Parameters
     ----------
-    image : ndarray, shape (rows, columns)
-        A grey picture of any range, or a boolean mask whose particles are True.
-    radii : tuple of float
-        Smallest and largest radius in pixels. Discs up to 5 % outside this range are found with its nearest end.
+    image : array_like, shape (rows, columns)
+        Picture with any range of grey values, or a boolean mask whose particles are True.
+    radii : (float, float)
+        Smallest and largest radius in pixels, at least 3. Discs up to 5 % outside this range are found with its nearest
+        end.
     dark : bool
-        Whether the particles of a grey picture are darker than their surroundings. Has no meaning for a mask.
+        Whether the particles of a picture are darker than their surroundings. Ignored for a mask.
     threshold : float
-        Circles of at least this strength are returned, in (0, 1].
+        Smallest strength of the circles that are returned, above 0 and at most 1.
     distance : float, optional
-        Of two circles whose centres are closer than this, in pixels, the stronger one stays. By default the smallest
-        radius.
+        Smallest distance of two centres in pixels; of two that are closer, the stronger one stays. By default the
+        smallest radius.
     smoothing, edge_threshold : float, optional
         As for `hough_map`.
 
     Returns
     -------
     Circles
-        Centres lie inside the picture. Empty where there is no disc.
+        Circles with their centres inside the picture; empty where there is no disc.
 
     Raises
     ------
-    PickerError
-        For radii, thresholds or distances out of range, and pictures that are not two-dimensional or not finite.
+    ArgumentError
+        If radii, threshold or distance are out of range, or the picture has not two dimensions.
+    MicrographError
+        If the picture has NaN or infinite pixels.
 
     Notes
     -----
-    MATLAB's imfindcircles stops at the maxima of the accumulator: its radius is the phase there, its metric the
+    MATLAB's ``imfindcircles`` stops at the maxima of the accumulator: its radius is the phase there, its metric the
     magnitude, which depends on how wide and smooth the edges are.
+
+    scikit-image's ``hough_circle`` has an accumulator for each radius; on micrographs it takes 5 to 19 times as long.
 
     Examples
     --------
@@ -116,19 +138,17 @@ def hough_circles(
     (1, 33, 20, 12)
     """
     smallest, largest = _checked_radii(radii)
-    if not 0 < threshold <= 1:
-        raise PickerError(f"the threshold must be in (0, 1], a share of the circumference, not {threshold!r}")
+    check_number("threshold", threshold, 0, 1, above=True)
     distance = smallest if distance is None else distance
-    if not distance > 0:
-        raise PickerError(f"the distance between circles must be positive, not {distance!r}")
+    check_number("distance", distance, 0, above=True)
     sigma = _sigma(smoothing, smallest)
-    edges = _edges(_checked_image(image), _is_dark(image, dark), sigma, edge_threshold)
-    accumulator = _accumulate(edges, np.shape(image), smallest, largest)
+    edges = _edges(image, dark, sigma, edge_threshold)
+    rows, columns = np.shape(image)
+    accumulator = _accumulate(edges, (rows, columns), smallest, largest)
     x, y, radius = _candidates(accumulator, smallest, largest, CANDIDATE * threshold)
     x, y, radius, strength = _fit(edges, x, y, radius)
     # The gradient is steepest inside a blurred disc's edge, by this much (the expansion of the Bessel function I1).
     radius = radius + sigma**2 / (2 * radius)
-    rows, columns = np.shape(image)
     inside = (x > -0.5) & (y > -0.5) & (x < columns - 0.5) & (y < rows - 0.5)
     good = inside & (strength >= threshold) & (radius > 0.95 * smallest) & (radius < 1.05 * largest)
     x, y, radius, strength = x[good], y[good], np.clip(radius[good], smallest, largest), strength[good]
@@ -137,7 +157,7 @@ def hough_circles(
 
 
 def hough_map(
-    image: NDArray,
+    image: ArrayLike,
     radii: tuple[float, float],
     *,
     dark: bool = True,
@@ -148,7 +168,7 @@ def hough_map(
 
     Every edge pixel votes for the places along its gradient, on the particle's side, at all radii of the range. A vote
     weighs 1 / circumference, and its phase codes the radius logarithmically. Votes of one circle meet in its centre
-    with one phase and add up; those that meet by chance have all phases and cancel (Atherton & Kerbyson 1999, Image
+    with one phase and add up; those that meet by chance have all phases and cancel (Atherton and Kerbyson 1999, Image
     Vis. Comput. 17:795).
 
     Parameters
@@ -156,10 +176,10 @@ def hough_map(
     image, radii, dark
         As for `hough_circles`.
     smoothing : float, optional
-        Standard deviation, in pixels, of the Gaussian whose derivatives give the gradient, at least 0.5. By default a
+        Standard deviation in pixels, at least 0.5, of the Gaussian whose derivatives give the gradient. By default a
         sixth of the smallest radius, at least 1.
     edge_threshold : float, optional
-        Edges have at least this gradient, as a fraction of the steepest one, in (0, 1). By default Otsu's threshold.
+        Smallest gradient of an edge as a fraction of the steepest one, between 0 and 1. By default Otsu's threshold.
 
     Returns
     -------
@@ -168,36 +188,36 @@ def hough_map(
 
     Raises
     ------
-    PickerError
-        For radii, smoothing or edge threshold out of range, and pictures that are not two-dimensional or not finite.
+    ArgumentError, MicrographError
+        As for `hough_circles`, and if smoothing or edge threshold are out of range.
 
     Notes
     -----
-    Three deviations from the original. Edges are thinned to one pixel, so that the magnitude does not depend on their
-    width. The accumulator's cells and radial steps double with every octave of the radius, because an error of the
-    direction moves a vote in proportion to the radius. The phase does not take the full turn, so that the smallest and
-    the largest radius stay apart, and never more than one turn an octave: discs that are not quite round would cancel
-    their own votes.
+    There are three deviations from the original. Edges are thinned to one pixel, so that the magnitude does not depend
+    on their width. The accumulator's cells and radial steps double with every octave of the radius, because an error of
+    the direction moves a vote in proportion to the radius. The phase does not take the full turn, so that the smallest
+    and the largest radius stay apart, and never more than one turn an octave: discs that are not quite round would
+    cancel their own votes.
     """
     smallest, largest = _checked_radii(radii)
-    edges = _edges(_checked_image(image), _is_dark(image, dark), _sigma(smoothing, smallest), edge_threshold)
+    edges = _edges(image, dark, _sigma(smoothing, smallest), edge_threshold)
     return _accumulate(edges, np.shape(image), smallest, largest)
 
 
-def coded_radius(accumulator: NDArray, radii: tuple[float, float]) -> NDArray[np.float64]:
+def coded_radius(accumulator: ArrayLike, radii: tuple[float, float]) -> NDArray[np.float64]:
     """Return the radius in the phase of an accumulator.
 
     Parameters
     ----------
-    accumulator : ndarray of complex
-        From `hough_map`, or some of its elements.
-    radii : tuple of float
-        The range of radii that `hough_map` was given.
+    accumulator : array_like of complex
+        Result of `hough_map`, or some of its elements.
+    radii : (float, float)
+        Range of radii that `hough_map` was given.
 
     Returns
     -------
     ndarray of float64, of the shape of `accumulator`
-        Pixels, within `radii`.
+        Radii in pixels, within `radii`.
 
     Examples
     --------
@@ -207,7 +227,7 @@ def coded_radius(accumulator: NDArray, radii: tuple[float, float]) -> NDArray[np
     smallest, largest = _checked_radii(radii)
     turn, span = _turn(smallest, largest), math.log(largest / smallest)
     logarithm = np.mod(np.angle(np.asarray(accumulator, dtype=np.complex128)) / (2 * np.pi), 1) * turn
-    # Of a phase in the gap, the nearer end.
+    # A phase in the gap belongs to the nearer end.
     return smallest * np.exp(np.where(logarithm > (turn + span) / 2, 0.0, np.minimum(logarithm, span)))
 
 
@@ -219,7 +239,7 @@ def _turn(smallest: float, largest: float) -> float:
 def _candidates(
     accumulator: NDArray, smallest: float, largest: float, evidence: float
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Return x, y and radius of the accumulator's maxima of at least so much evidence."""
+    """Return x, y and radius of the accumulator's maxima with at least some evidence."""
     if accumulator.size == 0:
         return np.zeros(0), np.zeros(0), np.zeros(0)
     magnitude = np.abs(accumulator)
@@ -232,55 +252,44 @@ def _candidates(
 
 def _checked_radii(radii: tuple[float, float]) -> tuple[float, float]:
     try:
-        smallest, largest = (float(radius) for radius in radii)
+        smallest, largest = radii
     except (TypeError, ValueError):
-        raise PickerError(f"radii must be two numbers, the smallest and the largest in pixels, not {radii!r}") from None
-    if not (math.isfinite(smallest) and smallest >= SMALLEST_RADIUS):
-        raise PickerError(
-            f"the smallest radius must be at least {SMALLEST_RADIUS:g} pixels, not {smallest:g}; bin less"
-        )
-    if not (math.isfinite(largest) and largest >= smallest):
-        raise PickerError(f"the largest radius, {largest:g}, must not be below the smallest, {smallest:g}")
-    return smallest, largest
-
-
-def _checked_image(image: NDArray) -> NDArray[np.float32]:
-    if np.ndim(image) != 2:
-        raise PickerError(f"circles are sought in a picture of rows and columns, not of shape {np.shape(image)}")
-    image = np.asarray(image)
-    if image.dtype.kind not in "biuf":
-        raise PickerError(f"circles are sought in a picture of real numbers or booleans, not of {image.dtype}")
-    if image.dtype == bool or image.size == 0:
-        return image.astype(np.float32)
-    image = image.astype(np.float64)
-    low, high = image.min(), image.max()
-    if not np.isfinite([low, high]).all():
-        raise PickerError("the picture has values that are not finite (NaN or infinite): replace them first")
-    # Grey values that differ by rounding only are one grey value, not noise.
-    if high - low <= 1e-6 * max(abs(low), abs(high)):
-        return np.zeros(image.shape, dtype=np.float32)
-    # In [0, 1] neither a large offset nor tiny values are lost in single precision.
-    return ((image - low) / (high - low)).astype(np.float32)
-
-
-def _is_dark(image: NDArray, dark: bool) -> bool:
-    return dark and np.asarray(image).dtype != bool
+        raise ArgumentError(f"radii must be two numbers, the smallest and the largest, not {radii!r}") from None
+    check_number("smallest of radii", smallest, SMALLEST_RADIUS)
+    check_number("largest of radii", largest, smallest)
+    return float(smallest), float(largest)
 
 
 def _sigma(smoothing: float | None, smallest: float) -> float:
     if smoothing is None:
         return max(1.0, smallest / 6)
-    if not (math.isfinite(smoothing) and smoothing >= 0.5):
-        raise PickerError(f"the smoothing must be at least 0.5 pixels, or there is no gradient, not {smoothing!r}")
+    check_number("smoothing", smoothing, 0.5)  # pixels: below it there is no gradient
     return float(smoothing)
 
 
-def _edges(image: NDArray, dark: bool, sigma: float, edge_threshold: float | None) -> _Edges:
+def _scaled(image: NDArray) -> NDArray[np.float32]:
+    """Return grey values in [0, 1], so that neither a large offset nor tiny values are lost in single precision."""
+    if image.dtype == bool or image.size == 0:
+        return image.astype(np.float32)
+    image = image.astype(np.float64)
+    low, high = image.min(), image.max()
+    if not np.isfinite([low, high]).all():
+        raise MicrographError("the picture has values that are not finite; replace them")
+    # Grey values that differ by rounding only are one grey value, not noise.
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        return np.zeros(image.shape, dtype=np.float32)
+    return ((image - low) / (high - low)).astype(np.float32)
+
+
+def _edges(image: ArrayLike, dark: bool, sigma: float, edge_threshold: float | None) -> _Edges:
     """Find edges as crests of the gradient's magnitude along its direction, to a fraction of a pixel."""
+    from skimage.filters import threshold_otsu
+
     if edge_threshold is not None and not 0 < edge_threshold < 1:
-        raise PickerError(
-            f"the edge threshold must be in (0, 1), a fraction of the steepest gradient, not {edge_threshold!r}"
-        )
+        raise ArgumentError(f"edge_threshold must be a number between 0 and 1, not {edge_threshold!r}")
+    image = check_picture("picture", image, empty=True)
+    out = 1 if dark and image.dtype != bool else -1
+    image = _scaled(image)
     nothing = np.zeros(0)
     if image.size == 0 or np.ptp(image) == 0:
         return _Edges(nothing, nothing, nothing, nothing)
@@ -288,7 +297,7 @@ def _edges(image: NDArray, dark: bool, sigma: float, edge_threshold: float | Non
     across = ndimage.gaussian_filter(image, sigma, order=(0, 1), mode="nearest", truncate=3)
     down = ndimage.gaussian_filter(image, sigma, order=(1, 0), mode="nearest", truncate=3)
     magnitude = np.hypot(across, down)
-    limit = _otsu(magnitude) if edge_threshold is None else edge_threshold * magnitude.max()
+    limit = threshold_otsu(magnitude) if edge_threshold is None else edge_threshold * magnitude.max()
     row, column = np.nonzero(magnitude > limit)
     middle = magnitude[row, column].astype(np.float64)
     u, v = across[row, column] / middle, down[row, column] / middle
@@ -300,20 +309,7 @@ def _edges(image: NDArray, dark: bool, sigma: float, edge_threshold: float | Non
     row, column, middle, u, v = (values[crest] for values in (row, column, middle, u, v))
     behind, ahead = behind[crest].astype(np.float64), ahead[crest].astype(np.float64)
     offset = np.clip(0.5 * (behind - ahead) / (behind - 2 * middle + ahead), -0.5, 0.5)
-    out = 1 if dark else -1
     return _Edges(column + offset * u, row + offset * v, out * u, out * v)
-
-
-def _otsu(magnitude: NDArray) -> float:
-    """Otsu's threshold from a histogram of 256 bins, as MATLAB's graythresh: the exact one would sort all pixels."""
-    step = float(magnitude.max()) / 255
-    counts = np.bincount((magnitude / step).astype(np.intp).ravel(), minlength=256).astype(np.float64)
-    below = np.cumsum(counts)
-    moment = np.cumsum(counts * np.arange(counts.size))
-    total, whole = below[-1], moment[-1]
-    weight = below * (total - below)
-    between = np.divide((whole * below / total - moment) ** 2, weight, out=np.zeros_like(weight), where=weight > 0)
-    return (int(np.argmax(between)) + 1) * step
 
 
 def _accumulate(edges: _Edges, shape: tuple[int, int], smallest: float, largest: float) -> NDArray[np.complex64]:
@@ -365,7 +361,7 @@ def _votes(edges: _Edges, radii: NDArray, phase: NDArray, cell: int, size: tuple
 
 
 def _doubled(coarse: NDArray, shape: tuple[int, int]) -> NDArray:
-    """Interpolate linearly to cells of half the size, of which there are `shape`."""
+    """Interpolate linearly to cells of half the size, of which there are `shape`; in a fifth of ndimage.zoom's time."""
     for axis in (0, 1):
         coarse = np.moveaxis(coarse, axis, 0)
         fine = np.repeat(np.float32(0.75) * coarse, 2, axis=0)

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from cryokit.errors import CryokitError
-from cryokit.segmentation.feret import convex_hull
+from cryokit._util.validation import check_number
 from cryokit.segmentation.mask import EIGHT, as_mask, fill_holes, particle_area
-from cryokit.segmentation.measure import Shape, components
+from cryokit.segmentation.shapes import Shape, components, convex_hull
 
 
 def split_overlaps(
@@ -26,26 +25,27 @@ def split_overlaps(
     """Cut objects that are several touching particles at their necks.
 
     The distance to the nearest background has a maximum in each particle. Two maxima belong to two particles if the
-    way from one to the other leads through a neck: one has to descend by `depth` from the lower of them (h-maxima,
-    Soille 1999, Morphological Image Analysis). A watershed of the distances from these maxima then puts the cuts
-    through the necks (Beucher and Lantuejoul 1979). Round, square and oblong particles have no neck and stay
+    way from one to the other leads through a neck, where one has to descend by `depth` from the lower of them
+    (h-maxima, Soille 1999, Morphological Image Analysis). A watershed of the distances from these maxima then puts the
+    cuts through the necks (Beucher and Lantuejoul 1979). Round, square and oblong particles have no neck and stay
     whole. So do two squares side by side that make up one straight rectangle, and three particles that overlap in one
     place: `without_overlaps` drops them.
 
     Parameters
     ----------
     mask : array_like of bool, shape (rows, columns)
+        Mask of particles.
     diameter : float
-        Of the particle, in pixels of `mask`.
+        Particle diameter in pixels of `mask`.
     depth : float
-        Diameters; how much half the width of a neck is less than half the width of the narrower particle.
+        Difference in diameters between half the width of the narrower particle and half the width of the neck.
     smallest : float
-        Areas (pi / 4 diameter^2); nothing smaller is cut off.
+        Particle areas (pi / 4 diameter^2) of the smallest part that is cut off.
     convexity : float
-        Objects whose area is at least this part of their convex hull's have no neck worth a look; saves time.
+        Fraction of its convex hull that an object covers if it has no neck worth a look; saves time.
     largest_hole : float
-        Areas; holes up to this size count as part of the object, so that rings stay whole. Where particles have no
-        pale centres, 0 is better: the filled gap between three or four of them can pass for one more.
+        Particle areas of the largest holes that count as part of the object, so that rings stay whole. Where particles
+        have no pale centres, 0 is better: the filled gap between three or four of them can pass for one more.
 
     Returns
     -------
@@ -54,8 +54,8 @@ def split_overlaps(
 
     Raises
     ------
-    CryokitError
-        When the mask has not two dimensions, or the diameter is not a positive number.
+    ArgumentError
+        If the mask has not two dimensions, or the diameter is not positive.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def split_overlaps(
     area = particle_area(diameter)
     result = mask.copy()
     for shape in components(mask):
-        # Of less than two of the smallest there is nothing to cut off.
+        # Nothing can be cut off objects smaller than two of the smallest parts.
         if shape.area < 2 * smallest * area and shape.filled_area < 2 * smallest * area:
             continue
         filled = fill_holes(shape.mask, largest_hole * area)
@@ -84,7 +84,7 @@ def split_overlaps(
 def without_overlaps(
     shapes: Sequence[Shape], diameter: float, *, longest: float = 1.65, area: float = 1.65
 ) -> tuple[list[Shape], list[Shape]]:
-    """Drop the objects that are too long or too large for one particle, as SuperCryoEMPicker does.
+    """Drop objects that are too long or too large for one particle, as SuperCryoEMPicker does.
 
     A square side view as wide as the diameter has a longest Feret diameter of 1.41 and an area of 1.27 particles; if it
     is 1.3 times as long as wide, 1.64 and 1.65. Two round particles that overlap by 30 % of the diameter measure 1.7
@@ -93,22 +93,23 @@ def without_overlaps(
     Parameters
     ----------
     shapes : sequence of Shape
+        Objects of a mask.
     diameter : float
-        Of the particle, pixels.
+        Particle diameter in pixels of the mask.
     longest : float
-        Diameters; what the longest Feret diameter of one particle does not exceed.
+        Diameters that the longest Feret diameter of one particle does not exceed.
     area : float
-        Areas (pi / 4 diameter^2); what the area of one particle, holes filled, does not exceed.
+        Particle areas (pi / 4 diameter^2) that the area of one particle, with holes filled, does not exceed.
 
     Returns
     -------
     kept, dropped : list of Shape
-        In the order given.
+        Objects in the order given.
 
     Raises
     ------
-    CryokitError
-        When the diameter or a limit is not a positive number.
+    ArgumentError
+        If the diameter or a limit is not positive.
 
     Examples
     --------
@@ -120,15 +121,14 @@ def without_overlaps(
     ([24], [102])
     """
     unit = particle_area(diameter)
-    for name, limit in (("longest", longest), ("area", area)):
-        if not limit > 0:
-            raise CryokitError(f"{name} {limit}: has to be a positive number, a multiple of the particle's")
+    check_number("longest", longest, 0, above=True)
+    check_number("area", area, 0, above=True)
     kept: list[Shape] = []
     dropped: list[Shape] = []
     for shape in shapes:
-        # The area is quickly looked up; the diameters take longer.
-        one = shape.filled_area <= area * unit and shape.feret.longest <= longest * diameter
-        (kept if one else dropped).append(shape)
+        # The area first: the diameters take longer.
+        single = shape.filled_area <= area * unit and shape.feret.longest <= longest * diameter
+        (kept if single else dropped).append(shape)
     return kept, dropped
 
 
@@ -138,12 +138,12 @@ def _enclosed(corners: NDArray) -> float:
 
 
 def _cuts(mask: NDArray, depth: float, smallest: float) -> NDArray[np.bool_] | None:
-    """Pixels that cut an object at its necks; None when there is no neck."""
+    """Return the pixels that cut an object at its necks; None if it has no neck."""
     from skimage.morphology import local_maxima, reconstruction
     from skimage.segmentation import watershed
 
     distance = ndimage.distance_transform_edt(np.pad(mask, 1)).astype(np.float32)  # sorted faster than float64
-    # The maxima that stand out by `depth` are those that stay maxima when all are cut down by `depth`.
+    # Maxima that stand out by `depth` are those that stay maxima when all are cut down by `depth`.
     cut_down = reconstruction(distance - depth, distance)
     markers, n = ndimage.label(local_maxima(cut_down, connectivity=2), structure=EIGHT)
     parts = watershed(-distance, markers, mask=distance > 0, connectivity=2)
@@ -154,6 +154,6 @@ def _cuts(mask: NDArray, depth: float, smallest: float) -> NDArray[np.bool_] | N
         return None
     if large.sum() < n:
         parts = watershed(-distance, markers * large[markers], mask=distance > 0, connectivity=2)
-    # A pixel beside a part of lower number: one side of each boundary is enough.
+    # Pixels beside a part of lower number: one side of each boundary is enough.
     lowest = ndimage.minimum_filter(np.where(parts > 0, parts, n + 1), size=3, mode="nearest")
     return ((parts > 0) & (lowest < parts))[1:-1, 1:-1]
