@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cryokit.errors import MicrographError
-from cryokit.micrograph import Micrograph, read, write_mrc
-from cryokit.micrograph.loading import shape
+from cryokit.errors import ArgumentError, MicrographError
+from cryokit.micrograph import Micrograph, read, shape, write_mrc
 
 PATTERN = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
 
@@ -67,7 +66,7 @@ def test_rows_keep_the_order_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
-def test_compressed_mrc_is_told_by_its_content(tmp_path, compress):
+def test_compressed_mrc_is_recognised_by_its_content(tmp_path, compress):
     plain = mrc_file(tmp_path / "plain.mrc", PATTERN).read_bytes()
     for name in ("a.mrc.gz", "a.mrc.bz2", "b.mrc"):
         (tmp_path / name).write_bytes(compress(plain))
@@ -146,7 +145,7 @@ def test_movies_are_refused_or_summed(tmp_path, suffix, dtype):
     else:
         with mrcfile.new(path, compression="gzip" if suffix.endswith("gz") else None) as mrc:
             mrc.set_data(frames)
-    with pytest.raises(MicrographError, match=r"movie\..*: a movie of 3 frames; .*--sum-frames"):
+    with pytest.raises(MicrographError, match=r"movie\..* 3 frames.*--sum-frames"):
         read(path)
     assert np.array_equal(read(path, sum_frames=True).data, 4 * PATTERN + 60_000)
 
@@ -224,11 +223,11 @@ def test_tiff_colours(tmp_path, planar, caplog):
 def test_frames_that_tifffile_calls_colours(tmp_path, dtype, count):
     frames = np.stack([PATTERN, 2 * PATTERN, 7 - PATTERN % 7, 3 * PATTERN][:count]).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", frames, photometric="rgb", planarconfig="separate")
-    with pytest.raises(MicrographError, match=f"a movie of {count} frames"):
+    with pytest.raises(MicrographError, match=f"{count} frames"):
         read(tmp_path / "a.tif")
     assert np.array_equal(read(tmp_path / "a.tif", sum_frames=True).data, frames.sum(axis=0))
     tifffile.imwrite(tmp_path / "b.tif", frames)  # whatever this version makes of it
-    with pytest.raises(MicrographError, match=f"a movie of {count} frames"):
+    with pytest.raises(MicrographError, match=f"{count} frames"):
         read(tmp_path / "b.tif")
 
 
@@ -249,7 +248,7 @@ def test_png_grey(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("channels", ["LA", "RGB", "RGBA", "P", "1"])
-def test_png_grey_in_other_clothes(tmp_path, channels, caplog):
+def test_png_grey_stored_otherwise(tmp_path, channels, caplog):
     grey = (255 * (PATTERN > 12)).astype(np.uint8) if channels == "1" else PATTERN.astype(np.uint8)
     opacity = grey[::-1]
     if channels == "LA":
@@ -292,7 +291,7 @@ def test_jpeg(tmp_path, suffix, colour, caplog):
     assert not caplog.text
 
 
-def test_sixteen_bit_colour_png_tells_what_is_lost(tmp_path, caplog):
+def test_sixteen_bit_colour_png_warns_of_what_is_lost(tmp_path, caplog):
     import struct
     import zlib
 
@@ -308,7 +307,7 @@ def test_sixteen_bit_colour_png_tells_what_is_lost(tmp_path, caplog):
     )
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     assert np.abs(read(tmp_path / "a.png").data - 1000 * PATTERN / 257).max() <= 1
-    assert "a.png: 16 bits per channel" in caplog.text
+    assert "a.png: 16 bits" in caplog.text
 
 
 @pytest.mark.real
@@ -332,7 +331,7 @@ def test_real_micrographs(shared, file, shape, highest, caplog):
     assert not caplog.text
 
 
-def test_shape_is_told_without_the_pixels(tmp_path):
+def test_shape_needs_no_pixels(tmp_path):
     for name in ("a.mrc", "a.mrc.gz", "a.mrc.bz2"):
         write_mrc(tmp_path / name, PATTERN)
     with mrcfile.new(tmp_path / "movie.mrcs") as mrc:
@@ -378,12 +377,12 @@ def test_missing_folder_empty_and_unknown(tmp_path):
         (tmp_path / f"a.{suffix}").touch()
         refused(tmp_path / f"a.{suffix}", "0 bytes")
     (tmp_path / "a.eer").write_bytes(b"x")
-    refused(tmp_path / "a.eer", "known are .mrc")
+    refused(tmp_path / "a.eer", r"\.mrc")
 
 
 @pytest.mark.parametrize("suffix", ["mrc", "mrcs", "mrc.gz", "mrc.bz2", "tif", "png", "jpg"])
 @pytest.mark.parametrize("length", [3, 3000])
-def test_text_by_the_wrong_name(tmp_path, suffix, length):
+def test_text_with_the_wrong_suffix(tmp_path, suffix, length):
     (tmp_path / f"a.{suffix}").write_text(("this is not a picture " * 200)[:length])
     refused(tmp_path / f"a.{suffix}", "not an? ")
 
@@ -392,7 +391,7 @@ def test_truncated_mrc(tmp_path):
     whole = mrc_file(tmp_path / "a.mrc", np.tile(PATTERN, (20, 20))).read_bytes()
     for length in (len(whole) - 1, 1024 + 8, 1024):
         (tmp_path / "a.mrc").write_bytes(whole[:length])
-        refused(tmp_path / "a.mrc", "cut short: .* 140 x 100 x 1 ")
+        refused(tmp_path / "a.mrc", "140 x 100 x 1 ")
     (tmp_path / "a.mrc").write_bytes(whole[:500])
     refused(tmp_path / "a.mrc", "not an MRC file")
 
@@ -403,7 +402,7 @@ def noise(shape=(64, 80)):
 
 @pytest.fixture(scope="module")
 def whole_files(tmp_path_factory):
-    """One good file of each kind: (suffix, bytes)."""
+    """Return the bytes and pixels of one good file of each kind, by name."""
     folder = tmp_path_factory.mktemp("whole")
     data = noise()
     write_mrc(folder / "a.mrc", data)
@@ -455,11 +454,11 @@ def test_pixels_that_are_no_numbers_are_counted(tmp_path, bad, suffix):
     data[1, 2] = data[3, 4] = bad
     path = tmp_path / f"a.{suffix}"
     mrc_file(path, data) if suffix == "mrc" else tifffile.imwrite(path, data)
-    refused(path, "2 of 35 pixels are NaN or infinite")
+    refused(path, "2 of 35 pixels")
 
 
 def test_constant_image(tmp_path):
-    refused(mrc_file(tmp_path / "a.mrc", np.full((4, 5), 7, np.int16)), "every pixel is 7")
+    refused(mrc_file(tmp_path / "a.mrc", np.full((4, 5), 7, np.int16)), "pixel is 7")
 
 
 @pytest.mark.parametrize("field", ["nx", "ny", "nz"])
@@ -481,7 +480,8 @@ def test_unsupported_mrc_modes(tmp_path, mode, match):
     raw = bytearray(path.read_bytes())
     raw[12:16] = np.int32(mode).tobytes()
     path.write_bytes(raw)
-    refused(path, f"MRC mode {mode} .*{match}|{match}.*not supported; convert")
+    refused(path, match)
+    refused(path, f"mode {mode}")
 
 
 def test_complex_tiff(tmp_path):
@@ -491,11 +491,13 @@ def test_complex_tiff(tmp_path):
 
 @pytest.mark.parametrize("size", [0, -1, np.nan, np.inf])
 def test_impossible_pixel_size_is_refused(tmp_path, size):
-    refused(mrc_file(tmp_path / "a.mrc", PATTERN), "pixel size", pixel_size=size)
+    path = mrc_file(tmp_path / "a.mrc", PATTERN)
+    with pytest.raises(ArgumentError, match=f"pixel_size .*{size}"):
+        read(path, pixel_size=size)
 
 
 def test_micrograph_has_to_be_two_dimensional():
-    with pytest.raises(MicrographError, match="shape"):
+    with pytest.raises(ArgumentError, match=r"\(2, 3, 4\)"):
         Micrograph(np.zeros((2, 3, 4)))
     assert Micrograph(np.zeros((3, 4), order="F")).data.flags.c_contiguous
 
@@ -559,24 +561,23 @@ def test_same_array_same_file(tmp_path):
 @pytest.mark.parametrize(
     ("data", "options", "match"),
     [
-        (np.array([[1, np.nan]]), {}, "1 pixels are NaN or infinite"),
-        (np.array([[1, 1e300]]), {}, "1 pixels are NaN or infinite"),
-        (np.zeros((2, 3, 4)), {}, "shape"),
-        (np.zeros((0, 4)), {}, "shape"),
-        (np.zeros((2, 2), complex), {}, "complex"),
-        (np.zeros((2, 2)), {"pixel_size": 0}, "pixel size"),
-        (np.zeros((2, 2)), {"pixel_size": np.nan}, "pixel size"),
+        (np.array([[1, np.nan]]), {}, r"a\.mrc: .* 1 of 2 pixels"),
+        (np.array([[1, 1e300]]), {}, r"a\.mrc: .* 1 of 2 pixels"),
+        (np.zeros((2, 3, 4)), {}, r"a\.mrc: .*\(2, 3, 4\)"),
+        (np.zeros((0, 4)), {}, r"a\.mrc: .*\(0, 4\)"),
+        (np.zeros((2, 2), complex), {}, r"a\.mrc: .*complex"),
+        (np.zeros((2, 2)), {"pixel_size": 0}, "pixel_size .*0"),
+        (np.zeros((2, 2)), {"pixel_size": np.nan}, "pixel_size .*nan"),
     ],
 )
 def test_what_is_not_written(tmp_path, data, options, match):
     write_mrc(tmp_path / "a.mrc", PATTERN)
-    with pytest.raises(MicrographError, match=match) as caught:
+    with pytest.raises((ArgumentError, MicrographError), match=match):
         write_mrc(tmp_path / "a.mrc", data, **options)
-    assert "a.mrc" in str(caught.value)
     assert np.array_equal(read(tmp_path / "a.mrc").data, PATTERN)  # the older file is as it was
 
 
 def test_only_mrc_names_are_written(tmp_path):
-    with pytest.raises(MicrographError, match=r"a\.png.*\.mrc"):
+    with pytest.raises(ArgumentError, match=r"a\.png.*\.mrc"):
         write_mrc(tmp_path / "a.png", PATTERN)
     assert not list(tmp_path.iterdir())

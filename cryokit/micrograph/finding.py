@@ -1,4 +1,4 @@
-"""Turn what a user typed (files, folders, lists) into the micrographs meant."""
+"""Find the micrographs that files, folders and lists mean."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        Files; folders, of which every file with a suffix of `cryokit._util.names.MICROGRAPH_SUFFIXES` is taken (not the
-        folders inside, not hidden files); and ``@list.txt``, a text file with one path a line, relative to the
-        list's own folder or else to the working folder, where empty lines and lines that start with ``#`` are skipped.
+        Files; folders, which stand for the files in them with a suffix of a micrograph format (not those in folders
+        inside, nor hidden ones); and ``@list.txt``, a text file with one path per line, relative to the folder of the
+        list or else to the working folder. Blank lines of a list and lines that start with ``#`` are skipped.
 
     Returns
     -------
@@ -28,47 +28,44 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     Raises
     ------
     MicrographError
-        When something does not exist or is no micrograph by its suffix, when two different files have the same
-        micrograph name (their picks could not be told apart), or when nothing is found.
+        If a path does not exist or has another suffix, if two different files have the same micrograph name (their
+        picks could not be distinguished), or if there are no micrographs.
     """
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
-    found: dict[Path, Path] = {}
-    given = [os.fspath(path) for path in paths]
-    for word in given:
-        for path in _listed(Path(word[1:]).expanduser()) if word.startswith("@") else [Path(word).expanduser()]:
+    given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    files: dict[Path, Path] = {}
+    for entry in given:
+        for path in _listed(Path(entry[1:]).expanduser()) if entry.startswith("@") else [Path(entry).expanduser()]:
             for file in _files(path):
-                found.setdefault(file.resolve(), file)
-    if not found:
+                files.setdefault(file.resolve(), file)
+    if not files:
         raise MicrographError(
-            f"no micrographs in {', '.join(given) or 'nothing'}; looked for {', '.join(MICROGRAPH_SUFFIXES)}"
+            f"no micrographs in {', '.join(given) or 'nothing'}; known suffixes: {', '.join(MICROGRAPH_SUFFIXES)}"
         )
     names: dict[str, Path] = {}
-    for file in found.values():
+    for file in files.values():
         other = names.setdefault(micrograph_name(file), file)
         if other is not file:
             raise MicrographError(
                 f"{other} and {file} have the same micrograph name {micrograph_name(file)!r}, so their picks could not "
-                "be told apart; leave one out or rename it"
+                "be distinguished; leave one out or rename it"
             )
-    return sorted(found.values())
+    return sorted(files.values())
 
 
 def _listed(path: Path) -> list[Path]:
+    """Return the paths in a list."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise MicrographError(f"{path}: no such list of micrographs") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise MicrographError(f"{path}: cannot be read as a list of micrographs, one path a line ({error})") from None
+        raise MicrographError(f"{path}: cannot be read as a list of micrographs, one path per line ({error})") from None
     listed = []
-    for number, line in enumerate(lines, start=1):
-        line = line.strip()
+    for number, line in enumerate(map(str.strip, lines), start=1):
         if not line or line.startswith("#"):
             continue
         entry = Path(line).expanduser()
-        candidates = [path.parent / entry, entry]
-        existing = next((candidate for candidate in candidates if candidate.exists()), None)
+        existing = next((place for place in (path.parent / entry, entry) if place.exists()), None)
         if existing is None:
             raise MicrographError(
                 f"{path}, line {number}: {line} exists neither beside the list nor in the working folder"
@@ -78,15 +75,17 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _files(path: Path) -> list[Path]:
+    """Return the micrographs that one path means."""
     if path.is_dir():
-        return [file for file in sorted(path.iterdir()) if _is_micrograph(file) and file.is_file()]
+        # Hidden files hold half-written files and the resource forks of macOS.
+        files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file.is_file())
+        return [file for file in files if _is_micrograph(file)]
     if not path.exists():
         raise MicrographError(f"{path}: no such file or folder")
-    if not path.name.lower().endswith(MICROGRAPH_SUFFIXES):
-        raise MicrographError(f"{path}: not a micrograph by its name; known are {', '.join(MICROGRAPH_SUFFIXES)}")
+    if not _is_micrograph(path):
+        raise MicrographError(f"{path}: not a micrograph; known suffixes: {', '.join(MICROGRAPH_SUFFIXES)}")
     return [path]
 
 
 def _is_micrograph(path: Path) -> bool:
-    # Hidden files hold half-written files and the resource forks of macOS.
-    return not path.name.startswith(".") and path.name.lower().endswith(MICROGRAPH_SUFFIXES)
+    return path.name.lower().endswith(MICROGRAPH_SUFFIXES)

@@ -1,0 +1,124 @@
+"""MRC files (``.mrc``, ``.mrcs``, also with ``.gz`` or ``.bz2``): modes 0, 1, 2, 6 and 12 in either byte order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+from numpy.typing import NDArray
+
+from cryokit._util.files import replacing
+from cryokit._util.validation import check_number
+from cryokit.errors import ArgumentError, MicrographError
+from cryokit.micrograph.images import Images, quiet
+
+TITLE = "an MRC file"
+_MODES = (0, 1, 2, 6, 12)
+_OTHER_MODES = {3: "complex 16-bit integers", 4: "complex, a Fourier transform", 101: "4-bit integers"}
+_IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
+# What MRC has a mode for and keeps exactly: modes 0, 1, 6 and 12. Everything else becomes mode 2, float32.
+_KEPT_TYPES = ("int8", "int16", "uint16", "float16")
+_COMPRESSION = {".mrc.gz": "gzip", ".mrc.bz2": "bzip2", ".mrc": None, ".mrcs": None}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Images]:
+    """Open an MRC file; one that is not compressed is memory-mapped."""
+    with open(path, "rb") as file:
+        compressed = file.read(2) in (b"\x1f\x8b", b"BZ")
+    opener = mrcfile.open if compressed else mrcfile.mmap
+    with quiet(path):
+        # Permissive, because old programs leave out the map ID or the machine stamp; other faults are raised below.
+        file = opener(os.fspath(path), mode="r", permissive=True)
+    with file as mrc:
+        header, data = mrc.header, mrc.data
+        if data is None or data.dtype.kind == "c" or not data.size:
+            raise MicrographError(f"{path}: {_fault(header)}")
+        if data.dtype == np.int8 and _imod_unsigned(header):
+            data = data.view(np.uint8)
+        images = data.reshape(-1, *data.shape[-2:])
+        x, y = (
+            float(length) / int(samples) if samples > 0 else 0.0
+            for length, samples in ((header.cella.x, header.mx), (header.cella.y, header.my))
+        )
+        yield Images(len(images), images, (x, y))
+
+
+def shape(path: Path) -> tuple[int, int]:
+    """Return the rows and columns of the images in an MRC file."""
+    with quiet(path):
+        file = mrcfile.open(os.fspath(path), permissive=True, header_only=True)
+    with file as mrc:
+        header = mrc.header
+        if min(header.nx, header.ny) <= 0 or header.mode not in _MODES:
+            raise MicrographError(f"{path}: {_fault(header)}")
+        return header.ny, header.nx
+
+
+def _fault(header) -> str:
+    """Say why mrcfile gave no pixels for this header, or pixels of another kind."""
+    columns, rows, images, mode = (int(header[field]) for field in ("nx", "ny", "nz", "mode"))
+    if bytes(header.map)[:3] != b"MAP":
+        return "not an MRC file (no MAP mark in its header); name it by its true format or convert it"
+    if min(columns, rows, images) <= 0:
+        return f"has no pixels ({columns} columns, {rows} rows, {images} images); export it again"
+    if mode not in _MODES:
+        return (
+            f"MRC mode {mode} ({_OTHER_MODES.get(mode, 'unknown')}) is not supported; convert it to mode 0, 1, 2, 6 or "
+            "12, for example with IMOD: newstack -mode 2 INPUT OUTPUT.mrc"
+        )
+    return f"truncated: its header promises {columns} x {rows} x {images} pixels of mode {mode}; copy it again"
+
+
+def _imod_unsigned(header) -> bool:
+    """Tell whether IMOD wrote the bytes as 0..255, as it did for years before MRC 2014 made mode 0 signed."""
+    # Words 39 and 40 of the header, bytes 152-159: imodStamp and imodFlags.
+    stamp, flags = np.frombuffer(header.tobytes(), dtype=header.mode.dtype, count=2, offset=152)
+    return stamp == _IMOD_STAMP and not flags & _IMOD_SIGNED
+
+
+def write_mrc(path: str | os.PathLike, data: NDArray, pixel_size: float | None = None) -> None:
+    """Write a micrograph as MRC, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write, with the suffix ``.mrc``, ``.mrcs``, ``.mrc.gz`` or ``.mrc.bz2``; the last two are compressed.
+    data : ndarray, shape (rows, columns)
+        Pixels. int8, int16, uint16 and float16 are stored as they are (modes 0, 1, 6, 12), everything else as float32
+        (mode 2). The first row is the first in the file.
+    pixel_size : float, optional
+        Pixel size in Angstrom, written as the voxel size; 0 (unknown) by default.
+
+    Raises
+    ------
+    ArgumentError
+        If the suffix is another one, the array is not two-dimensional, empty or complex, or the pixel size is not a
+        positive number.
+    MicrographError
+        If a pixel is NaN or infinite.
+    """
+    path = os.fspath(path)
+    suffix = next((suffix for suffix in _COMPRESSION if path.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise ArgumentError(f"{path}: the name of an MRC file must end in {', '.join(_COMPRESSION)}")
+    data = np.asarray(data)
+    if data.ndim != 2 or data.size == 0 or data.dtype.kind not in "biuf":
+        raise ArgumentError(f"{path}: data must be a 2-D array of real numbers, not {data.dtype} of shape {data.shape}")
+    if pixel_size is not None:
+        check_number("pixel_size", pixel_size, 0, above=True)
+    native = data.dtype.newbyteorder("=")
+    with np.errstate(over="ignore"):
+        data = np.ascontiguousarray(data, dtype=native if native.name in _KEPT_TYPES else np.float32)
+    bad = data.size - np.count_nonzero(np.isfinite(data))
+    if bad:
+        raise MicrographError(f"{path}: not written, {bad} of {data.size} pixels are NaN or infinite; replace them")
+    with replacing(path) as temporary, mrcfile.new(temporary, compression=_COMPRESSION[suffix]) as mrc:
+        mrc.set_data(data)
+        mrc.voxel_size = pixel_size or 0
+        # mrcfile's own label holds the time; without it the same array gives the same file.
+        mrc.header.label[0] = b"written by cryokit"
