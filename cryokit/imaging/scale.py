@@ -31,45 +31,45 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cryokit.errors import PickerError
+from cryokit._util.validation import check_number
+from cryokit.errors import ArgumentError
 
 
 def scale_factor(box: float | Sequence[float], window: int = 227, step: float = 0.125) -> float:
-    """Return by how much micrographs are resized, so that the particle's box is slightly smaller than the window.
+    """Return the factor by which micrographs are resized, so that a box is slightly smaller than the window.
 
     Parameters
     ----------
     box : float or sequence of float
-        Side of the particle's box in pixels; of each view, where there are several. The largest decides.
+        Side of the particle's box in pixels, or the side for each view; the largest decides.
     window : int
-        Side of the network's window.
+        Side of the network's window in pixels.
     step : float
-        The factor is a multiple of it.
+        Number that the factor is a multiple of.
 
     Returns
     -------
     float
-        The largest multiple of `step` that makes the largest box smaller than the window.
+        Largest multiple of `step` that makes the largest box smaller than the window.
 
     Raises
     ------
-    PickerError
-        When a box, the window or the step is not a positive number, or the box is too large for one step.
+    ArgumentError
+        If a box, the window or the step is not a positive number, or the box is too large for one step.
 
     Examples
     --------
     >>> scale_factor(94), scale_factor([187, 221]), scale_factor(320), scale_factor(188)
     (2.375, 1.0, 0.625, 1.125)
     """
-    boxes = np.atleast_1d(np.asarray(box, np.float64))
-    for name, values in (("box", boxes), ("window", np.array([window])), ("step", np.array([step]))):
-        if not (values.size and np.all(np.isfinite(values)) and values.min() > 0):
-            raise PickerError(f"{name} {np.squeeze(values).tolist()!r}: give a positive number")
-    largest = float(boxes.max())
+    boxes = np.atleast_1d(np.asarray(box, np.float64)).tolist()
+    largest = max(boxes, default=0.0)
+    for name, value in (*(("box", side) for side in boxes or [largest]), ("window", window), ("step", step)):
+        check_number(name, value, 0, above=True)
     # One less than the first multiple that does not fit; rounding errors must not make that one fit.
     steps = math.ceil(window / (largest * step) - 1e-9) - 1
     if steps < 1:
-        raise PickerError(
+        raise ArgumentError(
             f"a box of {largest:g} pixels does not fit a window of {window} even at a scale of {step:g}; "
             "bin the micrographs first or take a smaller step"
         )
