@@ -10,10 +10,11 @@ import pytest
 from cryokit import datasets
 from cryokit._util.names import micrograph_name
 from cryokit.benchmark import configuration as config
-from cryokit.benchmark.methods import OWN, PROGRAMS, ROWS, class_of, row
+from cryokit.benchmark.methods import OWN, ROWS, row
 from cryokit.errors import BenchmarkError
 from cryokit.micrograph import find
-from cryokit.pickers import available
+from cryokit.pickers import method, picker_class
+from cryokit.pickers.registry import built_in
 
 BASE = {
     "name": "x",
@@ -70,8 +71,8 @@ def test_the_quick_profile_is_less_work(name):
 
 
 def test_every_picker_is_a_row_and_every_row_a_picker():
-    assert {each.picker for each in ROWS.values()} == {*available(), *PROGRAMS}
-    assert set(OWN) == {name for name, each in ROWS.items() if each.picker in available()}
+    assert {each.picker for each in ROWS.values()} == {entry.name for entry in built_in()}
+    assert set(OWN) == {name for name, each in ROWS.items() if not method(each.picker).external}
 
 
 def test_the_paper_s_split_of_klh():
@@ -281,7 +282,7 @@ def test_every_option_for_given_picks_can_be_read(tmp_path):
 def test_how_short_topaz_is_trained_is_told():
     told = ROWS["topaz_labels"]
     assert "briefly" in told.title
-    default = {name: each.default for name, each in inspect.signature(class_of("topaz")).parameters.items()}
+    default = {name: each.default for name, each in inspect.signature(picker_class("topaz")).parameters.items()}
     length = re.search(r"(\d+) x (\d+) minibatches of (\d+)", told.source)
     assert [int(number) for number in length.groups()] == [
         default[name] for name in ("epochs", "minibatches", "minibatch_size")

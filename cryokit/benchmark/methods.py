@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from cryokit.errors import BenchmarkError
-
-if TYPE_CHECKING:
-    from cryokit.pickers import Picker
+from cryokit.errors import BenchmarkError, PickerError
+from cryokit.pickers import registry
 
 
 @dataclass(frozen=True)
@@ -23,18 +21,17 @@ class Row:
     Attributes
     ----------
     name : str
-        Of the row, and of its folders in that of the run (`check_name`).
+        Name of the row, and of its folders in that of the run (`check_name`).
     picker : str or None
-        One of `cryokit.pickers.available`, or ``topaz``, ``cryolo``, ``apple`` (`cryokit.pickers.external`); None for
-        picks that somebody else has made.
+        One of `cryokit.pickers.available`, or the location of a class; None for picks made elsewhere.
     settings : dict
-        Arguments of the picker's class. Of somebody's picks: ``path``, a file or folder, and arguments of
+        Arguments of the picker's class. For picks made elsewhere: ``path``, a file or folder, and arguments of
         `cryokit.coordinates.read_folder`.
     labels : bool or None
-        Whether its `fit` is given the labels of the training micrographs; None for somebody's picks, of which it is not
-        known.
+        Whether `Picker.fit` is given the labels of the training micrographs; None for picks made elsewhere, of which
+        this is not known.
     title, source : str
-        For people: what it is called, and where it is from.
+        Name in tables and reports, and citation.
     """
 
     name: str
@@ -45,82 +42,72 @@ class Row:
     source: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row as the result file tells it."""
-        return {
-            "title": self.title or self.name,
-            "picker": self.picker,
-            "settings": dict(self.settings),
-            "labels": self.labels,
-            "source": self.source,
-        }
+        """Return the row as the result file has it."""
+        values = {**asdict(self), "title": self.title or self.name}
+        del values["name"]
+        return values
 
 
-_THIS = "Al-Azzawi et al. 2020"
-_ROWS = (
-    Row("auto", "auto", {}, False, "auto", "cryokit"),
-    Row("auto_pretrained", "auto", {"pretrained": True}, False, "auto, shipped network only", "cryokit"),
-    Row("auto_labels", "auto", {}, True, "auto, trained with labels", "cryokit"),
-    Row("template", "template", {}, False, "template (own reference)", "cryokit, after Roseman 2003"),
-    Row("autocryopicker", "autocryopicker", {}, False, "AutoCryoPicker", "Al-Azzawi et al. 2019"),
+# Rows other than a method with its default settings; their titles are added to that of the method.
+_VARIANTS = (
+    Row("auto_pretrained", "auto", {"pretrained": True}, False, "shipped network only"),
+    Row("auto_labels", "auto", {}, True, "trained with labels"),
+    Row("deepcryopicker", "deepcryopicker", {}, False, "4 + background"),
+    Row("deepcryopicker_negative", "deepcryopicker", {"classes_setting": "4 + negative"}, False, "4 + negative"),
+    Row("deepcryopicker_five", "deepcryopicker", {"classes_setting": "five classes"}, False, "five classes"),
+    Row("deepcryopicker_labels", "deepcryopicker", {}, True, "trained with labels"),
+    Row("deeppicker", "deeppicker", {}, True),
+    Row("deeppicker_unlabelled", "deeppicker", {}, False, "from other molecules"),
+    Row("topaz", "topaz", {}, False, "pretrained"),
     Row(
-        *("autocryopicker_published", "autocryopicker_published", {}, False),
-        *("AutoCryoPicker, as published", "Al-Azzawi et al. 2019"),
+        "topaz_labels",
+        "topaz",
+        {},
+        True,
+        "briefly trained with labels",
+        "Bepler et al. 2019, Nature Methods 16:1153; trained on from its own network with 10 x 100 minibatches of 64 "
+        "windows (Topaz's default: 10 x 1000 of 256)",
     ),
-    Row("supercryoempicker", "supercryoempicker", {}, False, "SuperCryoEMPicker", "Al-Azzawi et al. 2019"),
-    Row(
-        *("supercryoempicker_published", "supercryoempicker_published", {}, False),
-        *("SuperCryoEMPicker, as published", "Al-Azzawi et al. 2019"),
-    ),
-    Row("deepcryopicker", "deepcryopicker", {}, False, "DeepCryoPicker, 4 + background", _THIS),
-    Row(
-        *("deepcryopicker_negative", "deepcryopicker", {"classes_setting": "4 + negative"}, False),
-        *("DeepCryoPicker, 4 + negative", _THIS),
-    ),
-    Row(
-        *("deepcryopicker_five", "deepcryopicker", {"classes_setting": "five classes"}, False),
-        *("DeepCryoPicker, five classes", _THIS),
-    ),
-    Row("deepcryopicker_labels", "deepcryopicker", {}, True, "DeepCryoPicker, trained with labels", _THIS),
-    Row("relion_template", "relion_template", {}, True, "RELION-2 references", "Scheres 2015"),
-    Row("deepem", "deepem", {}, True, "DeepEM", "Zhu et al. 2017"),
-    Row("deeppicker", "deeppicker", {}, True, "DeepPicker", "Wang et al. 2016"),
-    Row("deeppicker_unlabelled", "deeppicker", {}, False, "DeepPicker, from other molecules", "Wang et al. 2016"),
-    Row("pixer", "pixer", {}, True, "PIXER", "Zhang et al. 2019"),
-    Row("fastparticlepicker", "fastparticlepicker", {}, True, "FastParticlePicker", "Xiao and Yang 2017"),
-    Row("eman2_cnn", "eman2_cnn", {}, True, "EMAN2 neural boxer", "Bell et al. 2018"),
-    Row("topaz", "topaz", {}, False, "Topaz, pretrained (program)", "Bepler et al. 2019"),
-    Row(
-        *("topaz_labels", "topaz", {}, True, "Topaz, briefly trained with labels (program)"),
-        "Bepler et al. 2019; trained on from its own network with 10 x 100 minibatches of 64 windows (Topaz's default: "
-        "10 x 1000 of 256)",
-    ),
-    Row("cryolo", "cryolo", {}, False, "crYOLO, general model (program)", "Wagner et al. 2019"),
-    Row("apple", "apple", {}, False, "APPLE picker (ASPIRE, program)", "Heimowitz et al. 2018"),
+    Row("cryolo", "cryolo", {}, False, "general model"),
 )
-ROWS = {row.name: row for row in _ROWS}
-# Pickers that run somebody else's program, not a part of a run unless asked for -> module and class.
-PROGRAMS = {
-    "topaz": ("cryokit.pickers.external.topaz_picker", "TopazPicker"),
-    "cryolo": ("cryokit.pickers.external.cryolo_picker", "CryoloPicker"),
-    "apple": ("cryokit.pickers.external.apple_picker", "ApplePicker"),
-}
+
+
+def _rows() -> Iterator[Row]:
+    for method in registry.built_in():
+        rows = [row for row in _VARIANTS if row.picker == method.name]
+        if method.name not in [row.name for row in rows]:
+            rows.insert(0, Row(method.name, method.name, labels=not method.without_labels))
+        for row in rows:
+            title = ", ".join(filter(None, (method.title, row.title))) + (" (program)" if method.external else "")
+            yield replace(row, title=title, source=row.source or method.source)
+
+
+ROWS = {row.name: row for row in _rows()}
+# Pickers that run another program: not a part of a run unless they are asked for.
+PROGRAMS = frozenset(method.name for method in registry.built_in() if method.external)
 # What --methods all means: everything that needs nothing but cryokit.
-OWN = tuple(row.name for row in _ROWS if row.picker not in PROGRAMS)
+OWN = tuple(row.name for row in ROWS.values() if row.picker not in PROGRAMS)
 FIELDS = ("name", "picker", "settings", "labels", "title", "source")
 
-
 _NAME = re.compile(r"[\w+-][\w.+-]*")
-# Where the picks are, and what `cryokit.coordinates.read_folder` may be told about them.
+# Where picks made elsewhere are, and what `cryokit.coordinates.read_folder` may be told about them.
 _GIVEN = ("path", "format", "endings", "scale", "blocks", "flip_y", "diameter", "scores")
 
 
-def check_name(name: str, what: str) -> str:
-    """Return the name of a row, which is that of its folders in the run's folder, too.
+def check_name(name: str, origin: str) -> str:
+    """Return the name of a row, which is also that of its folders in the run's folder.
+
+    Parameters
+    ----------
+    name : str
+        Name to check.
+    origin : str
+        Option or key that it comes from, for the message.
 
     Raises
     ------
     BenchmarkError
-        When it has other characters than letters, digits, ``_``, ``.``, ``+`` and ``-``, or begins with a dot.
+        If it has other characters than letters, digits, ``_``, ``.``, ``+`` and ``-``, or begins with a dot.
 
     Examples
     --------
@@ -129,40 +116,31 @@ def check_name(name: str, what: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise BenchmarkError(
-            f"{what} {name!r}: a name has letters, digits and the signs _ . + - only, and does not begin with a dot"
+            f"{origin} {name!r}: a name has letters, digits and the characters _ . + - only, and does not begin with a "
+            "dot"
         )
     return name
 
 
-def class_of(picker: str) -> type[Picker]:
-    """Return the class of a row's picker; the module that has it is imported now.
-
-    Raises
-    ------
-    PickerError
-        When there is none of this name.
-    """
-    if picker in PROGRAMS:
-        module, name = PROGRAMS[picker]
-        return getattr(importlib.import_module(module), name)
-    from cryokit.pickers import picker_class
-
-    return picker_class(picker)
-
-
-def row(told: str | Mapping[str, Any]) -> Row:
-    """Return a row by its name, or from a mapping that changes a known row or describes a new one.
+def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
+    """Return a row by its name, by the location of a picker of your own, or from a mapping.
 
     Parameters
     ----------
-    told : str or mapping
-        With ``name``; what else it has (`FIELDS`) replaces that of the known row of this name, if there is one.
+    given : str or mapping
+        Name of a row or of a method, or the location of a class; or a mapping with ``name``, whose other items
+        (`FIELDS`) replace those of the known row of this name, if there is one. A new row is given labels only if its
+        picker needs them, unless ``labels`` says otherwise.
+    trust : bool
+        Whether a class that is named by its location may be imported, which runs its code.
 
     Raises
     ------
     BenchmarkError
-        When there is no such row, field, picker or setting (the message lists those there are), or a value makes no
+        If there is no such row, field, picker or setting (the message lists those there are), or a value makes no
         sense.
+    PickerError
+        If a picker of your own cannot be imported, or is not trusted.
 
     Examples
     --------
@@ -171,57 +149,84 @@ def row(told: str | Mapping[str, Any]) -> Row:
     >>> row({"name": "wide", "picker": "deepcryopicker", "settings": {"width": 1}}).settings
     {'width': 1}
     """
-    if isinstance(told, str):
-        told = {"name": told}
-    if not isinstance(told, Mapping) or not isinstance(told.get("name"), str):
-        raise BenchmarkError(f"{told!r}: a method is a name, or a mapping with a name and {', '.join(FIELDS[1:])}")
-    if unknown := [key for key in told if key not in FIELDS]:
-        raise BenchmarkError(f"method {told['name']!r}: unknown {unknown[0]!r}; there are: {', '.join(FIELDS)}")
-    known = ROWS.get(told["name"])
-    if known is None and "picker" not in told:
-        close = difflib.get_close_matches(told["name"], ROWS)
+    if isinstance(given, str) and given not in ROWS and (":" in given or given in registry.available()):
+        picker, method = _own_picker(given, trust)
+        check_name(method.name, "method")
+        if method.name in ROWS:
+            raise BenchmarkError(f"{given}: {method.name!r} is a method of cryokit's; give the class another name")
+        return Row(method.name, picker, {}, not method.without_labels, method.title, method.source)
+    if isinstance(given, str):
+        given = {"name": given}
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise BenchmarkError(f"{given!r}: a method is a name, or a mapping with a name and {', '.join(FIELDS[1:])}")
+    origin = f"method {given['name']!r}"
+    if unknown := [key for key in given if key not in FIELDS]:
+        raise BenchmarkError(f"{origin}: unknown {unknown[0]!r}; there are: {', '.join(FIELDS)}")
+    known = ROWS.get(given["name"])
+    if known is None and "picker" not in given:
+        close = difflib.get_close_matches(given["name"], ROWS)
         hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-        raise BenchmarkError(f"no method is called {told['name']!r}{hint}; there are: {', '.join(ROWS)}")
-    check_name(told["name"], "method")
-    values = {**({key: getattr(known, key) for key in FIELDS} if known else {}), **told}
-    found = Row(**values)
-    what = f"method {found.name!r}"
-    if not isinstance(found.settings, Mapping):
-        raise BenchmarkError(f"{what}: settings: give a mapping, not {found.settings!r}")
-    if found.picker is None:
-        return _given(found, what, told)
-    if found.picker not in (pickers := list(dict.fromkeys(each.picker for each in _ROWS))):
-        there_are = f"there are: {', '.join(pickers)}, and null for picks as given"
-        raise BenchmarkError(f"{what}: picker: {found.picker!r} is none; {there_are}")
-    if not isinstance(found.labels, bool):
-        raise BenchmarkError(f"{what}: labels: give true or false, not {found.labels!r}")
-    _check_texts(found, what)
-    # Those that come with the package are right; and a class costs the import of its module.
-    if found.settings and found.settings != getattr(known, "settings", None):
-        _check_settings(found.settings, tuple(inspect.signature(class_of(found.picker)).parameters), what)
-    return replace(found, settings=dict(found.settings))
-
-
-def _given(found: Row, what: str, told: Mapping[str, Any]) -> Row:
-    """Return a row of somebody's picks."""
-    if found.name in ROWS:
-        raise BenchmarkError(f"{what}: picker: picks as given need a name of their own; this one is a method's")
-    if told.get("labels") is not None:
-        raise BenchmarkError(f"{what}: labels: leave it out: what somebody's picks have learned from is not known")
-    path = found.settings.get("path")
-    if not (isinstance(path, str) and path):
-        raise BenchmarkError(f"{what}: settings: picks as given (picker: null) need the path of their file or folder")
-    _check_texts(found, what)
-    _check_settings(found.settings, _GIVEN, what)
-    return replace(found, settings=dict(found.settings), labels=None)
-
-
-def _check_settings(settings: Mapping[str, Any], known: Sequence[str], what: str) -> None:
-    if unknown := [name for name in settings if name not in known]:
-        raise BenchmarkError(f"{what}: settings: unknown {unknown[0]!r}; there are: {', '.join(known)}")
-
-
-def _check_texts(found: Row, what: str) -> None:
+        raise BenchmarkError(f"no method is called {given['name']!r}{hint}; there are: {', '.join(ROWS)}")
+    check_name(given["name"], "method")
+    values = {**({key: getattr(known, key) for key in FIELDS} if known else {}), **given}
+    if not isinstance(values.get("settings", {}), Mapping):
+        raise BenchmarkError(f"{origin}: settings: give a mapping, not {values['settings']!r}")
     for name in ("title", "source"):
-        if not isinstance(getattr(found, name), str):
-            raise BenchmarkError(f"{what}: {name}: give a text, not {getattr(found, name)!r}")
+        if not isinstance(values.get(name, ""), str):
+            raise BenchmarkError(f"{origin}: {name}: give a text, not {values[name]!r}")
+    result = Row(**{**values, "settings": dict(values.get("settings", {}))})
+    if result.picker is None:
+        return _given(result, origin, given)
+    if not isinstance(result.labels, bool):
+        raise BenchmarkError(f"{origin}: labels: give true or false, not {result.labels!r}")
+    # The rows that come with cryokit are right; and a class costs the import of its module.
+    if result == known:
+        return result
+    if not isinstance(result.picker, str) or not (":" in result.picker or result.picker in registry.available()):
+        there_are = ", ".join(registry.available())
+        raise BenchmarkError(
+            f"{origin}: picker: {result.picker!r} is none; there are: {there_are}, package.module:Class or "
+            "path/to/file.py:Class, and null for picks as given"
+        )
+    picker, method = _own_picker(result.picker, trust)
+    if "labels" not in values:
+        result = replace(result, labels=not method.without_labels)
+    if result.labels and not method.with_labels:
+        raise BenchmarkError(f"{origin}: labels: {result.picker} does not learn from labels")
+    if not result.labels and not method.without_labels:
+        raise BenchmarkError(f"{origin}: labels: {result.picker} learns from labels only; say true")
+    _check_settings(result.settings, tuple(inspect.signature(registry.picker_class(picker)).parameters), origin)
+    return replace(result, picker=picker)
+
+
+def _own_picker(name: str, trust: bool) -> tuple[str, registry.Method]:
+    """Return a method, and the name by which the process of a cell finds it."""
+    registry.check_trust(name, "the benchmark", trust)
+    method = registry.method(name)
+    # Classes that were registered in this process are unknown in others.
+    picker = name if name in {known.name for known in registry.built_in()} else method.location
+    module = picker.rpartition(":")[0]
+    if module == "__main__" or (module and not module.endswith(".py") and sys.modules[module].__spec__ is None):
+        raise PickerError(
+            f"{name}: is defined in a notebook or script, where the processes of a benchmark cannot find it; write it to "
+            "a file and name it path/to/file.py:Class"
+        )
+    return picker, method
+
+
+def _given(result: Row, origin: str, given: Mapping[str, Any]) -> Row:
+    """Return a row of picks made elsewhere."""
+    if result.name in ROWS:
+        raise BenchmarkError(f"{origin}: picker: picks as given need a name of their own; this one is a method's")
+    if given.get("labels") is not None:
+        raise BenchmarkError(f"{origin}: labels: leave it out; what the picks were made from is not known")
+    path = result.settings.get("path")
+    if not (isinstance(path, str) and path):
+        raise BenchmarkError(f"{origin}: settings: picks as given (picker: null) need the path of their file or folder")
+    _check_settings(result.settings, _GIVEN, origin)
+    return replace(result, labels=None)
+
+
+def _check_settings(settings: Mapping[str, Any], known: Sequence[str], origin: str) -> None:
+    if unknown := [name for name in settings if name not in known]:
+        raise BenchmarkError(f"{origin}: settings: unknown {unknown[0]!r}; there are: {', '.join(known) or 'none'}")

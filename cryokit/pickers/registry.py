@@ -64,108 +64,83 @@ class Method:
     external: bool = False
 
 
-_INTENSITY = "Al-Azzawi et al. 2019, BMC Bioinformatics 20:326"
-_SUPER = "Al-Azzawi et al. 2019, Genes 10:666"
-_SUPERVISED = {"without_labels": False, "with_labels": True, "score_maps": True}
-_BUILT_IN = {
-    entry.name: entry
-    for entry in (
-        Method("auto", "auto", "cryokit", "cryokit.pickers.auto:AutoPicker", with_labels=True, score_maps=True),
-        Method(
-            "template",
-            "template",
-            "cryokit, after Roseman 2003, Ultramicroscopy 94:225",
-            "cryokit.pickers.template:TemplatePicker",
-        ),
-        Method("autocryopicker", "AutoCryoPicker", _INTENSITY, "cryokit.pickers.autocryopicker:AutoCryoPicker"),
-        Method(
-            "autocryopicker_published",
-            "AutoCryoPicker, as published",
-            _INTENSITY,
-            "cryokit.pickers.autocryopicker:PublishedAutoCryoPicker",
-        ),
-        Method("supercryoempicker", "SuperCryoEMPicker", _SUPER, "cryokit.pickers.supercryoempicker:SuperCryoEMPicker"),
-        Method(
-            "supercryoempicker_published",
-            "SuperCryoEMPicker, as published",
-            _SUPER,
-            "cryokit.pickers.supercryoempicker:PublishedSuperCryoEMPicker",
-        ),
-        Method(
-            "deepcryopicker",
-            "DeepCryoPicker",
-            "Al-Azzawi et al. 2020, BMC Bioinformatics 21:509",
-            "cryokit.pickers.deepcryopicker:DeepCryoPicker",
-            with_labels=True,
-            score_maps=True,
-        ),
-        Method(
-            "relion_template",
-            "RELION-2 references",
-            "Scheres 2015, J. Struct. Biol. 189:114",
-            "cryokit.pickers.relion_template:RelionTemplatePicker",
-            **_SUPERVISED,
-        ),
-        Method(
-            "deepem",
-            "DeepEM",
-            "Zhu et al. 2017, BMC Bioinformatics 18:348",
-            "cryokit.pickers.deepem:DeepEM",
-            **_SUPERVISED,
-        ),
-        Method(
-            "deeppicker",
-            "DeepPicker",
-            "Wang et al. 2016, J. Struct. Biol. 195:325",
-            "cryokit.pickers.deeppicker:DeepPicker",
-            with_labels=True,
-            score_maps=True,
-        ),
-        Method(
-            "pixer",
-            "PIXER",
-            "Zhang et al. 2019, BMC Bioinformatics 20:41",
-            "cryokit.pickers.pixer:PixerPicker",
-            **_SUPERVISED,
-        ),
-        Method(
-            "fastparticlepicker",
-            "FastParticlePicker",
-            "Xiao and Yang 2017, AIP Conf. Proc. 1836:020080",
-            "cryokit.pickers.fastparticlepicker:FastParticlePicker",
-            **_SUPERVISED,
-        ),
-        Method(
-            "eman2_cnn",
-            "EMAN2 neural boxer",
-            "Bell et al. 2018, J. Struct. Biol. 204:283",
-            "cryokit.pickers.eman2_cnn:Eman2CnnPicker",
-            **_SUPERVISED,
-        ),
-        Method(
-            "topaz",
-            "Topaz",
-            "Bepler et al. 2019, Nature Methods 16:1153",
-            "cryokit.pickers.external.topaz_picker:TopazPicker",
-            with_labels=True,
-            external=True,
-        ),
-        Method(
-            "cryolo",
-            "crYOLO",
-            "Wagner et al. 2019, Communications Biology 2:218",
-            "cryokit.pickers.external.cryolo_picker:CryoloPicker",
-            external=True,
-        ),
-        Method(
-            "apple",
-            "APPLE picker (ASPIRE)",
-            "Heimowitz et al. 2018, J. Struct. Biol. 204:215",
-            "cryokit.pickers.external.apple_picker:ApplePicker",
-            external=True,
-        ),
-    )
-}
+def _own(name: str, title: str, source: str, location: str, **facts: bool) -> Method:
+    """Return the entry of a class in this package."""
+    return Method(name, title, source, f"{GROUP}.{location}", **facts)
+
+
+_INTENSITY, _SUPER = "Al-Azzawi et al. 2019, BMC Bioinformatics 20:326", "Al-Azzawi et al. 2019, Genes 10:666"
+_BOTH = {"with_labels": True, "score_maps": True}
+_SUPERVISED = {"without_labels": False, **_BOTH}
+_OWN = (
+    _own("auto", "auto", "cryokit", "auto:AutoPicker", **_BOTH),
+    _own("template", "template", "cryokit, after Roseman 2003, Ultramicroscopy 94:225", "template:TemplatePicker"),
+    _own("autocryopicker", "AutoCryoPicker", _INTENSITY, "autocryopicker:AutoCryoPicker"),
+    _own(
+        "autocryopicker_published", "AutoCryoPicker, as published", _INTENSITY, "autocryopicker:PublishedAutoCryoPicker"
+    ),
+    _own("supercryoempicker", "SuperCryoEMPicker", _SUPER, "supercryoempicker:SuperCryoEMPicker"),
+    _own(
+        "supercryoempicker_published",
+        "SuperCryoEMPicker, as published",
+        _SUPER,
+        "supercryoempicker:PublishedSuperCryoEMPicker",
+    ),
+    _own(
+        "deepcryopicker",
+        "DeepCryoPicker",
+        "Al-Azzawi et al. 2020, BMC Bioinformatics 21:509",
+        "deepcryopicker:DeepCryoPicker",
+        **_BOTH,
+    ),
+    _own(
+        "relion_template",
+        "RELION-2 references",
+        "Scheres 2015, J. Struct. Biol. 189:114",
+        "relion_template:RelionTemplatePicker",
+        **_SUPERVISED,
+    ),
+    _own("deepem", "DeepEM", "Zhu et al. 2017, BMC Bioinformatics 18:348", "deepem:DeepEM", **_SUPERVISED),
+    _own("deeppicker", "DeepPicker", "Wang et al. 2016, J. Struct. Biol. 195:325", "deeppicker:DeepPicker", **_BOTH),
+    _own("pixer", "PIXER", "Zhang et al. 2019, BMC Bioinformatics 20:41", "pixer:PixerPicker", **_SUPERVISED),
+    _own(
+        "fastparticlepicker",
+        "FastParticlePicker",
+        "Xiao and Yang 2017, AIP Conf. Proc. 1836:020080",
+        "fastparticlepicker:FastParticlePicker",
+        **_SUPERVISED,
+    ),
+    _own(
+        "eman2_cnn",
+        "EMAN2 neural boxer",
+        "Bell et al. 2018, J. Struct. Biol. 204:283",
+        "eman2_cnn:Eman2CnnPicker",
+        **_SUPERVISED,
+    ),
+    _own(
+        "topaz",
+        "Topaz",
+        "Bepler et al. 2019, Nature Methods 16:1153",
+        "external.topaz_picker:TopazPicker",
+        with_labels=True,
+        external=True,
+    ),
+    _own(
+        "cryolo",
+        "crYOLO",
+        "Wagner et al. 2019, Communications Biology 2:218",
+        "external.cryolo_picker:CryoloPicker",
+        external=True,
+    ),
+    _own(
+        "apple",
+        "APPLE picker (ASPIRE)",
+        "Heimowitz et al. 2018, J. Struct. Biol. 204:215",
+        "external.apple_picker:ApplePicker",
+        external=True,
+    ),
+)
+_BUILT_IN = {entry.name: entry for entry in _OWN}
 _registered: dict[str, type[Picker]] = {}
 _versions: dict[str, tuple[int, int]] = {}  # of the files that modules were loaded from: time of change and size
 
@@ -178,7 +153,7 @@ def built_in() -> tuple[Method, ...]:
     >>> [method.name for method in built_in() if method.external]
     ['topaz', 'cryolo', 'apple']
     """
-    return tuple(_BUILT_IN.values())
+    return _OWN
 
 
 def available() -> tuple[str, ...]:
@@ -383,7 +358,7 @@ def saved_name(cls: type[Picker]) -> str:
 def entry_of(cls: type) -> Method | None:
     """Return the entry of one of cryokit's own classes; None for others."""
     location = f"{cls.__module__}:{cls.__qualname__}"
-    return next((entry for entry in _BUILT_IN.values() if entry.location == location), None)
+    return next((entry for entry in _OWN if entry.location == location), None)
 
 
 @functools.cache
