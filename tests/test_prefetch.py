@@ -1,4 +1,4 @@
-"""Reading ahead: order, errors, overlap, bounded memory, and threads that end."""
+"""Reading ahead: order, errors, overlap, bounded memory, and the end of the thread."""
 
 import gc
 import threading
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cryokit._util.prefetch import ahead
-from cryokit.errors import MicrographError, PickerError
+from cryokit.errors import ArgumentError, MicrographError
 
-WAIT = 10  # seconds; what does not happen by then never will
+WAIT = 60  # seconds; generous, so that a busy machine does not fail a test
 
 
 def reading_threads():
@@ -81,7 +81,7 @@ def test_no_more_than_the_depth_is_read_ahead(depth):
         assert len(begun) == expected
 
 
-def test_values_are_let_go():
+def test_values_are_released():
     alive = weakref.WeakSet()
 
     class Value:
@@ -98,7 +98,7 @@ def test_values_are_let_go():
         most = max(most, len(alive))
         del value
         assert len(alive) <= 2
-    assert most == 3
+    assert most <= 3
 
 
 def test_a_consumer_that_stops_early_leaves_no_thread_and_reads_no_further():
@@ -133,7 +133,7 @@ def test_an_iterator_that_is_never_started_has_no_thread():
     del unused
 
 
-def test_interruption_is_no_error_of_a_file():
+def test_an_interruption_is_raised():
     def load(path):
         raise KeyboardInterrupt
 
@@ -143,7 +143,7 @@ def test_interruption_is_no_error_of_a_file():
 
 @pytest.mark.parametrize("depth", [0, -1])
 def test_depth_is_checked_at_once(depth):
-    with pytest.raises(PickerError, match="depth"):
+    with pytest.raises(ArgumentError, match=f"depth .*{depth}"):
         ahead([1], lambda path: path, depth)
 
 
@@ -156,6 +156,6 @@ def test_micrographs(tmp_path):
         write_mrc(tmp_path / f"{index}.mrc", image)
         paths.append(tmp_path / f"{index}.mrc")
     paths[1].write_bytes(b"no MRC")
-    found = dict(ahead(paths, read))
-    assert [isinstance(found[path], Exception) for path in paths] == [False, True, False]
-    assert found[paths[2]].data.max() == 65
+    results = dict(ahead(paths, read))
+    assert [isinstance(results[path], Exception) for path in paths] == [False, True, False]
+    assert results[paths[2]].data.max() == 65

@@ -1,1 +1,1 @@
-"""What the package itself shares: files written whole, names, wording, prefetching. Nothing a user imports."""
+"""Shared by the package itself: files written whole, names, wording, checks, prefetching. Nothing a user imports."""

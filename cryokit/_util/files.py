@@ -13,26 +13,26 @@ from cryokit.errors import CryokitError
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path that takes the place of `path` when the block ends without an error.
+    """Yield a temporary path that replaces `path` when the block ends without an error.
 
-    A reader never sees half a file, and a failed or killed write leaves an older file as it was. The temporary file
-    lies in the same folder (a rename is atomic only within one file system) and keeps the suffixes of `path`, because
-    several writers choose the format by them. Missing folders are made.
+    Readers never see half a file, and a failed or killed write leaves an older file as it was. The temporary file is in
+    the same folder (a rename is atomic only within one file system), in a hidden folder of its own, and keeps the
+    suffixes of `path`, because several writers choose the format by them. Missing folders are made.
 
     Parameters
     ----------
     path : path-like
-        The file to write.
+        File to write.
 
     Yields
     ------
     pathlib.Path
-        Where to write; a path that does not exist yet.
+        Path to write to; it does not exist yet.
 
     Raises
     ------
     CryokitError
-        When nothing can be written there.
+        If nothing can be written there.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     if path.is_dir():
-        raise CryokitError(f"{path}: a folder is in the way; name a file")
+        raise CryokitError(f"{path}: is a folder; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
@@ -62,19 +62,21 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def make_folder(path: str | os.PathLike) -> Path:
-    """Make a folder for results, with its parents, and return it; a long job asks before it begins.
+    """Make a folder for results with its parents, and return it.
+
+    Long jobs call this before they begin, so that they do not fail at the end.
 
     Raises
     ------
     CryokitError
-        When it cannot be made or nothing can be written into it.
+        If it cannot be made or nothing can be written to it.
     """
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        raise CryokitError(f"{path}: not a folder to write into ({error.strerror}); choose another place") from None
+        raise CryokitError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from None
     return path
 
 

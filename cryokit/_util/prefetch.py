@@ -1,4 +1,4 @@
-"""Reading ahead: the next files are read while the device works on the one before."""
+"""Read ahead: load the next files while the device works on the one before."""
 
 from __future__ import annotations
 
@@ -8,40 +8,39 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from cryokit.errors import PickerError
+from cryokit._util.validation import check_number
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 
 def ahead(paths: Iterable[P], load: Callable[[P], T], depth: int = 2) -> Iterator[tuple[P, T | Exception]]:
-    """Load files in a thread, in order, some ahead of the one that is being worked on.
+    """Load files in a thread, in order, ahead of the one that is being worked on.
 
-    Reading waits for disks and, in NumPy, SciPy and the readers of files, leaves Python's lock alone, so it goes on
-    beside the work. A consumer that stops early ends the thread too (closing the iterator, as the end of a ``for`` loop
-    does, waits for the file being read).
+    Reading waits for disks and, in NumPy, SciPy and the file readers, releases Python's lock, so it goes on beside the
+    work. A consumer that stops early ends the thread, too (closing the iterator, as the end of a ``for`` loop does,
+    waits for the file being read).
 
     Parameters
     ----------
     paths : iterable
-        What to load; taken one by one as needed.
+        Files to load, taken one by one as needed.
     load : callable
-        Called in the thread with each of `paths`.
+        Function of one path, called in the thread.
     depth : int
-        How many loaded files may wait. In memory are at most these and the one that was given out last.
+        Number of loaded files that may wait. At most these and the last one yielded are in memory.
 
     Yields
     ------
     path : object
         The next of `paths`.
     value : object or Exception
-        What `load` returned, or the exception it raised: one file that cannot be read does not end the others. Look
-        with ``isinstance(value, Exception)``.
+        What `load` returned, or the exception that it raised: one file that cannot be read does not stop the others.
 
     Raises
     ------
-    PickerError
-        When `depth` is not at least 1.
+    ArgumentError
+        If `depth` is below 1.
 
     Examples
     --------
@@ -51,8 +50,7 @@ def ahead(paths: Iterable[P], load: Callable[[P], T], depth: int = 2) -> Iterato
     (0, 'ZeroDivisionError')
     (2, 3.0)
     """
-    if depth < 1:
-        raise PickerError(f"reading ahead needs a depth of at least 1, not {depth}")
+    check_number("depth", depth, 1, whole=True)
     return _ahead(iter(paths), load, depth)
 
 
@@ -68,7 +66,7 @@ def _ahead(paths: Iterator[P], load: Callable[[P], T], depth: int) -> Iterator[t
                 raise error  # KeyboardInterrupt, SystemExit
             result = [future.result() if error is None else error]
             waiting.extend((following, reader.submit(load, following)) for following in islice(paths, 1))
-            # Taken out of everything here: once the consumer lets go of the value, its memory is free.
+            # No reference to the value stays here: once the consumer drops it, its memory is free.
             del future, error
             yield path, result.pop()
     finally:

@@ -1,12 +1,13 @@
-"""Where the files that come with cryokit, but are not Python, lie."""
+"""Folders of files that come with cryokit but are not Python."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from cryokit._util.validation import check_choice
 from cryokit.errors import CryokitError
 
-# name -> what the folder is called inside an installed package (pyproject.toml puts it there).
+# What the folders are called inside an installed package (pyproject.toml puts them there).
 _INSTALLED = {
     "data_manifests": "data_manifests",
     "notebooks": "notebook_sources",
@@ -22,24 +23,21 @@ def folder(name: str) -> Path:
     Parameters
     ----------
     name : {"data_manifests", "notebooks", "benchmarks"}
-
-    Returns
-    -------
-    pathlib.Path
-        A folder that exists.
+        Name of the folder in the repository.
 
     Raises
     ------
+    ArgumentError
+        If there is no such folder.
     CryokitError
-        When the name is unknown, or the installation is incomplete.
+        If the installation is incomplete.
 
     Examples
     --------
     >>> (folder("data_manifests") / "klh.yaml").is_file()
     True
     """
-    if name not in _INSTALLED:
-        raise CryokitError(f"there is no folder {name!r} in cryokit; there are: {', '.join(_INSTALLED)}")
+    check_choice("name", name, _INSTALLED)
     package = Path(__file__).resolve().parents[1]
     installed = package / _INSTALLED[name]
     if installed.is_dir():

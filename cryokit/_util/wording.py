@@ -1,4 +1,4 @@
-"""Words that messages share: numbers with their nouns, and lists cut short."""
+"""Wording shared by messages: numbers with nouns, and shortened lists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def plural(number: int, noun: str) -> str:
-    """Return the number with its noun.
+    """Return a number with its noun.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def some(names: Sequence[str], limit: int = 3) -> str:
-    """Return the first `limit` names, and how many there are where that is not all.
+    """Return the first `limit` names, and the number of names if that is not all.
 
     Examples
     --------
