@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cryokit.imaging import bin_coordinates
-from cryokit.imaging.filters import flatten, live_area, without_outliers
+from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.preparation import flattened
 from cryokit.simulate import simulate
 
 
@@ -19,6 +20,14 @@ def disc(shape, x, y, diameter):
     return np.hypot(columns - x, rows - y) <= diameter / 2
 
 
+def flat_picture(data, diameter, *, contrast, working_diameter=20.0):
+    return flattened(Picture(data, Frame.whole(data.shape)), diameter, contrast, working_diameter)
+
+
+def flatten(data, diameter, **settings):
+    return flat_picture(data, diameter, **settings).data
+
+
 # --- flatten -------------------------------------------------------------------------------------------------------
 
 
@@ -27,14 +36,15 @@ def disc(shape, x, y, diameter):
 def test_particles_come_out_bright_where_they_are(contrast, diameter, shape):
     x, y = 0.4 * shape[1], 0.6 * shape[0]
     data = 50 + noise(shape) + {"dark": -3, "bright": 3}[contrast] * disc(shape, x, y, diameter)
-    flat = flatten(data, diameter, contrast=contrast)
+    flat, frame = flat_picture(data, diameter, contrast=contrast)
     factor = max(1, diameter / 20)
     assert flat.dtype == np.float32
     assert flat.shape == pytest.approx((shape[0] / factor, shape[1] / factor), abs=1)
     smooth = ndimage.gaussian_filter(flat, 5)
     row, column = np.unravel_index(smooth.argmax(), smooth.shape)
-    assert (column, row) == pytest.approx(bin_coordinates(x, y, shape, factor), abs=1.5)
-    inside = flat[disc(flat.shape, *bin_coordinates(x, y, shape, factor), 0.8 * diameter / factor)]
+    expected = tuple(map(float, frame.from_source(x, y)))
+    assert (column, row) == pytest.approx(expected, abs=1.5)
+    inside = flat[disc(flat.shape, *expected, 0.8 * diameter / factor)]
     assert inside.mean() > 1.5
 
 

@@ -48,7 +48,7 @@ def test_dense_equals_sliding_without_padding_inside(image, valid, stride):
     one_by_one = sliding(image, valid, stride=stride, pad=stride > 8)
     for tile in (None, 227 + 3 * stride + 5):
         at_once = dense(image, valid, stride=stride, tile=tile, pad=stride > 8)
-        assert (at_once.x0, at_once.y0, at_once.step) == (one_by_one.x0, one_by_one.y0, one_by_one.step)
+        assert at_once.frame == one_by_one.frame
         assert at_once.scores.dtype == np.float32
         np.testing.assert_allclose(at_once.scores, one_by_one.scores, atol=1e-5)
     assert one_by_one.scores.std(axis=(0, 1)).min() > 0.1  # there is something to tell apart
@@ -56,7 +56,7 @@ def test_dense_equals_sliding_without_padding_inside(image, valid, stride):
 
 
 def test_the_networks_own_stride_is_the_default(image, valid):
-    assert dense(image, valid).step == 32
+    assert dense(image, valid).frame.step == 32
 
 
 def _scene(shape, spots, rng):
@@ -87,7 +87,7 @@ def test_same_padding_is_approximated(trained):
     scene = _scene((420, 460), discs, np.random.default_rng(6))
     one_by_one = sliding(scene, trained, stride=16, pad=False, classes=("particle", "background"))
     at_once = dense(scene, trained, stride=16, pad=False, classes=("particle", "background"))
-    assert (at_once.x0, at_once.y0, at_once.scores.shape) == (113.0, 113.0, one_by_one.scores.shape)
+    assert (at_once.frame.x0, at_once.frame.y0, at_once.scores.shape) == (113.0, 113.0, one_by_one.scores.shape)
     error = np.abs(at_once.scores - one_by_one.scores)
     agree = at_once.scores.argmax(axis=-1) == one_by_one.scores.argmax(axis=-1)
     assert np.isfinite(at_once.scores).all()
@@ -151,20 +151,20 @@ def _rule(seed):
 def test_a_fully_convolutional_network_in_tiles_gives_the_map_of_one_pass(image, padding):
     network = lean(padding)
     whole = dense(image, network)
-    assert whole.step == 4
+    assert whole.frame.step == 4
     assert whole.scores.shape == (80, 94, 2)
     assert whole.scores[..., 0].std() > 0.05
     for tile in (60, 117, 250):
         tiled = dense(image, network, tile=tile)
         np.testing.assert_allclose(tiled.scores, whole.scores, atol=1e-5)
-        assert (tiled.x0, tiled.y0) == (whole.x0, whole.y0)
+        assert tiled.frame == whole.frame
     # The network's own map of the image mirrored by numpy, away from the borders, where its own padding does not reach.
     centre = {"valid": 12.0, "same": 3.0}[padding]  # of what output 0 sees, from kernels, strides and padding
-    before = next(size for size in range(48, 52) if (centre - size - whole.x0) % 4 == 0)
+    before = next(size for size in range(48, 52) if (centre - size - whole.frame.x0) % 4 == 0)
     after = [48 - (side + before) % 4 for side in image.shape]  # sides are multiples of 4
     mirrored = np.pad(image, [(before, size) for size in after], mode="reflect")
     by_hand = network.predict_on_batch(mirrored[None, :, :, None])[0]
-    first = int((whole.x0 - centre + before) / 4)
+    first = int((whole.frame.x0 - centre + before) / 4)
     np.testing.assert_allclose(whole.scores, by_hand[first : first + 80, first : first + 94], atol=1e-5)
 
 
@@ -173,7 +173,7 @@ def test_a_valid_fully_convolutional_network_slides_too(image):
     part = image[:83, :70]
     for pad in (True, False):
         at_once, one_by_one = dense(part, network, pad=pad), sliding(part, network, stride=4, pad=pad)
-        assert (at_once.x0, at_once.y0) == (one_by_one.x0, one_by_one.y0)
+        assert at_once.frame == one_by_one.frame
         np.testing.assert_allclose(at_once.scores, one_by_one.scores, atol=1e-5)
     with pytest.raises(PickerError, match="use dense"):
         sliding(part, lean("same"), stride=4)
@@ -205,7 +205,7 @@ def test_positions_are_where_the_image_says(pad):
             -(-side // stride) if pad else (side - 13) // stride + 1 for side in image.shape
         )
         best = np.unravel_index(found.particle.argmax(), found.particle.shape)
-        x, y = found.to_image(*best)
+        x, y = found.frame.to_source(*best[::-1])
         assert (float(x), float(y)) == (column, row)
 
 
@@ -328,4 +328,4 @@ def test_poolings_that_drop_rows_do_not_shift_the_map(image):
     exact, found = sliding(image, network, stride=4, classes=classes), dense(image, network, stride=4, classes=classes)
     assert found.scores.std() > 0.01
     np.testing.assert_allclose(found.scores, exact.scores, atol=1e-5)
-    assert (found.x0, found.y0, found.step) == (exact.x0, exact.y0, exact.step)
+    assert found.frame == exact.frame
