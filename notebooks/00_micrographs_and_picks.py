@@ -235,7 +235,7 @@ factors = (1, 2, 4, 8)
 side = min(4 * size, *first.data.shape)
 figure, axes = plt.subplots(1, len(factors), figsize=(12, 3.4))
 for ax, factor in zip(axes, factors, strict=True):
-    binned = imaging.bin_fourier(first.data, factor)
+    binned = imaging.bin_fourier(first.data, factor).data
     corner = binned[: side // factor, : side // factor]
     ax.imshow(corner, cmap="gray", vmin=np.percentile(corner, 1), vmax=np.percentile(corner, 99))
     step = f", {first.pixel_size * factor:.1f} Å" if first.pixel_size else ""

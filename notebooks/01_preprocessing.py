@@ -42,6 +42,7 @@ from skimage import draw
 from cryokit import coordinates, evaluate, imaging, micrograph, pickers, plot, simulate
 from cryokit.cli.notebook_runner import record
 from cryokit.imaging import STAGES, Preprocessing, quality
+from cryokit.imaging.binning import resized_frame
 from cryokit.imaging.filters import live_area, without_outliers
 
 plt.rcParams["figure.constrained_layout.use"] = True
@@ -65,9 +66,9 @@ chain = Preprocessing(
 # %%
 def prepared(image, truth):
     """What the chain needs to know of a micrograph."""
-    area = live_area(image.data)
-    data = without_outliers(image.data[area])
-    truth = truth.assign(x=truth["x"] - area[1].start, y=truth["y"] - area[0].start)
+    data, frame = imaging.recorded(image)
+    x, y = frame.from_source(truth["x"], truth["y"])
+    truth = truth.assign(x=x, y=y)
     diameter = float(truth.loc[truth["view"] != coordinates.IGNORE, "diameter"].median())
     sign = contrast or imaging.detect_contrast(data, diameter)
     return SimpleNamespace(name=image.name, data=data, truth=truth, diameter=diameter, contrast=sign)
@@ -432,7 +433,7 @@ def true_areas(each, shape):
     """Pixels of particles, and pixels of background, of a picture of the micrograph of any size."""
     particle, background = np.zeros(shape, bool), np.ones(shape, bool)
     factor = each.data.shape[0] / shape[0]
-    x, y = imaging.bin_coordinates(each.truth["x"], each.truth["y"], each.data.shape, factor)
+    x, y = resized_frame(each.data.shape, 1 / factor).from_source(each.truth["x"], each.truth["y"])
     radii = each.truth["diameter"].fillna(each.diameter) / 2 / factor
     for column, row, radius, view in zip(x, y, radii, each.truth["view"], strict=True):
         background[draw.disk((row, column), 1.2 * radius, shape=shape)] = False

@@ -37,7 +37,6 @@ from scipy import ndimage
 
 from cryokit import coordinates, evaluate, micrograph, pickers, plot, segmentation, simulate
 from cryokit.cli.notebook_runner import record
-from cryokit.imaging import bin_coordinates
 from cryokit.plot import particle_shapes as plot_shapes
 
 plt.rcParams["figure.constrained_layout.use"] = True
@@ -241,8 +240,7 @@ made["super k-means"] = show_clusters("super k-means", means[segments], f"{len(m
 # %%
 def working(labels, examination):
     """Return where labels lie in the working picture."""
-    top, left = examination.corner
-    return bin_coordinates(labels["x"] - left, labels["y"] - top, examination.shape, examination.factor)
+    return examination.frame.from_source(labels["x"], labels["y"])
 
 
 def true_discs(examination, labels):
@@ -252,7 +250,7 @@ def true_discs(examination, labels):
     discs = {False: np.zeros(examination.stages["opened"].shape, bool)}
     discs[True] = discs[False].copy()
     row, column = np.indices(discs[False].shape, sparse=True)
-    for x0, y0, across, view in zip(x, y, mine["diameter"] / examination.factor, mine["view"], strict=True):
+    for x0, y0, across, view in zip(x, y, mine["diameter"] / examination.frame.step, mine["view"], strict=True):
         discs[view == coordinates.IGNORE] |= (column - x0) ** 2 + (row - y0) ** 2 < (across / 2) ** 2
     return discs[False], discs[True] & ~discs[False]
 
@@ -693,8 +691,8 @@ def objects_of(name, view, k):
     mask = segmentation.clean(segmentation.particle_mask(made, view.diameter), view.diameter)
     objects = segmentation.objects(mask, view.diameter)
     objects = [shape for shape in objects if shape.area <= 2 * segmentation.particle_area(view.diameter)]
-    x, y = view.to_micrograph([shape.x for shape in objects], [shape.y for shape in objects])
-    return coordinates.table(view.name, x, y, diameter=view.diameter * view.factor)
+    x, y = view.frame.to_source([shape.x for shape in objects], [shape.y for shape in objects])
+    return coordinates.table(view.name, x, y, diameter=view.diameter * view.frame.step)
 
 
 several = {"quick": (2, 3, 4, 6, 8), "full": (2, 3, 4, 5, 6, 7, 8, 10, 12)}[profile]

@@ -59,7 +59,7 @@ from scipy import ndimage
 from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, simulate
 from cryokit.cli.notebook_runner import record
 from cryokit.evaluate.thresholds import best_threshold, threshold_from_scores
-from cryokit.imaging.prepared import WORKING_DIAMETER, prepare
+from cryokit.imaging.preparation import WORKING_DIAMETER, recorded, whitened
 from cryokit.networks import patches as trainingset
 from cryokit.networks import training
 from cryokit.networks.describe import layers, multiply_adds
@@ -688,7 +688,9 @@ labels = coordinates.table(
     particles["micrograph"], particles["x"], particles["y"], diameter=particles["diameter"], view=views_of_rows
 )
 prepared = {
-    name: prepare(micrographs[name].data, diameters[name], "dark") for names in names_of.values() for name in names
+    name: whitened(recorded(micrographs[name]), diameters[name], "dark")
+    for names in names_of.values()
+    for name in names
 }
 number, positions = (240 if quick else 1600), 12
 maps = {
@@ -745,18 +747,18 @@ record("validation accuracy of positions", float(lean_history.table["val_accurac
 # %%
 unseen = names_of["test"][0]
 score_map = compact.score_map(lean, lean_config, prepared[unseen])
-candidates = compact.candidates(score_map, prepared[unseen], unseen, diameters[unseen])
+candidates = compact.candidates(score_map, prepared[unseen].frame, unseen, diameters[unseen])
 figure, axes = plt.subplots(1, 2, figsize=(12, 6.2))
-plot.show_micrograph(axes[0], prepared[unseen].image, title=f"{unseen}, prepared: particles bright")
-low_x, low_y = score_map.to_image(-0.5, -0.5)
+plot.show_micrograph(axes[0], prepared[unseen].data, title=f"{unseen}, prepared: particles bright")
 rows, columns = score_map.particle.shape
-high_x, high_y = score_map.to_image(rows - 0.5, columns - 0.5)
+corners = score_map.frame.to_source([-0.5, columns - 0.5], [-0.5, rows - 0.5])
+(low_x, high_x), (low_y, high_y) = prepared[unseen].frame.from_source(*corners)
 bar = axes[1].imshow(score_map.particle, vmin=0, vmax=1, extent=(low_x, high_x, high_y, low_y), interpolation="nearest")
 axes[1].set(xlim=axes[0].get_xlim(), ylim=axes[0].get_ylim(), xticks=[], yticks=[])
 axes[1].set_title("probability of a particle", fontsize="medium")
 figure.colorbar(bar, ax=axes[1], shrink=0.8)
 plt.show()
-work = multiply_adds(lean, tuple(size + lean_config.window for size in prepared[unseen].image.shape))
+work = multiply_adds(lean, tuple(size + lean_config.window for size in prepared[unseen].data.shape))
 windows = rows * columns
 one_by_one = windows * float(sums["multiply_adds"])
 print(f"{windows:,} positions: {work / 1e9:.1f} billion multiply-adds for all of them together;")
@@ -773,7 +775,9 @@ record("times the multiply-adds of the compact network, window by window", one_b
 # %%
 others = names_of["validation"]
 on_validation = coordinates.concatenate(
-    compact.candidates(compact.score_map(lean, lean_config, prepared[name]), prepared[name], name, diameters[name])
+    compact.candidates(
+        compact.score_map(lean, lean_config, prepared[name]), prepared[name].frame, name, diameters[name]
+    )
     for name in others
 )
 threshold = best_threshold(on_validation, labels[labels["micrograph"].isin(others)], micrographs=others)
@@ -818,7 +822,7 @@ print(f"loaded again: threshold {loaded.threshold:.3f}, scores unchanged: {uncha
 record("loaded again it gives the same scores", unchanged)
 record("threshold", loaded.threshold)
 
-picks = compact.candidates(again, prepared[unseen], unseen, loaded.diameter, least=loaded.threshold)
+picks = compact.candidates(again, prepared[unseen].frame, unseen, loaded.diameter, least=loaded.threshold)
 teacher = evaluate.evaluate(found[unseen], truth, micrographs=[unseen], bootstrap=0)
 pupil = evaluate.evaluate(picks, truth, micrographs=[unseen], bootstrap=0)
 figure, axes = plt.subplots(1, 2, figsize=(12, 6.8))

@@ -59,9 +59,8 @@ from cryokit._util.prefetch import ahead
 from cryokit.cli.notebook_runner import record
 from cryokit.imaging import score_cleaning as cleaning
 from cryokit.imaging import suppression as nms
-from cryokit.imaging import windows
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks
-from cryokit.imaging.prepared import WORKING_DIAMETER, prepare
+from cryokit.imaging.preparation import WORKING_DIAMETER, levelled, recorded, whitened
 from cryokit.networks import describe
 from cryokit.networks.fully_convolutional import fully_convolutional
 from cryokit.networks.scoring import dense, sliding
@@ -149,7 +148,7 @@ paper, auto = trained["deepcryopicker"], trained["auto"]
 
 # %%
 scale = paper.diameter_, paper.contrast_, paper.factor_, paper.model_.config.window
-picture, frame = windows.prepare(scene, *scale)
+picture, frame = levelled(scene, *scale)
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
 plot.overlay(left, scene, labels=scene_truth, title=f"{scene.name}: {side} x {side} pixels, with the truth")
 plot.show_micrograph(right, picture, title=f"as the network gets it: {picture.shape[0]} x {picture.shape[1]}")
@@ -185,7 +184,7 @@ plt.show()
 # %%
 PIECE = 28 * 16  # pixels
 whole = scene_truth[scene_truth["view"] != "ignore"]
-x, y = frame.from_micrograph(whole["x"], whole["y"])
+x, y = frame.from_source(whole["x"], whole["y"])
 corners = np.stack([x, y], axis=1)[:, None] - np.linspace(0.2, 0.8, 5)[:, None] * PIECE
 corners = np.clip(corners.reshape(-1, 2), 0, np.array(picture.shape[::-1]) - PIECE)
 inside = (abs(x - corners[:, :1] - PIECE / 2) < PIECE / 2) & (abs(y - corners[:, 1:] - PIECE / 2) < PIECE / 2)
@@ -324,9 +323,8 @@ views = [name for name in classes if name != "background"]
 
 def on_picture(ax, values, title="", **shown):
     """Draw a map of scores where it lies on the picture."""
-    half = scores.step / 2
-    x, y = scores.to_image([0, values.shape[0] - 1], [0, values.shape[1] - 1])
-    place = (x[0] - half, x[1] + half, y[1] + half, y[0] - half)
+    x, y = scores.frame.to_source([-0.5, values.shape[1] - 0.5], [-0.5, values.shape[0] - 0.5])
+    place = (x[0], x[1], y[1], y[0])
     drawn = ax.imshow(values, extent=place, interpolation="nearest", **shown)
     ax.set(xticks=[], yticks=[], xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
     ax.set_title(title, fontsize="medium")
@@ -362,8 +360,8 @@ closeness = (0.1, 0.3)
 working = paper.working_diameter  # of the particle, in pixels of the picture
 particle = scores.particle
 above = particle >= likely
-cut_off = cleaning.largest_area(working, scores.step, particles=1.0)
-row, column = (np.rint((place - first) / scores.step).astype(int) for place, first in ((y, scores.y0), (x, scores.x0)))
+cut_off = cleaning.largest_area(working, scores.frame.step, particles=1.0)
+column, row = (np.rint(place).astype(int) for place in scores.frame.from_source(x, y))
 at_truth = np.zeros_like(above)
 at_truth[row.clip(0, above.shape[0] - 1), column.clip(0, above.shape[1] - 1)] = True
 rows, kept = [], {}
@@ -425,7 +423,7 @@ limit = 0.3  # intersection over union of two boxes
 def candidates(scores, kept, threshold):
     """Return place, score and view of every position that is left."""
     row, column = np.nonzero(kept & (scores.particle >= threshold))
-    x, y = scores.to_image(row, column)
+    x, y = scores.frame.to_source(column, row)
     indices = [classes.index(name) for name in views]
     view = np.array(views, object)[scores.scores[row, column][:, indices].argmax(axis=1)]
     return x, y, scores.particle[row, column], view
@@ -443,7 +441,7 @@ def suppressed(x, y, score, view):
 
 def as_picks(x, y, score, view):
     """Return places of the picture as picks on the micrograph."""
-    return coordinates.table(scene.name, *frame.to_micrograph(x, y), score, diameter, view)
+    return coordinates.table(scene.name, *frame.to_source(x, y), score, diameter, view)
 
 
 def judged(picks, image=scene):
@@ -518,7 +516,7 @@ levels = {f"threshold {level:.2f}": level for level in (likely, threshold)}
 double = {words: {"picks": 0, "particles picked twice": 0} for words in levels}
 seen = []
 for image in others:
-    here = windows.prepare(image, *scale)[0]
+    here = levelled(image, *scale)[0]
     found = dense(here, network, stride=stride)
     for words, level in levels.items():
         spots = candidates(found, found.particle >= level, level)
@@ -579,9 +577,9 @@ record("distance at the limit, diagonal", reached["d"])
 
 # %%
 allowed = kept[closeness[-1]] | ~above
-apart = 0.5 * working / scores.step
+apart = 0.5 * working / scores.frame.step
 peak_column, peak_row, peak_score = find_peaks(particle, apart, threshold, margin=NOT_ON_EDGE, allowed=allowed)
-peak_x, peak_y = scores.to_image(peak_row, peak_column)
+peak_x, peak_y = scores.frame.to_source(peak_column, peak_row)
 peak_view = np.full(peak_x.size, "", object)
 table["peaks between positions"] = numbers(as_picks(peak_x, peak_y, peak_score, peak_view))
 table["pick"] = numbers(paper.pick(scene))
@@ -602,18 +600,18 @@ for image in others:
     paths.append(folder / f"{image.name}.mrc")
     micrograph.write_mrc(paths[-1], image.data, pixel_size=image.pixel_size)
 
-ready = prepare(scene.data, auto.diameter_, auto.contrast_, WORKING_DIAMETER)
+ready = whitened(recorded(scene), auto.diameter_, auto.contrast_, WORKING_DIAMETER)
 lean = auto.model_
 parts = {}
 for method, preparing, scoring in (
     (
         "deepcryopicker",
-        lambda: windows.prepare(scene, *scale),
+        lambda: levelled(scene, *scale),
         lambda: dense(picture, network, stride=stride),
     ),
     (
         "auto",
-        lambda: prepare(scene.data, auto.diameter_, auto.contrast_, WORKING_DIAMETER),
+        lambda: whitened(recorded(scene), auto.diameter_, auto.contrast_, WORKING_DIAMETER),
         lambda: compact.score_map(lean.network, lean.config, ready),
     ),
 ):
@@ -821,12 +819,12 @@ cases = {
     "bright for dark": (1.0, "bright" if paper.contrast_ == "dark" else "dark"),
 }
 for ax, (words, (factor, contrast)) in zip(axes, cases.items(), strict=True):
-    wrong, wrong_frame = windows.prepare(scene, diameter, contrast, factor * paper.factor_, network.config.window)
+    wrong, wrong_frame = levelled(scene, diameter, contrast, factor * paper.factor_, network.config.window)
     found = dense(wrong, network, stride=stride)
     ax.imshow(found.particle, cmap="viridis", vmin=0, vmax=1)
-    apart = 0.5 * factor * working / found.step
+    apart = 0.5 * factor * working / found.frame.step
     column, row, score = find_peaks(found.particle, apart, paper.threshold_, margin=NOT_ON_EDGE)
-    x, y = wrong_frame.to_micrograph(*found.to_image(row, column))
+    x, y = wrong_frame.to_source(*found.frame.to_source(column, row))
     result = judged(coordinates.table(scene.name, x, y, score, diameter))
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"{words}\n{len(x)} picks, F1 {result.f1:.2f}", fontsize="medium")
