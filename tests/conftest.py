@@ -104,7 +104,7 @@ def micrographs(ribosomes) -> list:
 @pytest.fixture(scope="session")
 def labels(ribosomes):
     """The labels of `ribosomes` as one table."""
-    from cryokit.coordinates.table import concatenate
+    from cryokit.coordinates import concatenate
 
     return concatenate(truth for _, truth in ribosomes)
 
