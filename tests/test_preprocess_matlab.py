@@ -1,6 +1,7 @@
 """The operations of the preprocessing against arrays worked out by hand, plain loops and MATLAB's documentation."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
+from skimage.morphology import disk
 
-from cryokit.errors import CryokitError
+from cryokit.errors import ArgumentError
 from cryokit.imaging import (
     adapthisteq,
-    disk,
     histeq,
     imadjust,
     imguidedfilter,
@@ -79,7 +80,7 @@ def test_floats_keep_their_precision(name, dtype):
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("image", [np.zeros(5), np.zeros((2, 2, 2)), np.zeros((0, 4))])
 def test_what_is_no_picture_is_refused(name, image):
-    with pytest.raises(CryokitError, match="rows and columns"):
+    with pytest.raises(ArgumentError, match=re.escape(str(np.shape(image)))):
         OPERATIONS[name](image)
 
 
@@ -404,13 +405,6 @@ def test_imguidedfilter_takes_over_what_is_linear_in_the_guide():
 # imopen
 
 
-@pytest.mark.parametrize(("radius", "pixels"), [(0, 1), (1, 5), (2, 13), (3, 29), (4, 49), (5, 81)])
-def test_a_disk_has_as_many_pixels_as_a_circle_has_lattice_points(radius, pixels):
-    # Gauss' circle problem, OEIS A000328.
-    assert disk(radius).shape == (2 * radius + 1, 2 * radius + 1)
-    assert disk(radius).sum() == pixels
-
-
 def test_imopen_removes_what_is_narrower_than_the_disc_and_keeps_the_rest():
     # A bright cross holds the disc of radius 1, the line of 3 pixels and the single one do not.
     image = np.zeros((7, 9))
@@ -453,28 +447,28 @@ def test_opening_darkens_only_and_opening_again_changes_nothing(image, radius):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda image: stretchlim(image, (0.5, 0.5)), "low < high"),
-        (lambda image: stretchlim(image, (-0.1, 0.5)), "fractions"),
-        (lambda image: imadjust(image, (0.5, 0.5)), "lower limit comes first"),
-        (lambda image: imadjust(image, (0, 1), gamma=0), "gamma 0"),
-        (lambda image: histeq(image, 1), "bins 1"),
-        (lambda image: histeq(image, 2.5), r"bins 2\.5"),
-        (lambda image: wiener2(image, (0, 3)), "window 0"),
-        (lambda image: wiener2(image, noise=-1), "noise -1"),
-        (lambda image: wiener2(image, border="edge"), "'symmetric'"),
-        (lambda image: adapthisteq(image, (0, 8)), "tiles 0"),
-        (lambda image: adapthisteq(image, clip_limit=1.5), "clip_limit 1.5"),
-        (lambda image: adapthisteq(image, bins=1), "bins 1"),
-        (lambda image: adapthisteq(image, distribution="normal"), "'rayleigh'"),
-        (lambda image: adapthisteq(image, distribution="rayleigh", alpha=0), "alpha 0"),
-        (lambda image: adapthisteq(image, range="half"), "'original'"),
-        (lambda image: imguidedfilter(image, np.zeros((2, 2))), "guide's shape"),
-        (lambda image: imguidedfilter(image, smoothing=-1), "smoothing -1"),
-        (lambda image: imguidedfilter(image, window=(3, 2.5)), r"window 2\.5"),
-        (lambda image: imopen(image, -1), "radius -1"),
-        (lambda image: disk(0.5), r"radius 0\.5"),
+        (lambda image: stretchlim(image, (0.5, 0.5)), "tolerance .* 0.5 and 0.5$"),
+        (lambda image: stretchlim(image, (-0.1, 0.5)), "tolerance .* -0.1 and 0.5$"),
+        (lambda image: imadjust(image, (0.5, 0.5)), "limits .* 0.5 and 0.5$"),
+        (lambda image: imadjust(image, (0, 1), gamma=0), "gamma .* 0$"),
+        (lambda image: histeq(image, 1), "bins .* 1$"),
+        (lambda image: histeq(image, 2.5), r"bins .* 2\.5$"),
+        (lambda image: wiener2(image, (0, 3)), "window .* 0$"),
+        (lambda image: wiener2(image, noise=-1), "noise .* -1$"),
+        (lambda image: wiener2(image, border="edge"), "border .* 'edge'$"),
+        (lambda image: adapthisteq(image, (0, 8)), "tiles .* 0$"),
+        (lambda image: adapthisteq(image, clip_limit=1.5), r"clip_limit .* 1\.5$"),
+        (lambda image: adapthisteq(image, bins=1), "bins .* 1$"),
+        (lambda image: adapthisteq(image, distribution="normal"), "distribution .* 'normal'$"),
+        (lambda image: adapthisteq(image, distribution="rayleigh", alpha=0), "alpha .* 0$"),
+        (lambda image: adapthisteq(image, range="half"), "range .* 'half'$"),
+        (lambda image: imguidedfilter(image, np.zeros((2, 2))), r"guide .* \(2, 2\)$"),
+        (lambda image: imguidedfilter(image, smoothing=-1), "smoothing .* -1$"),
+        (lambda image: imguidedfilter(image, window=(3, 2.5)), r"window .* 2\.5$"),
+        (lambda image: imopen(image, -1), "radius .* -1$"),
+        (lambda image: imopen(image, 0.5), r"radius .* 0\.5$"),
     ],
 )
 def test_impossible_arguments_are_named(call, words):
-    with pytest.raises(CryokitError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         call(noise((5, 5)))

@@ -9,7 +9,6 @@ from cryokit.imaging.enhancement import STAGES, SUPER_OPENING, Preprocessing
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.matlab import (
     adapthisteq,
-    disk,
     histeq,
     imadjust,
     imguidedfilter,
@@ -19,7 +18,7 @@ from cryokit.imaging.matlab import (
     wiener2,
 )
 from cryokit.imaging.preparation import recorded
-from cryokit.imaging.quality import mse, psnr, quality, snr
+from cryokit.imaging.quality import quality, snr
 
 __all__ = [
     "STAGES",
@@ -33,14 +32,11 @@ __all__ = [
     "common_contrast",
     "contrast_score",
     "detect_contrast",
-    "disk",
     "histeq",
     "imadjust",
     "imguidedfilter",
     "imopen",
     "mat2gray",
-    "mse",
-    "psnr",
     "quality",
     "recorded",
     "resize",

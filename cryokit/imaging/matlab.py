@@ -1,7 +1,8 @@
 """The operations of the preprocessing chain, as MATLAB's Image Processing Toolbox documents them.
 
-The published chains are MATLAB programs; their parameters mean what they mean only with MATLAB's definitions (where it
-rounds, how it pads, what a clip limit is). Where a function here does something else, its docstring says so and why.
+The published chains are MATLAB programs, and their parameters have their meaning only with MATLAB's definitions (where
+it rounds, how it pads, what a clip limit is), which scikit-image does not share. Where a function here does something
+else, its docstring says so and why.
 
 Pictures are arrays (rows, columns) of floats in [0, 1]; values outside are taken for 0 or 1 where grey levels are
 counted. float32 stays float32, everything else becomes float64. No function changes its input.
@@ -16,11 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from cryokit.errors import MicrographError, PickerError
+from cryokit._util.validation import check_choice, check_number, check_picture
+from cryokit.errors import ArgumentError
 
-# Grey levels in which MATLAB counts a picture of floats.
+# Grey levels in which MATLAB counts a picture of floats
 HISTEQ_LEVELS = 256
 STRETCHLIM_LEVELS = 65536
+DISTRIBUTIONS = ("uniform", "rayleigh", "exponential")
 
 
 def mat2gray(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDArray:
@@ -29,19 +32,19 @@ def mat2gray(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDA
     Parameters
     ----------
     image : array_like, shape (rows, columns)
-        Any real numbers.
+        Picture of any real numbers.
     limits : (low, high), optional
-        The values that become 0 and 1; minimum and maximum when not given. What lies outside is cut off.
+        Grey values that become 0 and 1; values outside are cut off. By default minimum and maximum.
 
     Returns
     -------
     ndarray of float32 or float64, shape (rows, columns)
-        Where both limits are equal, the input limited to [0, 1], as MATLAB does.
+        If both limits are equal, the input limited to [0, 1], as MATLAB does.
 
     Raises
     ------
-    MicrographError
-        When `image` is not a two-dimensional array with at least one pixel.
+    ArgumentError
+        If `image` is not a two-dimensional array with at least one pixel.
 
     Examples
     --------
@@ -54,7 +57,7 @@ def mat2gray(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDA
     low, high = (float(image.min()), float(image.max())) if limits is None else map(float, limits)
     if low == high:
         return np.clip(image, 0, 1)
-    # The difference first: grey values may be large beside it, and float32 has 7 digits.
+    # The difference first: grey values may be much larger than it, and float32 has 7 digits.
     return np.clip((image - low) / (high - low), 0, 1)
 
 
@@ -71,14 +74,14 @@ def stretchlim(image: ArrayLike, tolerance: tuple[float, float] = (0.01, 0.99)) 
     Returns
     -------
     low, high : float
-        Grey levels of a histogram with 65,536 levels (what MATLAB uses for everything but 8-bit pictures): the first
+        Grey levels of a histogram with 65,536 levels (MATLAB's number for everything but 8-bit pictures): the first
         whose cumulative share exceeds the lower fraction, and the first whose share reaches the upper one. (0, 1) if
         both are the same level.
 
     Raises
     ------
-    PickerError
-        When the fractions are not in order or outside [0, 1].
+    ArgumentError
+        If the fractions are not increasing or outside [0, 1].
 
     Examples
     --------
@@ -87,7 +90,7 @@ def stretchlim(image: ArrayLike, tolerance: tuple[float, float] = (0.01, 0.99)) 
     """
     low, high = map(float, tolerance)
     if not 0 <= low < high <= 1:
-        raise PickerError(f"cannot saturate the fractions {low:g} and {high:g}; give 0 <= low < high <= 1")
+        raise ArgumentError(f"tolerance must be two fractions with 0 <= low < high <= 1, not {low:g} and {high:g}")
     levels = _levels(_picture(image), STRETCHLIM_LEVELS)
     share = np.cumsum(np.bincount(levels.ravel(), minlength=STRETCHLIM_LEVELS)) / levels.size
     first, last = int(np.argmax(share > low)), int(np.argmax(share >= high))
@@ -109,12 +112,12 @@ def imadjust(
     image : array_like, shape (rows, columns)
         Grey values in [0, 1].
     limits : (low, high), optional
-        What becomes ``out[0]`` and ``out[1]``; ``stretchlim(image)`` when not given, so that 1 % of the pixels
-        saturate at each end.
+        Grey values that become ``out[0]`` and ``out[1]``. By default ``stretchlim(image)``, which saturates 1 % of the
+        pixels at each end.
     out : (low, high)
         New range; a decreasing one turns dark into bright.
     gamma : float
-        Below 1 brightens the middle, above 1 darkens it.
+        Exponent: below 1 it brightens the middle, above 1 it darkens it.
 
     Returns
     -------
@@ -122,8 +125,8 @@ def imadjust(
 
     Raises
     ------
-    PickerError
-        When the lower limit is not below the upper one, or gamma is not positive.
+    ArgumentError
+        If the lower limit is not below the upper one, or gamma is not positive.
 
     Examples
     --------
@@ -135,9 +138,8 @@ def imadjust(
     image = _picture(image)
     low, high = stretchlim(image) if limits is None else map(float, limits)
     if not low < high:
-        raise PickerError(f"cannot stretch grey values from {low:g} to {high:g}; the lower limit comes first")
-    if not gamma > 0:
-        raise PickerError(f"gamma {gamma!r}: give a number above 0")
+        raise ArgumentError(f"limits must be increasing, not {low:g} and {high:g}")
+    check_number("gamma", gamma, 0, above=True)
     stretched = np.clip((image - low) / (high - low), 0, 1)
     if gamma != 1:
         stretched **= gamma
@@ -151,16 +153,16 @@ def histeq(image: ArrayLike, bins: int = 64) -> NDArray:
     """Equalise the histogram: about as many pixels at each of `bins` grey levels.
 
     The 256 grey levels k of the picture are mapped by the monotone T(k) that minimises
-    ``c1(T(k)) - (c0(k) - h(k) / 2)`` among the values that are not negative (Gonzalez and Wintz; MATLAB's histeq):
-    c0 is the picture's cumulative histogram, c1 that of `bins` equally filled levels, h(k) the number of pixels at
-    level k, taken as 0 at the two ends so that black and white are reached.
+    ``c1(T(k)) - (c0(k) - h(k) / 2)`` among the values that are not negative (Gonzalez and Wintz; MATLAB's ``histeq``).
+    Here c0 is the picture's cumulative histogram, c1 that of `bins` equally filled levels, and h(k) the number of
+    pixels at level k, taken as 0 at the two ends so that black and white are reached.
 
     Parameters
     ----------
     image : array_like, shape (rows, columns)
         Grey values in [0, 1].
     bins : int
-        Grey levels of the result, 0, 1 / (bins - 1), ..., 1; at least 2.
+        Number of grey levels of the result, at least 2: 0, 1 / (bins - 1), ..., 1.
 
     Returns
     -------
@@ -168,8 +170,8 @@ def histeq(image: ArrayLike, bins: int = 64) -> NDArray:
 
     Raises
     ------
-    PickerError
-        When `bins` is not a whole number of at least 2.
+    ArgumentError
+        If `bins` is not a whole number of at least 2.
 
     Examples
     --------
@@ -177,7 +179,7 @@ def histeq(image: ArrayLike, bins: int = 64) -> NDArray:
     [[0.0, 0.0, 0.25, 0.25, 0.75, 0.75, 1.0, 1.0]]
     """
     image = _picture(image)
-    _whole(bins, "bins", 2)
+    check_number("bins", bins, 2, whole=True)
     levels = _levels(image, HISTEQ_LEVELS)
     counts = np.bincount(levels.ravel(), minlength=HISTEQ_LEVELS)
     half = counts / 2
@@ -196,7 +198,7 @@ def wiener2(
     *,
     border: Literal["zeros", "symmetric"] = "zeros",
 ) -> NDArray:
-    """Smooth by the adaptive Wiener filter: strongly where the local variance is low, little where it is high.
+    """Smooth by the adaptive Wiener filter: strongly where the local variance is low, hardly where it is high.
 
     With the mean m and the variance v in the window around a pixel of value a, the result is
     ``m + max(v - noise, 0) / max(v, noise) * (a - m)`` (Lee 1980; Lim 1990).
@@ -204,13 +206,14 @@ def wiener2(
     Parameters
     ----------
     image : array_like, shape (rows, columns)
+        Grey values in [0, 1].
     window : (rows, columns)
-        Of an even window one more pixel lies after the centre than before it, as in MATLAB.
+        Size of the window. An even one has one more pixel after the centre than before it, as in MATLAB.
     noise : float, optional
-        Variance of the noise; the mean of all local variances when not given.
+        Variance of the noise. By default the mean of all local variances.
     border : {"zeros", "symmetric"}
-        What windows meet outside the picture. MATLAB's ``zeros`` draws a dark frame, half a window wide; the mirror
-        image, which MATLAB's function does not offer, does not.
+        Continuation of the picture beyond its border. MATLAB's ``zeros`` draws a dark frame, half a window wide; the
+        mirror image, which MATLAB's function does not offer, does not.
 
     Returns
     -------
@@ -219,8 +222,8 @@ def wiener2(
 
     Raises
     ------
-    PickerError
-        When the window is not made of positive whole numbers, or the noise is negative.
+    ArgumentError
+        If the window is not made of positive whole numbers, or the noise is negative.
 
     Examples
     --------
@@ -231,18 +234,15 @@ def wiener2(
     """
     image = _picture(image)
     window = _window(window)
-    modes = {"zeros": "constant", "symmetric": "reflect"}
-    if border not in modes:
-        raise PickerError(f"border {border!r}: give 'zeros' or 'symmetric'")
-    mean = _box(image, window, modes[border])
-    variance = _box(image * image, window, modes[border])
+    check_choice("border", border, ("zeros", "symmetric"))
+    mode = "constant" if border == "zeros" else "reflect"
+    mean = _box(image, window, mode)
+    variance = _box(image * image, window, mode)
     variance -= mean * mean
     # Rounding leaves flat areas with a variance of about -1e-17.
     np.maximum(variance, 0, out=variance)
-    if noise is None:
-        noise = float(variance.mean(dtype=np.float64))
-    elif not noise >= 0:
-        raise PickerError(f"noise {noise!r}: a variance is not negative")
+    noise = float(variance.mean(dtype=np.float64)) if noise is None else noise
+    check_number("noise", noise, 0)
     gain = np.maximum(variance - noise, 0)
     np.maximum(variance, noise, out=variance)
     np.divide(gain, variance, out=gain, where=variance > 0)
@@ -262,9 +262,9 @@ def adapthisteq(
 ) -> NDArray:
     """Equalise contrast tile by tile, with limited amplification (CLAHE, Zuiderveld 1994).
 
-    Each tile's histogram is cut off at the clip limit, what is cut off is handed out to the other levels, and its
-    cumulative sum makes the tile's mapping of grey levels. A pixel's value is interpolated bilinearly between the
-    mappings of the four tiles whose centres surround it.
+    Each tile's histogram is cut off at the clip limit, the excess is distributed over the other levels, and the
+    cumulative sum is the tile's mapping of grey levels. A pixel's value is interpolated bilinearly between the mappings
+    of the four tiles whose centres surround it.
 
     Parameters
     ----------
@@ -274,16 +274,16 @@ def adapthisteq(
         Number of tiles. The picture is padded symmetrically until each tile has the same, even, number of pixels in
         each direction.
     clip_limit : float
-        Between 0 (hardly any contrast gained) and 1 (no limit): with N pixels in a tile, a level keeps at most
-        ``lowest + round(clip_limit * (N - lowest))`` of them, ``lowest = ceil(N / bins)``.
+        Limit between 0 (hardly any gain in contrast) and 1 (no limit): with N pixels in a tile, a level keeps at most
+        ``lowest + round(clip_limit * (N - lowest))`` of them, with ``lowest = ceil(N / bins)``.
     bins : int
-        Grey levels counted, at least 2.
+        Number of grey levels of the histograms, at least 2.
     distribution : {"uniform", "rayleigh", "exponential"}
-        What a tile's histogram is made like: flat, bell-shaped, or falling.
+        Shape that each tile's histogram is given: flat, bell-shaped, or falling.
     alpha : float
         Parameter of the Rayleigh and the exponential distribution.
     range : {"full", "original"}
-        Whether the result spans [0, 1] or no more than the picture did.
+        Range of the result: [0, 1], or that of the picture.
 
     Returns
     -------
@@ -291,15 +291,15 @@ def adapthisteq(
 
     Raises
     ------
-    PickerError
-        When an argument is out of its range.
+    ArgumentError
+        If an argument is out of its range.
 
     Notes
     -----
-    Differences from MATLAB: a single tile in a direction is allowed. A picture with less than two pixels for each
-    tile, which MATLAB refuses, has fewer tiles. With ``range="original"`` MATLAB looks stretched grey values up in
-    histograms that were not stretched; here the levels are counted and looked up between the picture's minimum and
-    maximum.
+    There are three differences from MATLAB. A single tile in a direction is allowed. A picture with less than two
+    pixels for each tile, which MATLAB refuses, has fewer tiles. With ``range="original"`` MATLAB looks stretched grey
+    values up in histograms that were not stretched; here the levels are counted and looked up between the picture's
+    minimum and maximum.
 
     Examples
     --------
@@ -309,20 +309,20 @@ def adapthisteq(
     [[0.5, 0.5, 0.75, 1.0], [0.5, 0.5, 0.75, 1.0]]
     """
     image = _picture(image)
-    _whole(tiles[0], "tiles", 1)
-    _whole(tiles[1], "tiles", 1)
-    _whole(bins, "bins", 2)
-    if not 0 <= clip_limit <= 1:
-        raise PickerError(f"clip_limit {clip_limit!r}: give a number between 0 and 1")
-    if range not in ("full", "original"):
-        raise PickerError(f"range {range!r}: give 'full' or 'original'")
-    count = tuple(min(n, max(1, size // 2)) for n, size in zip(tiles, image.shape, strict=True))
-    tile = tuple(2 * math.ceil(size / (2 * n)) for n, size in zip(count, image.shape, strict=True))
-    extra = [n * length - size for n, length, size in zip(count, tile, image.shape, strict=True)]
-    before = [each // 2 for each in extra]
+    for number in tiles:
+        check_number("tiles", number, 1, whole=True)
+    check_number("bins", bins, 2, whole=True)
+    check_number("clip_limit", clip_limit, 0, 1)
+    check_choice("range", range, ("full", "original"))
+    check_choice("distribution", distribution, DISTRIBUTIONS)
+    check_number("alpha", alpha, 0, above=True)
+    count = tuple(min(number, max(1, size // 2)) for number, size in zip(tiles, image.shape, strict=True))
+    tile = tuple(2 * math.ceil(size / (2 * number)) for number, size in zip(count, image.shape, strict=True))
+    padding = [number * side - size for number, side, size in zip(count, tile, image.shape, strict=True)]
+    before = [pixels // 2 for pixels in padding]
     levels = np.pad(
         _levels(image if range == "full" else mat2gray(image), bins),
-        [(first, all_ - first) for first, all_ in zip(before, extra, strict=True)],
+        [(first, pixels - first) for first, pixels in zip(before, padding, strict=True)],
         "symmetric",
     )
     pixels = tile[0] * tile[1]
@@ -331,7 +331,7 @@ def adapthisteq(
 
     span = (0.0, 1.0) if range == "full" else (float(image.min()), float(image.max()))
     histograms = _tile_histograms(levels, count, tile, bins)
-    clipped = np.stack([_clip_histogram(each, limit) for each in histograms])
+    clipped = np.stack([_clip_histogram(counts, limit) for counts in histograms])
     shares = np.cumsum(clipped, axis=1) / pixels
     mappings = np.minimum(span[0] + _quantiles(shares, distribution, alpha) * (span[1] - span[0]), span[1])
     mapped = _interpolate(levels, mappings.astype(image.dtype).reshape(*count, bins), tile)
@@ -342,24 +342,25 @@ def imguidedfilter(
     image: ArrayLike,
     guide: ArrayLike | None = None,
     window: tuple[int, int] = (5, 5),
-    smoothing: float | None = None,
+    smoothing: float = 0.01,
 ) -> NDArray:
-    """Smooth, but keep the edges that the guide has (He, Sun and Tang 2013).
+    """Smooth, but keep the edges of a guide (He, Sun and Tang 2013).
 
-    In each window the result is taken for a linear function of the guide, ``a * guide + b``, with
+    In each window the result is modelled as a linear function of the guide, ``a * guide + b``, with
     ``a = cov(guide, image) / (var(guide) + smoothing)``; a and b are then averaged over all windows around a pixel.
-    All of it is six box filters, each in one pass whatever the window's size.
+    These are six box filters, whose time does not depend on the window's size.
 
     Parameters
     ----------
     image : array_like, shape (rows, columns)
+        Grey values in [0, 1].
     guide : array_like, shape (rows, columns), optional
-        `image` itself when not given.
+        Picture whose edges are kept. By default `image` itself.
     window : (rows, columns)
-        Of an even window one more pixel lies after the centre than before it, as in MATLAB. The border pixels are
-        repeated outside the picture.
-    smoothing : float, optional
-        Variance below which neighbourhoods are smoothed and above which they are kept; 0.01 when not given: MATLAB's
+        Size of the window. An even one has one more pixel after the centre than before it, as in MATLAB. The border
+        pixels are repeated outside the picture.
+    smoothing : float
+        Variance below which neighbourhoods are smoothed and above which they are kept. The default is MATLAB's
         ``0.01 * diff(getrangefromclass(guide))^2``, in which the range of floats is [0, 1], whatever values the guide
         has. 0, which MATLAB refuses, keeps a picture that guides itself as it is.
 
@@ -369,10 +370,9 @@ def imguidedfilter(
 
     Raises
     ------
-    MicrographError
-        When image and guide differ in shape.
-    PickerError
-        When the window is not made of positive whole numbers, or the smoothing is negative.
+    ArgumentError
+        If image and guide differ in shape, the window is not made of positive whole numbers, or the smoothing is
+        negative.
 
     Examples
     --------
@@ -385,11 +385,8 @@ def imguidedfilter(
     itself = guide is None
     guide = image if itself else _picture(guide)
     if guide.shape != image.shape:
-        raise MicrographError(f"the guide's shape is {guide.shape}, the picture's {image.shape}; they have to agree")
-    if smoothing is None:
-        smoothing = 0.01
-    if not smoothing >= 0:
-        raise PickerError(f"smoothing {smoothing!r}: a variance is not negative")
+        raise ArgumentError(f"guide must have the shape of the picture, {image.shape}, not {guide.shape}")
+    check_number("smoothing", smoothing, 0)
     window = _window(window)
 
     guide_mean = _box(guide, window)
@@ -412,47 +409,18 @@ def imguidedfilter(
     return filtered
 
 
-def disk(radius: int) -> NDArray[np.bool_]:
-    """Return a flat disc: all pixels whose centres lie within `radius` of the middle one.
-
-    It is MATLAB's ``strel('disk', radius, 0)``. ``strel('disk', radius)`` is the same up to radius 2, and from 3 on
-    an approximation made for speed that is not needed here.
-
-    Parameters
-    ----------
-    radius : int
-        0 or more.
-
-    Returns
-    -------
-    ndarray of bool, shape (2 radius + 1, 2 radius + 1)
-
-    Raises
-    ------
-    PickerError
-        When the radius is not a whole number of at least 0.
-
-    Examples
-    --------
-    >>> disk(1).astype(int).tolist()
-    [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
-    """
-    _whole(radius, "radius", 0)
-    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return rows**2 + columns**2 <= radius**2
-
-
 def imopen(image: ArrayLike, radius: int) -> NDArray:
-    """Remove what is bright and narrower than a disc: erosion (local minimum), then dilation (local maximum).
+    """Remove everything that is bright and narrower than a disc: erosion, then dilation.
 
-    What lies outside the picture counts as +infinity for the erosion and as -infinity for the dilation, as in MATLAB:
-    the border neither eats nor feeds the picture.
+    The disc is MATLAB's ``strel('disk', radius, 0)``. ``strel('disk', radius)`` is the same up to radius 2, and from 3
+    on an approximation made for speed.
 
     Parameters
     ----------
     image : array_like, shape (rows, columns)
+        Grey values.
     radius : int
-        Of the flat disc (`disk`), in pixels; 0 changes nothing.
+        Radius of the disc in pixels; 0 changes nothing.
 
     Returns
     -------
@@ -460,43 +428,31 @@ def imopen(image: ArrayLike, radius: int) -> NDArray:
 
     Raises
     ------
-    PickerError
-        When the radius is not a whole number of at least 0.
+    ArgumentError
+        If the radius is not a whole number of at least 0.
 
     Examples
     --------
     >>> imopen([[0.5, 0.5, 0.5], [0.5, 1.0, 0.5], [0.5, 0.5, 0.5]], 1).tolist()
     [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
     """
+    from skimage.morphology import disk, opening
+
     image = _picture(image)
-    _whole(radius, "radius", 0)
-    return _over_disk(_over_disk(image, radius, np.minimum, np.inf), radius, np.maximum, -np.inf)
-
-
-def _over_disk(image: NDArray, radius: int, extreme: np.ufunc, outside: float) -> NDArray:
-    """Local minimum or maximum over a disc, put together from horizontal runs that grow by a pixel at each end."""
-    rows, columns = image.shape
-    padded = np.pad(image, radius, constant_values=outside)
-    run = padded[:, radius : radius + columns].copy()
-    reach = disk(radius).sum(axis=1) // 2
-    result = np.full(image.shape, outside, image.dtype)
-    for half in range(radius + 1):
-        if half:
-            extreme(run, padded[:, radius - half : radius - half + columns], out=run)
-            extreme(run, padded[:, radius + half : radius + half + columns], out=run)
-        for top in np.flatnonzero(reach == half).tolist():
-            extreme(result, run[top : top + rows], out=result)
-    return result
+    check_number("radius", radius, 0, whole=True)
+    # scikit-image mirrors the picture at its border, which for a disc adds nothing to its minimum and maximum: as in
+    # MATLAB, the border neither eats nor feeds the picture.
+    return opening(image, disk(int(radius)))
 
 
 def _tile_histograms(levels: NDArray, count: tuple[int, int], tile: tuple[int, int], bins: int) -> NDArray[np.int64]:
-    """Histograms of all tiles, row by row: shape (tiles, bins)."""
+    """Return the histograms of all tiles, row by row: shape (tiles, bins)."""
     blocks = levels.reshape(count[0], tile[0], count[1], tile[1]).swapaxes(1, 2)
     return np.stack([np.bincount(block.ravel(), minlength=bins) for row in blocks for block in row])
 
 
 def _clip_histogram(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-    """Cut a histogram off at the limit and hand the excess out to the other levels, in MATLAB's order."""
+    """Cut a histogram off at the limit and distribute the excess over the other levels, in MATLAB's order."""
     bins = counts.size
     excess = int(np.maximum(counts - limit, 0).sum())
     share = excess // bins
@@ -504,7 +460,7 @@ def _clip_histogram(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
     excess = int(counts.sum() - clipped.sum())
     start = 0
     while excess:
-        # The fewer pixels are left, the further apart they are put; each round begins one level later.
+        # The fewer pixels are left, the further apart they go; each round begins one level later.
         places = np.arange(start, bins, max(bins // excess, 1))
         places = places[clipped[places] < limit][:excess]
         clipped[places] += 1
@@ -514,14 +470,10 @@ def _clip_histogram(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
 
 
 def _quantiles(shares: NDArray[np.float64], distribution: str, alpha: float) -> NDArray[np.float64]:
-    """Grey values in [0, 1] below which a distribution, cut off at 1, has given shares."""
+    """Return the grey values in [0, 1] below which a distribution, cut off at 1, has given shares."""
     if distribution == "uniform":
         return shares
-    if distribution not in ("rayleigh", "exponential"):
-        raise PickerError(f"distribution {distribution!r}: give 'uniform', 'rayleigh' or 'exponential'")
-    if not (math.isfinite(alpha) and alpha > 0):
-        raise PickerError(f"alpha {alpha!r}: give a number above 0")
-    # Below 1, as in MATLAB: the logarithm of 0 is avoided. log1p and expm1 keep the digits of small shares.
+    # Below 1, as in MATLAB, to avoid the logarithm of 0. log1p and expm1 keep the digits of small shares.
     most = 1 - np.finfo(np.float64).eps
     if distribution == "rayleigh":
         spread = 2 * alpha**2
@@ -530,7 +482,7 @@ def _quantiles(shares: NDArray[np.float64], distribution: str, alpha: float) -> 
 
 
 def _interpolate(levels: NDArray, mappings: NDArray, tile: tuple[int, int]) -> NDArray:
-    """Look every pixel up in the mappings of the four tiles around it, shape (tile rows, tile columns, bins)."""
+    """Look up every pixel in the mappings, shape (tile rows, tile columns, bins), of the four tiles around it."""
     result = np.empty(levels.shape, mappings.dtype)
     rows, columns = (_between_centres(n, length) for n, length in zip(mappings.shape[:2], tile, strict=True))
     for top, bottom, across in rows:
@@ -550,20 +502,20 @@ def _interpolate(levels: NDArray, mappings: NDArray, tile: tuple[int, int]) -> N
 
 
 def _between_centres(count: int, length: int) -> list[tuple[int, int, slice]]:
-    """Stretches between the centres of neighbouring tiles: (tile before, tile after, pixels); the ends have one."""
+    """Return stretches between centres of tiles: tile before, tile after (the same one at an end), pixels."""
     half = length // 2
     inner = [(i, i + 1, slice(half + i * length, half + (i + 1) * length)) for i in range(count - 1)]
     return [(0, 0, slice(0, half)), *inner, (count - 1, count - 1, slice(count * length - half, count * length))]
 
 
 def _box(image: NDArray, window: tuple[int, int], mode: str = "nearest") -> NDArray:
-    """Mean over a window around each pixel."""
+    """Return the mean over a window around each pixel."""
     origin = tuple(-((size + 1) % 2) for size in window)
     return ndimage.uniform_filter(image, window, mode=mode, cval=0.0, origin=origin)
 
 
 def _levels(image: NDArray, number: int) -> NDArray:
-    """Nearest of `number` grey levels, 0 and 1 being the first and the last; halves are rounded up."""
+    """Return the nearest of `number` grey levels, from 0 to 1; halves are rounded up."""
     scaled = np.clip(image, 0, 1)
     scaled *= number - 1
     scaled += 0.5
@@ -571,18 +523,12 @@ def _levels(image: NDArray, number: int) -> NDArray:
 
 
 def _picture(image: ArrayLike) -> NDArray:
-    image = np.asarray(image)
-    if image.ndim != 2 or image.size == 0:
-        raise MicrographError(f"a picture has rows and columns; this array has the shape {image.shape}")
+    image = check_picture("picture", image)
     return image if image.dtype == np.float32 else image.astype(np.float64)
 
 
 def _window(window: tuple[int, int]) -> tuple[int, int]:
+    for side in window:
+        check_number("window", side, 1, whole=True)
     rows, columns = window
-    return _whole(rows, "window", 1), _whole(columns, "window", 1)
-
-
-def _whole(value: int, name: str, least: int) -> int:
-    if isinstance(value, bool) or value != int(value) or value < least:
-        raise PickerError(f"{name} {value!r}: give a whole number of at least {least}")
-    return int(value)
+    return int(rows), int(columns)

@@ -1,116 +1,74 @@
-"""How much a stage of the preprocessing changed the picture, in MATLAB's definitions."""
+"""How much a stage of the enhancement chain changed the picture."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from cryokit.errors import MicrographError, PickerError
-
-
-def mse(image: ArrayLike, reference: ArrayLike) -> float:
-    """Return the mean squared error between two pictures.
-
-    Parameters
-    ----------
-    image, reference : array_like of the same shape
-
-    Raises
-    ------
-    MicrographError
-        When the shapes differ or there is no pixel.
-
-    Examples
-    --------
-    >>> mse([[0.0, 0.5]], [[0.0, 1.0]])
-    0.125
-    """
-    image, reference = _pair(image, reference)
-    return float(np.mean((image - reference) ** 2))
-
-
-def psnr(image: ArrayLike, reference: ArrayLike) -> float:
-    """Return the peak signal-to-noise ratio, ``10 log10(1 / mse)`` in dB: the peak of floating-point pictures is 1.
-
-    It is MATLAB's ``psnr(image, reference)``.
-
-    Parameters
-    ----------
-    image, reference : array_like of the same shape
-        Grey values in [0, 1].
-
-    Returns
-    -------
-    float
-        Infinite for equal pictures.
-
-    Raises
-    ------
-    MicrographError
-        When the shapes differ or there is no pixel.
-
-    Examples
-    --------
-    >>> psnr([[0.4, 0.6]], [[0.5, 0.5]])
-    20.0
-    """
-    return _decibels(1.0, mse(image, reference))
+from cryokit._util.validation import check_choice
 
 
 def snr(image: ArrayLike, reference: ArrayLike) -> float:
     """Return the signal-to-noise ratio, ``10 log10(mean(reference^2) / mse)`` in dB.
 
-    It is the second output of MATLAB's ``[peaksnr, snr] = psnr(image, reference)``.
+    It is the second output of MATLAB's ``[peaksnr, snr] = psnr(image, reference)``; scikit-image has none.
 
     Parameters
     ----------
-    image, reference : array_like of the same shape
+    image, reference : array_like of one shape
+        Pictures.
 
     Returns
     -------
     float
-        Infinite for equal pictures.
+        Infinite for equal pictures, minus infinity for an empty reference.
 
     Raises
     ------
-    MicrographError
-        When the shapes differ or there is no pixel.
+    ValueError
+        If the shapes differ.
 
     Examples
     --------
     >>> round(snr([[0.4, 0.6]], [[0.5, 0.5]]), 4)
     13.9794
     """
-    _, reference = _pair(image, reference)
-    return _decibels(float(np.mean(reference**2)), mse(image, reference))
+    from skimage.metrics import mean_squared_error
+
+    image, reference = np.asarray(image, np.float64), np.asarray(reference, np.float64)
+    noise = mean_squared_error(reference, image)
+    if noise == 0:
+        return float("inf")
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(np.mean(reference**2) / noise))
 
 
 def quality(stages: Mapping[str, NDArray], reference: str = "normalised") -> pd.DataFrame:
     """Compare the stages of `Preprocessing.stages` with one of them.
 
-    The numbers say how far a stage went from the reference, not whether it helped: a stage that brings out particles
-    changes the picture, and lowers all of them.
+    The numbers say how far a stage is from the reference, not whether it helped: a stage that brings out particles
+    changes the picture, and lowers both ratios.
 
     Parameters
     ----------
-    stages : dict of str to ndarray
-        Pictures of the same shape. The stage ``binned`` is left out, because its grey values are not in [0, 1].
+    stages : mapping of str to ndarray
+        Pictures of one shape. The stage ``binned`` is left out, because its grey values are not in [0, 1].
     reference : str
         Name of the stage to compare with.
 
     Returns
     -------
     pandas.DataFrame
-        Columns stage, mse, psnr and snr (dB), one row a stage.
+        One row for each stage: stage, mse (mean squared error), psnr (peak signal-to-noise ratio in dB, for a peak
+        of 1) and snr (dB); infinite for equal pictures.
 
     Raises
     ------
-    PickerError
-        When there is no such stage.
+    ArgumentError
+        If there is no such stage.
 
     Examples
     --------
@@ -120,26 +78,19 @@ def quality(stages: Mapping[str, NDArray], reference: str = "normalised") -> pd.
     0  normalised  0.00   inf        inf
     1   stretched  0.01  20.0  13.979400
     """
-    compared = [name for name in stages if name != "binned"]
-    if reference not in compared:
-        raise PickerError(f"there is no stage {reference!r} to compare with; there are {', '.join(compared)}")
-    rows = [
-        (name, mse(stages[name], stages[reference]), *(f(stages[name], stages[reference]) for f in (psnr, snr)))
-        for name in compared
-    ]
+    from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+
+    pictures = {name: np.asarray(picture, np.float64) for name, picture in stages.items() if name != "binned"}
+    check_choice("reference", reference, pictures)
+    target = pictures[reference]
+    with np.errstate(divide="ignore"):  # equal pictures
+        rows = [
+            (
+                name,
+                mean_squared_error(target, picture),
+                peak_signal_noise_ratio(target, picture, data_range=1),
+                snr(picture, target),
+            )
+            for name, picture in pictures.items()
+        ]
     return pd.DataFrame(rows, columns=["stage", "mse", "psnr", "snr"])
-
-
-def _pair(image: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    image, reference = np.asarray(image, np.float64), np.asarray(reference, np.float64)
-    if image.shape != reference.shape or image.size == 0:
-        raise MicrographError(
-            f"pictures to compare need the same shape; these have {image.shape} and {reference.shape}"
-        )
-    return image, reference
-
-
-def _decibels(signal: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
