@@ -22,7 +22,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def own(tmp_path, capsys):
-    """A folder of two micrographs and its manifest, as the command line makes it."""
+    """Return a folder of two micrographs and its manifest, as the command line makes it."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "a.mrc").write_bytes(b"a")
@@ -42,17 +42,17 @@ def test_list_shows_every_dataset(capsys):
     assert rows["empiar_10025"][1:5] == ["-", "-", "by", "hand"]
 
 
-def test_list_tells_of_a_broken_manifest_and_shows_the_others(tmp_path, capsys, monkeypatch):
+def test_list_names_a_broken_manifest_and_shows_the_others(tmp_path, capsys, monkeypatch):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "broken.yaml").write_text("schema: 1\n")
     monkeypatch.setenv("CRYOKIT_MANIFESTS", str(tmp_path / "more"))
     assert main(["data", "list"]) == 1
     out, err = capsys.readouterr()
     assert "klh" in out
-    assert "broken.yaml: key 'name' is missing" in err
+    assert "broken.yaml: " in err
 
 
-def test_info_tells_what_is_known(capsys):
+def test_info_shows_what_is_known(capsys):
     assert main(["data", "info", "klh"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     for text in ("2.2 A", "top, side", "48 train, 12 validation, 20 test", "80 micrograph", "79 files of unknown size"):
@@ -61,9 +61,11 @@ def test_info_tells_what_is_known(capsys):
     assert "http://emg.nysbc.org" in capsys.readouterr().out
 
 
-def test_an_unknown_name_is_told_with_the_known_ones(capsys):
+def test_an_unknown_name_is_an_error_with_the_known_ones(capsys):
     assert main(["data", "info", "khl"]) == 1
-    assert "there is no dataset 'khl'; there are: apoferritin_10146" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "'khl'" in error
+    assert "apoferritin_10146" in error
 
 
 def test_fetch_from_a_folder_then_verify(own, cache, capsys):
@@ -76,7 +78,7 @@ def test_fetch_from_a_folder_then_verify(own, cache, capsys):
     (cache / "own" / "a.mrc").unlink()
     assert main(["data", "verify", str(manifest)]) == 1
     error = capsys.readouterr().err
-    assert "1 file missing" in error
+    assert "1 file " in error
     assert "a.mrc: missing" in error
     (cache / "own" / "b.mrc").write_bytes(b"X")
     assert main(["data", "verify", str(manifest)]) == 1
@@ -84,11 +86,11 @@ def test_fetch_from_a_folder_then_verify(own, cache, capsys):
     assert (cache / "own" / "b.mrc").read_bytes() == b"X"  # verify changes nothing
 
 
-def test_what_lacks_is_not_listed_without_end(cache, tmp_path, capsys):
+def test_only_the_first_failures_are_listed(cache, tmp_path, capsys):
     assert main(["data", "verify", "klh"]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "nothing fetched yet" in error
+    assert str(cache / "klh") in error
     first = load("klh").manifest.files[0]
     (cache / "klh" / first.path).parent.mkdir(parents=True)
     (cache / "klh" / first.path).write_bytes(b"wrong")
@@ -154,11 +156,11 @@ def test_a_partial_folder_ends_non_zero_and_keeps_what_it_has(own, cache, capsys
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["fetch", "empiar_10028"], "nobody has hashed these files yet"),
-        (["verify", "empiar_10028"], "nobody has hashed these files yet"),
-        (["fetch", "klh", "--link"], "--link needs --from DIR"),
-        (["fetch", "klh", "--from", "/nowhere/at/all"], "is not a folder"),
-        (["hash", "/nowhere/at/all"], "is not a folder"),
+        (["fetch", "empiar_10028"], "empiar_10028: "),
+        (["verify", "empiar_10028"], "empiar_10028: "),
+        (["fetch", "klh", "--link"], "--from"),
+        (["fetch", "klh", "--from", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["hash", "/nowhere/at/all"], "/nowhere/at/all"),
     ],
 )
 def test_errors_are_one_message_and_status_one(capsys, words, complaint):

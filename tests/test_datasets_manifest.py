@@ -13,7 +13,7 @@ from cryokit import datasets
 from cryokit._util import resources
 from cryokit.datasets import manifest
 from cryokit.datasets.drafting import describe
-from cryokit.errors import CryokitError, DatasetError
+from cryokit.errors import ArgumentError, DatasetError
 
 SHA256 = "a" * 64
 VALID = {
@@ -64,43 +64,38 @@ def test_a_valid_manifest_is_read_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (changed("title", remove=True), r"mine\.yaml: key 'title' is missing"),
-        (changed("pixelsize", value=2), r"mine\.yaml: unknown key 'pixelsize'; known are .*pixel_size"),
-        (
-            changed("pixel_size", value="2.2 A"),
-            r"mine\.yaml: pixel_size: expected a number .*, found '2\.2 A'",
-        ),
-        (changed("pixel_size", value=-1), r"pixel_size: expected a number above 0"),
-        (changed("pixel_size", value=float("nan")), r"pixel_size: expected a number above 0"),
-        (changed("pixel_size", value=True), r"pixel_size: expected a number above 0"),
-        (changed("diameter", "angstrom", remove=True), r"diameter: key 'angstrom' is missing"),
-        (changed("diameter", value=76), r"diameter: expected a mapping with the keys pixels, angstrom, found 76"),
-        (changed("verified", value="yes"), r"verified: expected true or false, found 'yes'"),
-        (changed("schema", value=2), r"schema: expected 1 "),
-        (changed("name", value="other"), r"name: expected 'mine', the name of the file"),
-        (changed("views", value=["above"]), r"views\[0\]: expected one of top, side, irregular, found 'above'"),
-        (changed("files", value=[]), r"files: expected at least one file with the role micrograph"),
-        (changed("files", value={}), r"files: expected a list of files"),
-        (changed("files", 0, "sha256", value="ABC"), r"files\[0\]\.sha256: expected 64 lower-case hexadecimal digits"),
-        (changed("files", 0, "sha256", remove=True), r"files\[0\]: expected sha256 or git_blob_sha1"),
-        (changed("files", 0, "git_blob_sha1", value=10**39), r"files\[0\]\.git_blob_sha1: expected 40 .* in quotes"),
-        (changed("files", 0, "bytes", value="3"), r"files\[0\]\.bytes: expected a whole number"),
-        (changed("files", 0, "role", value="picture"), r"files\[0\]\.role: expected one of micrograph, label-discs"),
-        (changed("files", 0, "split", remove=True), r"files\[0\]\.split: expected one of train, validation, test"),
-        (changed("files", 0, "micrograph", value="a"), r"files\[0\]\.micrograph: expected 'a\.b'"),
-        (changed("files", 0, "urls", value="https://x.org/a"), r"files\[0\]\.urls: expected a list of addresses"),
-        (changed("files", 0, "urls", value=["file:///etc/passwd"]), r"files\[0\]\.urls\[0\]: expected an address"),
-        (changed("files", 1, "split", value="test"), r"files\[1\]\.split: expected no such key"),
-        (
-            changed("files", 1, "micrograph", remove=True),
-            r"files\[1\]\.micrograph: expected the name of the micrograph",
-        ),
-        (changed("files", 1, "micrograph", value="a"), r"files\[1\]\.micrograph: no file .* is called a"),
-        (changed("files", 1, "path", value="label-coordinates/c.star"), r"files\[1\]\.path: .* does not go with a\.b"),
-        (changed("files", 1, "path", value="Micrographs/A.b.mrc"), r"files\[1\]\.path: .* is the path of files\[0\]"),
-        (changed("verified", value=False), r"archive: expected the archive's address"),
-        ("[1, 2]", r"mine\.yaml: expected a mapping"),
-        ("a: [1", r"mine\.yaml: is not valid YAML: .*line 1"),
+        (changed("title", remove=True), "'title'"),
+        (changed("pixelsize", value=2), "'pixelsize'.* pixel_size"),
+        (changed("pixel_size", value="2.2 A"), r"pixel_size: .*'2\.2 A'"),
+        (changed("pixel_size", value=-1), "pixel_size: .*-1"),
+        (changed("pixel_size", value=float("nan")), "pixel_size: .*nan"),
+        (changed("pixel_size", value=True), "pixel_size: .*True"),
+        (changed("diameter", "angstrom", remove=True), "diameter: .*'angstrom'"),
+        (changed("diameter", value=76), "diameter: .*76"),
+        (changed("verified", value="yes"), "verified: .*'yes'"),
+        (changed("schema", value=2), "schema: .*2"),
+        (changed("schema", value=True), "schema: .*True"),
+        (changed("name", value="other"), "name: .*'mine'.*'other'"),
+        (changed("views", value=["above"]), r"views\[0\]: .*'above'"),
+        (changed("files", value=[]), "files: .*micrograph"),
+        (changed("files", value={}), "files: "),
+        (changed("files", 0, "sha256", value="ABC"), r"files\[0\]\.sha256: .*64.*'ABC'"),
+        (changed("files", 0, "sha256", remove=True), r"files\[0\]: .*sha256.*git_blob_sha1"),
+        (changed("files", 0, "git_blob_sha1", value=10**39), r"files\[0\]\.git_blob_sha1: .*40.*quotes"),
+        (changed("files", 0, "bytes", value="3"), r"files\[0\]\.bytes: .*'3'"),
+        (changed("files", 0, "role", value="picture"), r"files\[0\]\.role: .*'picture'"),
+        (changed("files", 0, "split", remove=True), r"files\[0\]\.split: .*None"),
+        (changed("files", 0, "micrograph", value="a"), r"files\[0\]\.micrograph: .*'a\.b'.*'a'"),
+        (changed("files", 0, "urls", value="https://x.org/a"), r"files\[0\]\.urls: "),
+        (changed("files", 0, "urls", value=["file:///etc/passwd"]), r"files\[0\]\.urls\[0\]: "),
+        (changed("files", 1, "split", value="test"), r"files\[1\]\.split: .*'test'"),
+        (changed("files", 1, "micrograph", remove=True), r"files\[1\]\.micrograph: .*None"),
+        (changed("files", 1, "micrograph", value="a"), r"files\[1\]\.micrograph: .*\ba$"),
+        (changed("files", 1, "path", value="label-coordinates/c.star"), r"files\[1\]\.path: .*a\.b"),
+        (changed("files", 1, "path", value="Micrographs/A.b.mrc"), r"files\[1\]\.path: .*files\[0\]"),
+        (changed("verified", value=False), "archive: .*None"),
+        ("[1, 2]", r"\[1, 2\]"),
+        ("a: [1", "line 1"),
     ],
 )
 def test_errors_name_file_key_and_what_is_expected(tmp_path, content, complaint):
@@ -115,18 +110,18 @@ def test_errors_name_file_key_and_what_is_expected(tmp_path, content, complaint)
     ["../a.mrc", "/etc/a.mrc", "x/../../a.mrc", "./a.mrc", "x//a.mrc", "C:/a.mrc", "x\\..\\a", "a\n.mrc", ""],
 )
 def test_a_path_that_could_leave_the_folder_is_refused(tmp_path, path):
-    with pytest.raises(DatasetError, match=r"files\[0\]\.path: expected a relative path"):
+    with pytest.raises(DatasetError, match=r"files\[0\]\.path: "):
         manifest.read(write(tmp_path, changed("files", 0, "path", value=path)))
 
 
 def test_two_micrographs_of_one_name_are_refused(tmp_path):
     content = changed("files", 1, value=VALID["files"][0] | {"path": "more/a.b.png"})
-    with pytest.raises(DatasetError, match=r"files\[1\]\.path: the micrograph a\.b is files\[0\] already"):
+    with pytest.raises(DatasetError, match=r"files\[1\]\.path: .*a\.b.*files\[0\]"):
         manifest.read(write(tmp_path, content))
 
 
-def test_an_absent_manifest_is_told(tmp_path):
-    with pytest.raises(DatasetError, match="cannot be read"):
+def test_a_missing_manifest_is_an_error(tmp_path):
+    with pytest.raises(DatasetError, match=r"none\.yaml"):
         manifest.find(tmp_path / "none.yaml")
 
 
@@ -134,15 +129,15 @@ def test_a_name_is_found_here_in_an_own_folder_and_by_path(tmp_path, monkeypatch
     path = write(tmp_path, VALID)
     assert manifest.find("klh").name == "klh"
     assert manifest.find(path).source == path
-    with pytest.raises(DatasetError, match=r"there is no dataset 'mine'; there are: .*klh"):
+    with pytest.raises(DatasetError, match=r"'mine'.*klh"):
         manifest.find("mine")
     monkeypatch.setenv("CRYOKIT_MANIFESTS", str(tmp_path))
     assert manifest.find("mine").source == path
     write(tmp_path, VALID | {"name": "klh"}, "klh.yaml")
-    with pytest.raises(DatasetError, match="have the same name"):
+    with pytest.raises(DatasetError, match=str(tmp_path / "klh.yaml")):
         manifest.available()
     monkeypatch.setenv("CRYOKIT_MANIFESTS", str(tmp_path / "none"))
-    with pytest.raises(DatasetError, match="CRYOKIT_MANIFESTS names"):
+    with pytest.raises(DatasetError, match=str(tmp_path / "none")):
         manifest.available()
 
 
@@ -150,9 +145,9 @@ def test_selecting_follows_the_micrographs_split(tmp_path):
     found = manifest.read(write(tmp_path, VALID))
     assert [file.path for file in found.select("label-coordinates", "train")] == ["label-coordinates/a.b.star"]
     assert found.select("label-coordinates", "test") == []
-    with pytest.raises(DatasetError, match="no split 'dev'"):
+    with pytest.raises(ArgumentError, match=r"split .*'dev'"):
         found.select("micrograph", "dev")
-    with pytest.raises(DatasetError, match="no role 'label'"):
+    with pytest.raises(ArgumentError, match=r"role .*'label'"):
         found.select("label")
 
 
@@ -249,18 +244,17 @@ def test_hashing_a_folder_gives_a_manifest_that_can_be_used(tmp_path):
     assert [path.read_bytes() for path in dataset.micrographs()] == [bytes([index]) for index in range(8)]
 
 
-@pytest.mark.parametrize(
-    ("names", "complaint"), [((), "has no micrograph"), (("a.mrc", "b/a.png"), "are micrographs of one name")]
-)
-def test_a_folder_that_makes_no_dataset(tmp_path, names, complaint):
+@pytest.mark.parametrize("names", [(), ("a.mrc", "b/a.png")])
+def test_a_folder_that_makes_no_dataset(tmp_path, names):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(DatasetError, match=complaint):
+    with pytest.raises(DatasetError) as caught:
         describe(tmp_path, progress=False)
+    assert all(str(tmp_path / name) in str(caught.value) for name in (names or [""]))
 
 
-def test_the_readme_tells_every_key_and_role():
+def test_the_readme_documents_every_key_and_role():
     text = (resources.folder("data_manifests") / "README.md").read_text()
     keys = {key for entry in (VALID, *VALID["files"]) for key in entry}
     for word in (
@@ -270,7 +264,7 @@ def test_the_readme_tells_every_key_and_role():
 
 
 def test_unknown_resource_folder():
-    with pytest.raises(CryokitError, match="no folder 'pictures'"):
+    with pytest.raises(ArgumentError, match="'pictures'"):
         resources.folder("pictures")
 
 

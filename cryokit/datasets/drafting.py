@@ -1,4 +1,4 @@
-"""Writing the first draft of a manifest from a local folder."""
+"""Draft the manifest of a local folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cryokit._util.names import MICROGRAPH_SUFFIXES, coordinate_file_micrograph, micrograph_name
-from cryokit.coordinates import SUFFIXES
+from cryokit.coordinates.formats import SUFFIXES
 from cryokit.datasets import integrity
 from cryokit.datasets.manifest import SCHEMA, assign_splits
 from cryokit.errors import DatasetError
@@ -19,28 +19,29 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
     """Return a manifest, as YAML, of the files in a local folder and below.
 
     Sizes and hashes are taken from the files. Pictures and MRC files become micrographs, split by
-    `cryokit.datasets.manifest.assign_splits`; coordinate files called like a micrograph become its labels; everything
-    else is an extra. What no program can know (title, licence, pixel size, addresses) is left to be filled in, and the
-    manifest is valid as it is: with it, ``cryokit data fetch FILE --from FOLDER`` works.
+    `cryokit.datasets.manifest.assign_splits`; coordinate files named after a micrograph become its labels; everything
+    else is an extra. What no program can know (title, licence, pixel size, addresses) is left to be completed, but the
+    manifest is valid as it is: ``cryokit data fetch FILE --from FOLDER`` works with it.
 
     Parameters
     ----------
     folder : path-like
+        Folder to describe.
     name : str, optional
-        The dataset's name, which has to be the name of the YAML file as well; made from the folder's when not given.
+        Name of the dataset, which must also be that of the YAML file; by default made from the folder's name.
     progress : bool
-        Show a progress bar (on a terminal only).
+        Whether to show a progress bar (on a terminal only).
 
     Raises
     ------
     DatasetError
-        When there is no such folder, no micrograph in it, or two micrographs of one name.
+        If there is no such folder, no micrograph in it, or two micrographs of one name.
     """
     import yaml
 
     folder = Path(folder)
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder")
+        raise DatasetError(f"{folder}: no such folder")
     paths = [
         path
         for path in sorted(folder.rglob("*"))
@@ -52,13 +53,12 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
             first = micrographs.setdefault(micrograph_name(path), path)
             if first != path:
                 raise DatasetError(
-                    f"{path} and {first} are micrographs of one name. Label pictures and frames go into a folder "
-                    "outside of this one, and into the manifest by hand (role label-discs or frame)"
+                    f"{path} and {first} are micrographs of one name; move label pictures and frames to another folder "
+                    "and add them to the manifest by hand (role label-discs or frame)"
                 )
     if not micrographs:
-        raise DatasetError(f"{folder} has no micrograph ({', '.join(MICROGRAPH_SUFFIXES)})")
+        raise DatasetError(f"{folder}: no micrograph in this folder ({', '.join(MICROGRAPH_SUFFIXES)})")
     splits = assign_splits(micrographs)
-    name = name or re.sub(r"[^a-z0-9_-]+", "_", folder.resolve().name.lower()).strip("_-") or "dataset"
     files = []
     for path in tqdm(paths, desc="hash", unit="file", disable=None if progress else True):
         entry: dict = {"path": path.relative_to(folder).as_posix()}
@@ -69,10 +69,11 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
         else:
             entry["role"] = "extra"
         files.append(entry | {"bytes": path.stat().st_size, "sha256": integrity.sha256(path)})
+    name = name or re.sub(r"[^a-z0-9_-]+", "_", folder.resolve().name.lower()).strip("_-") or "dataset"
     content = {
         "schema": SCHEMA,
         "name": name,
-        "title": f"Title of {name}: fill in",
+        "title": f"Title of {name}: complete",
         "citation": [],
         "licence": "unknown",
         "pixel_size": None,
@@ -80,7 +81,7 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
         "views": [],
         "verified": True,
         "archive": None,
-        "labels": "How the labels were made: fill in",
+        "labels": "How the labels were made: complete",
         "split_rule": "Sorted by name: every fourth is test, every fifth of the others validation.",
         "notes": None,
         "files": files,

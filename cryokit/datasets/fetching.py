@@ -1,246 +1,180 @@
-"""Getting a dataset's files into the cache: by download or from a local folder, always checked."""
+"""Bring the files of a dataset into the cache, by download or from a local folder, and verify every one.
+
+A file gets its name only after its size and hashes have been verified, so that nobody ever sees part of one; a file
+that is not the manifest's is never kept. Several processes may fetch the same dataset at once.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
-import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import pooch
+import requests
 from tqdm import tqdm
 
 from cryokit._util.files import replacing
+from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.datasets import integrity
+from cryokit.datasets.dataset import CACHE_VARIABLE, Dataset, load
 from cryokit.datasets.manifest import DataFile, Manifest
 from cryokit.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
-# Answers that another try may better (RFC 9110; 429 is RFC 6585).
+# Answers that another attempt may better (RFC 9110; 429 is RFC 6585).
 _TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 # After this many files in a row without any answer the network is taken to be down.
 _SILENT_FILES = 3
 
 
-class _Failed(Exception):
-    """One file could not be had from one address. `silent`: the server gave no answer at all."""
-
-    def __init__(self, reason: str, transient: bool = False, silent: bool = False):
-        super().__init__(reason)
-        self.transient, self.silent = transient, silent
+class _Refused(Exception):
+    """A download failed in a way that another attempt would not change."""
 
 
-def missing(manifest: Manifest, folder: Path, everything: bool = False) -> list[DataFile]:
-    """Return the files that are not in `folder`, or not whole there. Damaged ones are removed, so that none stays.
+def fetch(
+    name: str | os.PathLike,
+    cache: str | os.PathLike | None = None,
+    *,
+    source: str | os.PathLike | None = None,
+    everything: bool = False,
+    link: bool = False,
+    timeout: float = 30.0,
+    attempts: int = 4,
+    progress: bool = True,
+) -> Dataset:
+    """Bring the missing files of a dataset into the cache and return it.
+
+    Files that cannot be had do not stop the others. Errors of a download that may pass (no answer, a broken or short
+    transfer, status 5xx, 408, 425 and 429) are tried again after a pause of 1 s, 2 s and so on; others are not. If one
+    address of a file fails, the next is tried.
 
     Parameters
     ----------
-    manifest : Manifest
-    folder : pathlib.Path
-        The dataset's folder in the cache.
+    name : str or path-like
+        Name of a dataset (`available`), or path of a manifest.
+    cache : path-like, optional
+        Folder of all datasets; `cache_folder()` by default.
+    source : path-like, optional
+        Local folder to take the files from instead of downloading them. They are looked for in it and all folders
+        below, under any name: a file is the right one if its hash is. Those with the right name are looked at first.
     everything : bool
-        Frames and extras as well.
+        Whether to fetch frames and extras as well.
+    link : bool
+        Whether to make symbolic links to the files in `source` instead of copies (for large datasets; the files must
+        then stay where they are).
+    timeout : float
+        Seconds without a byte after which a download is broken off.
+    attempts : int
+        Number of attempts per address.
+    progress : bool
+        Whether to show a progress bar (on a terminal only).
+
+    Raises
+    ------
+    ArgumentError
+        If `timeout` or `attempts` is out of range.
+    DatasetError
+        If the dataset is unknown or not verified, `source` is not a folder, the cache cannot be written, or files could
+        not be had: the message counts them and lists the first.
+    """
+    check_number("timeout", timeout, 0, above=True)
+    check_number("attempts", attempts, 1, whole=True)
+    dataset = load(name, cache)
+    manifest, folder = dataset.manifest, dataset.folder
+    _refuse_unverified(manifest)
+    if source is not None and not Path(source).is_dir():
+        raise DatasetError(f"{source}: no such folder")
+    try:
+        files = _bar(missing(dataset, everything), dataset, progress)
+        if source is None:
+            failures = _download_all(files, folder, timeout, attempts, progress)
+            problem, advice = (
+                "could not be fetched",
+                "Run the command again, or give a folder that has them with --from",
+            )
+        else:
+            failures = _adopt_all(files, folder, Path(source), link)
+            problem, advice = f"not found in {source}", "Without --from they are downloaded"
+    except OSError as error:
+        # A full disk or a forbidden folder would spoil every other file as well: stop at once.
+        place = f" ({error.filename})" if error.filename else ""
+        raise DatasetError(
+            f"{folder}: {error.strerror or error}{place}; free space there, or name another folder in {CACHE_VARIABLE} "
+            "(finished files are kept)"
+        ) from error
+    if failures:
+        total = plural(len(_wanted(manifest, everything)), "file")
+        heading = f"{manifest.name}: {len(failures)} of {total} {problem}; the others are in {folder}. {advice}"
+        raise DatasetError(report(heading, failures))
+    return dataset
+
+
+def missing(dataset: Dataset, everything: bool = False) -> list[DataFile]:
+    """Return the files that are not in the cache, and remove damaged ones from it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset in the cache; must be verified.
+    everything : bool
+        Whether to include frames and extras.
     """
     wanted = []
-    for file in _wanted(manifest, everything):
-        path = folder / file.path
+    for file in _wanted(dataset.manifest, everything):
+        path = dataset.folder / file.path
         if path.is_file():
             trouble = integrity.problem(path, file)
             if trouble is None:
                 continue
-            logger.warning("%s is damaged (%s); it is removed", path, trouble)
-        # A link to a file that is gone is no file, yet would stand in the way.
+            logger.warning("%s: damaged, removed (%s)", path, trouble)
+        # A link to a file that is gone is no file, yet would be in the way.
         path.unlink(missing_ok=True)
         wanted.append(file)
     return wanted
 
 
-def download(
-    manifest: Manifest,
-    folder: Path,
-    *,
-    everything: bool = False,
-    timeout: float = 30.0,
-    attempts: int = 4,
-    pause: float = 1.0,
-    progress: bool = True,
-) -> int:
-    """Download what is missing, and check it.
-
-    A file gets its name only after its size and hashes are right. Errors that may pass (no answer, a broken or
-    short transfer, status 5xx, 408, 425 and 429) are tried again after a pause that doubles; others are not. The
-    other addresses of a file are tried when one fails. When a file cannot be had, the others still are.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        Has to be verified.
-    folder : pathlib.Path
-        The dataset's folder in the cache.
-    everything : bool
-        Frames and extras as well.
-    timeout : float
-        Seconds without a byte after which a transfer counts as broken.
-    attempts : int
-        Tries per address.
-    pause : float
-        Seconds before the second try.
-    progress : bool
-        Show a progress bar (on a terminal only).
-
-    Returns
-    -------
-    int
-        How many files were downloaded.
-
-    Raises
-    ------
-    DatasetError
-        When the dataset is not verified, the cache cannot be written, or files are left that could not be had: the
-        message counts them and lists the first.
-    """
-    _refuse_unverified(manifest)
-    try:
-        wanted = missing(manifest, folder, everything)
-        failures: dict[str, str] = {}
-        silent = 0
-        with _files_bar(wanted, manifest.name, progress) as bar:
-            for file in bar:
-                if silent >= _SILENT_FILES:
-                    failures[file.path] = f"not tried: no answer for the {_SILENT_FILES} files before it"
-                    continue
-                try:
-                    _download_one(file, folder, timeout, attempts, pause, progress)
-                    silent = 0
-                except _Failed as error:
-                    failures[file.path] = str(error)
-                    silent = silent + 1 if error.silent else 0
-    except OSError as error:
-        # A full disk or a forbidden folder would spoil every other file as well: stop at once.
-        raise _cannot_write(folder, error) from error
-    if failures:
-        total = len(_wanted(manifest, everything))
-        raise DatasetError(
-            report(
-                f"{manifest.name}: {len(failures)} of {plural(total, 'file')} could not be fetched (the others are in "
-                f"{folder}). Run the same command again to try these again, or give a folder that has them with --from",
-                failures,
-            )
-        )
-    return len(wanted)
-
-
-def adopt(
-    manifest: Manifest,
-    source: str | os.PathLike,
-    folder: Path,
-    *,
-    everything: bool = False,
-    link: bool = False,
-    progress: bool = True,
-) -> int:
-    """Take what is missing from a local folder in place of a download, checked by the same hashes.
-
-    Files are looked for in `source` and all folders below it, under any name: a file is the right one when its hash
-    is. Those with the right name are looked at first.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        Has to be verified.
-    source : path-like
-        The local folder.
-    folder : pathlib.Path
-        The dataset's folder in the cache.
-    everything : bool
-        Frames and extras as well.
-    link : bool
-        Make symbolic links rather than copies (for large datasets; the files must then stay where they are).
-    progress : bool
-        Show a progress bar (on a terminal only).
-
-    Returns
-    -------
-    int
-        How many files were taken.
-
-    Raises
-    ------
-    DatasetError
-        When the dataset is not verified, `source` is no folder, the cache cannot be written, or files were not
-        found: the message counts them and lists the first, and those found are kept.
-    """
-    _refuse_unverified(manifest)
-    source = Path(source)
-    if not source.is_dir():
-        raise DatasetError(f"{source} is not a folder")
-    try:
-        wanted = missing(manifest, folder, everything)
-        there = _LocalFiles(source)
-        lost = []
-        with _files_bar(wanted, manifest.name, progress) as bar:
-            for file in bar:
-                found = there.find(file)
-                if found is None:
-                    lost.append(file)
-                elif link:
-                    with replacing(folder / file.path) as temporary:
-                        temporary.symlink_to(found.resolve())
-                else:
-                    with replacing(folder / file.path) as temporary:
-                        shutil.copyfile(found, temporary)
-                        # The copy is what will be used, so the copy is what is checked.
-                        if trouble := integrity.problem(temporary, file):
-                            raise DatasetError(f"{found} changed while it was copied ({trouble}); run it again")
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    if lost:
-        total = len(_wanted(manifest, everything))
-        failures = {file.path: there.why_not(file) for file in lost}
-        raise DatasetError(
-            report(
-                f"{manifest.name}: {total - len(lost)} of {plural(total, 'file')} are in {folder}, {len(lost)} "
-                f"{'was' if len(lost) == 1 else 'were'} not found in {source} (without --from they are downloaded)",
-                failures,
-            )
-        )
-    return len(wanted)
-
-
-def verify(manifest: Manifest, folder: Path, progress: bool = True) -> dict[str, str]:
-    """Check the files in the cache, and change nothing.
-
-    Frames and extras that were never fetched are no fault.
+def verify(dataset: Dataset, progress: bool = True) -> dict[str, str]:
+    """Verify the files in the cache without changing anything; frames and extras may be missing.
 
     Returns
     -------
     dict of str to str
-        What is wrong, by the file's path in the dataset; empty when all is well.
+        What is wrong, by the path of the file in the dataset; empty if all is well.
 
     Raises
     ------
     DatasetError
-        When the dataset is not verified: there is nothing to check against.
+        If the dataset is not verified, so that there is nothing to compare with.
     """
-    _refuse_unverified(manifest)
+    _refuse_unverified(dataset.manifest)
     troubles = {}
-    with _files_bar(manifest.files, manifest.name, progress) as bar:
-        for file in bar:
-            path = folder / file.path
-            if not path.is_file():
-                if not file.optional:
-                    troubles[file.path] = "missing"
-                continue
+    for file in _bar(dataset.manifest.files, dataset, progress):
+        path = dataset.folder / file.path
+        if path.is_file():
             try:
                 trouble = integrity.problem(path, file)
             except OSError as error:
                 trouble = f"cannot be read ({error.strerror or error})"
-            if trouble:
-                troubles[file.path] = trouble
+        else:
+            trouble = None if file.optional else "missing"
+        if trouble:
+            troubles[file.path] = trouble
     return troubles
+
+
+def report(heading: str, failures: dict[str, str], limit: int = 10) -> str:
+    """Return a heading with the first `limit` failures below it."""
+    lines = [f"  {path}: {reason}" for path, reason in failures.items()]
+    if len(lines) > limit:
+        lines[limit:] = [f"  ... and {len(lines) - limit} more"]
+    return "\n".join([f"{heading}:", *lines])
 
 
 def _wanted(manifest: Manifest, everything: bool) -> list[DataFile]:
@@ -250,113 +184,101 @@ def _wanted(manifest: Manifest, everything: bool) -> list[DataFile]:
 def _refuse_unverified(manifest: Manifest) -> None:
     if not manifest.verified:
         raise DatasetError(
-            f"{manifest.name}: nobody has hashed these files yet (verified: false), so a download could not be checked "
-            f"and is not made. Download them by hand from {manifest.archive}, describe them with 'cryokit data hash "
-            f"FOLDER > my_{manifest.name}.yaml', complete that file, and use 'cryokit data fetch "
-            f"my_{manifest.name}.yaml --from FOLDER'"
+            f"{manifest.name}: nobody has hashed these files yet (verified: false), so they could not be verified. "
+            f"Download them by hand from {manifest.archive}, describe them with 'cryokit data hash FOLDER > "
+            f"my_{manifest.name}.yaml', complete that file, and run 'cryokit data fetch my_{manifest.name}.yaml --from "
+            "FOLDER'"
         )
 
 
-def _cannot_write(folder: Path, error: OSError) -> DatasetError:
-    from cryokit.datasets import CACHE_VARIABLE
-
-    place = f" ({error.filename})" if error.filename else ""
-    return DatasetError(
-        f"{folder}: {error.strerror or error}{place}; free space there, or name another folder in {CACHE_VARIABLE}. "
-        "Files that were finished are kept"
-    )
-
-
-def report(heading: str, failures: dict[str, str], limit: int = 10) -> str:
-    """Return a heading and, below, the first `limit` files with what is wrong with them."""
-    lines = [f"  {path}: {reason}" for path, reason in failures.items()]
-    if len(lines) > limit:
-        lines[limit:] = [f"  ... and {len(lines) - limit} more"]
-    return "\n".join([f"{heading}:", *lines])
-
-
-def _files_bar(files, name: str, progress: bool) -> tqdm:
+def _bar(files: Iterable[DataFile], dataset: Dataset, progress: bool) -> tqdm:
     # disable=None: no bar where the output is not a terminal.
-    return tqdm(files, desc=name, unit="file", disable=None if progress else True)
+    return tqdm(files, desc=dataset.manifest.name, unit="file", disable=None if progress else True)
 
 
-class _BytesBar(tqdm):
-    """The bar of one file. pooch asks whether it is true; a tqdm bar without a total cannot answer that."""
-
-    def __bool__(self) -> bool:
-        return True
-
-
-def _download_one(file: DataFile, folder: Path, timeout: float, attempts: int, pause: float, progress: bool) -> None:
-    """Try every address of a file, each `attempts` times."""
-    if not file.urls:
-        raise _Failed("has no address; take it from a local folder (--from)")
-    reasons = []
-    for url in file.urls:
-        for attempt in range(attempts):
-            if attempt:
-                time.sleep(pause * 2 ** (attempt - 1))
+def _download_all(
+    files: Iterable[DataFile], folder: Path, timeout: float, attempts: int, progress: bool
+) -> dict[str, str]:
+    """Download files and return what went wrong, by path."""
+    pooch.get_logger().setLevel(logging.WARNING)  # its lines per file would break the bar
+    failures: dict[str, str] = {}
+    silent = 0
+    for file in files:
+        if silent >= _SILENT_FILES:
+            failures[file.path] = f"not tried: no answer for the {_SILENT_FILES} files before it"
+            continue
+        errors: dict[str, Exception] = {}
+        for url in file.urls:
+            registry, urls = {file.path: None}, {file.path: url}
+            puppy = pooch.create(folder, "", registry=registry, urls=urls, retry_if_failed=attempts - 1)
             try:
-                return _download_once(file, url, folder / file.path, timeout, progress)
-            except _Failed as error:
-                failure = error
-                logger.debug("%s: %s (try %d of %d)", url, error, attempt + 1, attempts)
-            if not failure.transient:
+                puppy.fetch(file.path, downloader=_Downloader(file, timeout, progress))
+                silent = 0
                 break
-        reasons.append(failure)
-    raise _Failed(
-        "; ".join(f"{url}: {reason}" for url, reason in zip(file.urls, reasons, strict=True)),
-        silent=all(reason.silent for reason in reasons),
-    )
+            except (_Refused, requests.RequestException) as error:
+                errors[url] = error
+        else:
+            reasons = [f"{url}: {_reason(error, timeout)}" for url, error in errors.items()]
+            failures[file.path] = "; ".join(reasons) or "has no address; take it from a local folder (--from)"
+            silent = silent + 1 if errors and all(map(_is_silence, errors.values())) else 0
+    return failures
 
 
-def _download_once(file: DataFile, url: str, target: Path, timeout: float, progress: bool) -> None:
-    """Download one file from one address into a temporary file, check it, and only then give it its name."""
-    import pooch
-    import requests
+@dataclass(frozen=True)
+class _Downloader:
+    """Download and verify one file for pooch, which tries again after an error of `requests` but not after `_Refused`.
 
-    with (
-        replacing(target) as temporary,
-        _BytesBar(
-            total=file.bytes,
-            desc=target.name,
+    pooch downloads to a temporary file and renames it at the end. It verifies no hash, as it does not know git's.
+    """
+
+    file: DataFile
+    timeout: float
+    progress: bool
+
+    def __call__(self, url: str, output_file: str, puppy: pooch.Pooch) -> None:
+        """Download `url` to a temporary file."""
+        os.unlink(output_file)  # pooch made it readable for its owner only; made anew, it is as other files
+        with tqdm(
+            total=self.file.bytes or 1,  # replaced by the length that the server announces
+            desc=PurePosixPath(self.file.path).name,
             unit="B",
             unit_scale=True,
             position=1,
             leave=False,
-            disable=None if progress else True,
-        ) as bar,
-    ):
-        downloader = pooch.HTTPDownloader(
-            progressbar=bar,
-            chunk_size=1 << 16,
-            timeout=timeout,
+            disable=None if self.progress else True,
+        ) as bar:
             # The hashes are of the bytes as stored: a server must not compress them on the way.
-            headers={"Accept-Encoding": "identity"},
-        )
-        try:
-            downloader(url, str(temporary), None)
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            reason = f"the server answered {status} {error.response.reason}"
-            raise _Failed(reason, transient=status in _TRANSIENT_STATUS) from error
-        except requests.Timeout as error:
-            raise _Failed(f"no byte within {timeout:g} s", transient=True, silent=True) from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise _Failed("the transfer broke off", transient=True) from error
-        except requests.ConnectionError as error:
-            # requests tells a stall in the middle of the body as a ConnectionError, too.
-            if "timed out" in str(error).lower():
-                raise _Failed(f"no byte within {timeout:g} s", transient=True, silent=True) from error
-            raise _Failed(f"no connection ({_innermost(error)})", transient=True, silent=True) from error
-        except requests.RequestException as error:
-            raise _Failed(str(error)) from error
-        size = temporary.stat().st_size
-        # The bar's total is the length that the server announced; old versions of urllib3 do not compare the two.
-        if bar.total and size < bar.total:
-            raise _Failed(f"the transfer broke off after {size} of {bar.total} bytes", transient=True)
-        if trouble := integrity.problem(temporary, file):
-            raise _Failed(f"not the right file, thrown away: {trouble}")
+            http = pooch.HTTPDownloader(
+                progressbar=bar, chunk_size=1 << 16, timeout=self.timeout, headers={"Accept-Encoding": "identity"}
+            )
+            try:
+                http(url, output_file, puppy)
+            except requests.HTTPError as error:
+                if error.response.status_code in _TRANSIENT_STATUS:
+                    raise
+                raise _Refused(_reason(error, self.timeout)) from error
+            size = os.stat(output_file).st_size
+            if bar.total and size < bar.total:  # urllib3 before 2.0 does not compare the two
+                raise requests.exceptions.ChunkedEncodingError(f"{size} of {bar.total} bytes")
+        if trouble := integrity.problem(output_file, self.file):
+            raise _Refused(f"not the right file, discarded: {trouble}")
+
+
+def _is_silence(error: Exception) -> bool:
+    """Tell whether an error means that the server gave no answer at all."""
+    return isinstance(error, (requests.ConnectionError, requests.Timeout))
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    """Return why a download failed, for people."""
+    if isinstance(error, requests.HTTPError):
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    # A stall in the middle of the body is a ConnectionError, too.
+    if isinstance(error, requests.Timeout) or (_is_silence(error) and "timed out" in str(error).lower()):
+        return f"no byte within {timeout:g} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the transfer broke off"
+    return f"no connection ({_innermost(error)})" if _is_silence(error) else str(error)
 
 
 def _innermost(error: BaseException) -> str:
@@ -368,11 +290,30 @@ def _innermost(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error)).split(">: ")[-1] or type(error).__name__
 
 
+def _adopt_all(files: Iterable[DataFile], folder: Path, source: Path, link: bool) -> dict[str, str]:
+    """Copy or link files from a local folder and return what went wrong, by path."""
+    local = _LocalFiles(source)
+    lost = []
+    for file in files:
+        original = local.find(file)
+        if original is None:
+            lost.append(file)
+            continue
+        with replacing(folder / file.path) as temporary:
+            if link:
+                temporary.symlink_to(original.resolve())
+                continue
+            shutil.copyfile(original, temporary)
+            # The copy is what will be used, so the copy is what is verified.
+            if trouble := integrity.problem(temporary, file):
+                raise DatasetError(f"{original} changed while it was copied ({trouble}); run the command again")
+    return {file.path: local.why_not(file) for file in lost}
+
+
 class _LocalFiles:
     """The files below a folder, found by content; each is hashed at most once per kind of hash."""
 
     def __init__(self, source: Path):
-        self.source = source
         self.sizes = {path: path.stat().st_size for path in sorted(source.rglob("*")) if path.is_file()}
         self._hashes: dict[tuple[Path, str], str] = {}
         self._found: set[Path] = set()
@@ -382,11 +323,10 @@ class _LocalFiles:
         names = _names(file)
         candidates = [path for path, size in self.sizes.items() if file.bytes in (None, size)]
         if file.bytes is None:
-            # Nothing to sort out by size: leave unread what is of another kind. A name without a suffix says nothing.
+            # Without a size to go by, other kinds of files are left unread. A name without a suffix says nothing.
             suffixes = {PurePosixPath(name).suffix.lower() for name in names} | {""}
             candidates = [path for path in candidates if path.suffix.lower() in suffixes]
-        candidates.sort(key=lambda path: path.name not in names)
-        for path in candidates:
+        for path in sorted(candidates, key=lambda path: path.name not in names):
             if all(self._hash(path, kind) == value for kind, value in file.hashes.items()):
                 self._found.add(path)
                 return path
@@ -395,20 +335,20 @@ class _LocalFiles:
     def why_not(self, file: DataFile) -> str:
         """Say why `find` found nothing: absent, or there with another content."""
         # A micrograph and its labels may share a name: what was recognised as the one is no bad copy of the other.
-        namesakes = [path for path in self.sizes if path.name in _names(file) and path not in self._found]
-        if not namesakes:
+        namesake = next((path for path in self.sizes if path.name in _names(file) and path not in self._found), None)
+        if namesake is None:
             return "not found"
         try:
-            return f"{namesakes[0]} is another file ({integrity.problem(namesakes[0], file)})"
+            return f"{namesake} is another file ({integrity.problem(namesake, file)})"
         except OSError as error:
-            return f"{namesakes[0]} cannot be read ({error.strerror or error})"
+            return f"{namesake} cannot be read ({error.strerror or error})"
 
     def _hash(self, path: Path, kind: str) -> str:
         if (path, kind) not in self._hashes:
             try:
                 self._hashes[path, kind] = integrity.HASHES[kind](path)
             except OSError as error:
-                logger.warning("%s cannot be read (%s)", path, error.strerror or error)
+                logger.warning("%s: cannot be read (%s)", path, error.strerror or error)
                 self._hashes[path, kind] = ""
         return self._hashes[path, kind]
 

@@ -24,25 +24,28 @@ def git_blob_sha1(path: str | os.PathLike) -> str:
     return _digest(path, hashlib.sha1(b"blob %d\0" % os.stat(path).st_size))
 
 
+HASHES = {"sha256": sha256, "git_blob_sha1": git_blob_sha1}
+
+
 def problem(path: str | os.PathLike, file: DataFile) -> str | None:
-    """Compare a file on disk with its manifest: size first, then every hash that the manifest has.
+    """Compare a file with its manifest: the size first, then every hash that the manifest has.
 
     Parameters
     ----------
     path : path-like
-        The file on disk; it has to exist.
+        Existing file.
     file : DataFile
-        What it should be.
+        Entry of the manifest; must have a hash.
 
     Returns
     -------
     str or None
-        What is wrong, in words; None when the file is the right one.
+        What is wrong, in words; None if the file is the right one.
 
     Raises
     ------
     ValueError
-        When the manifest has no hash for the file: nothing could be said about it.
+        If the manifest has no hash for the file, so that nothing can be verified.
     """
     if not file.hashes:
         raise ValueError(f"{file.path} has no hash")
@@ -50,9 +53,9 @@ def problem(path: str | os.PathLike, file: DataFile) -> str | None:
     if file.bytes is not None and size != file.bytes:
         return f"{size} bytes where the manifest says {file.bytes}"
     for name, expected in file.hashes.items():
-        found = HASHES[name](path)
-        if found != expected:
-            return f"{name} is {found} where the manifest says {expected}"
+        digest = HASHES[name](path)
+        if digest != expected:
+            return f"{name} is {digest} where the manifest says {expected}"
     return None
 
 
@@ -61,6 +64,3 @@ def _digest(path: str | os.PathLike, state) -> str:  # the type of a hash object
         while chunk := stream.read(_CHUNK):
             state.update(chunk)
     return state.hexdigest()
-
-
-HASHES = {"sha256": sha256, "git_blob_sha1": git_blob_sha1}

@@ -1,6 +1,6 @@
-"""Manifests: one YAML file that says what a dataset is and how to know its files.
+"""Manifests: a YAML file that says what a dataset is and how to recognise its files.
 
-The schema is described for people in ``data_manifests/README.md``; this module is what enforces it.
+The schema is described for people in ``data_manifests/README.md``; this module enforces it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.resources import folder
+from cryokit._util.validation import check_choice
 from cryokit.errors import DatasetError
 
 SCHEMA = 1
@@ -23,8 +24,13 @@ ROLES = ("micrograph", "label-discs", "label-coordinates", "frame", "extra")
 OPTIONAL_ROLES = ("frame", "extra")
 MANIFESTS_VARIABLE = "CRYOKIT_MANIFESTS"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _VIEWS = ("top", "side", "irregular")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_URL = re.compile(r"https?://[^\s/]+/\S+").fullmatch
+_SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
+_SHA1 = re.compile(r"[0-9a-f]{40}").fullmatch
+_ARCHIVE = re.compile(r"(https?|ftp)://\S+").fullmatch
+_SCHEMA_HINT = "the schema is in data_manifests/README.md"
 
 
 @dataclass(frozen=True)
@@ -34,22 +40,22 @@ class DataFile:
     Attributes
     ----------
     path : str
-        Where it lies in the dataset's folder, relative, with forward slashes.
+        Path in the folder of the dataset, with forward slashes.
     role : str
         One of `ROLES`.
     micrograph : str
-        The name of the micrograph that the file is, or belongs to; "" for an extra that belongs to none.
+        Name of the micrograph that the file is, or belongs to; "" for an extra that belongs to none.
     split : str or None
         One of `SPLITS` for a micrograph, None for every other role.
     urls : tuple of str
         Addresses to download it from, tried in turn; empty for a file that only exists locally.
     bytes : int or None
-        Its size; None where unknown.
+        Size in bytes; None if unknown.
     sha256, git_blob_sha1 : str or None
-        Its hashes, lower-case hexadecimal.
+        Hashes, lower-case hexadecimal.
     scale : float
-        Pixels of the micrograph per pixel of the file: a label picture may be smaller than its micrograph, made by
-        averaging blocks of its pixels.
+        Pixels of the micrograph per pixel of the file: a label picture may be a smaller copy, made by averaging blocks
+        of pixels.
     """
 
     path: str
@@ -64,38 +70,42 @@ class DataFile:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """The hashes that are known, by name."""
+        """Known hashes by name."""
         known = {"sha256": self.sha256, "git_blob_sha1": self.git_blob_sha1}
         return {name: value for name, value in known.items() if value}
 
     @property
     def optional(self) -> bool:
-        """Whether the file is left out unless asked for."""
+        """Whether the file is fetched only when asked for."""
         return self.role in OPTIONAL_ROLES
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A dataset's description, read from YAML and checked.
+    """Description of a dataset, read from YAML and checked.
 
     Attributes
     ----------
     name, title, licence : str
+        Name, title in one line, and licence.
     citation : tuple of str
+        Publications to cite.
     pixel_size : float or None
-        Angstrom per pixel; None where unknown.
+        Angstrom per pixel; None if unknown.
     diameter_pixels, diameter_angstrom : float or None
-        The particle's diameter.
+        Particle diameter in pixels and in Angstrom; None if unknown.
     views : tuple of str
+        Views that occur.
     verified : bool
-        Whether somebody has hashed the files, so that a download can be checked.
+        Whether somebody has hashed the files, so that a download can be verified.
     archive : str or None
-        The public address of the whole archive.
+        Public address of the whole archive.
     labels, split_rule, notes : str
         In words: how the labels were made, how the micrographs were split, anything else.
     files : tuple of DataFile
+        Files of the dataset.
     source : pathlib.Path
-        The YAML file.
+        YAML file.
     """
 
     name: str
@@ -115,20 +125,24 @@ class Manifest:
     source: Path
 
     def select(self, role: str | Sequence[str], split: str | None = None) -> list[DataFile]:
-        """Return the files of one role (or several), of one split or of all, in the manifest's order.
+        """Return the files of one or several roles in the order of the manifest.
 
-        Labels and frames belong to the split of their micrograph.
+        Parameters
+        ----------
+        role : str or sequence of str
+            Roles of the files, out of `ROLES`.
+        split : {"train", "validation", "test"}, optional
+            Split of the files; all by default. Labels and frames belong to the split of their micrograph.
 
         Raises
         ------
-        DatasetError
-            When the split's or a role's name is unknown.
+        ArgumentError
+            If a role or the split is unknown.
         """
         roles = (role,) if isinstance(role, str) else tuple(role)
-        if unknown := [name for name in roles if name not in ROLES]:
-            raise DatasetError(f"there is no role {unknown[0]!r}; there are: {', '.join(ROLES)}")
-        if split is not None and split not in SPLITS:
-            raise DatasetError(f"there is no split {split!r}; there are: {', '.join(SPLITS)}")
+        for name in roles:
+            check_choice("role", name, ROLES)
+        check_choice("split", split, (None, *SPLITS))
         splits = {file.micrograph: file.split for file in self.files if file.role == "micrograph"}
         return [
             file
@@ -138,37 +152,44 @@ class Manifest:
 
 
 def available() -> dict[str, Path]:
-    """Return name -> YAML file of every manifest at hand.
+    """Return the YAML files of all manifests by the names of their datasets.
 
-    These are the manifests that come with cryokit and those in the folder that the environment variable
-    ``CRYOKIT_MANIFESTS`` names.
+    These are the manifests that come with cryokit and those in the folder named by the environment variable
+    ``CRYOKIT_MANIFESTS``.
 
     Raises
     ------
     DatasetError
-        When that folder does not exist, or two manifests have one name.
+        If that folder does not exist, or two manifests have the same name.
     """
     folders = [folder("data_manifests")]
     if own := os.environ.get(MANIFESTS_VARIABLE):
         if not Path(own).is_dir():
-            raise DatasetError(f"{MANIFESTS_VARIABLE} names {own}, which is no folder; make it, or unset the variable")
+            raise DatasetError(
+                f"{own}: no such folder, but {MANIFESTS_VARIABLE} names it; make it or unset the variable"
+            )
         folders.append(Path(own))
-    found: dict[str, Path] = {}
+    manifests: dict[str, Path] = {}
     for place in folders:
         for path in sorted([*place.glob("*.yaml"), *place.glob("*.yml")]):
-            if path.stem in found:
-                raise DatasetError(f"{path} and {found[path.stem]} have the same name; rename one of them")
-            found[path.stem] = path
-    return dict(sorted(found.items()))
+            other = manifests.setdefault(path.stem, path)
+            if other != path:
+                raise DatasetError(f"{other} and {path} have the same name; rename one of them")
+    return dict(sorted(manifests.items()))
 
 
 def find(name: str | os.PathLike) -> Manifest:
-    """Read the manifest called `name`, or the one in the YAML file `name`.
+    """Read the manifest of a dataset.
+
+    Parameters
+    ----------
+    name : str or path-like
+        Name of a dataset (`available`), or path of a manifest.
 
     Raises
     ------
     DatasetError
-        When there is none, or it is not valid.
+        If there is no such dataset, or its manifest is not valid.
 
     Examples
     --------
@@ -181,19 +202,19 @@ def find(name: str | os.PathLike) -> Manifest:
     known = available()
     if text not in known:
         raise DatasetError(
-            f"there is no dataset {text!r}; there are: {', '.join(known)}. A manifest of your own is given by its path "
-            f"(my.yaml), or by its name when it lies in the folder that {MANIFESTS_VARIABLE} names"
+            f"unknown dataset {text!r}; known are {', '.join(known)}. A manifest of your own is found by its path "
+            f"(my.yaml), or by its name in the folder that {MANIFESTS_VARIABLE} names"
         )
     return read(known[text])
 
 
 def read(path: str | os.PathLike) -> Manifest:
-    """Read and check one manifest.
+    """Read and check a manifest.
 
     Raises
     ------
     DatasetError
-        When the file cannot be read, is no YAML, or breaks the schema; the message names the file, the key and
+        If the file cannot be read, is not YAML or does not follow the schema; the message names the file, the key and
         what was expected there.
     """
     import yaml
@@ -206,15 +227,15 @@ def read(path: str | os.PathLike) -> Manifest:
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+        raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return _manifest(_Node(path, content), path)
 
 
 def assign_splits(names: Iterable[str]) -> dict[str, str]:
     """Split micrographs: every fourth name in sorted order is test, every fifth of the others validation.
 
-    Names sort by the time of recording in most sessions, so that each split samples the whole session. 80 micrographs
-    become 48 train, 12 validation, 20 test: the 60 to 20 of the DeepCryoPicker paper's table 6.
+    In most sessions names sort by the time of recording, so that each split samples the whole session. 80 micrographs
+    become 48 train, 12 validation and 20 test: the 60 to 20 of table 6 of the DeepCryoPicker paper.
 
     Examples
     --------
@@ -229,169 +250,144 @@ def assign_splits(names: Iterable[str]) -> dict[str, str]:
     return {name: splits[name] for name in names}
 
 
+@dataclass(frozen=True)
 class _Node:
-    """A place in the YAML: knows what it is called, so that every complaint names file and key."""
+    """A value in the YAML and its place there, so that every error names the file and the key."""
 
-    def __init__(self, path: Path, value: Any, key: str = ""):
-        self.path, self.value, self.key = path, value, key
+    path: Path
+    value: Any
+    key: str = ""
 
-    def fail(self, expected: str) -> DatasetError:
-        found = repr(self.value)
-        found = found if len(found) <= 60 else f"{found[:57]}..."
-        place = f"{self.path}: {self.key}" if self.key else f"{self.path}"
-        return DatasetError(f"{place}: expected {expected}, found {found}; the schema is in data_manifests/README.md")
+    def check(self, valid: bool, expected: str) -> None:
+        """Raise an error unless the value is valid."""
+        if not valid:
+            text = repr(self.value)
+            text = text if len(text) <= 60 else f"{text[:57]}..."
+            raise self.error(f"expected {expected}, found {text}; {_SCHEMA_HINT}")
 
-    def mapping(self, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, _Node]:
-        if not isinstance(self.value, dict):
-            raise self.fail(f"a mapping with the keys {', '.join(required + optional)}")
-        place = f"{self.path}: {self.key}" if self.key else f"{self.path}"
+    def error(self, problem: str) -> DatasetError:
+        return DatasetError(f"{self.path}: {self.key}: {problem}" if self.key else f"{self.path}: {problem}")
+
+    def mapping(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, _Node]:
+        known = required + optional
+        self.check(isinstance(self.value, dict), f"a mapping with the keys {', '.join(known)}")
         if missing := [key for key in required if key not in self.value]:
-            raise DatasetError(f"{place}: key {missing[0]!r} is missing; the schema is in data_manifests/README.md")
-        if unknown := [key for key in self.value if key not in required + optional]:
-            raise DatasetError(f"{place}: unknown key {unknown[0]!r}; known are {', '.join(required + optional)}")
-        return {
-            key: _Node(self.path, self.value.get(key), f"{self.key}.{key}" if self.key else key)
-            for key in required + optional
-        }
+            raise self.error(f"key {missing[0]!r} is missing; {_SCHEMA_HINT}")
+        if unknown := [key for key in self.value if key not in known]:
+            raise self.error(f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+        prefix = f"{self.key}." if self.key else ""
+        return {key: _Node(self.path, self.value.get(key), prefix + key) for key in known}
 
-    def list(self, expected: str) -> list[_Node]:
-        if not isinstance(self.value, list):
-            raise self.fail(expected)
+    def items(self, expected: str) -> list[_Node]:
+        self.check(isinstance(self.value, list), expected)
         return [_Node(self.path, value, f"{self.key}[{index}]") for index, value in enumerate(self.value)]
 
-    def text(self, expected: str = "a text", accept: Callable[[str], bool] = bool) -> str:
-        if not isinstance(self.value, str) or not accept(self.value.strip()):
-            raise self.fail(expected)
+    def text(self, expected: str = "a text", accept: Callable[[str], object] = bool) -> str:
+        self.check(isinstance(self.value, str) and bool(accept(self.value.strip())), expected)
         return self.value.strip()
 
-    def number(self, expected: str = "a number above 0, or null") -> float | None:
+    def choice(self, choices: tuple[str, ...]) -> str:
+        return self.text(f"one of {', '.join(choices)}", choices.__contains__)
+
+    def optional_text(self, expected: str = "a text, or null", accept: Callable[[str], object] = bool) -> str | None:
+        return None if self.value is None else self.text(expected, accept)
+
+    def number(self) -> float | None:
         if self.value is None:
             return None
         is_number = isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
-        if not (is_number and 0 < self.value < float("inf")):
-            raise self.fail(expected)
+        self.check(is_number and 0 < self.value < float("inf"), "a number above 0, or null")
         return float(self.value)
-
-    def maybe(self, expected: str, accept: Callable[[str], bool]) -> str | None:
-        return None if self.value is None else self.text(expected, accept)
 
 
 def _manifest(node: _Node, path: Path) -> Manifest:
-    required = (
-        "schema",
-        "name",
-        "title",
-        "citation",
-        "licence",
-        "pixel_size",
-        "diameter",
-        "views",
-        "verified",
-        "files",
-    )
-    keys = node.mapping(required, ("archive", "labels", "split_rule", "notes"))
-    if keys["schema"].value != SCHEMA or isinstance(keys["schema"].value, bool):
-        raise keys["schema"].fail(f"{SCHEMA} (the version of the schema that this cryokit reads)")
+    needed = ("schema", "name", "title", "citation", "licence", "pixel_size", "diameter", "views", "verified", "files")
+    keys = node.mapping(needed, ("archive", "labels", "split_rule", "notes"))
+    schema = keys["schema"].value
+    keys["schema"].check(type(schema) is int and schema == SCHEMA, f"{SCHEMA} (the version that this cryokit reads)")
     name = keys["name"].text("a name of lower-case letters, digits, _ and -", _NAME.fullmatch)
-    if name != path.stem:
-        raise keys["name"].fail(f"{path.stem!r}, the name of the file")
-    if not isinstance(keys["verified"].value, bool):
-        raise keys["verified"].fail("true or false")
+    keys["name"].check(name == path.stem, f"{path.stem!r}, the name of the file")
     verified = keys["verified"].value
-    diameter = keys["diameter"].mapping(("pixels", "angstrom"), ())
-    archive = keys["archive"].maybe("an address that begins with https://, http:// or ftp://, or null", _is_archive)
-    files = tuple(_file(entry, verified) for entry in keys["files"].list("a list of files (it may be empty: [])"))
-    if verified and not any(file.role == "micrograph" for file in files):
-        raise keys["files"].fail("at least one file with the role micrograph, since verified is true")
-    if not verified and archive is None:
-        raise keys["archive"].fail("the archive's address, since verified is false and nothing can be downloaded")
+    keys["verified"].check(isinstance(verified, bool), "true or false")
+    archive = keys["archive"].optional_text("an address (https://, http:// or ftp://), or null", _ARCHIVE)
+    keys["archive"].check(verified or archive is not None, "the address of the archive, as verified is false")
+    files = tuple(_file(entry, verified) for entry in keys["files"].items("a list of files (it may be empty: [])"))
+    usable = not verified or any(file.role == "micrograph" for file in files)
+    keys["files"].check(usable, "at least one file with the role micrograph, as verified is true")
     _check_together(files, keys["files"])
+    diameter = keys["diameter"].mapping(("pixels", "angstrom"))
     return Manifest(
         name=name,
         title=keys["title"].text(),
-        citation=tuple(entry.text() for entry in keys["citation"].list("a list of texts")),
-        licence=keys["licence"].text('a text ("unknown" where it is)'),
+        citation=tuple(entry.text() for entry in keys["citation"].items("a list of texts")),
+        licence=keys["licence"].text('a text ("unknown" if it is)'),
         pixel_size=keys["pixel_size"].number(),
         diameter_pixels=diameter["pixels"].number(),
         diameter_angstrom=diameter["angstrom"].number(),
-        views=tuple(
-            entry.text(f"one of {', '.join(_VIEWS)}", _VIEWS.__contains__)
-            for entry in keys["views"].list(f"a list of {', '.join(_VIEWS)}")
-        ),
+        views=tuple(entry.choice(_VIEWS) for entry in keys["views"].items("a list of views")),
         verified=verified,
         archive=archive,
-        labels=keys["labels"].maybe("a text, or null", bool) or "",
-        split_rule=keys["split_rule"].maybe("a text, or null", bool) or "",
-        notes=keys["notes"].maybe("a text, or null", bool) or "",
         files=files,
         source=path,
+        **{key: keys[key].optional_text() or "" for key in ("labels", "split_rule", "notes")},
     )
 
 
 def _file(node: _Node, verified: bool) -> DataFile:
     keys = node.mapping(("path", "role"), ("micrograph", "split", "urls", "bytes", "sha256", "git_blob_sha1", "scale"))
-    role = keys["role"].text(f"one of {', '.join(ROLES)}", ROLES.__contains__)
+    role = keys["role"].choice(ROLES)
     path = keys["path"].text("a relative path with forward slashes, without '..', '.' or a drive", _is_safe)
-    micrograph = keys["micrograph"].maybe("a micrograph's name", bool)
+    micrograph = keys["micrograph"].optional_text("the name of a micrograph")
+    split = keys["split"].value
     if role == "micrograph":
-        if micrograph not in (None, micrograph_name(path)):
-            raise keys["micrograph"].fail(f"{micrograph_name(path)!r} (what {path} is called), or no such key")
-        micrograph = micrograph_name(path)
-        if keys["split"].value not in SPLITS:
-            raise keys["split"].fail(f"one of {', '.join(SPLITS)}")
-    elif keys["split"].value is not None:
-        raise keys["split"].fail("no such key: only micrographs are split, their labels follow them")
-    if micrograph is None and role != "extra":
-        raise keys["micrograph"].fail("the name of the micrograph that the file belongs to")
+        keys["split"].choice(SPLITS)
+        own = micrograph_name(path)
+        keys["micrograph"].check(micrograph in (None, own), f"{own!r} (the name of {path}), or no such key")
+        micrograph = own
+    else:
+        keys["split"].check(split is None, "no such key: only micrographs are split, labels follow them")
+        keys["micrograph"].check(role == "extra" or micrograph is not None, "the name of the file's micrograph")
     size = keys["bytes"].value
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
-        raise keys["bytes"].fail("a whole number, or null where unknown")
-    file = DataFile(
+    keys["bytes"].check(size is None or (type(size) is int and size >= 0), "a whole number, or null if unknown")
+    urls = keys["urls"].items("a list of addresses") if keys["urls"].value is not None else []
+    hashes = {
+        kind: keys[kind].optional_text(f"{digits} lower-case hexadecimal digits in quotes", pattern)
+        for kind, digits, pattern in (("sha256", 64, _SHA256), ("git_blob_sha1", 40, _SHA1))
+    }
+    node.check(any(hashes.values()) or not verified, "sha256 or git_blob_sha1, as verified is true")
+    return DataFile(
         path=path,
         role=role,
         micrograph=micrograph or "",
-        split=keys["split"].value,
-        urls=tuple(
-            entry.text("an address that begins with https:// or http://", _is_url)
-            for entry in (keys["urls"].list("a list of addresses") if keys["urls"].value is not None else [])
-        ),
+        split=split,
+        urls=tuple(entry.text("an address that begins with https:// or http://", _URL) for entry in urls),
         bytes=size,
-        sha256=keys["sha256"].maybe("64 lower-case hexadecimal digits in quotes", re.compile("[0-9a-f]{64}").fullmatch),
-        git_blob_sha1=keys["git_blob_sha1"].maybe(
-            "40 lower-case hexadecimal digits in quotes", re.compile("[0-9a-f]{40}").fullmatch
-        ),
-        scale=keys["scale"].number("a number above 0") or 1.0,
+        scale=keys["scale"].number() or 1.0,
+        **hashes,
     )
-    if verified and not file.hashes:
-        raise node.fail("sha256 or git_blob_sha1, since verified is true")
-    return file
 
 
 def _check_together(files: tuple[DataFile, ...], node: _Node) -> None:
     """Check what no single file shows: paths and names are unique, labels have their micrograph."""
-    seen: dict[str, int] = {}
-    for index, file in enumerate(files):
-        # Some file systems hold no two names that differ in case only.
-        first = seen.setdefault(file.path.lower(), index)
-        if first != index:
-            raise DatasetError(f"{node.path}: files[{index}].path: {file.path} is the path of files[{first}] as well")
+    paths: dict[str, int] = {}
     names: dict[str, int] = {}
     for index, file in enumerate(files):
+        # Some file systems cannot hold two names that differ in case only.
+        first = paths.setdefault(file.path.lower(), index)
+        if first != index:
+            raise DatasetError(f"{node.path}: files[{index}].path: {file.path} is the path of files[{first}] as well")
         if file.role == "micrograph":
             first = names.setdefault(file.micrograph, index)
             if first != index:
-                raise DatasetError(
-                    f"{node.path}: files[{index}].path: the micrograph {file.micrograph} is files[{first}] already"
-                )
+                raise DatasetError(f"{node.path}: files[{index}].path: {file.micrograph} is files[{first}] already")
     for index, file in enumerate(files):
         if file.micrograph and file.micrograph not in names:
             raise DatasetError(
-                f"{node.path}: files[{index}].micrograph: no file with the role micrograph is called {file.micrograph}"
+                f"{node.path}: files[{index}].micrograph: no file with the role micrograph is named {file.micrograph}"
             )
         if file.role.startswith("label-") and coordinate_file_micrograph(file.path) != file.micrograph:
             raise DatasetError(
-                f"{node.path}: files[{index}].path: a label file is called like its micrograph; "
-                f"{file.path} does not go with {file.micrograph}"
+                f"{node.path}: files[{index}].path: {file.path} is not named after its micrograph {file.micrograph}"
             )
 
 
@@ -404,11 +400,3 @@ def _is_safe(path: str) -> bool:
         and not set(parts) & {"..", "."}
         and re.search(r'[\\:*?"<>|\x00-\x1f\x7f]', path) is None
     )
-
-
-def _is_url(text: str) -> bool:
-    return re.fullmatch(r"https?://[^\s/]+/\S+", text) is not None
-
-
-def _is_archive(text: str) -> bool:
-    return re.fullmatch(r"(https?|ftp)://\S+", text) is not None
