@@ -66,6 +66,10 @@ KNOWN = tuple(kind for kind in RECIPES if kind != RANDOM)
 DIAMETER_SPREAD = 0.12
 HELD_OUT = 0.1
 CROPS, POSITIONS = 6400, 20
+# Learning rates relative to the first, and epochs at each; every stage draws crops of its own. At one rate throughout
+# the last steps decide how well calibrated the scores are: two trainings that differ only in their crops then have
+# thresholds of 0.46 and 0.56 and average precisions of 0.927 and 0.914 on the micrographs held out.
+STAGES = ((1.0, 8), (0.25, 4), (0.05, 2))
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
     parser.add_argument("--micrographs", type=int, default=900, help="how many to simulate (default 900)")
-    parser.add_argument("--epochs", type=int, default=10, help=f"passes over {CROPS} crops (default 10)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes for simulating (default 2)")
     options = parser.parse_args()
@@ -123,22 +126,24 @@ def train_and_save(examples: list[Example], options: argparse.Namespace) -> None
 
     config = create("compact", seed=options.seed)
     network = config.build()
-    samples = crops(
-        [each.picture for each in training],
-        [each.labels for each in training],
-        config,
-        CROPS,
-        seed=options.seed,
-        positions=POSITIONS,
-    )
-    settings = TrainingSettings(
-        learning_rate=compact.FULL_RATE,
-        batch_size=compact.BATCH,
-        epochs=options.epochs,
-        patience=None,
-        class_weights=False,
-    )
-    history = train(network, samples, None, settings, seed=options.seed)
+    losses = []
+    for stage, (share, epochs) in enumerate(STAGES):
+        samples = crops(
+            [each.picture for each in training],
+            [each.labels for each in training],
+            config,
+            CROPS,
+            seed=options.seed + stage,
+            positions=POSITIONS,
+        )
+        settings = TrainingSettings(
+            learning_rate=share * compact.FULL_RATE,
+            batch_size=compact.BATCH,
+            epochs=epochs,
+            patience=None,
+            class_weights=False,
+        )
+        losses += train(network, samples, None, settings, seed=options.seed + stage).table["loss"].tolist()
 
     def picked(part: list[Example]) -> pd.DataFrame:
         return concatenate(
@@ -165,8 +170,8 @@ def train_and_save(examples: list[Example], options: argparse.Namespace) -> None
         "seed": options.seed,
         "micrographs": len(examples),
         "particles": labels,
-        "epochs": options.epochs,
-        "loss": [round(float(loss), 5) for loss in history.table["loss"]],
+        "stages": STAGES,
+        "loss": [round(float(loss), 5) for loss in losses],
         "simulated_micrographs_held_out": figures,
     }
     Model(network, config, WORKING_DIAMETER, threshold, {"kind": "whitened"}, provenance=provenance).save(options.out)
