@@ -1,27 +1,13 @@
-"""Types of arguments that several commands share."""
+"""Types of arguments, and options, that several commands share."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 from typing import Any
 
-# As cryokit.pickers.available(), which costs the import of pandas; a test compares them.
-METHODS = (
-    "auto",
-    "template",
-    "autocryopicker",
-    "autocryopicker_published",
-    "supercryoempicker",
-    "supercryoempicker_published",
-    "deepcryopicker",
-    "relion_template",
-    "deepem",
-    "deeppicker",
-    "pixer",
-    "fastparticlepicker",
-    "eman2_cnn",
-)
+from cryokit.pickers import registry
 
 
 def count(text: str) -> int:
@@ -59,22 +45,47 @@ def setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def add_picker(parser: argparse._ActionsContainer) -> None:
-    """Describe the options that make a picker; `picker_settings` reads them."""
-    parser.add_argument("--method", choices=METHODS, help="how to find particles (default auto)")
+def method(text: str) -> str:
+    """Read the name of a method, or the location of a picker's class."""
+    names = registry.available()
+    if ":" not in text and text not in names:
+        close = difflib.get_close_matches(text, names)
+        hint = f", did you mean {' or '.join(close)}?" if close else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is no method{hint} (there are: {', '.join(names)})")
+    return text
+
+
+def add_micrographs(parser: argparse.ArgumentParser) -> None:
+    """Add the micrographs to read, and how to read them."""
+    parser.add_argument(
+        "micrographs",
+        nargs="+",
+        metavar="MICROGRAPH",
+        help="MRC, TIFF, PNG or JPEG files, folders of them, or @list.txt with one path per line",
+    )
+    parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies, which must be aligned")
+
+
+def add_picker(parser: argparse.ArgumentParser) -> None:
+    """Add the options that make a picker; `picker_settings` reads them."""
+    parser.add_argument(
+        "--method",
+        type=method,
+        metavar="METHOD",
+        help=f"picking method: {', '.join(registry.available())}; or a picker of your own, package.module:Class or "
+        "path/to/file.py:Class (default: auto)",
+    )
     parser.add_argument(
         "--diameter",
         type=positive,
         metavar="PX",
-        help="of the particle, in pixels of the micrographs (default: estimated from them)",
+        help="particle diameter in pixels of the micrographs (default: estimated from them)",
     )
+    parser.add_argument("--contrast", choices=("dark", "bright"), help="contrast of the particles (default: detected)")
     parser.add_argument(
-        "--contrast", choices=("dark", "bright"), help="are particles dark or bright (default: detected)"
+        "--pretrained", action="store_true", help="auto: use the network that comes with cryokit as it is"
     )
-    parser.add_argument(
-        "--pretrained", action="store_true", help="with auto: use the network that comes with cryokit as it is"
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="of a method that draws random numbers (default 0)")
+    parser.add_argument("--seed", type=int, metavar="N", help="random seed (default: 0)")
     parser.add_argument(
         "--set",
         dest="settings",
@@ -82,12 +93,12 @@ def add_picker(parser: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other setting of the method, such as width=0.25 of deepcryopicker; may be repeated",
+        help="any other setting of the method, such as width=0.25 for deepcryopicker; can be repeated",
     )
 
 
 def picker_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was given of the options of `add_picker`, as arguments of the method's class."""
+    """Return the options of `add_picker` that were given, as arguments of the method's class."""
     given = {name: getattr(options, name) for name in ("diameter", "contrast", "seed")}
     given = {name: value for name, value in given.items() if value is not None}
     if options.pretrained:

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from cryokit import coordinates
-from cryokit.cli.arguments import add_picker, count, picker_settings
+from cryokit.cli.arguments import add_micrographs, add_picker, count, picker_settings
 
 logger = logging.getLogger(__name__)
 
@@ -15,47 +15,43 @@ FORMATS = tuple(name for name in coordinates.FORMATS if name != "pictures")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's options."""
-    parser.add_argument(
-        "micrographs",
-        nargs="+",
-        metavar="MICROGRAPH",
-        help="MRC, TIFF, PNG or JPEG files, folders of them, or @list.txt with a path a line",
-    )
+    """Add the options of this command."""
+    add_micrographs(parser)
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder for a coordinate file per micrograph, and picks.csv with all picks",
+        help="output folder: a coordinate file per micrograph, and picks.csv with all picks",
     )
     add_picker(parser)
     parser.add_argument(
         "--model",
         metavar="PATH",
-        help="use this saved picker instead of fitting one: a file, a folder, or the name of a model of cryokit's",
+        help="saved picker to use instead of fitting one: a file, a folder, or the name of a model that comes with "
+        "cryokit",
     )
-    parser.add_argument("--save-model", type=Path, metavar="PATH", help="save the fitted picker for --model")
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="lowest score of a pick (default: the method's own)"
+        "--trust", action="store_true", help="run the code of a picker that the model names by module or file"
+    )
+    parser.add_argument("--save-model", type=Path, metavar="PATH", help="save the fitted picker, for --model")
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="lowest score of a pick (default: the method's own threshold)"
     )
     parser.add_argument(
         "--format",
         type=_formats,
         default=("star",),
         metavar="F[,F...]",
-        help=f"of the coordinate files: {', '.join(FORMATS)} (default star)",
+        help=f"format of the coordinate files: {', '.join(FORMATS)} (default: star)",
     )
-    parser.add_argument(
-        "--overlays", action="store_true", help="also draw the picks on each micrograph (overlays/*.png)"
-    )
+    parser.add_argument("--overlays", action="store_true", help="draw the picks on each micrograph (overlays/*.png)")
     parser.add_argument(
         "--save-maps",
         action="store_true",
-        help="also write the score maps of a method with a network (maps/*.mrc, the probability of a particle)",
+        help="write the score map of each micrograph, the probability of a particle (maps/*.mrc)",
     )
-    parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies that are aligned already")
-    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes for picking (default 1)")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="number of processes (default: 1)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,24 +65,26 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from cryokit import pickers
     from cryokit._util.files import make_folder
-    from cryokit.errors import PickerError
+    from cryokit._util.validation import check_number
+    from cryokit.errors import ArgumentError
     from cryokit.micrograph import find
     from cryokit.pickers.many_files import check_maps, fit_files, pick_files
+    from cryokit.pickers.registry import described
 
-    if options.threshold is not None and not 0 <= options.threshold <= 1:
-        raise PickerError(f"--threshold {options.threshold:g}: scores are probabilities, between 0 and 1")
+    if options.threshold is not None:
+        check_number("--threshold", options.threshold, 0, 1)
     paths = find(options.micrographs)
     make_folder(options.out)  # before the work, not after it
     if options.model is not None:
         given = [name for name in ("method", "save_model") if getattr(options, name)]
         given = [f"--{name.replace('_', '-')}" for name in (*given, *picker_settings(options))]
         if given:
-            raise PickerError(f"--model brings its own settings; leave out {', '.join(given)}")
-        picker = pickers.load(options.model)
+            raise ArgumentError(f"--model has its own settings; leave out {', '.join(given)}")
+        picker = pickers.load(options.model, trust=options.trust)
     else:
         picker = pickers.create(options.method or "auto", **picker_settings(options))
     if options.save_maps:
-        check_maps(picker)
+        check_maps(described(type(picker)))
     if options.model is None:
         fit_files(picker, paths, sum_frames=options.sum_frames)
         if options.save_model is not None:

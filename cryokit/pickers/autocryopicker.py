@@ -15,8 +15,9 @@ from cryokit._util.validation import check_number
 from cryokit.errors import PickerError
 from cryokit.imaging import Preprocessing
 from cryokit.imaging.frame import Picture
-from cryokit.imaging.peaks import local_maxima, refine, suppress
+from cryokit.imaging.peaks import find_peaks
 from cryokit.imaging.preparation import middle, recorded
+from cryokit.imaging.suppression import nms_distance
 from cryokit.pickers.clustering import ClusteringPicker
 from cryokit.pickers.interface import Micrographs, diameters_to_try
 from cryokit.segmentation import (
@@ -127,8 +128,8 @@ class AutoCryoPicker(ClusteringPicker):
             for picture in pictures:
                 window = middle(picture, diameter, TRIAL_AREA).data
                 evidence, _, _ = _evidence(chain(window, diameter, self.contrast_), working, self.clusters)
-                row, column = local_maxima(evidence, APART * working)
-                excess = np.maximum(evidence[row, column] - EVIDENCE, 0)
+                _, _, height = find_peaks(evidence, APART * working)
+                excess = np.maximum(height - EVIDENCE, 0)
                 seen[index] += excess.sum() * diameter**2 / window.size
         best = int(np.argmax(seen))
         if not 0 < best < len(diameters) - 1:
@@ -174,9 +175,8 @@ def _evidence(
 
 def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter: float) -> list[Particle]:
     """Merge maxima of the evidence with circles, and tell the views."""
-    row, column = local_maxima(evidence, APART * diameter)
-    x, y = refine(evidence, row, column)
-    score = _logistic(evidence[row, column], EVIDENCE, EVIDENCE_STEP)
+    x, y, height = find_peaks(evidence, APART * diameter)
+    score = _logistic(height, EVIDENCE, EVIDENCE_STEP)
     circle_of: list[Circle | None] = [None] * len(x)
     if circles:
         at = np.array([(circle.x, circle.y) for circle in circles])
@@ -187,11 +187,11 @@ def _particles(evidence: NDArray, circles: list[Circle], mask: NDArray, diameter
         score = np.concatenate([np.maximum(_logistic(strength, CIRCLE, CIRCLE_STEP), by_evidence), score])
         x, y = np.concatenate([at[:, 0], x]), np.concatenate([at[:, 1], y])
         circle_of = [*circles, *circle_of]
-        if len(row):
+        if len(height):
             distance, nearest = cKDTree(at).query(np.column_stack([x, y])[len(circles) :])
             for index in np.flatnonzero(distance < APART / 2 * diameter):
                 circle_of[len(circles) + index] = circles[nearest[index]]
-    kept = suppress(x, y, score, APART * diameter)
+    kept = nms_distance(x, y, score, APART * diameter)
     x, y, score, circle_of = x[kept], y[kept], score[kept], [circle_of[index] for index in kept]
     shapes = objects(mask, diameter, smallest=SMALLEST_PART)
     under = shapes_at(shapes, label_image(shapes, mask.shape), x, y)

@@ -1,20 +1,20 @@
-"""Boxes to train on, cut from labelled pictures: particles, background, and what was wrongly taken for particles."""
+"""Training examples cut from labelled pictures: boxes of particles, of background and of mistakes, and larger parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from cryokit.errors import PickerError
-from cryokit.networks.scoring.running import mirror
-from cryokit.pickers.places import off_centre, scattered
+from cryokit.imaging.frame import Frame
+from cryokit.networks.scoring.running import mirror, mirrored
+from cryokit.pickers.places import distance_to_nearest, off_centre, scattered
 
 if TYPE_CHECKING:
-    from cryokit.pickers.labelled import Scene
+    from cryokit.pickers.labelled import Candidates, Scene
 
 
 def cut(picture: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
@@ -26,6 +26,7 @@ def cut(picture: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
     Parameters
     ----------
     picture : ndarray, shape (rows, columns)
+        Picture to cut from.
     places : ndarray of float, shape (n, 2)
         Centres, x (column) and y (row).
     size : int
@@ -40,7 +41,6 @@ def cut(picture: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
     >>> cut(np.arange(12).reshape(3, 4), np.array([[2.0, 1.0], [0.0, 0.0]]), 3)[..., 0].astype(int).tolist()
     [[[1, 2, 3], [5, 6, 7], [9, 10, 11]], [[5, 4, 5], [1, 0, 1], [5, 4, 5]]]
     """
-    places = np.asarray(places, np.float64).reshape(-1, 2)
     starts = np.floor(places - (size - 1) / 2 + 0.5).astype(np.intp)
     columns, rows = (
         mirror(starts[:, axis, None] + np.arange(size), length) for axis, length in enumerate(reversed(picture.shape))
@@ -48,33 +48,33 @@ def cut(picture: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
     return picture[rows[:, :, None], columns[:, None, :], None].astype(np.float32, copy=False)
 
 
-def rotated(boxes: NDArray, turns: Sequence[int] = (0, 1, 2, 3)) -> NDArray:
-    """Return all boxes, rotated by each number of quarter turns: first all by the first, then all by the second ...
+def rotated(boxes: NDArray) -> NDArray:
+    """Return all boxes as they are, then all rotated by 90 degrees counter-clockwise, then by 180 and by 270.
 
     Parameters
     ----------
     boxes : ndarray, shape (n, size, size, ...)
-    turns : sequence of int
-        Quarter turns, counter-clockwise as the picture is shown; by default 0, 90, 180 and 270 degrees.
+        Boxes to rotate.
 
     Returns
     -------
-    ndarray, shape (len(turns) * n, size, size, ...)
+    ndarray, shape (4 * n, size, size, ...)
 
     Examples
     --------
     >>> rotated(np.array([[[1, 2], [3, 4]]]))[:, 0].tolist()
     [[1, 2], [2, 4], [4, 3], [3, 1]]
     """
-    return np.concatenate([np.rot90(boxes, turn, axes=(1, 2)) for turn in turns])
+    return np.concatenate([np.rot90(boxes, quarters, axes=(1, 2)) for quarters in range(4)])
 
 
 def whitened(boxes: NDArray) -> NDArray[np.float32]:
-    """Return each box with mean 0 and standard deviation 1; one without any variation becomes 0.
+    """Return each box with mean 0 and standard deviation 1; a constant box becomes 0.
 
     Parameters
     ----------
     boxes : ndarray, shape (n, size, size, ...)
+        Boxes to standardise.
     """
     boxes = np.asarray(boxes, np.float32)
     axes = tuple(range(1, boxes.ndim))
@@ -84,74 +84,67 @@ def whitened(boxes: NDArray) -> NDArray[np.float32]:
 
 
 def particles(
-    scenes: Sequence[Scene], size: int, number: int | None, rng: np.random.Generator, *, shift: float = 0.0
+    scenes: Sequence[Scene], size: int, number: int, rng: np.random.Generator, *, shift: float = 0.0
 ) -> NDArray[np.float32]:
     """Return boxes of particles.
 
     Parameters
     ----------
     scenes : sequence of Scene
+        Labelled pictures with at least one particle.
     size : int
         Side of a box in pixels.
-    number : int or None
-        How many; where there are fewer particles than that, each comes as often as another (but for one), the first
-        time at its centre. None for each one once.
+    number : int
+        Number of boxes. If there are fewer particles, all are shown equally often (or once more), the first time at
+        their centre.
     rng : numpy.random.Generator
+        Source of randomness.
     shift : float
-        Pixels by which copies are moved at most, evenly over the disc.
+        Largest distance in pixels by which further copies are moved, evenly over the disc.
 
     Returns
     -------
-    ndarray of float32, shape (n, size, size, 1)
-        Empty where the scenes have no particles.
+    ndarray of float32, shape (number, size, size, 1)
     """
-    owner = np.concatenate([np.full(len(scene.particles), index) for index, scene in enumerate(scenes)] or [[]])
-    places = np.concatenate([scene.particles for scene in scenes] or [np.empty((0, 2))])
-    if not len(places):
-        return np.empty((0, size, size, 1), np.float32)
-    number = len(places) if number is None else number
-    rounds = -(-number // len(places))
-    chosen = np.concatenate([rng.permutation(len(places)) for _ in range(rounds)])[:number]
-    moved = places[chosen]
-    if shift > 0 and rounds > 1:
-        first = min(number, len(places))
-        moved = np.concatenate([moved[:first], scattered(moved[first:], shift, 1, rng)])
-    return _cut_from(scenes, owner[chosen], moved, size)
+    owner, every = _owners(scenes), np.concatenate([scene.particles for scene in scenes])
+    rounds = -(-number // len(every))
+    chosen = np.concatenate([rng.permutation(len(every)) for _ in range(rounds)])[:number]
+    places, owner = every[chosen], owner[chosen]
+    if shift > 0:
+        copies = scattered(places[len(every) :], shift, 1, rng)
+        places = np.concatenate([places[: len(every)], copies])
+    boxes = np.empty((number, size, size, 1), np.float32)
+    for index in np.unique(owner):
+        boxes[owner == index] = cut(scenes[index].picture, places[owner == index], size)
+    return boxes
 
 
 def background(
-    scenes: Sequence[Scene],
-    size: int,
-    number: int,
-    diameter: float,
-    rng: np.random.Generator,
-    *,
-    apart: float | None = None,
+    scenes: Sequence[Scene], size: int, number: int, diameter: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return boxes whose centre is on no particle, as many of each scene as of another.
+    """Return boxes of background (`cryokit.pickers.places.off_centre`), equally many from each scene.
 
     Parameters
     ----------
     scenes : sequence of Scene
+        Labelled pictures.
     size : int
         Side of a box in pixels.
     number : int
-        How many; fewer where there is no room.
+        Number of boxes; fewer are returned if there is no room.
     diameter : float
-        Of the particle, in pixels of the pictures.
+        Particle diameter in pixels of the pictures.
     rng : numpy.random.Generator
-    apart : float, optional
-        As in `cryokit.pickers.places.off_centre`, which draws the places: half of them beside particles.
+        Source of randomness.
 
     Returns
     -------
     ndarray of float32, shape (n, size, size, 1)
     """
-    further = {} if apart is None else {"apart": apart}
-    boxes = [np.empty((0, size, size, 1), np.float32)]
+    boxes = []
     for index, scene in enumerate(scenes):
         share = number * (index + 1) // len(scenes) - number * index // len(scenes)
-        places = off_centre(scene.occupied, diameter, scene.shape, share, rng, **further)
+        places = off_centre(scene.occupied, diameter, scene.shape, share, rng)
         boxes.append(cut(scene.picture, places, size))
     return np.concatenate(boxes)
 
@@ -164,62 +157,97 @@ def both(
     diameter: float,
     rng: np.random.Generator,
     *,
-    shift: float = 0.0,
+    shift: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return boxes of particles (`particles`) and of background (`background`), some of each.
+    """Return boxes of particles and boxes of background.
 
     Parameters
     ----------
-    scenes : sequence of Scene
-    size : int
-        Side of a box in pixels.
+    scenes, size, diameter, rng, shift
+        See `particles` and `background`.
     number, others : int
-        Boxes of particles, and of background.
-    diameter : float
-        Of the particle, in pixels of the pictures.
-    rng : numpy.random.Generator
-    shift : float
-        Of copies of particles, pixels.
+        Number of boxes of particles and of background.
 
     Raises
     ------
     PickerError
-        When the scenes have no particles, or no room between them.
+        If there is no room between the particles.
     """
     good = particles(scenes, size, number, rng, shift=shift)
     bad = background(scenes, size, others, diameter, rng)
-    if not len(good) or not len(bad):
-        what = "particles" if not len(good) else "background between the particles"
-        raise PickerError(f"no {what} in the micrographs to learn from; give other ones")
+    if not len(bad):
+        raise PickerError("no background between the particles of the micrographs to learn from; give other ones")
     return good, bad
 
 
-def wrongly_found(scene: Scene, x: NDArray, y: NDArray, distance: float) -> NDArray[np.float64]:
-    """Return those of the places found in a scene that are farther than `distance` from all particles and ignored ones.
+def mistakes(scene: Scene, candidates: Candidates, distance: float) -> Candidates:
+    """Return the candidates that are farther than `distance` from all that is labelled, ignored labels included.
 
     Parameters
     ----------
     scene : Scene
-    x, y : ndarray of float, shape (n,)
-        Pixels of its picture.
+        Labelled picture.
+    candidates : Candidates
+        What a picker found in it.
     distance : float
-        In the same pixels.
-
-    Returns
-    -------
-    ndarray of float64, shape (m, 2)
-        In the order in which they came.
+        Distance in pixels of the picture.
     """
-    places = np.column_stack([x, y]).astype(np.float64)
-    if not len(places) or not len(scene.occupied):
-        return places
-    return places[cKDTree(scene.occupied).query(places)[0] > distance]
+    return candidates.where(distance_to_nearest(candidates.places, scene.occupied) > distance)
 
 
-def _cut_from(scenes: Sequence[Scene], owner: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
-    boxes = np.empty((len(places), size, size, 1), np.float32)
-    for index, scene in enumerate(scenes):
-        own = owner == index
-        if own.any():
-            boxes[own] = cut(scene.picture, places[own], size)
-    return boxes
+class Part(NamedTuple):
+    """Square part of a labelled picture.
+
+    Attributes
+    ----------
+    picture : ndarray of float32, shape (side, side)
+        Pixels, mirrored where the part is larger than the picture.
+    particles, ignored : ndarray of float64, shape (n, 2)
+        Centres of all particles and ignored labels of the scene, x and y in pixels of the part: also those outside.
+    """
+
+    picture: NDArray[np.float32]
+    particles: NDArray[np.float64]
+    ignored: NDArray[np.float64]
+
+
+def parts(
+    scenes: Sequence[Scene], side: int, number: int, on_particles: float, rng: np.random.Generator
+) -> list[Part]:
+    """Cut parts of pictures at random, for networks that look at more than one particle at once.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Labelled pictures; those with many particles give more parts.
+    side : int
+        Side of a part in pixels.
+    number : int
+        Number of parts.
+    on_particles : float
+        Share of the parts with a particle near their middle; the others may lie anywhere.
+    rng : numpy.random.Generator
+        Source of randomness.
+    """
+    chosen = rng.choice(_owners(scenes), number)
+    cuts: list[Part | None] = [None] * number
+    for index in np.unique(chosen):
+        scene = scenes[index]
+        picture, size = scene.picture, np.array(scene.shape[::-1])
+        for k in np.flatnonzero(chosen == index):
+            middle = rng.uniform(0, size)
+            if rng.random() < on_particles:
+                middle = rng.choice(scene.particles) + rng.uniform(-0.35, 0.35, 2) * side
+            start = np.rint(middle - side / 2).astype(int)
+            column, row = np.clip(start, np.minimum(0, size - side), np.maximum(0, size - side)).tolist()
+            frame = Frame.whole(scene.shape).crop(slice(row, row + side), slice(column, column + side))
+            particles, ignored = (
+                np.column_stack(frame.from_source(*places.T)) for places in (scene.particles, scene.ignored)
+            )
+            cuts[k] = Part(mirrored(picture, (row, column), (side, side)).copy(), particles, ignored)
+    return cuts
+
+
+def _owners(scenes: Sequence[Scene]) -> NDArray[np.intp]:
+    """Return the index of the scene of each particle."""
+    return np.repeat(np.arange(len(scenes)), [len(scene.particles) for scene in scenes])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,65 +13,73 @@ from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.networks import create
 from cryokit.pickers import boxes as examples
+from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene
 
 if TYPE_CHECKING:
     from cryokit.networks.training import History
 
-ACROSS = 1.6  # side of the box in diameters: 272 pixels for KLH, which is 170 across
-# Diameters from its centre within which a box shows a particle, and how often each is shown at most.
+BOX_DIAMETERS = 1.6  # side of a box: the paper's has 272 pixels for KLH, which is 170 across
+# Diameters from a particle's centre within which a box still shows it, and how many boxes of one particle there may be.
 CENTRED, SHOWN = 0.1, 4
-LOWER_BOUND = 0.6  # of the score of a pick, in the paper; here of a false one that is learned from
-BESIDE = 0.4  # diameters between a false pick and the nearest particle at least
+LOWER_BOUND = 0.6  # the paper's lowest score of a pick; here that of a false pick to learn from
+BESIDE = 0.4  # smallest distance of a false pick from all particles, in diameters
 STRIDES = (1, 2, 3, 4, 6, 12)
 
 
+@dataclass(eq=False)
 class DeepEM(NetworkPicker):
-    """Picks by DeepEM's network, which learns particles from labels, and then from what it has wrongly picked.
+    """Picker with DeepEM's network, which learns particles from labels and then from its own false picks.
 
     1. *Scale.* Micrographs are resized so that `box` pixels are 1.6 diameters, as in the paper for KLH, and levelled
        (`cryokit.imaging.preparation.levelled`).
     2. *Examples.* Boxes of particles and of background, each rotated by 90, 180 and 270 degrees.
-    3. *Training*, and again in each further round, from the weights reached, with false picks on the training
-       micrographs (at most `boxes`, drawn at random) among the negatives.
-    4. *Picking.* Scores of all windows, `stride` pixels apart; their peaks, half a diameter apart at least; of these
-       the `most` best.
+    3. *Training.* Each further round goes on from the weights reached, with false picks on the training micrographs
+       (a random choice of at most `boxes`) among the negatives.
+    4. *Picking.* All windows are scored, `stride` pixels apart. The peaks of the scores, at least half a diameter
+       apart, are the candidates; the best `most` of them are kept.
 
-    What the paper leaves open or what is otherwise here: the box has 65 pixels by default and kernels in proportion, so
-    that two cores train it in half a minute (``box=272`` for the paper's); there are seldom 800 labelled particles, so
-    each is shown up to four times, a little off its centre; all boxes are turned, mirrored and changed in contrast at
-    random besides; background is drawn at places that are on no particle, half
-    of them beside one; the training is by Adam, with batches of 64 and fewer epochs (the paper: 400 and 50), which
-    trains sigmoids in far fewer steps; classes count the same, however many boxes there are of each; all windows are
-    scored at once, which gives the same scores as one after the other; the paper's lower bound of the score, 0.6, says
-    what a false pick is, while the picker's own threshold is chosen on micrographs held out; `most` is 2,000 and not
-    500, since some micrographs of small proteins show more than 600 particles.
+    Choices that the paper leaves open, and differences from it:
+
+    - The box has 65 pixels by default, with kernels in proportion, so that two cores train the network in half a
+      minute. ``box=272`` is the paper's size.
+    - Few data sets have 800 labelled particles. Each is therefore shown up to four times, a little off its centre; all
+      boxes are also rotated, mirrored and changed in contrast at random.
+    - Background is drawn at places that are on no particle, half of them beside one.
+    - Training uses Adam, batches of 64 and fewer epochs (the paper: 400 and 50), since Adam trains sigmoids in far
+      fewer steps. Both classes weigh the same, however many boxes there are of each.
+    - All windows are scored at once, which gives the same scores as one after the other.
+    - The paper's lowest score of a pick, 0.6, says what a false pick is; the picker's own threshold is chosen on
+      micrographs held out.
+    - `most` is 2,000, not 500, since some micrographs of small proteins show more than 600 particles.
 
     Parameters
     ----------
     diameter, contrast, validation, seed
-        As in `cryokit.pickers.labelled.LabelledPicker`.
+        See `cryokit.pickers.labelled.LabelledPicker`.
     box : int
         Side of the network's window in pixels.
     boxes : int
-        Of each class at most in the first round, before they are rotated; 800 as in the paper.
+        Largest number of boxes per class in the first round, before they are rotated; 800 as in the paper.
     rounds : int
-        Trainings: 1 without learning from mistakes, 2 in the paper.
+        Number of trainings: 1 without learning from mistakes, 2 in the paper.
     epochs : int
-        Of each training.
+        Epochs per training.
     batch_size : int
+        Boxes per training step.
     learning_rate : float
+        Largest learning rate.
     dropout : float
-        Fraction of the inputs of the output unit left out in training.
-    stride : int
-        Pixels of the resized micrograph between scores: 1, 2, 3, 4, 6 or 12.
+        Fraction of the output unit's inputs that are left out in training.
+    stride : {1, 2, 3, 4, 6, 12}
+        Distance between scores, in pixels of the resized micrograph.
     most : int
-        Picks of a micrograph.
+        Largest number of picks per micrograph.
 
     Attributes
     ----------
     histories_ : list of cryokit.networks.training.History
-        Of each round, after `fit`; their summaries are saved.
+        History of each round after `fit`; only their summaries are saved.
 
     Notes
     -----
@@ -79,48 +88,32 @@ class DeepEM(NetworkPicker):
 
     transient: ClassVar[tuple[str, ...]] = ("histories_",)
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        box: int = 65,
-        boxes: int = 800,
-        rounds: int = 2,
-        epochs: int = 8,
-        batch_size: int = 64,
-        learning_rate: float = 0.02,
-        dropout: float = 0.5,
-        stride: int = 3,
-        most: int = 2000,
-        validation: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(diameter, contrast, validation, seed)
-        whole = {"boxes": boxes, "rounds": rounds, "epochs": epochs, "batch_size": batch_size, "most": most}
-        for name, value in whole.items():
-            check_number(name, value, 1, whole=True)
-        check_choice("stride", stride, STRIDES)
-        check_number("learning_rate", learning_rate, 0, above=True)
-        self.box = box
-        self.boxes = boxes
-        self.rounds = rounds
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.dropout = dropout
-        self.stride = stride
-        self.most = most
-        self.histories_: list[History] = []
-        self._config = create("deepem", box=box, dropout=dropout, seed=seed)
+    box: int = 65
+    boxes: int = 800
+    rounds: int = 2
+    epochs: int = 8
+    batch_size: int = 64
+    learning_rate: float = 0.02
+    dropout: float = 0.5
+    stride: int = 3
+    most: int = 2000
+    histories_: list[History] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        make_whole(self, "boxes", "rounds", "epochs", "batch_size", "most")
+        check_choice("stride", self.stride, STRIDES)
+        check_number("learning_rate", self.learning_rate, 0, above=True)
+        self._config = create("deepem", box=self.box, dropout=self.dropout, seed=self.seed)
 
     @property
     def working_diameter(self) -> float:
-        """Pixels across a particle in the resized micrograph."""
-        return self.box / ACROSS
+        """Particle diameter in pixels of the resized micrograph."""
+        return self.box / BOX_DIAMETERS
 
     @property
     def window(self) -> int:
-        """Side of the network's window."""
+        """Side of the network's window in pixels."""
         return self.box
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
@@ -138,26 +131,27 @@ class DeepEM(NetworkPicker):
         self.histories_ = []
         for turn in range(self.rounds):
             if turn:
-                wrong = self._mistakes(scenes)
-                told = f"round {turn + 1}: {plural(len(wrong), 'false pick')}"
-                # At random: the surest of very many are particles that have no label.
-                wrong = wrong[np.sort(rng.permutation(len(wrong))[: self.boxes])]
-                self._decide(f"{told}, {len(wrong)} more among the negatives")
-                bad = np.concatenate([bad, wrong])
+                false = self._false_picks(scenes)
+                # At random: the surest of very many are particles without a label.
+                chosen = np.sort(rng.permutation(len(false))[: self.boxes])
+                bad = np.concatenate([bad, false[chosen]])
+                self._decide(
+                    f"round {turn + 1}: {plural(len(false), 'false pick')}, {len(chosen)} more among the negatives"
+                )
             boxes = examples.rotated(np.concatenate([good, bad]))
-            classes = np.tile(np.repeat([0, 1], [len(good), len(bad)]), len(boxes) // (len(good) + len(bad)))
+            classes = np.tile(np.repeat([0, 1], [len(good), len(bad)]), 4)
             self.histories_.append(train(network, Samples(boxes, classes), None, settings, seed=self.seed + turn))
         summaries = [history.summary() for history in self.histories_]
         self.model_ = self._model(network, self._config, trainings=summaries)
 
-    def _mistakes(self, scenes: Sequence[Scene]) -> NDArray[np.float32]:
+    def _false_picks(self, scenes: Sequence[Scene]) -> NDArray[np.float32]:
         """Return boxes of what is picked where no particle is."""
         boxes = []
         for scene in scenes:
-            found = self._find(scene.picture, LOWER_BOUND)
-            places = examples.wrongly_found(scene, found.x, found.y, BESIDE * self.working_diameter)
-            boxes.append(examples.cut(scene.picture, places, self.box))
+            picks = self._find(scene.picture, LOWER_BOUND)
+            false = examples.mistakes(scene, picks, BESIDE * self.working_diameter)
+            boxes.append(examples.cut(scene.picture, false.places, self.box))
         return np.concatenate(boxes)
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
-        return Candidates(*(values[: self.most] for values in super()._find(picture, least)))
+        return super()._find(picture, least).where(slice(self.most))

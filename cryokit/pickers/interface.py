@@ -432,3 +432,17 @@ def check_settings(diameter: float | None, contrast: str | None, max_micrographs
     check_choice("contrast", contrast, (None, "dark", "bright"))
     check_number("max_micrographs", max_micrographs, 1, whole=True)
     check_number("seed", seed, 0, whole=True)
+
+
+def make_whole(picker: Picker, *names: str, low: int = 1) -> None:
+    """Check that settings of a picker are whole numbers of at least `low`, and make them int (YAML may say 2.0).
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If one of them is not; the message names it.
+    """
+    for name in names:
+        value = getattr(picker, name)
+        check_number(name, value, low, whole=True)
+        setattr(picker, name, int(value))

@@ -6,7 +6,7 @@ import contextlib
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -113,11 +113,22 @@ class Candidates(NamedTuple):
     y: NDArray[np.float64]
     score: NDArray[np.float64]
 
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """Centres, shape (n, 2)."""
+        return np.column_stack([self.x, self.y])
 
+    def where(self, chosen: NDArray | slice) -> Candidates:
+        """Return the candidates that a mask, indices or a slice choose."""
+        return Candidates(self.x[chosen], self.y[chosen], self.score[chosen])
+
+
+@dataclass(eq=False)
 class LabelledPicker(Picker):
     """Base of the pickers that learn from labels; a method says how it learns from scenes and scores a picture.
 
-    A subclass calls ``super().__init__`` and defines
+    A subclass is a dataclass whose fields are its further settings, checked in ``__post_init__`` after a call of
+    ``super().__post_init__``, and defines
 
     - `working_diameter` and `window` (attributes or properties): pixels across a particle in the picture, and the side
       of the window in which the picture is levelled (the method's box);
@@ -147,24 +158,19 @@ class LabelledPicker(Picker):
 
     without_labels: ClassVar[bool] = False
     with_labels: ClassVar[bool] = True
-    working_diameter: float
-    window: int
+    working_diameter: ClassVar[float]
+    window: ClassVar[int]
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        validation: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        check_settings(diameter, contrast, seed=seed)
-        check_number("validation", validation, 0, 0.5)
-        self.diameter = diameter
-        self.contrast = contrast
-        self.validation = validation
-        self.seed = seed
-        self.diameter_: float | None = None
-        self.contrast_: str | None = None
+    diameter: float | None = None
+    contrast: Literal["dark", "bright"] | None = None
+    validation: float = 0.2
+    seed: int = 0
+    diameter_: float | None = field(default=None, init=False, repr=False)
+    contrast_: str | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast, seed=self.seed)
+        check_number("validation", self.validation, 0, 0.5)
 
     @using()
     def fit(
@@ -205,7 +211,10 @@ class LabelledPicker(Picker):
         self.contrast_ = self.contrast or self._contrast(micrographs)
         training, held_out = hold_out(micrographs, self.validation, self.seed)
         try:
-            self._learn(self._scenes(training, labels))
+            scenes = self._scenes(training, labels)
+            if not any(len(scene.particles) for scene in scenes):
+                raise PickerError("no particle is labelled on the micrographs to learn from; give more of them")
+            self._learn(scenes)
         except BaseException:
             setattr(self, self.learned_in, None)
             raise
@@ -259,10 +268,11 @@ class LabelledPicker(Picker):
     def _picks(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
         frame = picture.frame
         candidates = self._find(picture.data, least)
-        # Mirrored windows may have their centres outside.
-        kept = inside(candidates.x, candidates.y, frame.shape, 0.0) & (candidates.score >= least)
-        x, y = frame.to_source(candidates.x[kept], candidates.y[kept])
-        picks = table(name, x, y, np.clip(candidates.score[kept], 0, 1), self.diameter_)
+        x, y = frame.to_source(candidates.x, candidates.y)
+        # Mirrored windows may have their centres outside, and the outer pixels of the picture may reach out.
+        kept = inside(candidates.x, candidates.y, frame.shape, 0.0) & inside(x, y, frame.source, 0.0)
+        kept &= candidates.score >= least
+        picks = table(name, x[kept], y[kept], np.clip(candidates.score[kept], 0, 1), self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
     def _choose_threshold(self, held_out: Micrographs, training: Micrographs, labels: pd.DataFrame) -> None:
@@ -279,6 +289,7 @@ class LabelledPicker(Picker):
         self._decide(f"threshold {self.threshold_:.2f}, {origin} {plural(len(chosen), 'micrograph')}{part}")
 
 
+@dataclass(eq=False)
 class NetworkPicker(LabelledPicker):
     """Base of the labelled pickers with one network or more, which are saved as a folder (`cryokit.networks.Model`).
 
@@ -292,17 +303,8 @@ class NetworkPicker(LabelledPicker):
     """
 
     learned_in: ClassVar[str] = "model_"
-    stride: int | None = None
-
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        validation: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(diameter, contrast, validation, seed)
-        self.model_: Model | None = None
+    stride: ClassVar[int | None] = None
+    model_: Model | None = field(default=None, init=False, repr=False)
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
         from cryokit.networks.scoring import dense

@@ -1,4 +1,4 @@
-"""Picking many micrographs into coordinate files."""
+"""Fit a picker to micrograph files, and pick many of them into coordinate files."""
 
 from __future__ import annotations
 
@@ -20,25 +20,30 @@ from cryokit._util.cores import usable_cores
 from cryokit._util.files import make_folder
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.prefetch import ahead
-from cryokit.coordinates import concatenate
+from cryokit._util.wording import some
+from cryokit.coordinates import concatenate, validate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.micrograph import Micrograph, read
 from cryokit.networks.devices import limit_threads
-from cryokit.pickers.interface import Picker, spread
+from cryokit.pickers import registry
+from cryokit.pickers.interface import Micrographs, Picker, spread
 
 logger = logging.getLogger(__name__)
+
+BATCH = 16  # micrographs that are handed together to a picker that runs another program
+_FAILURES = (CryokitError, OSError, MemoryError)  # of one micrograph, which do not stop the others
 
 
 @dataclass(frozen=True)
 class Picked:
-    """What came of picking many micrographs.
+    """Outcome of picking many micrographs.
 
     Attributes
     ----------
     picks : pandas.DataFrame
-        Table of picks of all micrographs that went well, in their order.
+        Table of picks of all micrographs without a problem, in their order.
     micrographs : tuple of str
-        Their names, also of those without picks.
+        Names of these micrographs, also of those without picks.
     problems : dict of str to str
         What went wrong, by the path of the micrograph.
     """
@@ -53,49 +58,73 @@ def fit_files(
 ) -> dict[str, str]:
     """Fit a picker to micrograph files; one that cannot be read is replaced by another.
 
+    Files are read when the picker asks for them, one at a time.
+
     Parameters
     ----------
     picker : Picker
+        Picker to fit.
     paths : sequence of path-like
+        Micrographs.
     labels : pandas.DataFrame, optional
-        Table of picks of these micrographs, to learn from. With labels all micrographs are read: each is worth its
-        labelling.
+        Table of picks of these micrographs. With labels all micrographs are used, otherwise `picker.max_micrographs`.
     sum_frames : bool
-        Sum the frames of movies.
+        Whether to sum the frames of movies.
 
     Returns
     -------
     dict of str to str
-        The files that could not be read, and why.
+        Files that could not be read, and why.
 
     Raises
     ------
     PickerError
-        When no file could be read, or the picker can learn nothing from them.
+        If no file could be read, or the picker can learn nothing from them.
     """
     most = len(paths) if labels is not None else picker.max_micrographs or len(paths)
-    first = spread(list(paths), most)
-    problems: dict[str, str] = {}
-    readable: list[Micrograph] = []
-    for path in [*first, *(path for path in paths if path not in first)]:
-        if len(readable) == most:
-            break
-        try:
-            readable.append(read(path, sum_frames=sum_frames))
-        except CryokitError as error:
-            problems[os.fspath(path)] = str(error)
+    chosen = spread(list(paths), most)
+    micrographs = Micrographs(chosen, sum_frames=sum_frames)
+    try:
+        picker.fit(micrographs, labels)
+        return {}
+    except CryokitError:
+        if not micrographs.problems:
+            raise
+    readable, problems = _readable([*chosen, *(path for path in paths if path not in chosen)], most, sum_frames)
     if not readable:
         if len(problems) == 1:
             raise PickerError(*problems.values())
         raise PickerError("none of the micrographs can be read:\n  " + "\n  ".join(problems.values()))
-    picker.fit(readable, labels)
+    picker.fit(Micrographs(readable, sum_frames=sum_frames), labels)
     return problems
 
 
-def check_maps(picker: Picker) -> None:
-    """Raise a PickerError unless the picker makes score maps."""
-    if not hasattr(picker, "score_map"):
-        raise PickerError(f"the method {picker.name!r} makes no score maps; those of networks do")
+def _readable(paths: Iterable[Path], most: int, sum_frames: bool) -> tuple[list[Path], dict[str, str]]:
+    """Return the first `most` files that can be read, and what is wrong with the others before them."""
+    readable: list[Path] = []
+    problems: dict[str, str] = {}
+    for path in paths:
+        if len(readable) == most:
+            break
+        try:
+            read(path, sum_frames=sum_frames)
+            readable.append(path)
+        except CryokitError as error:
+            problems[os.fspath(path)] = str(error)
+    return readable, problems
+
+
+def check_maps(method: registry.Method) -> None:
+    """Check that a method makes score maps.
+
+    Raises
+    ------
+    PickerError
+        If it makes none; the message names cryokit's methods that do.
+    """
+    if not method.score_maps:
+        able = ", ".join(entry.name for entry in registry.built_in() if entry.score_maps)
+        raise PickerError(f"method {method.name!r} makes no score maps; these do: {able}")
 
 
 def pick_files(
@@ -112,13 +141,13 @@ def pick_files(
 ) -> Picked:
     """Pick micrograph files with a fitted picker and write their coordinate files into a folder.
 
-    Every micrograph's files are written as soon as it has been picked, so an interrupted run keeps them. A micrograph
+    The files of a micrograph are written as soon as it has been picked, so an interrupted run keeps them. A micrograph
     that fails does not stop the others. With one job the next micrograph is read while one is picked.
 
     Parameters
     ----------
     picker : Picker
-        Fitted.
+        Fitted picker.
     paths : sequence of path-like
         Micrographs, all with different names.
     out : path-like
@@ -127,17 +156,18 @@ def pick_files(
     formats : iterable of str
         Keys of `cryokit.coordinates.FORMATS` other than ``pictures``; CSV is always written, as ``picks.csv``.
     threshold : float, optional
-        Lowest score; the picker's own threshold when not given.
+        Lowest score; default: the picker's own threshold.
     overlays : bool
-        Also draw the picks of each micrograph, into ``overlays/<name>.png``.
+        Whether to draw the picks of each micrograph, into ``overlays/<name>.png``.
     maps : bool
-        Also write the probability of a particle at each position, into ``maps/<name>.mrc``; its pixel size is the
-        distance of the positions. It takes another pass over each micrograph.
+        Whether to write the probability of a particle at each position, into ``maps/<name>.mrc``; its pixel size is
+        the distance of the positions. This takes another pass over each micrograph.
     sum_frames : bool
-        Sum the frames of movies.
+        Whether to sum the frames of movies.
     jobs : int
-        Processes, each with a copy of the picker. A network uses all cores by itself, so that more than one process
-        hardly makes it faster; they share the cores then.
+        Number of processes, each with a copy of the picker. A network uses all cores by itself, so that more than one
+        process hardly makes it faster; they share the cores then. A picker that runs another program gets batches of
+        micrographs in this process.
 
     Returns
     -------
@@ -146,27 +176,32 @@ def pick_files(
     Raises
     ------
     PickerError
-        When `maps` are wanted of a picker that makes none.
+        If `maps` are wanted of a picker that makes none, or the picker cannot be sent to other processes.
     """
     from tqdm import tqdm
 
     if maps:
-        check_maps(picker)
+        check_maps(registry.described(type(picker)))
     out = make_folder(out)
     _warn_of_older_results(out, {micrograph_name(path) for path in paths})
-    formats = [format for format in dict.fromkeys(formats) if format != "csv"]
-    work = _Work(picker, out, tuple(formats), threshold, overlays, maps, sum_frames)
-    found: dict[str, pd.DataFrame] = {}
+    formats = tuple(format for format in dict.fromkeys(formats) if format != "csv")
+    task = _Task(picker, out, formats, threshold, overlays, maps, sum_frames)
+    if picker.external:
+        results = _in_batches(task, paths)
+    elif jobs > 1 and len(paths) > 1:
+        results = _in_processes(task, paths, jobs)
+    else:
+        results = _one_by_one(task, paths)
+    tables: dict[Path, pd.DataFrame] = {}
     problems: dict[str, str] = {}
-    results = _in_processes(work, paths, jobs) if jobs > 1 and len(paths) > 1 else _one_by_one(work, paths)
     for path, picks, problem in tqdm(results, total=len(paths), desc="picking", unit="micrograph", disable=None):
         if problem is None:
-            found[os.fspath(path)] = picks
+            tables[path] = picks
         else:
             problems[os.fspath(path)] = problem
             logger.error("%s", problem)
-    done = [path for path in paths if os.fspath(path) in found]
-    picks = concatenate(found[os.fspath(path)] for path in done)
+    done = [path for path in paths if path in tables]
+    picks = concatenate(tables[path] for path in done)
     coordinates.write(picks, out / "picks.csv", "csv", joined=True)
     # Without STAR files an older list would lead readers of the folder to older picks.
     (out / "autopick.star").unlink(missing_ok=True)
@@ -188,16 +223,15 @@ def _warn_of_older_results(out: Path, names: set[str]) -> None:
         and coordinate_file_micrograph(file) not in names
     ]
     if older:
-        shown = ", ".join(older[:3]) + (", ..." if len(older) > 3 else "")
-        logger.warning("%s holds coordinate files of other micrographs, which stay there: %s", out, shown)
+        logger.warning("%s holds coordinate files of other micrographs, which stay there: %s", out, some(older))
 
 
-_Result = tuple[Path, "pd.DataFrame | None", "str | None"]
+_Result = tuple[Path, "pd.DataFrame | None", "str | None"]  # the picks, or what went wrong
 
 
 @dataclass(frozen=True)
-class _Work:
-    """The work on one micrograph; an object, so that it can be sent to other processes."""
+class _Task:
+    """What to do with each micrograph; an object, so that it can be sent to other processes."""
 
     picker: Picker
     out: Path
@@ -208,83 +242,103 @@ class _Work:
     sum_frames: bool
 
     def __call__(self, path: Path) -> _Result:
-        """Return the path with the picks, or with what went wrong."""
+        """Read and pick a micrograph."""
         try:
-            micrograph = self.read(path)
-        except (CryokitError, OSError, MemoryError) as error:
-            return path, None, _told(error, path)
-        return self.pick(path, micrograph)
+            return self.pick(path, self.read(path))
+        except _FAILURES as error:
+            return path, None, _problem(error, path)
 
     def read(self, path: Path) -> Micrograph:
         return read(path, sum_frames=self.sum_frames)
 
     def pick(self, path: Path, micrograph: Micrograph) -> _Result:
         try:
-            picks = self.picker.pick(micrograph, threshold=self.threshold)
-            for format in self.formats:
-                file = coordinates.coordinate_path(self.out, micrograph.name, format)
-                coordinates.write(picks, file, format, joined=False)
-            if self.overlays:
-                _draw(micrograph, picks, self.out / "overlays" / f"{micrograph.name}.png")
-            if self.maps:
-                scores = self.picker.score_map(micrograph)
-                scores.write_mrc(self.out / "maps" / f"{micrograph.name}.mrc", micrograph.pixel_size)
-        except (CryokitError, OSError, MemoryError) as error:
-            return path, None, _told(error, path)
+            return self.write(path, self.picker.pick(micrograph, threshold=self.threshold), micrograph)
+        except _FAILURES as error:
+            return path, None, _problem(error, path)
+
+    def write(self, path: Path, picks: pd.DataFrame, micrograph: Micrograph | None = None) -> _Result:
+        """Write the files of a micrograph, which is read again where a picture of it is wanted and it is not given."""
+        picks, name = validate(picks, f"picks of {self.picker.name}"), micrograph_name(path)
+        for format in self.formats:
+            coordinates.write(picks, coordinates.coordinate_path(self.out, name, format), format, joined=False)
+        if self.overlays:
+            _draw(micrograph or self.read(path), picks, self.out / "overlays" / f"{name}.png")
+        if self.maps:
+            scores = self.picker.score_map(micrograph)
+            scores.write_mrc(self.out / "maps" / f"{name}.mrc", micrograph.pixel_size)
         return path, picks, None
 
 
-def _told(error: Exception, path: Path) -> str:
+def _problem(error: Exception, path: Path) -> str:
     message = str(error) or type(error).__name__
     return message if os.fspath(path) in message else f"{path}: {message}"
 
 
-def _one_by_one(work: _Work, paths: Sequence[Path]) -> Iterator[_Result]:
+def _one_by_one(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
     # One ahead: the device need not wait for the disk, and no more than two micrographs are in memory.
-    with contextlib.closing(ahead(paths, work.read, depth=1)) as loaded:
+    with contextlib.closing(ahead(paths, task.read, depth=1)) as loaded:
         for path, micrograph in loaded:
             if isinstance(micrograph, Micrograph):
-                result = work.pick(path, micrograph)
-            elif isinstance(micrograph, (CryokitError, OSError, MemoryError)):
-                result = path, None, _told(micrograph, path)
+                result = task.pick(path, micrograph)
+            elif isinstance(micrograph, _FAILURES):
+                result = path, None, _problem(micrograph, path)
             else:
                 raise micrograph
             del micrograph
             yield result
 
 
-def _in_processes(work: _Work, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
+def _in_batches(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
+    for first in range(0, len(paths), BATCH):
+        batch = paths[first : first + BATCH]
+        try:
+            micrographs = Micrographs(batch, sum_frames=task.sum_frames)
+            picks = task.picker.pick_many(micrographs, threshold=task.threshold)
+        except _FAILURES:
+            yield from map(task, batch)  # to find out which of them is at fault
+            continue
+        for path in batch:
+            yield task.write(path, picks[picks["micrograph"] == micrograph_name(path)])
+
+
+def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
     jobs = min(jobs, len(paths))
+    method = registry.saved_name(type(task.picker))
+    if method.startswith("__main__:"):
+        raise PickerError(f"{method}: other processes cannot import it from a notebook or script; write it to a file")
     # Pickled once for each process, not for each micrograph: a network is large.
-    start = (pickle.dumps(work), max(1, usable_cores() // jobs))
+    arguments = (method, pickle.dumps(task), max(1, usable_cores() // jobs))
     # Not forked: libraries that have started threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start) as pool:
-        waiting = {pool.submit(_work_on, path): path for path in paths}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
+        waiting = {pool.submit(_pick_one, path): path for path in paths}
         try:
             for future in as_completed(waiting):
                 try:
                     yield future.result()
                 except BrokenProcessPool:
-                    why = "its process was ended from outside (memory?); try fewer jobs"
-                    yield waiting[future], None, f"{waiting[future]}: {why}"
+                    reason = "its process was killed (out of memory?); try fewer jobs"
+                    yield waiting[future], None, f"{waiting[future]}: {reason}"
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-_own: _Work | None = None  # what this process works on
+_task: _Task | None = None  # of this process
 
 
-def _start(pickled: bytes, threads: int) -> None:
-    """Begin a process: with its share of the cores, which has to be said before a network is unpickled."""
-    global _own
+def _start(method: str, pickled: bytes, threads: int) -> None:
+    """Begin a process: with its share of the cores, which has to be set before a network is unpickled."""
+    global _task
     with contextlib.suppress(PickerError):  # Keras is there already: the main module has imported it
         limit_threads(threads)
-    _own = pickle.loads(pickled)
+    if ":" in method:
+        registry.picker_class(method)  # a module that was loaded from a file cannot be imported by its name
+    _task = pickle.loads(pickled)
 
 
-def _work_on(path: Path) -> _Result:
-    return _own(path)
+def _pick_one(path: Path) -> _Result:
+    return _task(path)
 
 
 def _draw(micrograph: Micrograph, picks: pd.DataFrame, path: Path) -> None:

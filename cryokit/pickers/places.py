@@ -1,4 +1,4 @@
-"""Where to cut examples from: places at the centre of no particle, and places a little off a particle's centre."""
+"""Places to cut training examples at: on no particle, beside particles, or a little off a particle's centre."""
 
 from __future__ import annotations
 
@@ -21,61 +21,104 @@ def off_centre(
     *,
     apart: float = BESIDE[0],
 ) -> NDArray[np.float64]:
-    """Return places that are at the centre of no particle, half of them beside particles, the others anywhere.
+    """Return random places at the centre of no particle, half of them beside particles.
 
     Parameters
     ----------
     particles : ndarray of float, shape (n, 2)
         Centres, x and y, of particles and of whatever else must not be taken for background.
     diameter : float
-        In the same pixels.
-    shape : tuple of (int, int)
+        Particle diameter in the same pixels.
+    shape : tuple of int
         Rows and columns of the picture.
     number : int
-        How many places; fewer are returned where there is no room.
+        Number of places.
     rng : numpy.random.Generator
+        Source of randomness.
     apart : float
-        Diameters between a place and the nearest particle's centre at least. From `BESIDE`'s upper end on, none is
-        beside a particle.
+        Smallest distance from the centre of a particle, in diameters. From 0.8 on, no place is beside a particle.
 
     Returns
     -------
     ndarray of float64, shape (m, 2)
-        m is at most `number`.
+        Places inside the picture; fewer than `number` if there is no room for more.
     """
-    anywhere = rng.uniform(0, shape[::-1], (4 * number, 2))
-    places = [anywhere]
+    places = rng.uniform(0, shape[::-1], (4 * number, 2))
     if len(particles):
-        distance, angle = diameter * rng.uniform(*BESIDE, 4 * number), rng.uniform(0, 2 * math.pi, 4 * number)
-        beside = particles[rng.integers(len(particles), size=4 * number)]
-        beside = beside + np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])
-        # Alternating, so that half of the first ones that can be used are of either kind.
-        places = [np.stack([anywhere, beside], axis=1).reshape(-1, 2)]
-    places = np.concatenate(places)
+        beside = around(particles, BESIDE[0] * diameter, BESIDE[1] * diameter, 4 * number, rng)
+        # Alternating, so that half of the first places that are free are of either kind.
+        places = np.stack([places, beside], axis=1).reshape(-1, 2)
     free = (places >= 0).all(axis=1) & (places <= np.array(shape[::-1]) - 1).all(axis=1)
-    if len(particles):
-        free &= cKDTree(particles).query(places)[0] >= apart * diameter
+    free &= distance_to_nearest(places, particles) >= apart * diameter
     return places[free][:number]
+
+
+def around(
+    particles: NDArray[np.float64], nearest: float, farthest: float, number: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return random places around particles that are drawn at random.
+
+    Parameters
+    ----------
+    particles : ndarray of float, shape (n, 2)
+        Centres, x and y; at least one.
+    nearest, farthest : float
+        Range of the distances from the centre, which are distributed evenly.
+    number : int
+        Number of places.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of float64, shape (number, 2)
+    """
+    distance, angle = rng.uniform(nearest, farthest, number), rng.uniform(0, 2 * math.pi, number)
+    return particles[rng.integers(len(particles), size=number)] + _offsets(distance, angle)
 
 
 def scattered(
     particles: NDArray[np.float64], distance: float, copies: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return each place `copies` times, moved at random by up to `distance`, evenly over the disc.
+    """Return several copies of each place, moved at random.
 
     Parameters
     ----------
     particles : ndarray of float, shape (n, 2)
+        Places, x and y.
     distance : float
+        Largest distance between a copy and its original; copies fill the disc evenly.
     copies : int
+        Copies of each place.
     rng : numpy.random.Generator
+        Source of randomness.
 
     Returns
     -------
     ndarray of float64, shape (copies * n, 2)
-        The places in their order, `copies` times one after the other.
+        One copy of all places in their order, then the next.
     """
     places = np.concatenate([particles] * copies).astype(np.float64)
-    far = distance * np.sqrt(rng.random(len(places)))
-    angle = rng.uniform(0, 2 * math.pi, len(places))
-    return places + np.column_stack([far * np.cos(angle), far * np.sin(angle)])
+    return places + _offsets(distance * np.sqrt(rng.random(len(places))), rng.uniform(0, 2 * math.pi, len(places)))
+
+
+def distance_to_nearest(places: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far each place is from the nearest of some others.
+
+    Parameters
+    ----------
+    places : ndarray of float, shape (n, 2)
+        Places, x and y.
+    others : ndarray of float, shape (m, 2)
+        Other places.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Distances; infinite if there are no others.
+    """
+    return cKDTree(others).query(places)[0] if len(others) else np.full(len(places), np.inf)
+
+
+def _offsets(distance: NDArray, angle: NDArray) -> NDArray[np.float64]:
+    return np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from cryokit._util.validation import check_number
 from cryokit.imaging import SUPER_OPENING, Preprocessing, bin_integer
-from cryokit.imaging.peaks import local_maxima, refine
+from cryokit.imaging.peaks import find_peaks
 from cryokit.pickers.clustering import ClusteringPicker
 from cryokit.pickers.interface import Micrographs
 from cryokit.segmentation import (
@@ -117,15 +117,15 @@ class SuperCryoEMPicker(ClusteringPicker):
         clustering = self._clusters(stages["opened"], diameter)
         masks = {"cluster": clustering.labels == 0}
         evidence = np.sqrt(coverage(masks["cluster"], diameter) * np.maximum(blobs(masks["cluster"], diameter), 0))
-        row, column = local_maxima(evidence, APART * diameter)
+        x, y, height = find_peaks(evidence, APART * diameter)
         shrink = max(1, int(diameter / NOISE_DIAMETER))
         standing_out = _standing_out(bin_integer(stages["stretched"], shrink).data, diameter / shrink)
         if _skewness(standing_out) < NOISE_SKEWNESS:
             last_row, last_column = (side - 1 for side in standing_out.shape)
-            small = standing_out[np.minimum(row // shrink, last_row), np.minimum(column // shrink, last_column)]
-            row, column = row[small > CLEAR], column[small > CLEAR]
-        x, y = refine(evidence, row, column)
-        score = 1 / (1 + np.exp(-np.clip((evidence[row, column] - EVIDENCE) / EVIDENCE_STEP, -50, 50)))
+            row, column = np.rint(y).astype(int), np.rint(x).astype(int)
+            clear = standing_out[np.minimum(row // shrink, last_row), np.minimum(column // shrink, last_column)] > CLEAR
+            x, y, height = x[clear], y[clear], height[clear]
+        score = 1 / (1 + np.exp(-np.clip((height - EVIDENCE) / EVIDENCE_STEP, -50, 50)))
         masks["cleaned"] = clean(masks["cluster"], diameter, smallest=0.2, largest_hole=0.2)
         shapes = objects(masks["cleaned"], diameter)
         under = shapes_at(shapes, label_image(shapes, evidence.shape), x, y)

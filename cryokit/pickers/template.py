@@ -20,7 +20,7 @@ from cryokit.evaluate.thresholds import Posterior, otsu, separation
 from cryokit.imaging.contrast import common_contrast, contrast_score
 from cryokit.imaging.correlation import SymmetricPatches
 from cryokit.imaging.frame import Picture
-from cryokit.imaging.peaks import local_maxima, refine, without_side_lobes
+from cryokit.imaging.peaks import find_peaks, inside, without_side_lobes
 from cryokit.imaging.preparation import flattened, middle, recorded, rescaled
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, diameters_to_try
@@ -242,13 +242,13 @@ class TemplatePicker(Picker):
         threshold = self.threshold_ if threshold is None else threshold
         patches = _Patches(recorded(micrograph), self.scale_, self.contrast_)
         scores = _scores(patches, self.reference_)
-        row, column = local_maxima(scores, APART * patches.working_diameter)
+        x, y, height = find_peaks(scores, APART * patches.working_diameter)
         reach = SIDE_LOBES * patches.working_diameter
-        kept = without_side_lobes(column, row, scores[row, column], reach, SIDE_LOBE_RATIO)
-        row, column = row[kept], column[kept]
-        probability = self._probability(patches, scores[row, column], row, column)
+        kept = without_side_lobes(x, y, height, reach, SIDE_LOBE_RATIO)
+        x, y, height = x[kept], y[kept], height[kept]
+        probability = self._probability(patches, height, *_pixels(x, y))
         kept = probability >= threshold
-        x, y = patches.frame.to_source(*refine(scores, row[kept], column[kept]))
+        x, y = patches.frame.to_source(x[kept], y[kept])
         picks = table(micrograph.name, x, y, probability[kept], self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
@@ -349,13 +349,16 @@ def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcom
 def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_Candidates]:
     result = []
     for scores, each in zip(maps, patches, strict=True):
-        row, column = local_maxima(scores, APART * each.working_diameter)
-        margin = each.radius // 2  # a disc mostly outside says little about the particle
-        rows, columns = scores.shape
-        inside = (row >= margin) & (row < rows - margin) & (column >= margin) & (column < columns - margin)
-        row, column = row[inside], column[inside]
-        result.append(_Candidates(row, column, scores[row, column]))
+        x, y, score = find_peaks(scores, APART * each.working_diameter)
+        # A disc mostly outside says little about the particle.
+        kept = inside(x, y, scores.shape, each.radius // 2)
+        result.append(_Candidates(*_pixels(x[kept], y[kept]), score[kept]))
     return result
+
+
+def _pixels(x: NDArray, y: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return row and column of the pixels at positions."""
+    return np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
 
 
 def _fewest(scores: NDArray) -> int:
