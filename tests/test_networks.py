@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 from cryokit.networks import Model, available, config_from_dict, create, header, particle_classes, shipped
 from cryokit.networks import model as storage
 from cryokit.networks.describe import layers, multiply_adds
@@ -147,18 +147,16 @@ def test_a_new_network_is_undecided():
     ],
 )
 def test_senseless_settings_are_named(setting, value):
-    with pytest.raises(PickerError, match=setting):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=setting):
         create("deepcryopicker", **({"classes": TWO} | {setting: value}))
 
 
 def test_unknown_networks_and_settings_list_the_known():
-    with pytest.raises(PickerError, match=r"'resnet'.*deepcryopicker, deepcryopicker_valid, compact"):
+    with pytest.raises(ArgumentError, match=r"deepcryopicker_valid.*'resnet'"):
         create("resnet", classes=TWO)
-    with pytest.raises(PickerError, match=r"widht.*its settings are: classes, .*width"):
+    with pytest.raises(ArgumentError, match=r"'widht'.* width"):
         create("deepcryopicker", classes=TWO, widht=1)
-    with pytest.raises(PickerError, match="classes"):
-        create("deepcryopicker")
-    with pytest.raises(PickerError, match="None"):
+    with pytest.raises(ArgumentError, match="None"):
         config_from_dict({"classes": TWO})
     assert available()[:3] == ("deepcryopicker", "deepcryopicker_valid", "compact")
 
@@ -218,7 +216,7 @@ def test_the_fully_convolutional_form_has_the_same_variables_not_copies():
 
 @pytest.mark.parametrize("stride", [0, 3, 64, 8.0, True])
 def test_strides_that_do_not_divide_are_refused(stride):
-    with pytest.raises(PickerError, match="1, 2, 4, 8, 16 or 32"):
+    with pytest.raises(ArgumentError, match=r"stride .* 1, 2, 4, 8, 16 or 32"):
         fully_convolutional(narrow().build(), stride=stride)
 
 
@@ -226,7 +224,7 @@ def test_networks_without_a_fully_convolutional_form_are_refused():
     inputs = keras.Input((32, 32, 1))
     tensor = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
     network = keras.Model(inputs, keras.layers.Dense(2)(tensor))
-    with pytest.raises(PickerError, match="GlobalAveragePooling2D"):
+    with pytest.raises(ArgumentError, match="GlobalAveragePooling2D"):
         fully_convolutional(network)
 
 
@@ -260,12 +258,12 @@ def test_geometry_tells_what_an_output_sees(padding):
 
 
 def test_geometry_refuses_what_it_does_not_follow():
-    with pytest.raises(PickerError, match="one map as output"):
+    with pytest.raises(ArgumentError, match="one map"):
         geometry(narrow().build())
     inputs = keras.Input((None, None, 1))
-    with pytest.raises(PickerError, match="UpSampling2D"):
+    with pytest.raises(ArgumentError, match="UpSampling2D"):
         geometry(keras.Model(inputs, keras.layers.UpSampling2D()(inputs)))
-    with pytest.raises(PickerError, match="rows and columns"):
+    with pytest.raises(ArgumentError, match="rows and columns"):
         geometry(keras.Model(inputs, keras.layers.Conv2D(2, (3, 5))(inputs)))
 
 
@@ -277,9 +275,9 @@ def test_arithmetic_of_a_whole_image():
     shared = multiply_adds(whole, (227 + 64, 227 + 32))
     assert multiply_adds(network) < shared < 6 * multiply_adds(network)
     assert layers(whole, (291, 259)).output_shape.iloc[-1] == (3, 2, 2)
-    with pytest.raises(PickerError, match="give the shape"):
+    with pytest.raises(ArgumentError, match="shape"):
         layers(whole)
-    with pytest.raises(PickerError, match="227 x 227 pixels, not 64 x 64"):
+    with pytest.raises(ArgumentError, match=r"227 x 227 .* 64 x 64"):
         layers(network, (64, 64))
 
 
@@ -349,26 +347,26 @@ def test_saving_replaces_an_older_model_only(model, tmp_path, monkeypatch):
     other = tmp_path / "other"
     other.mkdir()
     (other / "notes.txt").write_text("keep")
-    with pytest.raises(PickerError, match="not a saved model is in the way"):
+    with pytest.raises(PickerError, match="other"):
         model.save(other)
     assert (other / "notes.txt").read_text() == "keep"
-    with pytest.raises(PickerError, match="not JSON"):
-        Model(model.network, model.config, 99, 0.5, {"array": np.zeros(2)}).save(tmp_path / "c")
+    with pytest.raises(PickerError, match="JSON"):
+        Model(model.network, model.config, 99, 0.5, {"path": tmp_path}).save(tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
 
 def test_models_are_found_by_name_or_path(model, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "SHIPPED", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PickerError, match="none is shipped"):
+    with pytest.raises(PickerError, match="general"):
         Model.load("general")
     model.save(tmp_path / "shipped" / "general")
     assert shipped() == ("general",)
     assert header("general")["threshold"] == pytest.approx(0.4)
     assert Model.load("general").config == model.config
-    with pytest.raises(PickerError, match="shipped are: general"):
+    with pytest.raises(PickerError, match=r"generla.*general"):
         header("generla")
-    with pytest.raises(PickerError, match="not a saved model"):
+    with pytest.raises(PickerError, match=r"model\.json"):
         header(tmp_path)
 
 
@@ -391,12 +389,12 @@ def test_weights_of_another_network_are_refused(model, tmp_path):
     content = json.loads((folder / "model.json").read_text())
     content["config"]["width"] = 0.05
     (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(PickerError, match="another network"):
+    with pytest.raises(PickerError, match=r"network\.keras"):
         Model.load(folder)
 
 
 def test_a_network_that_is_not_its_configs_is_not_saved(model, tmp_path):
-    with pytest.raises(PickerError, match="not the one that its config builds"):
+    with pytest.raises(PickerError, match="config"):
         Model(model.network, narrow(classes=FOUR, width=0.05), 150, 0.5, {}).save(tmp_path / "a")
     assert not any(tmp_path.iterdir())
 
@@ -404,7 +402,7 @@ def test_a_network_that_is_not_its_configs_is_not_saved(model, tmp_path):
 @pytest.mark.parametrize(("name", "value"), [("threshold", 1.5), ("working_diameter", 0), ("diameter", -1)])
 def test_senseless_values_of_a_model_are_named(model, name, value):
     settings = {"working_diameter": 20, "threshold": 0.5, "diameter": None} | {name: value}
-    with pytest.raises(PickerError, match=name):
+    with pytest.raises(ArgumentError, match=name):
         Model(model.network, model.config, preprocessing={}, **settings)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, ArgumentTypeError
 from cryokit.networks import config_from_dict, create
 from cryokit.networks.describe import layers
 from cryokit.networks.devices import import_keras
@@ -146,5 +146,5 @@ def test_they_are_made_again_from_their_settings(name, settings):
     ],
 )
 def test_settings_that_make_no_sense_are_named(name, settings):
-    with pytest.raises(PickerError, match=next(iter(settings))):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=next(iter(settings))):
         create(name, **settings)

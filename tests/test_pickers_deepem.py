@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from judging import judged
 
-from cryokit.errors import PickerError
+from cryokit.errors import CryokitError, PickerError
 from cryokit.networks import training
 from cryokit.networks.describe import layers
 from cryokit.networks.scoring import dense, sliding
@@ -194,5 +194,5 @@ def test_whitened_boxes():
     ],
 )
 def test_senseless_settings_are_named(setting, value):
-    with pytest.raises(PickerError, match=setting):
+    with pytest.raises(CryokitError, match=setting):
         DeepEM(**{setting: value})

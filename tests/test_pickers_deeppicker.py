@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from judging import judged
 
-from cryokit.errors import PickerError
+from cryokit.errors import CryokitError, PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import create
 from cryokit.networks.scoring import dense, sliding
@@ -181,5 +181,5 @@ def test_nothing_to_learn_from():
     ],
 )
 def test_senseless_settings_are_named(setting, value):
-    with pytest.raises(PickerError, match=setting):
+    with pytest.raises(CryokitError, match=setting):
         DeepPicker(**{setting: value})

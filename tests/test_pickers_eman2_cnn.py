@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from judging import judged
 
-from cryokit.errors import PickerError
+from cryokit.errors import CryokitError, PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.pickers import eman2_cnn
 from cryokit.pickers.eman2_cnn import BOX_DIAMETERS, Eman2CnnPicker
@@ -164,7 +164,7 @@ def test_the_published_size_is_a_setting():
     "settings", [{"references": 4}, {"rotated": 0}, {"deviations": -1}, {"epochs": 0}, {"box": 31}]
 )
 def test_settings_that_make_no_sense_are_named(settings):
-    with pytest.raises(PickerError, match=next(iter(settings))):
+    with pytest.raises(CryokitError, match=next(iter(settings))):
         Eman2CnnPicker(**settings)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from judging import judged
 
-from cryokit.errors import PickerError
+from cryokit.errors import CryokitError, PickerError
 from cryokit.networks.training.batches import turn
 from cryokit.pickers.fastparticlepicker import (
     FAINT,
@@ -172,5 +172,5 @@ def test_without_particles_there_is_nothing_to_learn(scene):
 
 @pytest.mark.parametrize("settings", [{"width": 0}, {"cell": 12}, {"steps": 0}, {"overlap": 1.5}])
 def test_settings_that_make_no_sense_are_named(settings):
-    with pytest.raises(PickerError, match=next(iter(settings))):
+    with pytest.raises(CryokitError, match=next(iter(settings))):
         FastParticlePicker(**settings)

@@ -6,7 +6,7 @@ import pytest
 from judging import judged
 from scipy import ndimage
 
-from cryokit.errors import PickerError
+from cryokit.errors import CryokitError, PickerError
 from cryokit.networks.devices import import_keras
 from cryokit.pickers.labelled import Scene
 from cryokit.pickers.pixer import IGNORED, INSIDE, OUTSIDE, PixerPicker, grid_maxima
@@ -164,5 +164,5 @@ def test_without_particles_there_is_nothing_to_learn(scene):
 
 @pytest.mark.parametrize("settings", [{"size": "half"}, {"width": 0}, {"crops": 0}, {"per_class": 0}, {"epochs": 1.5}])
 def test_settings_that_make_no_sense_are_named(settings):
-    with pytest.raises(PickerError, match=next(iter(settings))):
+    with pytest.raises(CryokitError, match=next(iter(settings))):
         PixerPicker(**settings)

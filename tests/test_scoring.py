@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cryokit.errors import MicrographError, PickerError
+from cryokit.errors import CryokitError, MicrographError, PickerError
 from cryokit.micrograph import read
 from cryokit.networks import Model, create
 from cryokit.networks.scoring import ScoreMap, dense, sliding
@@ -295,13 +295,13 @@ def test_score_maps_are_written_with_their_own_pixel_size(tmp_path):
 
 def test_senseless_arguments_are_named(image, valid):
     for stride in (0, 2.5, True):
-        with pytest.raises(PickerError, match="stride"):
+        with pytest.raises(CryokitError, match="stride"):
             sliding(image, valid, stride=stride)
-    with pytest.raises(PickerError, match="batch_size"):
+    with pytest.raises(CryokitError, match="batch_size"):
         sliding(image, valid, stride=32, batch_size=0)
-    with pytest.raises(PickerError, match="stride 5"):
+    with pytest.raises(CryokitError, match=r"stride .*5"):
         dense(image, valid, stride=5)
-    with pytest.raises(PickerError, match=r"tile 100: .* at least 227"):
+    with pytest.raises(CryokitError, match=r"tile .* 227.* 100"):
         dense(image, valid, tile=100)
     for score in (dense, lambda *arguments: sliding(*arguments, stride=32)):
         with pytest.raises(PickerError, match="rows and columns"):

@@ -1,7 +1,7 @@
-"""The networks: built from settings by name, turned fully convolutional, described layer by layer, saved and loaded.
+"""Networks: built from settings by name, trained, made fully convolutional, described layer by layer, saved and loaded.
 
-Nothing here imports Keras before a network is built or loaded, so a saved model's header is read at no cost. Networks
-run on every backend of Keras 3 (``KERAS_BACKEND``).
+Nothing here imports Keras before a network is built or loaded, so reading the header of a saved model is quick.
+Networks run on every backend of Keras 3 (``KERAS_BACKEND``).
 
 Examples
 --------

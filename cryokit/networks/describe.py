@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
 
 if TYPE_CHECKING:
     import keras
@@ -19,28 +19,29 @@ def layers(network: keras.Model, shape: tuple[int, int] | None = None) -> pd.Dat
     Parameters
     ----------
     network : keras.Model
+        Network to describe.
     shape : (rows, columns), optional
-        Of the input, where the network leaves it open.
+        Shape of the input; needed if the network takes pictures of any size.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``name``, ``type``, ``output_shape`` (tuple, without the batch), ``parameters`` and ``multiply_adds``:
-        multiplications with a weight, each followed by an addition, for one input of this shape. What poolings,
-        activations and normalisations compute is not counted.
+        multiplications with a weight, each followed by an addition, for one input of this shape. The arithmetic of
+        poolings, activations and normalisations is not counted.
 
     Raises
     ------
-    PickerError
-        When the input's shape is open and not given, or is another one than given.
+    ArgumentError
+        If `shape` is needed and not given, or is not the network's.
     """
     rows, columns, channels = network.input_shape[1:]
     if shape is None:
         shape = (rows, columns)
     if None in shape:
-        raise PickerError(f"network {network.name!r} takes images of any size; give the shape (rows, columns) of one")
+        raise ArgumentError(f"shape must be given, since network {network.name!r} takes pictures of any size")
     if any(known not in (None, given) for known, given in zip((rows, columns), shape, strict=True)):
-        raise PickerError(f"network {network.name!r} takes {rows} x {columns} pixels, not {shape[0]} x {shape[1]}")
+        raise ArgumentError(f"shape must be {rows} x {columns} for {network.name!r}, not {shape[0]} x {shape[1]}")
     shapes = {id(network.inputs[0]): (1, *shape, channels)}
     table = []
     for layer in network.operations:
@@ -56,7 +57,7 @@ def layers(network: keras.Model, shape: tuple[int, int] | None = None) -> pd.Dat
 
 
 def multiply_adds(network: keras.Model, shape: tuple[int, int] | None = None) -> int:
-    """Return the multiply-adds of one pass over an input of this shape: the sum over all `layers`."""
+    """Return the number of multiply-adds of one pass over an input of this shape: the sum over all `layers`."""
     return int(layers(network, shape)["multiply_adds"].sum())
 
 
@@ -67,12 +68,8 @@ def _multiply_adds(layer: Any, before: tuple[int, ...], after: tuple[int, ...]) 
         return positions * before[-1] * after[-1]
     if kind in ("Conv2D", "SharedConvolution"):
         # Each output is the sum over one filter's weights.
-        return positions * math.prod(_weights(layer).shape)
+        return positions * math.prod(layer.kernel.shape)
     if kind in ("DepthwiseConv2D", "SeparableConv2D"):
         kernels = [layer.kernel] if kind == "DepthwiseConv2D" else [layer.depthwise_kernel, layer.pointwise_kernel]
         return positions * sum(math.prod(kernel.shape) for kernel in kernels)
     return 0
-
-
-def _weights(layer: Any) -> Any:
-    return (layer.source if hasattr(layer, "source") else layer).kernel

@@ -1,11 +1,11 @@
-"""Where the outputs of a fully convolutional network look: spacing and extent of what each position sees."""
+"""What each output of a fully convolutional network sees: spacing and extent of its field."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
 
 if TYPE_CHECKING:
     import keras
@@ -20,8 +20,8 @@ class Geometry:
     stride : int
         Input pixels between neighbouring outputs.
     low, high : int
-        First and last pixel that output 0 sees. `low` is negative where the network pads: what it sees there is made
-        up, and `high` is the last pixel for inputs whose sides are multiples of the stride.
+        First and last pixel that output 0 sees. `low` is negative if the network pads; `high` then holds for inputs
+        whose sides are multiples of the stride.
     """
 
     stride: int
@@ -43,7 +43,7 @@ def geometry(network: keras.Model) -> Geometry:
     Parameters
     ----------
     network : keras.Model
-        One input (batch, rows, columns, channels), one output (batch, rows, columns, classes).
+        Network with one input (batch, rows, columns, channels) and one output (batch, rows, columns, classes).
 
     Returns
     -------
@@ -51,30 +51,30 @@ def geometry(network: keras.Model) -> Geometry:
 
     Raises
     ------
-    PickerError
-        When the network is not fully convolutional, not the same along both axes, or has layers that are not followed
-        (enlarging ones).
+    ArgumentError
+        If the network is not fully convolutional, not the same along both axes, or has layers that cannot be followed
+        (those that enlarge).
     """
     return outputs(network)[-1][0]
 
 
 def outputs(network: keras.Model) -> list[tuple[Geometry, int]]:
-    """Return where the output of every layer looks and its channels, the network's input first, its output last.
+    """Return the geometry and channels of the output of every layer, from the network's input to its output.
 
     Raises
     ------
-    PickerError
+    ArgumentError
         As in `geometry`.
     """
     if len(network.inputs) != 1 or len(network.outputs) != 1 or len(network.output.shape) != 4:
-        raise PickerError(f"network {network.name!r}: a fully convolutional one has one input and one map as output")
+        raise ArgumentError(f"network {network.name!r} must have one input, and one map as output")
     first, last = network.inputs[0], network.outputs[0]
     known = {id(first): (Geometry(1, 0, 0), first.shape[-1])}
     for layer in network.operations:
         if id(layer.output) not in known:  # all but the input
             inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
-            sight = _after(layer, _joined(layer, [known[id(tensor)][0] for tensor in inputs]))
-            known[id(layer.output)] = sight, layer.output.shape[-1]
+            joined = _joined(layer, [known[id(tensor)][0] for tensor in inputs])
+            known[id(layer.output)] = _after(layer, joined), layer.output.shape[-1]
     known[id(last)] = known.pop(id(last))
     return list(known.values())
 
@@ -84,8 +84,8 @@ def extent(layer: Any) -> tuple[int, int, int] | None:
 
     Raises
     ------
-    PickerError
-        When they differ between rows and columns.
+    ArgumentError
+        If they differ between rows and columns.
     """
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if kernel is None:
@@ -96,8 +96,8 @@ def extent(layer: Any) -> tuple[int, int, int] | None:
 
 def _joined(layer: Any, branches: list[Geometry]) -> Geometry:
     if len({branch.stride for branch in branches}) > 1:
-        raise PickerError(
-            f"layer {layer.name!r} joins branches of different strides; dense scoring does not follow that"
+        raise ArgumentError(
+            f"layer {layer.name!r} joins branches of different strides, which dense scoring cannot follow"
         )
     return Geometry(branches[0].stride, min(b.low for b in branches), max(b.high for b in branches))
 
@@ -105,7 +105,7 @@ def _joined(layer: Any, branches: list[Geometry]) -> Geometry:
 def _after(layer: Any, before: Geometry) -> Geometry:
     kind = type(layer).__name__
     if kind.startswith(("Flatten", "Global", "Reshape", "UpSampling")) or kind.endswith("Transpose"):
-        raise PickerError(f"layer {layer.name!r} ({kind}): dense scoring does not follow it")
+        raise ArgumentError(f"layer {layer.name!r} is a {kind}, which dense scoring cannot follow")
     jump = before.stride
     if kind in ("Cropping2D", "ZeroPadding2D"):
         amount = layer.cropping if kind == "Cropping2D" else layer.padding
@@ -116,7 +116,7 @@ def _after(layer: Any, before: Geometry) -> Geometry:
         return before
     side, stride, dilation = spans
     reach = (side - 1) * dilation
-    # Keras pads a size that is a multiple of the stride by this much in all, the smaller half first.
+    # Keras pads a side that is a multiple of the stride by this much in total, the smaller half first.
     first = max(reach + 1 - stride, 0) // 2 if layer.padding == "same" else 0
     return Geometry(jump * stride, before.low - first * jump, before.high + (reach - first) * jump)
 
@@ -124,5 +124,5 @@ def _after(layer: Any, before: Geometry) -> Geometry:
 def _side(layer: Any, value: Any) -> int:
     sides = {value} if isinstance(value, int) else set(value)
     if len(sides) != 1:
-        raise PickerError(f"layer {layer.name!r} is not the same along rows and columns; dense scoring needs that")
+        raise ArgumentError(f"layer {layer.name!r} is not the same along rows and columns, as dense scoring needs it")
     return sides.pop()

@@ -1,8 +1,8 @@
 """A trained network with everything that picking needs, as a folder: ``network.keras`` and ``model.json``.
 
 The header (``model.json``) holds the network's settings, the scale, the threshold and the preprocessing; the weights
-are in ``network.keras``. A network is made anew from its settings and then given the weights, so one trained in mixed
-precision on a GPU runs in the precision that is configured where it is loaded.
+are in ``network.keras``. The network is built from its settings and then given the weights, so a network trained in
+mixed precision on a GPU runs in the precision that is set where it is loaded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from cryokit import __version__
 from cryokit._util.plain import json_text
+from cryokit._util.validation import check_number
 from cryokit.errors import PickerError
-from cryokit.networks.architectures.network_config import NetworkConfig, check_number, config_from_dict
-from cryokit.networks.devices import import_keras
+from cryokit.networks.architectures.network_config import NetworkConfig, config_from_dict
+from cryokit.networks.devices import import_keras, using
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
 NETWORK, HEADER = "network.keras", "model.json"
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 _FORMAT = 1
+# Attributes of a `Model` that the header holds as they are.
+_IN_HEADER = (
+    "method",
+    "diameter",
+    "working_diameter",
+    "threshold",
+    "preprocessing",
+    "settings",
+    "learned",
+    "provenance",
+)
 
 
 @dataclass
@@ -37,24 +50,25 @@ class Model:
     Attributes
     ----------
     network : keras.Model
-        Built by `config`.
+        Network that `config` builds.
     config : NetworkConfig
+        Settings of the network.
     working_diameter : float
-        The particle's diameter in input pixels of the network: the scale it was trained at.
+        Particle diameter in input pixels of the network: the scale it was trained at.
     threshold : float
         Lowest score of a pick, between 0 and 1.
     preprocessing : dict
-        JSON values that say what brings a micrograph to the network's input: ``{"kind": ..., ...}``.
+        JSON values that say how a micrograph becomes the network's input: ``{"kind": ..., ...}``.
     diameter : float or None
-        The particle's diameter in pixels of the micrographs that it was trained for; None if it serves any.
+        Particle diameter in pixels of the micrographs that the model was trained for; None if it serves any.
     provenance : dict
         JSON values: seed, data, summary of the training. `save` adds the versions.
     method : str
-        Of the picker that the model belongs to; empty if to none.
+        Name of the picker that the model belongs to; empty if it belongs to none.
     settings, learned : dict
-        JSON values of that picker: its constructor's arguments, and what it found out.
+        JSON values of that picker: the arguments of its constructor, and what it learned.
     companions : dict of str to (NetworkConfig, keras.Model)
-        Further networks of a method that has several, each in a file of its name beside the first.
+        Further networks of a method that has several. Each is saved in a file of its name beside the first.
     """
 
     network: keras.Model
@@ -71,9 +85,9 @@ class Model:
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, 0, 1)
-        for name, value in (("working_diameter", self.working_diameter), ("diameter", self.diameter)):
-            if value is not None or name != "diameter":
-                check_number(name, value, 1)
+        check_number("working_diameter", self.working_diameter, 1)
+        if self.diameter is not None:
+            check_number("diameter", self.diameter, 1)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the model to a folder, whole or not at all; an older model there is replaced.
@@ -81,7 +95,7 @@ class Model:
         Parameters
         ----------
         folder : path-like
-            New, empty, or of an older model.
+            Folder that does not exist yet, is empty, or holds an older model.
 
         Returns
         -------
@@ -91,47 +105,36 @@ class Model:
         Raises
         ------
         PickerError
-            When something else is there, a value is not JSON, or nothing can be written.
+            If the folder holds something else, a value is not JSON, or nothing can be written.
         """
         keras = import_keras()
 
         folder = Path(folder)
         if folder.exists() and not (folder.is_dir() and ((folder / HEADER).is_file() or not any(folder.iterdir()))):
-            raise PickerError(f"{folder}: something that is not a saved model is in the way; choose another place")
-        provenance = {"cryokit": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
-        content = {
-            "cryokit_model": _FORMAT,
-            "method": self.method,
-            "config": self.config.to_dict(),
-            "diameter": None if self.diameter is None else float(self.diameter),
-            "working_diameter": float(self.working_diameter),
-            "threshold": float(self.threshold),
-            "preprocessing": self.preprocessing,
-            "settings": self.settings,
-            "learned": self.learned,
-            "companions": {name: config.to_dict() for name, (config, _) in self.companions.items()},
-            "provenance": provenance | self.provenance,
-        }
+            raise PickerError(f"{folder}: holds something other than a saved model; choose another folder")
+        versions = {"cryokit": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
+        content = {"cryokit_model": _FORMAT, "config": self.config.to_dict()}
+        content |= {name: getattr(self, name) for name in _IN_HEADER}
+        content["companions"] = {name: config.to_dict() for name, (config, _) in self.companions.items()}
+        content["provenance"] = versions | self.provenance
         try:
             text = json_text(content, indent=2)
         except (TypeError, ValueError) as error:
-            raise PickerError(
-                f"{folder}: not saved, the model's header holds a value that is not JSON: {error}"
-            ) from None
+            raise PickerError(f"{folder}: not saved, {HEADER} cannot hold a value that is not JSON ({error})") from None
         networks = {NETWORK: _bare(folder, self.config, self.network)}
         networks |= {f"{name}.keras": _bare(folder, *companion) for name, companion in self.companions.items()}
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         except OSError as error:
-            raise PickerError(f"{folder}: cannot be written ({error.strerror}); choose another place") from None
+            raise PickerError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
         try:
             new, old = temporary / "new", temporary / "old"
             new.mkdir()
             for name, network in networks.items():
                 network.save(new / name)
             (new / HEADER).write_text(text, encoding="utf-8")
-            # A folder cannot be renamed over a full one: the old one steps aside, and comes back if the other fails.
+            # A folder cannot be renamed over a full one: the old one steps aside, and comes back if that fails.
             if folder.exists():
                 folder.rename(old)
             try:
@@ -141,10 +144,26 @@ class Model:
                     old.rename(folder)
                 raise
         except OSError as error:
-            raise PickerError(f"{folder}: cannot be written ({error}); choose another place") from None
+            raise PickerError(f"{folder}: cannot be written ({error}); choose another folder") from None
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickled as settings and weights, like a saved model: Keras would send along the optimizer's state, and cannot
+        # restore layers that it does not know.
+        networks = {"network": (self.config, self.network), **self.companions}
+        weights = {name: (config, network.get_weights()) for name, (config, network) in networks.items()}
+        return {**vars(self), "network": None, "companions": weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        with using():
+            for name, (config, weights) in state["companions"].items():
+                network = config.build()
+                network.set_weights(weights)
+                self.companions[name] = config, network
+        self.network = self.companions.pop("network")[1]
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike) -> Model:
@@ -153,52 +172,46 @@ class Model:
         Parameters
         ----------
         name_or_path : str or path-like
-            A folder that `save` wrote, or the name of a model that comes with the package (`shipped`).
+            Folder that `save` wrote, or the name of a model that comes with the package (`shipped`).
 
         Raises
         ------
         PickerError
-            When there is none of that name or path, or it is damaged.
+            If there is no model of that name or path, or it is damaged.
         """
         folder = locate(name_or_path)
         content = header(folder)
         config = config_from_dict(content["config"])
-        network = _restored(folder / NETWORK, config)
         companions = {}
         for name, settings in content.get("companions", {}).items():
             companion = config_from_dict(settings)
             companions[name] = companion, _restored(folder / f"{name}.keras", companion)
-        return cls(
-            network=network,
-            config=config,
-            companions=companions,
-            **{
-                name: content[name]
-                for name in (
-                    *("diameter", "working_diameter", "threshold", "preprocessing"),
-                    *("provenance", "method", "settings", "learned"),
-                )
-            },
-        )
+        in_header = {name: content[name] for name in _IN_HEADER}
+        return cls(_restored(folder / NETWORK, config), config, companions=companions, **in_header)
 
 
 def _bare(folder: Path, config: NetworkConfig, network: keras.Model) -> keras.Model:
-    """Return the network without an optimizer: Keras would write its state, too, thrice the size."""
+    """Return the network without an optimizer, whose state Keras would write, too: three times the size."""
     bare = config.build()
     try:
         bare.set_weights(network.get_weights())
     except ValueError as error:
-        raise PickerError(f"{folder}: not saved, the network is not the one that its config builds: {error}") from None
+        raise PickerError(f"{folder}: not saved, the network is not the one that its config builds ({error})") from None
     return bare
 
 
 def _restored(path: Path, config: NetworkConfig) -> keras.Model:
     network = config.build()
     try:
-        network.load_weights(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that are missing from the file, and leaves their weights random.
+            warnings.filterwarnings("error", "Skipping nested container")
+            network.load_weights(path)
+    except (OSError, ValueError, KeyError, UserWarning, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0]
-        raise PickerError(f"{path}: missing, damaged or of another network ({reason})") from None
+        raise PickerError(
+            f"{path}: missing, damaged or of another network than {HEADER} says ({reason}); train or copy it again"
+        ) from None
     return network
 
 
@@ -208,12 +221,12 @@ def shipped() -> tuple[str, ...]:
 
 
 def locate(name_or_path: str | os.PathLike) -> Path:
-    """Return the folder of a saved model; a folder that exists is taken before a shipped model of the same name.
+    """Return the folder of a saved model; an existing folder takes precedence over a shipped model of the same name.
 
     Raises
     ------
     PickerError
-        When there is neither; the message lists the shipped ones.
+        If there is neither; the message lists the shipped models.
     """
     path = Path(name_or_path)
     if path.name == HEADER and path.is_file():
@@ -224,17 +237,19 @@ def locate(name_or_path: str | os.PathLike) -> Path:
         return SHIPPED / path
     if path.exists():
         raise PickerError(f"{path}: not a saved model; give the folder that holds {HEADER} and {NETWORK}")
-    names = f"shipped are: {', '.join(shipped())}" if shipped() else "none is shipped"
-    raise PickerError(f"{path}: no model of this name or path; {names}; or give the folder of a saved one")
+    raise PickerError(
+        f"{path}: no model of this name or path; give the folder of a saved model, or the name of one that comes with "
+        f"cryokit ({', '.join(shipped()) or 'none here'})"
+    )
 
 
 def header(name_or_path: str | os.PathLike) -> dict[str, Any]:
-    """Return what ``model.json`` says, without loading the network (and without importing Keras).
+    """Return the content of ``model.json``, without loading the network (and without importing Keras).
 
     Raises
     ------
     PickerError
-        When there is no such model, or its header is damaged.
+        If there is no such model, or its header is damaged.
     """
     path = locate(name_or_path) / HEADER
     try:
@@ -244,8 +259,7 @@ def header(name_or_path: str | os.PathLike) -> dict[str, Any]:
                 f"{path}: written in format {content['cryokit_model']!r}, this version of cryokit reads {_FORMAT}; "
                 "update cryokit or train again"
             )
-        needed = {"config", "diameter", "working_diameter", "threshold", "preprocessing", "provenance", "method"}
-        missing = (needed | {"settings", "learned"}) - content.keys()
+        missing = {"config", *_IN_HEADER} - content.keys()
         if missing:
             raise KeyError(", ".join(sorted(missing)))
     except (OSError, ValueError, KeyError, TypeError) as error:

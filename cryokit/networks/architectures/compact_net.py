@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cryokit.networks.architectures.network_config import NetworkConfig, check_number
+from cryokit.networks.architectures.network_config import NetworkConfig
+from cryokit.networks.checked_settings import number
 from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
@@ -19,33 +21,27 @@ _LAYERS = ((16, 6, 2, 1), (32, 3, 1, 1), (48, 3, 2, 1), (48, 3, 1, 1), (48, 3, 1
 class CompactConfig(NetworkConfig):
     """Settings of the compact network.
 
-    Two convolutions with stride 2 bring the picture to a quarter; dilated ones then widen what a score sees to 70
+    Two convolutions with stride 2 reduce the picture to a quarter; dilated ones then widen what a score sees to 70
     pixels, two and a half particles of 28 pixels. Nothing is padded inside, so a score does not depend on how the
     picture is divided into tiles. Each convolution is followed by batch normalisation and ReLU; a last one of 1 x 1
     gives the classes.
 
     Attributes
     ----------
-    classes : tuple of str
-    channels : int
-    seed : int
+    classes, channels, seed
+        As in `NetworkConfig`.
     width : float
         Factor on the number of filters of every layer (small networks for teaching and tests).
 
     Notes
     -----
-    Not of the paper. Dilation instead of pooling follows Yu and Koltun (2016), "Multi-scale context aggregation by
-    dilated convolutions".
+    Not one of the paper's. Dilation instead of pooling follows Yu and Koltun (2016), "Multi-scale context aggregation
+    by dilated convolutions".
     """
 
     kind: ClassVar[str] = "compact"
 
-    classes: tuple[str, ...] = ("particle", "background")
-    width: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("width", self.width, 0.05, 8)
+    width: float = number(1.0, 0.05, 8)
 
     @property
     def window(self) -> int:
@@ -59,38 +55,29 @@ class CompactConfig(NetworkConfig):
     @property
     def stride(self) -> int:
         """Input pixels between neighbouring scores: 4."""
-        step = 1
-        for _, _, stride, _ in _LAYERS:
-            step *= stride
-        return step
-
-    @property
-    def valid(self) -> bool:
-        """True: nothing is padded inside the network."""
-        return True
+        return math.prod(stride for _, _, stride, _ in _LAYERS)
 
     def build(self) -> keras.Model:
         """Return a new network for pictures of any size, giving maps; see `NetworkConfig.build`."""
         keras = import_keras()
 
         seeds = keras.random.SeedGenerator(self.seed)
-        pictures = values = keras.Input((None, None, self.channels), name="pictures")
-        for number, (filters, kernel, stride, dilation) in enumerate(_LAYERS, start=1):
-            values = keras.layers.Conv2D(
+        pictures = tensor = keras.Input((None, None, self.channels), name="pictures")
+        for index, (filters, kernel, stride, dilation) in enumerate(_LAYERS, start=1):
+            tensor = keras.layers.Conv2D(
                 max(4, round(filters * self.width)),
                 kernel,
                 strides=stride,
                 dilation_rate=dilation,
                 use_bias=False,
                 kernel_initializer=keras.initializers.HeNormal(seed=seeds),
-                name=f"conv{number}",
-            )(values)
+                name=f"conv{index}",
+            )(tensor)
             # A short training sees few batches: the statistics for picking have to follow within some tens of them.
-            values = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{number}")(values)
-            values = keras.layers.ReLU(name=f"relu{number}")(values)
+            tensor = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{index}")(tensor)
+            tensor = keras.layers.ReLU(name=f"relu{index}")(tensor)
         scores = keras.layers.Conv2D(
             len(self.classes), 1, kernel_initializer=keras.initializers.GlorotUniform(seed=seeds), name="classes"
-        )(values)
-        return keras.Model(
-            pictures, keras.layers.Softmax(name="probabilities", dtype="float32")(scores), name="compact"
-        )
+        )(tensor)
+        probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
+        return keras.Model(pictures, probabilities, name=self.kind)

@@ -23,10 +23,10 @@ P2 of the table, preprocessing, happens before the network and has no weights. T
 probability of one class; here it is one softmax over all classes, as the cross-entropy of eq. 10 needs. Eq. 7 and 8
 name the sigmoid as activation; with it gradients all but vanish in eight layers, so ReLU is the default.
 
-In the ``valid`` variant every step divides without rest (227 = 4 x 54 + 11, 55 = 2 x 26 + 3, 23 = 2 x 10 + 3,
-5 = 2 x 1 + 3) and nothing is padded: a score depends on all 227 x 227 pixels of its window and on no others, so windows
-can share everything they have in common (`cryokit.networks.fully_convolutional`). It has 24.7 million parameters, mainly because F11
-sees 2 x 2 and not 6 x 6 positions.
+In the ``valid`` variant every layer divides its input without remainder (227 = 4 x 54 + 11, 55 = 2 x 26 + 3,
+23 = 2 x 10 + 3, 5 = 2 x 1 + 3) and nothing is padded: a score depends on all 227 x 227 pixels of its window and on no
+others, so windows can share everything they have in common (`cryokit.networks.fully_convolutional`). It has 24.7
+million parameters and not 58.3, mainly because F11 sees 2 x 2 and not 6 x 6 positions.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cryokit.networks.architectures.network_config import NetworkConfig, check_choice, check_number
+from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.network_config import NetworkConfig
+from cryokit.networks.checked_settings import choice, number
 from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
-
-WINDOW, STRIDE = 227, 32
 
 
 @dataclass(frozen=True)
@@ -49,40 +49,31 @@ class DeepCryoPickerConfig(NetworkConfig):
 
     Attributes
     ----------
+    classes, channels, seed
+        As in `NetworkConfig`.
     padding : {"same", "valid"}
-        Of the convolutions after the first, which is never padded. ``same`` is table 9, ``valid`` the variant.
+        Padding of the convolutions after the first, which is never padded. ``same`` is table 9, ``valid`` the variant.
     activation : {"relu", "sigmoid"}
+        Activation of every layer but the output.
     width : float
-        Multiplies the number of filters and units in every layer but the output. Small ones are quick, for teaching.
+        Factor on the number of filters and units of every layer but the output. Small ones are quick, for teaching.
     dropout : float
         Fraction of F11's and F12's outputs left out in training. None in the table, so 0; a network trained on some
         thousand patches gains by 0.5.
     """
 
     kind: ClassVar[str] = "deepcryopicker"
+    window: ClassVar[int] = 227
+    stride: ClassVar[int] = 32
 
-    padding: str = "same"
-    activation: str = "relu"
-    width: float = 1.0
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("padding", self.padding, ("same", "valid"))
-        check_choice("activation", self.activation, ("relu", "sigmoid"))
-        check_number("width", self.width, 0.01, 4)
-        check_number("dropout", self.dropout, 0, 0.99)
+    padding: str = choice("same", "same", "valid")
+    activation: str = choice("relu", "relu", "sigmoid")
+    width: float = number(1.0, 0.01, 4)
+    dropout: float = number(0.0, 0, 0.99)
 
     @property
-    def window(self) -> int:  # noqa: D102
-        return WINDOW
-
-    @property
-    def stride(self) -> int:  # noqa: D102
-        return STRIDE
-
-    @property
-    def valid(self) -> bool:  # noqa: D102
+    def valid(self) -> bool:
+        """Whether nothing is padded inside the network."""
         return self.padding == "valid"
 
     def build(self) -> keras.Model:
@@ -93,58 +84,13 @@ class DeepCryoPickerConfig(NetworkConfig):
         """
         keras = import_keras()
 
-        # Layers of the same shape must not start with the same weights: each has its own seed.
-        seeds = iter(range(1000 * self.seed, 1000 * (self.seed + 1)))
-        rule = keras.initializers.HeNormal if self.activation == "relu" else keras.initializers.GlorotUniform
-
-        def filters(number: int) -> int:
-            return max(1, round(self.width * number))
-
-        def convolution(name: str, number: int, size: int, stride: int = 1) -> keras.layers.Layer:
-            return keras.layers.Conv2D(
-                filters(number),
-                size,
-                strides=stride,
-                padding="valid" if name == "C3" else self.padding,
-                activation=self.activation,
-                kernel_initializer=rule(seed=next(seeds)),
-                name=name,
-            )
-
-        def connected(name: str) -> list[keras.layers.Layer]:
-            layer = keras.layers.Dense(
-                filters(4096), activation=self.activation, kernel_initializer=rule(seed=next(seeds)), name=name
-            )
-            if not self.dropout:
-                return [layer]
-            return [layer, keras.layers.Dropout(self.dropout, seed=next(seeds), name=f"{name}_dropout")]
-
-        def pooling(name: str) -> keras.layers.Layer:
-            return keras.layers.MaxPooling2D(3, strides=2, name=name)
-
+        make = LayerFactory(self, self.activation, self.padding)
+        window = keras.Input((self.window, self.window, self.channels), name="I1")
         chain = [
-            convolution("C3", 96, 11, 4),
-            pooling("M4"),
-            convolution("C5", 256, 5),
-            pooling("M6"),
-            convolution("C7", 384, 3),
-            convolution("C8", 384, 3),
-            convolution("C9", 256, 3),
-            pooling("M10"),
+            *make.alexnet("C3 M4 C5 M6 C7 C8 C9", 11, 4),
+            make.pooling("M10"),
             keras.layers.Flatten(name="flatten"),
-            *connected("F11"),
-            *connected("F12"),
-            keras.layers.Dense(
-                len(self.classes),
-                activation="softmax",
-                # A hundredth of the usual variance: a new network is undecided, not sure of the wrong class.
-                kernel_initializer=keras.initializers.VarianceScaling(0.01, seed=next(seeds)),
-                # Probabilities keep their digits also where the rest is computed in half precision.
-                dtype="float32",
-                name="O13",
-            ),
+            *make.two_connected("F11 F12", self.dropout),
+            make.output("O13", len(self.classes)),
         ]
-        inputs = tensor = keras.Input((WINDOW, WINDOW, self.channels), name="I1")
-        for layer in chain:
-            tensor = layer(tensor)
-        return keras.Model(inputs, tensor, name=self.kind)
+        return keras.Model(window, through(window, chain), name=self.kind)

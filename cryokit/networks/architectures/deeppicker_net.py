@@ -17,7 +17,8 @@ F9   fully connected              128
 O10  output                       C
 ==== ============================ ============
 
-Nothing is padded and every step divides without rest: each score depends on its window of 64 x 64 pixels alone.
+Nothing is padded and every layer divides its input without remainder: each score depends on its window of 64 x 64
+pixels alone.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cryokit.networks.architectures.network_config import NetworkConfig, check_number
+from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.network_config import NetworkConfig
+from cryokit.networks.checked_settings import number
 from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
 
-WINDOW, STRIDE = 64, 16
-# filters and kernel of each convolution; a pooling of 2 x 2 follows
+WINDOW = 64
+# filters and kernel of each convolution, which a pooling of 2 x 2 follows
 _LAYERS = ((8, 9), (16, 5), (32, 3), (64, 2))
-UNITS = 128
 
 
 @dataclass(frozen=True)
@@ -43,40 +45,24 @@ class DeepPickerConfig(NetworkConfig):
 
     Attributes
     ----------
-    classes : tuple of str
+    classes, channels, seed
+        As in `NetworkConfig`.
     width : float
-        Multiplies the number of filters and units in every layer but the output (small networks for tests).
+        Factor on the number of filters and units of every layer but the output (small networks for tests).
     dropout : float
         Fraction of the inputs of the fully connected layer left out in training.
     weight_decay : float
-        Of the weights of the fully connected layers: their squares, times half of this, are added to the loss.
+        Weight decay of the fully connected layers: half of this times the sum of their squared weights is added to the
+        loss.
     """
 
     kind: ClassVar[str] = "deeppicker"
+    window: ClassVar[int] = WINDOW
+    stride: ClassVar[int] = 2 ** len(_LAYERS)
 
-    classes: tuple[str, ...] = ("particle", "background")
-    width: float = 1.0
-    dropout: float = 0.5
-    weight_decay: float = 5e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("width", self.width, 0.05, 8)
-        check_number("dropout", self.dropout, 0, 0.99)
-        check_number("weight_decay", self.weight_decay, 0, 1)
-
-    @property
-    def window(self) -> int:  # noqa: D102
-        return WINDOW
-
-    @property
-    def stride(self) -> int:  # noqa: D102
-        return STRIDE
-
-    @property
-    def valid(self) -> bool:
-        """True: nothing is padded inside the network."""
-        return True
+    width: float = number(1.0, 0.05, 8)
+    dropout: float = number(0.5, 0, 0.99)
+    weight_decay: float = number(5e-4, 0, 1)
 
     def build(self) -> keras.Model:
         """Return a new network: input (batch, 64, 64, channels), output (batch, classes).
@@ -85,42 +71,17 @@ class DeepPickerConfig(NetworkConfig):
         """
         keras = import_keras()
 
-        seeds = iter(range(1000 * self.seed, 1000 * (self.seed + 1)))
-
-        def many(number: int) -> int:
-            return max(1, round(self.width * number))
-
-        def decay() -> keras.Regularizer | None:
-            return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
-
-        inputs = tensor = keras.Input((WINDOW, WINDOW, self.channels), name="I0")
-        for number, (filters, kernel) in enumerate(_LAYERS):
-            tensor = keras.layers.Conv2D(
-                many(filters),
-                kernel,
-                activation="relu",
-                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                name=f"C{2 * number + 1}",
-            )(tensor)
-            tensor = keras.layers.MaxPooling2D(2, name=f"M{2 * number + 2}")(tensor)
-        tensor = keras.layers.Flatten(name="flatten")(tensor)
-        if self.dropout:
-            tensor = keras.layers.Dropout(self.dropout, seed=next(seeds), name="dropout")(tensor)
-        tensor = keras.layers.Dense(
-            many(UNITS),
-            activation="relu",
-            kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-            kernel_regularizer=decay(),
-            name="F9",
-        )(tensor)
-        tensor = keras.layers.Dense(
-            len(self.classes),
-            activation="softmax",
-            # A hundredth of the usual variance: a new network is undecided, not sure of the wrong class.
-            kernel_initializer=keras.initializers.VarianceScaling(0.01, seed=next(seeds)),
-            kernel_regularizer=decay(),
-            # Probabilities keep their digits also where the rest is computed in half precision.
-            dtype="float32",
-            name="O10",
-        )(tensor)
-        return keras.Model(inputs, tensor, name=self.kind)
+        make = LayerFactory(self)
+        decay = keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
+        window = keras.Input((WINDOW, WINDOW, self.channels), name="I0")
+        chain = []
+        for index, (filters, kernel) in enumerate(_LAYERS):
+            chain.append(make.convolution(f"C{2 * index + 1}", filters, kernel))
+            chain.append(make.pooling(f"M{2 * index + 2}", 2))
+        chain += [
+            keras.layers.Flatten(name="flatten"),
+            *make.dropout("dropout", self.dropout),
+            make.connected("F9", 128, kernel_regularizer=decay),
+            make.output("O10", len(self.classes), kernel_regularizer=decay),
+        ]
+        return keras.Model(window, through(window, chain), name=self.kind)

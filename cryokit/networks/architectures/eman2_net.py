@@ -1,6 +1,6 @@
 """The two networks of EMAN2.21's neural boxer: one marks where particles are, one tells good boxes from bad.
 
-Both are three convolutions, `same` padded, the first followed by max-pooling. Of a box of 64 x 64:
+Both are three convolutions, `same` padded, the first followed by max-pooling. For a box of 64 x 64:
 
 ===== ==================================== ==================
 layer type                                 output
@@ -11,17 +11,21 @@ C3    convolution 20 @ 15 x 15, ReLU       32 x 32 x 20
 C4    convolution 1 @ 15 x 15              32 x 32 x 1
 ===== ==================================== ==================
 
-These are 99,041 weights. Network 0's output is a map, of any picture; network 1's is the mean of the map, one number a
-box. EMAN2 sets network 1's output to 0 where it is below; here whoever reads it does, since below zero it would have no
-gradient and never learn.
+These are 99,041 weights. Network 0 returns the map of a picture of any size; network 1 returns the mean of the map, one
+number for each box. EMAN2 sets a negative output of network 1 to 0; here it is left as it is, since an output that is
+cut off has no gradient and would never learn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from cryokit.networks.architectures.network_config import NetworkConfig, check_choice, check_number
+from cryokit._util.validation import check_number
+from cryokit.errors import ArgumentError
+from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.network_config import NetworkConfig
+from cryokit.networks.checked_settings import checked, choice, number
 from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
@@ -30,19 +34,25 @@ if TYPE_CHECKING:
 BOX, KERNEL, FILTERS = 64, 15, 20  # EMAN2's
 
 
+def _even(name: str, value: Any) -> int:
+    check_number(name, value, 16, 256, whole=True)
+    if value % 2:
+        raise ArgumentError(f"{name} must be even, not {value!r}")
+    return int(value)
+
+
 @dataclass(frozen=True)
 class Eman2Config(NetworkConfig):
     """Settings of a network of EMAN2's neural boxer; the defaults are EMAN2's.
 
     Attributes
     ----------
-    classes : tuple of str
-    channels : int
-    seed : int
+    classes, channels, seed
+        As in `NetworkConfig`.
     box : int
         Side of the particle's box in pixels, even. Kernels are in proportion: 15 pixels for 64, rounded to odd sides.
     filters : int
-        Of the first two convolutions.
+        Number of filters of the first two convolutions.
     mean : bool
         Whether the output is the mean of the map, one number for a box (network 1), or the map (network 0).
 
@@ -52,17 +62,12 @@ class Eman2Config(NetworkConfig):
     """
 
     kind: ClassVar[str] = "eman2"
+    stride: ClassVar[int] = 2
+    valid: ClassVar[bool] = False
 
-    classes: tuple[str, ...] = ("particle", "background")
-    box: int = BOX
-    filters: int = FILTERS
-    mean: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("box", self.box, 16, 256, whole=True)
-        check_choice("box", self.box, range(16, 257, 2))
-        check_number("filters", self.filters, 1, 1024, whole=True)
+    box: int = checked(BOX, _even)
+    filters: int = number(FILTERS, 1, 1024, whole=True)
+    mean: bool = choice(False, False, True)
 
     @property
     def kernel(self) -> int:
@@ -74,45 +79,25 @@ class Eman2Config(NetworkConfig):
         """Side of what one output sees: the box (network 1), or the field of a position of the map (network 0)."""
         return self.box if self.mean else self.kernel + 1 + 4 * (self.kernel - 1)
 
-    @property
-    def stride(self) -> int:
-        """Pixels between the positions of the map: 2."""
-        return 2
-
-    @property
-    def valid(self) -> bool:
-        """False: convolutions are padded."""
-        return False
-
     def build(self) -> keras.Model:
         """Return a new network.
 
-        Network 0: input (batch, rows, columns, channels), output (batch, rows / 2, columns / 2, 1), not limited to any
-        range. Network 1: input (batch, box, box, channels), output (batch, 1), neither.
+        Network 0: input (batch, rows, columns, channels), output (batch, rows / 2, columns / 2, 1). Network 1: input
+        (batch, box, box, channels), output (batch, 1). Neither output is limited to a range.
         """
         keras = import_keras()
 
-        seeds = iter(range(1000 * self.seed, 1000 * (self.seed + 1)))
-
-        def convolution(name: str, filters: int, activation: str | None) -> keras.layers.Layer:
-            return keras.layers.Conv2D(
-                filters,
-                self.kernel,
-                padding="same",
-                activation=activation,
-                # He's rule; a hundredth of its variance for the output, whose first errors would drown the rest.
-                kernel_initializer=keras.initializers.VarianceScaling(2.0 if activation else 0.02, seed=next(seeds)),
-                # What is regressed keeps its digits also where the rest is computed in half precision.
-                dtype=None if activation else "float32",
-                name=name,
-            )
-
+        make = LayerFactory(self, padding="same")
         side = self.box if self.mean else None
-        inputs = keras.Input((side, side, self.channels), name="boxes" if self.mean else "pictures")
-        tensor = convolution("C1", self.filters, "relu")(inputs)
-        tensor = keras.layers.MaxPooling2D(2, name="M2")(tensor)
-        tensor = convolution("C3", self.filters, "relu")(tensor)
-        tensor = convolution("C4", 1, None)(tensor)
+        picture = keras.Input((side, side, self.channels), name="boxes" if self.mean else "pictures")
+        chain = [
+            make.convolution("C1", self.filters, self.kernel),
+            make.pooling("M2", 2),
+            make.convolution("C3", self.filters, self.kernel),
+            # A hundredth of the usual variance, since large first errors would drown the rest; in single precision,
+            # so that what is regressed keeps its digits also where the rest is computed in half precision.
+            make.convolution("C4", 1, self.kernel, scale=0.02, activation=None, dtype="float32"),
+        ]
         if self.mean:
-            tensor = keras.layers.GlobalAveragePooling2D(name="mean", dtype="float32")(tensor)
-        return keras.Model(inputs, tensor, name=f"{self.kind}_{int(self.mean)}")
+            chain.append(keras.layers.GlobalAveragePooling2D(name="mean", dtype="float32"))
+        return keras.Model(picture, through(picture, chain), name=f"{self.kind}_{int(self.mean)}")

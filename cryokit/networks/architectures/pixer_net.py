@@ -1,7 +1,7 @@
-"""The two networks of PIXER: one says of each pixel how likely it is part of a particle, one judges candidates.
+"""The two networks of PIXER: one gives each pixel the probability of a particle, one judges candidates.
 
-The segmentation network, after DeepLab v2 (Chen et al. 2017), with C classes; convolutions are `same` padded, all but
-the last of each branch followed by ReLU:
+The segmentation network, after DeepLab v2 (Chen et al. 2017), with C classes. Convolutions are `same` padded, and all
+but the last of each branch are followed by ReLU:
 
 ===== ==================================== =====================
 layer type                                 output
@@ -22,7 +22,7 @@ S     sum of the branches                  H/8 x W/8 x C
 U     enlarged by 8, softmax               H x W x C
 ===== ==================================== =====================
 
-The description leaves open how wide the poolings are; 2 x 2 keeps pixels and cells of the map in line. The
+The paper leaves open how wide the poolings are; with 2 x 2, pixels and cells of the map stay aligned. The
 classification network is AlexNet: 96 @ 11 x 11 / 4, 256 @ 5 x 5, 384, 384 and 256 @ 3 x 3, 4096, 4096, C, with the
 three max-poolings of 3 x 3 / 2 (as in table 9 of DeepCryoPicker, which is the same network).
 """
@@ -30,10 +30,13 @@ three max-poolings of 3 x 3 / 2 (as in table 9 of DeepCryoPicker, which is the s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from cryokit.errors import PickerError
-from cryokit.networks.architectures.network_config import NetworkConfig, check_choice, check_number
+from cryokit._util.validation import check_number
+from cryokit.errors import ArgumentError
+from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.network_config import NetworkConfig
+from cryokit.networks.checked_settings import checked, choice, number
 from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
@@ -44,19 +47,26 @@ DILATIONS = (6, 12, 18, 24)
 FULL_BOX, QUARTER_BOX = 227, 57
 
 
+def _dilations(name: str, value: Any) -> tuple[int, ...]:
+    if not isinstance(value, (tuple, list)) or not value:
+        raise ArgumentError(f"{name} must be whole numbers, one for each branch, not {value!r}")
+    for dilation in value:
+        check_number(name, dilation, 1, 256, whole=True)
+    return tuple(value)
+
+
 @dataclass(frozen=True)
 class PixerConfig(NetworkConfig):
     """Settings of PIXER's segmentation network.
 
     Attributes
     ----------
-    classes : tuple of str
-    channels : int
-    seed : int
+    classes, channels, seed
+        As in `NetworkConfig`.
     width : float
-        Multiplies the number of filters of every layer but the output.
+        Factor on the number of filters of every layer but the output.
     dilations : tuple of int
-        Of the four branches.
+        Dilation of each branch.
 
     Notes
     -----
@@ -64,34 +74,16 @@ class PixerConfig(NetworkConfig):
     """
 
     kind: ClassVar[str] = "pixer"
+    stride: ClassVar[int] = 8
+    valid: ClassVar[bool] = False
 
-    classes: tuple[str, ...] = ("particle", "background")
-    width: float = 1.0
-    dilations: tuple[int, ...] = DILATIONS
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("width", self.width, 0.01, 4)
-        if not isinstance(self.dilations, (tuple, list)) or not self.dilations:
-            raise PickerError(f"dilations {self.dilations!r}: give whole numbers, one for each branch")
-        for dilation in self.dilations:
-            check_number("dilations", dilation, 1, 256, whole=True)
-        object.__setattr__(self, "dilations", tuple(self.dilations))
+    width: float = number(1.0, 0.01, 4)
+    dilations: tuple[int, ...] = checked(DILATIONS, _dilations)
 
     @property
     def window(self) -> int:
-        """Side of what one cell of the map sees, before it is enlarged."""
+        """Side of what one cell of the map sees, before the map is enlarged."""
         return 44 + 16 * max(self.dilations)
-
-    @property
-    def stride(self) -> int:
-        """Pixels between the cells of the map, before it is enlarged: 8."""
-        return 8
-
-    @property
-    def valid(self) -> bool:
-        """False: convolutions are padded."""
-        return False
 
     def build(self) -> keras.Model:
         """Return a new network for pictures whose sides are multiples of 8; see `NetworkConfig.build`.
@@ -100,47 +92,37 @@ class PixerConfig(NetworkConfig):
         """
         keras = import_keras()
 
-        seeds = iter(range(1000 * self.seed, 1000 * (self.seed + 1)))
-
-        def convolution(name: str, filters: int, size: int, dilation: int = 1) -> keras.layers.Layer:
-            return keras.layers.Conv2D(
-                max(1, round(self.width * filters)),
-                size,
-                padding="same",
-                dilation_rate=dilation,
-                activation="relu",
-                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                name=name,
-            )
-
-        inputs = tensor = keras.Input((None, None, self.channels), name="picture")
-        for number, (filters, pooled) in enumerate(
-            ((96, False), (96, True), (128, False), (128, True), (256, False), (256, False), (384, True)), start=1
+        make = LayerFactory(self, padding="same")
+        inputs = keras.Input((None, None, self.channels), name="picture")
+        chain = []
+        for index, (filters, pooling) in enumerate(
+            ((96, ""), (96, "M1"), (128, ""), (128, "M2"), (256, ""), (256, ""), (384, "M3")), start=1
         ):
-            tensor = convolution(f"C{number}", filters, 3)(tensor)
-            if pooled:
-                tensor = keras.layers.MaxPooling2D(2, name=f"M{1 + number // 3}")(tensor)
+            chain.append(make.convolution(f"C{index}", filters, 3))
+            if pooling:
+                chain.append(make.pooling(pooling, 2))
+        features = through(inputs, chain)
         branches = []
-        for number, dilation in enumerate(self.dilations, start=1):
-            branch = convolution(f"B{number}_dilated", 1024, 3, dilation)(tensor)
-            branch = convolution(f"B{number}", 1024, 1)(branch)
-            branches.append(
+        for index, dilation in enumerate(self.dilations, start=1):
+            branch = [
+                make.convolution(f"B{index}_dilated", 1024, 3, dilation_rate=dilation),
+                make.convolution(f"B{index}", 1024, 1),
+                # Undecided at first and in single precision, as `LayerFactory.output`.
                 keras.layers.Conv2D(
                     len(self.classes),
                     1,
-                    # A hundredth of the usual variance: a new network is undecided.
-                    kernel_initializer=keras.initializers.VarianceScaling(0.01, seed=next(seeds)),
-                    # Sums keep their digits also where the rest is computed in half precision.
+                    kernel_initializer=make.initializer(0.01),
                     dtype="float32",
-                    name=f"B{number}_classes",
-                )(branch)
-            )
+                    name=f"B{index}_classes",
+                ),
+            ]
+            branches.append(through(features, branch))
         summed = keras.layers.Add(dtype="float32", name="S")(branches) if len(branches) > 1 else branches[0]
         cells = keras.Model(inputs, summed, name="cells")
 
         pictures = keras.Input((None, None, self.channels), name="pictures")
-        tensor = keras.layers.UpSampling2D(8, interpolation="bilinear", dtype="float32", name="U")(cells(pictures))
-        return keras.Model(pictures, keras.layers.Softmax(dtype="float32", name="densities")(tensor), name=self.kind)
+        enlarged = keras.layers.UpSampling2D(8, interpolation="bilinear", dtype="float32", name="U")(cells(pictures))
+        return keras.Model(pictures, keras.layers.Softmax(dtype="float32", name="densities")(enlarged), name=self.kind)
 
 
 @dataclass(frozen=True)
@@ -149,11 +131,10 @@ class PixerClassifierConfig(NetworkConfig):
 
     Attributes
     ----------
-    classes : tuple of str
-    channels : int
-    seed : int
+    classes, channels, seed
+        As in `NetworkConfig`.
     width : float
-        Multiplies the number of filters and units of every layer but the output.
+        Factor on the number of filters and units of every layer but the output.
     box : {227, 57}
         Side of a box in pixels. With 57 the first convolution is 3 x 3 / 1 instead of 11 x 11 / 4.
     dropout : float
@@ -161,17 +142,11 @@ class PixerClassifierConfig(NetworkConfig):
     """
 
     kind: ClassVar[str] = "pixer_classifier"
+    valid: ClassVar[bool] = False
 
-    classes: tuple[str, ...] = ("particle", "background")
-    width: float = 1.0
-    box: int = FULL_BOX
-    dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("width", self.width, 0.01, 4)
-        check_choice("box", self.box, (FULL_BOX, QUARTER_BOX))
-        check_number("dropout", self.dropout, 0, 0.99)
+    width: float = number(1.0, 0.01, 4)
+    box: int = choice(FULL_BOX, FULL_BOX, QUARTER_BOX)
+    dropout: float = number(0.5, 0, 0.99)
 
     @property
     def window(self) -> int:
@@ -180,63 +155,21 @@ class PixerClassifierConfig(NetworkConfig):
 
     @property
     def stride(self) -> int:
-        """Pixels between neighbouring scores of a dense map, which it is not used for here."""
+        """Spacing of the scores of a dense map in pixels; PIXER judges single boxes."""
         return 32 if self.box == FULL_BOX else 8
-
-    @property
-    def valid(self) -> bool:
-        """False: convolutions are padded."""
-        return False
 
     def build(self) -> keras.Model:
         """Return a new network: input (batch, box, box, channels), output (batch, classes)."""
         keras = import_keras()
 
-        seeds = iter(range(1000 * self.seed, 1000 * (self.seed + 1)))
-
-        def scaled(number: int) -> int:
-            return max(1, round(self.width * number))
-
-        inputs = tensor = keras.Input((self.box, self.box, self.channels), name="boxes")
+        make = LayerFactory(self, padding="same")
+        boxes = keras.Input((self.box, self.box, self.channels), name="boxes")
         first = (11, 4) if self.box == FULL_BOX else (3, 1)
-        for name, filters, size, stride, padding in (
-            ("C1", 96, *first, "valid"),
-            ("M1", None, 3, 2, "valid"),
-            ("C2", 256, 5, 1, "same"),
-            ("M2", None, 3, 2, "valid"),
-            ("C3", 384, 3, 1, "same"),
-            ("C4", 384, 3, 1, "same"),
-            ("C5", 256, 3, 1, "same"),
-            ("M5", None, 3, 2, "valid"),
-        ):
-            if filters is None:
-                layer = keras.layers.MaxPooling2D(size, strides=stride, name=name)
-            else:
-                layer = keras.layers.Conv2D(
-                    scaled(filters),
-                    size,
-                    strides=stride,
-                    padding=padding,
-                    activation="relu",
-                    kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                    name=name,
-                )
-            tensor = layer(tensor)
-        tensor = keras.layers.Flatten(name="flatten")(tensor)
-        for name in ("F6", "F7"):
-            tensor = keras.layers.Dense(
-                scaled(4096),
-                activation="relu",
-                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                name=name,
-            )(tensor)
-            if self.dropout:
-                tensor = keras.layers.Dropout(self.dropout, seed=next(seeds), name=f"{name}_dropout")(tensor)
-        outputs = keras.layers.Dense(
-            len(self.classes),
-            activation="softmax",
-            kernel_initializer=keras.initializers.VarianceScaling(0.01, seed=next(seeds)),
-            dtype="float32",
-            name="classes",
-        )(tensor)
-        return keras.Model(inputs, outputs, name=self.kind)
+        chain = [
+            *make.alexnet("C1 M1 C2 M2 C3 C4 C5", *first),
+            make.pooling("M5"),
+            keras.layers.Flatten(name="flatten"),
+            *make.two_connected("F6 F7", self.dropout),
+            make.output("classes", len(self.classes)),
+        ]
+        return keras.Model(boxes, through(boxes, chain), name=self.kind)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit._util.validation import check_number
 from cryokit.errors import PickerError
-from cryokit.networks.architectures.network_config import check_number
 from cryokit.networks.scoring.positions import lattice, positions
 from cryokit.networks.scoring.running import mirrored, runner
 from cryokit.networks.scoring.scoremap import ScoreMap, as_image, network_and_classes
