@@ -211,9 +211,7 @@ class Part(NamedTuple):
     ignored: NDArray[np.float64]
 
 
-def parts(
-    scenes: Sequence[Scene], side: int, number: int, on_particles: float, rng: np.random.Generator
-) -> list[Part]:
+def parts(scenes: Sequence[Scene], side: int, number: int, on_particles: float, rng: np.random.Generator) -> list[Part]:
     """Cut parts of pictures at random, for networks that look at more than one particle at once.
 
     Parameters

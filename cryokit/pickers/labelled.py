@@ -303,7 +303,7 @@ class NetworkPicker(LabelledPicker):
     """
 
     learned_in: ClassVar[str] = "model_"
-    stride: ClassVar[int | None] = None
+    stride = None
     model_: Model | None = field(default=None, init=False, repr=False)
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import expit
+from skimage.draw import disk
+from skimage.util import view_as_blocks
 
-from cryokit._util.validation import check_choice, check_number
+from cryokit._util.validation import check_choice
 from cryokit._util.wording import plural
-from cryokit.errors import PickerError
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.peaks import NOT_ON_EDGE, inside, refine
 from cryokit.imaging.suppression import nms_distance
@@ -25,6 +27,7 @@ from cryokit.networks.architectures.pixer_net import (
     PixerConfig,
 )
 from cryokit.pickers import boxes as examples
+from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 
 if TYPE_CHECKING:
@@ -33,60 +36,57 @@ if TYPE_CHECKING:
     from cryokit.networks.scoring import ScoreMap
     from cryokit.networks.training import Samples
 
-logger = logging.getLogger(__name__)
-
 BOX_DIAMETERS = 1.25  # side of the classification network's box
-# Diameters from a particle's centre: pixels nearer than the first are part of it, beyond the second they are not;
-# between the two, and around ignored ones, nothing is asked.
+# Radii in diameters: pixels within the first of a particle's centre are part of it, pixels beyond the second are
+# background. Those between the two, and those around ignored labels, do not count.
 INSIDE, OUTSIDE, IGNORED = 0.3, 0.42, 0.5
-SMOOTH = 0.1  # diameters, standard deviation: takes the grain off the map
-GRID = 0.25  # diameters, side of the grid's cells
-APART = 0.5  # diameters between two picks at least
-LEAST = 0.05  # density of a maximum that is judged
-WRONG = 0.35  # diameters from all particles: what is found there is false
-CROP = 4  # diameters, side of the parts of pictures to train on
-ON_PARTICLES = 0.7  # share of the crops that are put on a particle
-EDGE = 0.4  # diameters from a crop's edge: what a pixel there is part of is not seen
-CENTRED = 0.1  # diameters by which copies of particles are shifted
+SMOOTH = 0.1  # standard deviation in diameters: takes the grain off the map
+GRID = 0.25  # side of the grid's cells in diameters
+APART = 0.5  # smallest distance between two picks in diameters
+LEAST = 0.05  # lowest density of a maximum that is judged
+WRONG = 0.35  # smallest distance of a false candidate from all particles, in diameters
+CROP = 4  # side in diameters of the parts of pictures to train on
+ON_PARTICLES = 0.7  # share of these parts that are placed on a particle
+EDGE = 0.4  # width in diameters of a part's margin, whose pixels may belong to particles that are not seen
+CENTRED = 0.1  # distance in diameters by which copies of particles are shifted
 BATCH, RATE = 4, 1e-3
 
 
+@dataclass(eq=False)
 class PixerPicker(NetworkPicker):
-    """Picks as PIXER does: by a segmentation network and a classification network.
+    """Picker with PIXER's segmentation network and classification network.
 
-    1. *Segmentation* (`cryokit.networks.architectures.pixer_net`): trained on parts of the micrographs to tell discs around particles
-       from background, each of the two classes weighing the same. Over a micrograph it gives a map of densities, the
-       probability that a pixel is part of a particle.
-    2. *Maxima.* The map is smoothed and divided by a grid; the largest density of each cell is a candidate if it is no
-       smaller than those around it. Of candidates closer than half a diameter the best stays.
-    3. *Classification*: AlexNet, trained on particles against false candidates of the first network on the same
-       micrographs and against background. A pick's score is the probability that it gives to a particle, times the
-       density.
+    1. *Segmentation* (`cryokit.networks.architectures.pixer_net`): trained on parts of the micrographs to tell discs
+       around particles from background, both classes weighing the same. Over a micrograph it gives a map of
+       densities: the probability that a pixel is part of a particle.
+    2. *Maxima.* The map is smoothed and divided by a grid; the largest density of each cell is a candidate unless a
+       neighbouring pixel is larger. Of candidates closer than half a diameter the best stays.
+    3. *Classification*: AlexNet, trained on particles against background and against false candidates of the first
+       network on the same micrographs. A pick's score is AlexNet's probability of a particle times the density.
 
-    What is otherwise here: PIXER makes training pictures of its own, here both networks learn from labels. They are
-    narrow by default (`width`), and the pictures a quarter of the size at which AlexNet's box of 227 pixels holds a
-    particle of 182; the dilations of the branches and AlexNet's first convolution are in proportion. ``size="full"``
-    and ``width=1`` are the published networks. What they are shown is turned, mirrored and changed in contrast at
-    random. At the borders the micrograph goes on as its mirror image in place of zeros.
+    Differences from the paper:
+
+    - PIXER makes training pictures of its own; here both networks learn from labels.
+    - The networks are narrow by default (`width`), and pictures have a quarter of the published size, at which
+      AlexNet's box of 227 pixels holds a particle of 182. The dilations of the branches and AlexNet's first convolution
+      are in proportion. ``size="full"`` and ``width=1`` are the published networks.
+    - Training examples are rotated, mirrored and changed in contrast at random.
+    - Beyond its borders a micrograph continues as its mirror image instead of zeros.
 
     Parameters
     ----------
-    diameter : float, optional
-        Of the particle, in pixels of the micrograph; the median of the labels when not given.
-    contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; with labels it makes no difference.
+    diameter, contrast, validation, seed
+        See `cryokit.pickers.labelled.LabelledPicker`.
     width : float
         Factor on the numbers of filters and units of both networks.
     size : {"quarter", "full"}
-        Of the pictures.
+        Size of the pictures, relative to the published one.
     crops : int
-        Parts of micrographs that the segmentation network is trained on, in each epoch.
+        Number of parts of micrographs per epoch of the segmentation network.
     per_class : int
-        Boxes of particles, and as many others, that the classification network is trained on.
+        Number of boxes of particles, and of other boxes, that the classification network is trained on.
     epochs : int
-        Of either network.
-    validation, seed
-        As for every labelled picker.
+        Epochs of either network.
 
     Notes
     -----
@@ -94,32 +94,21 @@ class PixerPicker(NetworkPicker):
     network", BMC Bioinformatics 20:41.
     """
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        width: float = 0.125,
-        size: Literal["quarter", "full"] = "quarter",
-        crops: int = 120,
-        per_class: int = 400,
-        epochs: int = 6,
-        validation: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(diameter, contrast, validation, seed)
-        check_choice("size", size, ("quarter", "full"))
-        for name, value in (("crops", crops), ("per_class", per_class), ("epochs", epochs)):
-            check_number(name, value, 1, whole=True)
-        self.width = width
-        self.size = size
-        self.crops = crops
-        self.per_class = per_class
-        self.epochs = epochs
-        self._configs()  # checks their settings
+    width: float = 0.125
+    size: Literal["quarter", "full"] = "quarter"
+    crops: int = 120
+    per_class: int = 400
+    epochs: int = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("size", self.size, ("quarter", "full"))
+        make_whole(self, "crops", "per_class", "epochs")
+        self._configs()  # they check their settings
 
     @property
     def working_diameter(self) -> float:
-        """The particle's diameter in pixels of the picture."""
+        """Particle diameter in pixels of the picture."""
         return self.window / BOX_DIAMETERS
 
     @property
@@ -129,7 +118,7 @@ class PixerPicker(NetworkPicker):
 
     def _configs(self) -> tuple[PixerConfig, PixerClassifierConfig]:
         # 6, 12, 18 and 24 become 2, 3, 5 and 6: a quarter, halves rounded up.
-        dilations = DILATIONS if self.size == "full" else tuple(math.floor(each / 4 + 0.5) for each in DILATIONS)
+        dilations = DILATIONS if self.size == "full" else tuple(math.floor(d / 4 + 0.5) for d in DILATIONS)
         return (
             PixerConfig(width=self.width, dilations=dilations, seed=2 * self.seed),
             PixerClassifierConfig(width=self.width, box=self.window, seed=2 * self.seed + 1),
@@ -138,80 +127,64 @@ class PixerPicker(NetworkPicker):
     def _learn(self, scenes: Sequence[Scene]) -> None:
         from cryokit.networks.training import TrainingSettings, train
 
-        number = sum(len(scene.particles) for scene in scenes)
-        if not number:
-            raise PickerError("no particle is labelled on the micrographs to learn from; give more of them")
         rng = np.random.default_rng(self.seed)
         configs = self._configs()
         network, judge = (config.build() for config in configs)
         settings = TrainingSettings(learning_rate=RATE, batch_size=BATCH, epochs=self.epochs, patience=None)
-        told = {"segmentation": train(network, self._parts(scenes, rng), None, settings, seed=self.seed).summary()}
+        segmentation = train(network, self._parts(scenes, rng), None, settings, seed=self.seed)
 
         samples, false = self._boxes(network, scenes, rng)
         settings = TrainingSettings(learning_rate=RATE, epochs=self.epochs, patience=None)
-        told["classification"] = train(judge, samples, None, settings, seed=self.seed).summary()
+        classification = train(judge, samples, None, settings, seed=self.seed)
         self._decide(
-            f"trained on {plural(number, 'particle')} in {plural(len(scenes), 'micrograph')}; the classification "
-            f"network on {plural(false, 'false candidate')} of the segmentation network, too"
+            f"trained on {plural(sum(len(scene.particles) for scene in scenes), 'particle')} in "
+            f"{plural(len(scenes), 'micrograph')}; the classification network also on "
+            f"{plural(false, 'false candidate')} of the segmentation network"
         )
-        self.model_ = self._model(network, configs[0], {"classifier": (configs[1], judge)}, **told)
+        self.model_ = self._model(
+            network,
+            configs[0],
+            {"classifier": (configs[1], judge)},
+            segmentation=segmentation.summary(),
+            classification=classification.summary(),
+        )
 
     def _parts(self, scenes: Sequence[Scene], rng: np.random.Generator) -> Samples:
-        """Return parts of the pictures with what each of their pixels is part of: 0 particle, 1 background."""
-        from cryokit.networks.scoring.running import mirrored
+        """Return parts of the pictures with the class of each of their pixels: 0 particle, 1 background."""
         from cryokit.networks.training import Samples
 
         side = 8 * math.ceil(CROP * self.working_diameter / 8)
         edge = round(EDGE * self.working_diameter)
-        x = np.empty((self.crops, side, side, 1), np.float32)
-        y, weights = np.empty((2, self.crops, side, side), np.int8)
-        # Micrographs with many particles are shown more often.
-        owner = np.repeat(np.arange(len(scenes)), [len(scene.particles) for scene in scenes])
-        chosen, starts = np.empty(self.crops, int), np.empty((self.crops, 2), int)
-        for k in range(self.crops):
-            chosen[k] = rng.choice(owner)
-            scene = scenes[chosen[k]]
-            size = np.array(scene.shape)
-            middle = rng.uniform(0, size)
-            if rng.random() < ON_PARTICLES:
-                middle = rng.choice(scene.particles)[::-1] + rng.uniform(-0.35, 0.35, 2) * side
-            start = np.rint(middle - side / 2).astype(int)
-            starts[k] = np.clip(start, np.minimum(0, size - side), np.maximum(0, size - side))
-        for index in np.unique(chosen):
-            planes = scenes[index].picture, *self._discs(scenes[index])
-            for k in np.flatnonzero(chosen == index):
-                x[k, ..., 0], y[k], weights[k] = (mirrored(plane, tuple(starts[k]), (side, side)) for plane in planes)
+        parts = examples.parts(scenes, side, self.crops, ON_PARTICLES, rng)
+        maps = [self._classes(part) for part in parts]
+        classes, weights = (np.stack(planes) for planes in zip(*maps, strict=True))
         weights[:, :edge] = weights[:, -edge:] = 0
         weights[:, :, :edge] = weights[:, :, -edge:] = 0
-        return Samples(x, y, weights)
+        return Samples(np.stack([part.picture for part in parts])[..., None], classes, weights)
 
-    def _discs(self, scene: Scene) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """Return the class of each pixel of a picture, and whether it counts."""
-        reach = math.ceil(self.working_diameter * max(OUTSIDE, IGNORED)) + 1
+    def _classes(self, part: examples.Part) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """Return the class of each pixel of a part, and whether it counts."""
 
-        def distance(places: NDArray) -> NDArray:
-            nearest = np.full(scene.shape, np.inf, np.float32)
+        def discs(places: NDArray, radius: float) -> NDArray[np.bool_]:
+            covered = np.zeros(part.picture.shape, bool)
             for x, y in places:
-                rows, columns = (slice(max(0, round(each) - reach), max(0, round(each) + reach + 1)) for each in (y, x))
-                here = nearest[rows, columns]
-                row, column = np.ogrid[: here.shape[0], : here.shape[1]]
-                np.minimum(here, np.hypot(row + rows.start - y, column + columns.start - x), out=here)
-            return nearest / self.working_diameter
+                covered[disk((y, x), radius * self.working_diameter, shape=covered.shape)] = True
+            return covered
 
-        particle, ignored = distance(scene.particles), distance(scene.ignored)
-        inside = particle <= INSIDE
-        counts = inside | ((particle > OUTSIDE) & (ignored > IGNORED))
-        return (~inside).astype(np.int8), counts.astype(np.int8)
+        particle = discs(part.particles, INSIDE)
+        counts = particle | ~(discs(part.particles, OUTSIDE) | discs(part.ignored, IGNORED))
+        return (~particle).astype(np.int8), counts.astype(np.int8)
 
     def _boxes(self, network: keras.Model, scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[Samples, int]:
-        """Return what the classification network learns from, and how many of it are false candidates."""
+        """Return the classification network's training set, and how many of its boxes are false candidates."""
         from cryokit.networks.training import Samples
 
+        share = math.ceil(self.per_class / len(scenes))
         false = []
         for scene in scenes:
-            found = self._maxima(network, scene.picture)
-            places = examples.wrongly_found(scene, found.x, found.y, WRONG * self.working_diameter)
-            false.append(examples.cut(scene.picture, places[: math.ceil(self.per_class / len(scenes))], self.window))
+            candidates = self._maxima(network, scene.picture)
+            wrong = examples.mistakes(scene, candidates, WRONG * self.working_diameter)
+            false.append(examples.cut(scene.picture, wrong.places[:share], self.window))
         false = np.concatenate(false)
         good = examples.particles(scenes, self.window, self.per_class, rng, shift=CENTRED * self.working_diameter)
         # Half of the others are false candidates, as far as there are that many, shown as often as it takes.
@@ -227,54 +200,62 @@ class PixerPicker(NetworkPicker):
     def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
         from cryokit.networks.training import probabilities
 
-        found = self._maxima(self.model_.network, picture)
-        if not len(found.x):
-            return found
-        boxes = examples.cut(picture, np.column_stack([found.x, found.y]), self.window)
-        judged = probabilities(self.model_.companions["classifier"][1], examples.whitened(boxes))[:, 0]
-        score = judged * found.score
-        kept = score >= least
-        return Candidates(found.x[kept], found.y[kept], score[kept])
+        candidates = self._maxima(self.model_.network, picture)
+        if not len(candidates.x):
+            return candidates
+        boxes = examples.whitened(examples.cut(picture, candidates.places, self.window))
+        judged = probabilities(self.model_.companions["classifier"][1], boxes)[:, 0]
+        score = judged * candidates.score
+        return candidates._replace(score=score).where(score >= least)
 
     def densities(self, network: keras.Model, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of each pixel of a picture to be part of a particle, shape of `picture`."""
+        """Return the probability of each pixel to be part of a particle.
+
+        Parameters
+        ----------
+        network : keras.Model
+            Trained segmentation network.
+        picture : ndarray of float32, shape (rows, columns)
+            Prepared micrograph.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, columns)
+        """
         from cryokit.networks.scoring import dense
 
-        # The map is taken before it is enlarged: so any picture can be seen tile by tile.
+        # Scored before the network enlarges the map, so that a picture of any size can be processed tile by tile.
         cells = dense(picture, network.get_layer("cells"), classes=("particle", "background"))
         odds = (cells.scores[..., 0] - cells.scores[..., 1]).astype(np.float32)
-        columns, rows = cells.frame.from_source(np.arange(picture.shape[1]), np.arange(picture.shape[0]))
-        odds = _between(_between(odds, rows).T, columns).T
-        return 1 / (1 + np.exp(-odds))
+        column, row = cells.frame.from_source(0, 0)
+        step = (1 / cells.frame.step_y, 1 / cells.frame.step_x)
+        return expit(ndimage.affine_transform(odds, step, (row, column), picture.shape, order=1, mode="nearest"))
 
     def _maxima(self, network: keras.Model, picture: NDArray[np.float32]) -> Candidates:
         """Return the maxima of the map of densities, best first."""
-        smooth = ndimage.gaussian_filter(
-            self.densities(network, picture), SMOOTH * self.working_diameter, mode="nearest"
-        )
+        densities = self.densities(network, picture)
+        smooth = ndimage.gaussian_filter(densities, SMOOTH * self.working_diameter, mode="nearest")
         row, column = grid_maxima(smooth, max(2, round(GRID * self.working_diameter)))
-        score = smooth[row, column].astype(np.float64)
-        kept = (score >= LEAST) & inside(column, row, smooth.shape, NOT_ON_EDGE)
-        row, column, score = row[kept], column[kept], score[kept]
-        x, y = refine(smooth, row, column)
-        kept = nms_distance(x, y, score, APART * self.working_diameter)
-        return Candidates(x[kept], y[kept], score[kept])
+        candidates = Candidates(*refine(smooth, row, column), smooth[row, column].astype(np.float64))
+        candidates = candidates.where((candidates.score >= LEAST) & inside(column, row, smooth.shape, NOT_ON_EDGE))
+        return candidates.where(nms_distance(*candidates, APART * self.working_diameter))
 
 
 def grid_maxima(values: NDArray, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the largest value of each cell of a grid, where none of the pixels around it is larger.
+    """Return the largest value of each cell of a grid, unless a neighbouring pixel is larger.
 
     Parameters
     ----------
     values : ndarray of float, shape (rows, columns)
+        Map to search.
     side : int
-        Of the cells; those at the far ends may be smaller.
+        Side of a cell in pixels; cells at the far ends may be smaller.
 
     Returns
     -------
     row, column : ndarray of int, shape (n,)
-        At most one for each cell, row by row. Without the second condition the slope of a maximum would be one in each
-        of the cells that it reaches into.
+        At most one position per cell, cell by cell. Without the second condition the slope of a maximum would give one
+        in each of the cells that it reaches into.
 
     Examples
     --------
@@ -283,21 +264,11 @@ def grid_maxima(values: NDArray, side: int) -> tuple[NDArray[np.intp], NDArray[n
     >>> (1, 2) in zip(row, column), (1, 3) in zip(row, column), (3, 5) in zip(row, column)
     (True, False, True)
     """
-    rows, columns = (-(-size // side) for size in values.shape)
-    full = np.full((rows * side, columns * side), -np.inf)
-    full[: values.shape[0], : values.shape[1]] = values
-    cells = full.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
-    best = cells.argmax(axis=-1)
+    full = np.pad(values, [(0, -size % side) for size in values.shape], constant_values=-np.inf)
+    cells = view_as_blocks(full, (side, side))
+    rows, columns = cells.shape[:2]
+    best = cells.reshape(rows, columns, -1).argmax(axis=-1)
     row = (np.arange(rows)[:, None] * side + best // side).ravel()
     column = (np.arange(columns) * side + best % side).ravel()
-    around = ndimage.maximum_filter(values, 3, mode="nearest")
-    kept = values[row, column] >= around[row, column]
+    kept = values[row, column] >= ndimage.maximum_filter(values, 3, mode="nearest")[row, column]
     return row[kept], column[kept]
-
-
-def _between(values: NDArray[np.float32], places: NDArray) -> NDArray[np.float32]:
-    """Return rows at fractional places by linear interpolation; beyond the ends the last row."""
-    places = np.clip(places, 0, len(values) - 1)
-    low = np.minimum(places.astype(int), max(0, len(values) - 2))
-    share = (places - low).astype(np.float32)[:, None]
-    return values[low] * (1 - share) + values[np.minimum(low + 1, len(values) - 1)] * share
