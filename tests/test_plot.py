@@ -1,5 +1,6 @@
 """What the pictures show: positions, colours and counts, read back from the drawn figure."""
 
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from matplotlib.collections import EllipseCollection
 
 from cryokit import plot
 from cryokit.coordinates import table
-from cryokit.errors import CoordinateError, MicrographError
+from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
 
 
@@ -99,7 +100,7 @@ def test_constant_and_thin_pictures(ax, data):
 
 @pytest.mark.parametrize("shape", [(3, 20, 20), (20,), (0, 20)])
 def test_only_pictures_are_micrographs(ax, shape):
-    with pytest.raises(MicrographError, match="rows, columns"):
+    with pytest.raises(ArgumentError, match=re.escape(f"{shape}")):
         plot.show_micrograph(ax, np.zeros(shape))
 
 
@@ -154,9 +155,9 @@ def test_circles_have_their_size_in_pixels_of_the_micrograph(ax):
 
 
 def test_overlay_without_a_name_for_several_micrographs(ax):
-    with pytest.raises(CoordinateError, match="name="):
+    with pytest.raises(ArgumentError, match="name="):
         plot.overlay(ax, np.zeros((9, 9)), table(["a", "b"], x=[1, 2], y=[1, 2]))
-    with pytest.raises(CoordinateError, match="nothing to draw"):
+    with pytest.raises(ArgumentError, match="labels"):
         plot.overlay(ax, np.zeros((9, 9)))
 
 
@@ -222,9 +223,9 @@ def test_contact_sheet_of_several_micrographs(ax):
 
 
 def test_contact_sheet_that_cannot_be(ax):
-    with pytest.raises(CoordinateError, match="no picks"):
+    with pytest.raises(ArgumentError, match="picks"):
         plot.contact_sheet(ax, np.zeros((9, 9)), table())
-    with pytest.raises(CoordinateError, match="size="):
+    with pytest.raises(ArgumentError, match="size="):
         plot.contact_sheet(ax, np.zeros((9, 9)), table("a", x=[4], y=[4]))
 
 
@@ -233,7 +234,7 @@ def test_save_writes_by_suffix(tmp_path):
     plot.save(picture, tmp_path / "new" / "a.pdf")
     assert (tmp_path / "new" / "a.pdf").read_bytes().startswith(b"%PDF")
     for name in ("a.docx", "a"):
-        with pytest.raises(CoordinateError, match="svg"):
+        with pytest.raises(ArgumentError, match=rf"{name} .*svg"):
             plot.save(picture, tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 

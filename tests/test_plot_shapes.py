@@ -11,7 +11,7 @@ from matplotlib.patches import Circle as CirclePatch
 from matplotlib.patches import Polygon
 
 from cryokit import plot
-from cryokit.errors import CryokitError
+from cryokit.errors import ArgumentError
 from cryokit.plot import particle_shapes as plot_shapes
 from cryokit.segmentation import Circle, Particle, components
 from cryokit.segmentation.selection import Decision
@@ -143,9 +143,9 @@ class TestOutlines:
         assert ax.images[0].get_array().max() > ax.images[0].get_array().min()
 
     def test_refuses(self, ax, picture, top):
-        with pytest.raises(CryokitError, match="colour_by 'size'"):
+        with pytest.raises(ArgumentError, match=r"colour_by .*'size'"):
             plot_shapes.outlines(ax, picture, [top], colour_by="size")
-        with pytest.raises(CryokitError, match="give decisions="):
+        with pytest.raises(ArgumentError, match="decisions="):
             plot_shapes.outlines(ax, picture, [top], colour_by="decision")
 
 
@@ -183,7 +183,7 @@ class TestMaskOverlay:
         assert (ax.get_xlim(), ax.get_ylim()) == limits
 
     def test_refuses_another_shape(self, ax, picture):
-        with pytest.raises(CryokitError, match="shape"):
+        with pytest.raises(ArgumentError, match="mask"):
             plot_shapes.mask_overlay(ax, picture, np.zeros((5, 5), bool))
 
 
@@ -259,7 +259,7 @@ class TestGallery:
         assert np.isfinite(np.asarray(ax.images[0].get_array())).all()
 
     def test_refuses(self, ax, picture, top):
-        with pytest.raises(CryokitError, match="n 0"):
+        with pytest.raises(ArgumentError, match=r"n .* 0$"):
             plot_shapes.gallery(ax, picture, [decide(top, True)], n=0)
-        with pytest.raises(CryokitError, match="shape"):
+        with pytest.raises(ArgumentError, match="mask"):
             plot_shapes.gallery(ax, picture, [decide(top, True)], mask=np.zeros((3, 3), bool))

@@ -12,7 +12,6 @@ from cryokit.errors import ArgumentError
 from cryokit.segmentation import (
     Circle,
     Circles,
-    Particle,
     blobs,
     circle_overlap,
     components,
@@ -309,11 +308,6 @@ def test_views_move_and_turn_with_the_mask(find):
     np.testing.assert_allclose(moved, here, atol=0.3)
     turned = sorted((p.y, 259 - p.x, p.diameter) for p in find(np.rot90(mask, -1), 40))
     np.testing.assert_allclose(turned, here, atol=0.3)
-
-
-def test_box():
-    particle = Particle(100.5, 60, "top", 41, math.nan, None, None, 1.0)
-    assert particle.box == (80, 39.5, 41, 41)
 
 
 def test_circles_one_by_one():

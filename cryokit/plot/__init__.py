@@ -1,7 +1,8 @@
 """Pictures of micrographs, picks, curves, particle shapes, trainings and comparisons; reports as single HTML files."""
 
+from cryokit.plot.drawing import CURVE_COLOURS
 from cryokit.plot.pictures import (
-    CURVE_COLOURS,
+    STYLES,
     contact_sheet,
     figure,
     overlay,
@@ -13,6 +14,7 @@ from cryokit.plot.pictures import (
 
 __all__ = [
     "CURVE_COLOURS",
+    "STYLES",
     "contact_sheet",
     "figure",
     "overlay",

@@ -1,42 +1,59 @@
 """Pictures of a comparison of methods: curves, F1 with intervals, sweeps, time, and picks side by side.
 
-As in `cryokit.plot.pictures`, every function draws on the matplotlib axes that it is given and returns them. The results are
-those of `cryokit.benchmark.results.load`. A method looks the same in every picture of a result (`styles`): **solid
-lines and filled marks did not learn from labels, dashed lines and open marks did**; dotted lines and grey marks are
+As in `cryokit.plot.pictures`, every function draws on the matplotlib axes that it is given and returns them. Results
+come from `cryokit.benchmark.result_file.load`. A method looks the same in every picture of a result (`styles`): **solid
+lines and filled marks did not learn from labels, dashed lines and open marks did**. Dotted lines and grey marks are
 picks as given, which are drawn in the pictures of both kinds.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from cryokit import plot
+from cryokit._util.validation import check_choice
 from cryokit.benchmark import reported, summary
-from cryokit.errors import CryokitError
+from cryokit.benchmark.result_file import DONE
+from cryokit.benchmark.summary import Result
+from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
+from cryokit.plot import pictures
+from cryokit.plot.drawing import legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from cryokit.micrograph import Micrograph
 
-Result = Mapping[str, Any]
-
-# Okabe and Ito's colours that are seen on white, and three of Paul Tol's that are told apart from them.
+# Okabe and Ito's colours that can be seen on white, and three of Paul Tol's that differ from them
 COLOURS = ("#000000", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#777777")
 MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "P", "X", "*")
-# Which of the colours a method has where nothing else has taken it: the same in the pictures of different results.
+# The colour, by its index, of methods that nothing else has taken it from: the same in pictures of different results
 _USUAL = {
-    **{"auto": 0, "auto_labels": 0, "auto_pretrained": 9, "template": 1, "relion_template": 1},
-    **{"autocryopicker": 2, "supercryoempicker": 3, "supercryoempicker_published": 7, "autocryopicker_published": 8},
-    **{"deepcryopicker": 4, "deepcryopicker_labels": 4, "deepcryopicker_negative": 5, "deepcryopicker_five": 6},
-    **{"deepem": 2, "deeppicker": 3, "pixer": 5, "fastparticlepicker": 6, "eman2_cnn": 7, "topaz_labels": 8},
+    name: slot
+    for slot, names in enumerate(
+        (
+            ("auto", "auto_labels"),
+            ("template", "relion_template"),
+            ("autocryopicker", "deepem"),
+            ("supercryoempicker", "deeppicker"),
+            ("deepcryopicker", "deepcryopicker_labels"),
+            ("deepcryopicker_negative", "pixer"),
+            ("deepcryopicker_five", "fastparticlepicker"),
+            ("supercryoempicker_published", "eman2_cnn"),
+            ("autocryopicker_published", "topaz_labels"),
+            ("auto_pretrained",),
+        )
+    )
+    for name in names
 }
 AXIS_WORDS = {
     "snr": "signal-to-noise ratio",
@@ -46,13 +63,13 @@ AXIS_WORDS = {
     "contamination": "ice crystals per square micrometre",
     "train": "micrographs to learn from",
 }
-# Learned from labels (None: picks as given) -> line, and the inside of its marks where that is not the line's colour.
+QUANTITIES = {"f1": "F1", "average_precision": "average precision"}
+# learned from labels (None: picks as given) -> line, and the inside of the marks unless that has the line's colour
 _KINDS = {False: ("solid", None), True: ("dashed", "white"), None: ("dotted", "0.8")}
-WHAT_WORDS = {"f1": "F1", "average_precision": "average precision"}
 
 
 class Style(NamedTuple):
-    """How a method is drawn."""
+    """Colour, line and mark of a method."""
 
     colour: str
     line: str
@@ -62,13 +79,18 @@ class Style(NamedTuple):
 def styles(result: Result) -> dict[str, Style]:
     """Return how each method of a result is drawn.
 
+    Parameters
+    ----------
+    result : mapping
+        Result as loaded.
+
     Returns
     -------
     dict of str to Style
-        Of the methods that learn from labels, and of the others, no two have the same colour (as long as there are
-        no more than `COLOURS`) or the same mark (as long as there are no more than `MARKERS`). Nor have picks as given.
+        Styles by method. Among the methods that learn from labels, among the others and among picks as given, no two
+        have the same colour or the same mark, as long as there are no more than `COLOURS` or `MARKERS`.
     """
-    found: dict[str, Style] = {}
+    looks: dict[str, Style] = {}
     for labels, (line, _) in _KINDS.items():
         names = [name for name in result["methods"] if summary.learns(result, name) == labels]
         # The usual colours first, so that an unknown method does not take one of them away.
@@ -78,8 +100,8 @@ def styles(result: Result) -> dict[str, Style]:
                 used = Counter(slots.values())
                 slots[name] = min(range(len(COLOURS)), key=lambda slot: (used[slot], slot))
         for number, name in enumerate(names):
-            found[name] = Style(COLOURS[slots[name]], line, MARKERS[number % len(MARKERS)])
-    return {name: found[name] for name in result["methods"]}
+            looks[name] = Style(COLOURS[slots[name]], line, MARKERS[number % len(MARKERS)])
+    return {name: looks[name] for name in result["methods"]}
 
 
 def precision_recall(
@@ -97,29 +119,28 @@ def precision_recall(
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     result : mapping
+        Result as loaded.
     dataset : str
+        Name of the dataset.
     view : str, optional
-        Only of the particles of this view, as the paper's figure 6; by default of all.
+        View whose particles are drawn, as in the paper's figure 6. By default all.
     labels : bool, optional
-        Only the methods that learned from labels, or only the others (with picks as given, either way): more than ten
-        curves on one pair of axes can hardly be told apart.
+        Whether to draw only the methods that learned from labels, or only the others (both with picks as given): more
+        than ten curves on one pair of axes can hardly be told apart.
     methods : sequence of str, optional
-        Only these.
+        Names of the only methods to draw.
     legend : bool
-        Explain the lines below the axes, best F1 first, with average precision and F1 (means over the seeds).
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+        Whether to explain the lines below the axes, best F1 first, with average precision and F1 (means over the
+        seeds).
 
     Notes
     -----
     Of several seeds, the curve is that of the one with the median F1 (of two, the lower). The mark is where the
     method picked: at the threshold that was chosen on the validation micrographs.
     """
-    # Nothing but the lines of equal F1.
-    plot.precision_recall(ax, {}, legend=False)
+    pictures.precision_recall(ax, {}, legend=False)  # the lines of equal F1
     looks = styles(result)
     table = summary.scores(result, dataset) if view is None else summary.views(result, dataset)
     if view is not None:
@@ -135,47 +156,46 @@ def precision_recall(
         point = cell["scores"] if view is None else cell["views"].get(view)
         look = looks[row.method]
         if curve and len(curve["recall"]) > 1:
-            recall, precision = np.array(curve["recall"], float), np.array(curve["precision"], float)
-            ax.plot(
-                *(np.append(0.0, recall), np.append(precision[:1], precision)),
-                **dict(drawstyle="steps-pre", color=look.colour, linestyle=look.line, linewidth=1.6),
-            )
+            pictures.draw_steps(ax, curve, color=look.colour, linestyle=look.line, linewidth=1.6)
         if point:
             ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **_mark(look, row.labels))
         label = f"{row.title}: F1 {row.f1:.3f}, AP {row.average_precision:.3f}"
         handles.append(_handle(look, row.labels, label))
     if legend and handles:
-        _below(ax, handles)
+        legend_below(ax, handles, 1)
     return ax
 
 
-def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, told: bool = True) -> Axes:
+def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, paper: bool = True) -> Axes:
     """Draw F1 of every method on a dataset with its interval, the best at the top.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     result : mapping
+        Result as loaded.
     dataset : str
+        Name of the dataset.
     own : bool
-        Add F1 at the threshold that the picker chose by itself, as a short vertical line.
-    told : bool
-        Add the F1 that the paper reports, where it has one, as a grey star; it was not measured here.
+        Whether to add F1 at the threshold that the picker chose by itself, as a short vertical line.
+    paper : bool
+        Whether to add the F1 that the paper reports, if it has one, as a grey star; it was not measured here.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The bar is the 95 % interval over micrographs, the small dots are the seeds; a method without scores has its
-        reason instead.
+        `ax`. Bars are 95 % intervals over micrographs, small dots are seeds. A method without scores has the reason
+        instead.
     """
     looks = styles(result)
     table = summary.scores(result, dataset)
     all_cells = summary.cells(result, dataset)
-    all_cells = all_cells[all_cells["status"] == summary.DONE]
+    all_cells = all_cells[all_cells["status"] == DONE]
     for place, row in enumerate(table.itertuples()):
         if not row.seeds:
-            words = f"{row.status}: {row.error}"
-            ax.text(0.01, place, _short(words), fontsize="x-small", color="0.3", va="center", ha="left")
+            reason = textwrap.shorten(f"{row.status}: {row.error}", 90, placeholder="…")
+            ax.text(0.01, place, reason, fontsize="x-small", color="0.3", va="center", ha="left")
             continue
         look = looks[row.method]
         if np.isfinite(row.f1_low):
@@ -186,9 +206,9 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, t
         if own and np.isfinite(row.own_f1):
             ax.plot(row.own_f1, place, "|", markersize=13, color=look.colour)
         ax.plot(row.f1, place, linestyle="none", zorder=3, **_mark(look, row.labels))
-        paper = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
-        if told and "f1" in paper:
-            ax.plot(paper["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
+        published = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
+        if paper and "f1" in published:
+            ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
     ax.set_yticks(range(len(table)), table["title"], fontsize="small")
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, 1.01), xlabel="F1")
     ax.grid(axis="x", alpha=0.3)
@@ -197,27 +217,38 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, t
     return ax
 
 
-def explain_marks(ax: Axes, *, own: bool = False, told: bool = True, several: bool = True, given: bool = False) -> Axes:
-    """Add a legend below `f1_intervals` that says what its marks mean; the arguments say which there are."""
+def explain_marks(
+    ax: Axes, *, own: bool = False, paper: bool = True, several: bool = True, given: bool = False
+) -> Axes:
+    """Add a legend below `f1_intervals`.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes of `f1_intervals`.
+    own, paper : bool
+        As for `f1_intervals`.
+    several : bool
+        Whether there are methods with several seeds.
+    given : bool
+        Whether there are picks as given.
+    """
     from matplotlib.lines import Line2D
 
-    grey = {"color": "0.3", "linestyle": "none"}
-    handles = [
-        Line2D([], [], marker="o", label="no labels", **grey),
-        Line2D([], [], marker="o", markerfacecolor="white", label="learned from labels", **grey),
-        Line2D([], [], color="0.3", linewidth=2, label="95 % interval over micrographs"),
-    ]
+    def mark(marker: str, label: str, **options: Any) -> Line2D:
+        return Line2D([], [], **{"marker": marker, "label": label, "color": "0.3", "linestyle": "none", **options})
+
+    handles = [mark("o", "no labels"), mark("o", "learned from labels", markerfacecolor="white")]
     if given:
-        handles.insert(2, Line2D([], [], marker="o", markerfacecolor=_KINDS[None][1], label="picks as given", **grey))
+        handles.append(mark("o", "picks as given", markerfacecolor=_KINDS[None][1]))
+    handles.append(mark("", "95 % interval over micrographs", linestyle="solid", linewidth=2))
     if several:
-        handles.append(Line2D([], [], marker=".", label="a single seed", **grey))
+        handles.append(mark(".", "a single seed"))
     if own:
-        handles.append(Line2D([], [], marker="|", markersize=11, label="at the picker's own threshold", **grey))
-    if told:
-        handles.append(
-            Line2D([], [], marker="*", markersize=10, color="0.6", linestyle="none", label="paper (reported)")
-        )
-    _below(ax, handles, columns=2)
+        handles.append(mark("|", "at the picker's own threshold", markersize=11))
+    if paper:
+        handles.append(mark("*", "paper (reported)", markersize=10, color="0.6"))
+    legend_below(ax, handles, 2)
     return ax
 
 
@@ -227,82 +258,87 @@ def sweep(
     axis: str,
     *,
     protein: str | None = None,
-    what: str = "f1",
+    quantity: str = "f1",
     labels: bool | None = None,
     legend: bool = True,
 ) -> Axes:
-    """Draw how good every method is as one condition changes.
+    """Draw the scores of every method as one condition changes.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     result : mapping
+        Result as loaded.
     axis : str
-        One of the axes of `cryokit.benchmark.summary.sweep`.
+        Axis of `cryokit.benchmark.summary.sweep`.
     protein : str, optional
-        Where the axis was swept for several.
-    what : {"f1", "average_precision"}
+        Protein, if the axis was swept for several.
+    quantity : {"f1", "average_precision"}
+        Score to draw.
     labels : bool, optional
-        Only the methods that learned from labels, or only the others.
+        Whether to draw only the methods that learned from labels, or only the others.
     legend : bool
-        Name the methods below the axes, the best on average first, those that failed at a point last.
+        Whether to name the methods below the axes, the best on average first, those that failed at a point last.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Means over the seeds. The axis is logarithmic where the values are spread over more than a factor of eight. The
+        `ax`, with means over the seeds. The axis is logarithmic if the values span more than a factor of eight. The
         intervals, which would hide the lines, are in `cryokit.benchmark.summary.sweep`.
 
     Raises
     ------
-    CryokitError
-        When the result has no such sweep.
+    ArgumentError
+        If `quantity` is unknown, or the result has no such sweep.
     """
-    if what not in WHAT_WORDS:
-        raise CryokitError(f"what {what!r}: draw one of {', '.join(WHAT_WORDS)}")
+    check_choice("quantity", quantity, QUANTITIES)
     table = summary.sweep(result)
     chosen = table[table["axis"] == axis]
     if protein is not None:
         chosen = chosen[chosen["protein"] == protein]
     if not len(chosen):
         known = ", ".join(dict.fromkeys(table["axis"])) or "none"
-        raise CryokitError(f"the result {result['name']} has no sweep of {axis!r}; sweeps: {known}")
+        raise ArgumentError(f"the result {result['name']} has no sweep of {axis!r}; sweeps: {known}")
     looks = styles(result)
     handles = []
-    for method in summary.sweep_table(chosen, what).index:
+    for method in summary.sweep_table(chosen, quantity).index:
         points = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
         look, learned = looks[method], summary.learns(result, method)
         if not len(points) or not _among(learned, labels):
             continue
-        ax.plot(points["value"], points[what], linestyle=look.line, **_mark(look, learned))
+        ax.plot(points["value"], points[quantity], linestyle=look.line, **_mark(look, learned))
         handles.append(_handle(look, learned, points["title"].iloc[0]))
     values = np.sort(chosen["value"].unique())
     if values[0] > 0 and values[-1] / values[0] > 8:
         ax.set_xscale("log")
     ax.set_xticks(values, [f"{value:g}" for value in values], fontsize="small")
     ax.minorticks_off()
-    ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=WHAT_WORDS[what], ylim=(0, 1.01))
+    ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=QUANTITIES[quantity], ylim=(0, 1.01))
     ax.grid(alpha=0.3)
     if legend and handles:
-        _below(ax, handles, columns=2)
+        legend_below(ax, handles, 2)
     return ax
 
 
 def time_against_f1(ax: Axes, result: Result, dataset: str, *, legend: bool = True) -> Axes:
-    """Draw F1 of every method against the seconds that it needs for a micrograph.
+    """Draw F1 of every method against the seconds that it takes for a micrograph.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     result : mapping
+        Result as loaded.
     dataset : str
+        Name of the dataset.
     legend : bool
-        Name the methods below the axes, best F1 first.
+        Whether to name the methods below the axes, best F1 first.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Seconds are logarithmic; fitting is not among them.
+        `ax`. Seconds are logarithmic, and do not include fitting.
     """
     from matplotlib.ticker import LogLocator
 
@@ -315,18 +351,18 @@ def time_against_f1(ax: Axes, result: Result, dataset: str, *, legend: bool = Tr
             handles.append(_handle(looks[row.method], row.labels, label, line=False))
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(lambda value, place: f"{value:g}")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.minorticks_off()
     ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(0, 1.01))
     ax.grid(alpha=0.3)
     if legend and handles:
-        _below(ax, handles, columns=2)
+        legend_below(ax, handles, 2)
     return ax
 
 
 def overlays(
-    axes: Sequence[Axes] | np.ndarray,
-    micrograph: np.ndarray | Micrograph,
+    axes: Sequence[Axes] | NDArray,
+    micrograph: NDArray | Micrograph,
     picks: Mapping[str, pd.DataFrame],
     labels: pd.DataFrame,
     *,
@@ -339,38 +375,39 @@ def overlays(
     Parameters
     ----------
     axes : sequence of matplotlib.axes.Axes
-        At least one for each method; those left over are switched off.
+        Axes, at least one for each method; those left over are switched off.
     micrograph : ndarray, shape (rows, columns), or Micrograph
+        Micrograph.
     picks : mapping of str to pandas.DataFrame
-        What the method is called -> its picks on this micrograph, those above its threshold.
+        Picks above the threshold by the title of the method.
     labels : pandas.DataFrame
+        Table of labels.
     name : str, optional
-        Of the micrograph; that of the `Micrograph` when not given.
+        Name of the micrograph in the tables. By default that of the `Micrograph`.
     diameter : float, optional
-        Of the particles, in pixels, where the labels do not say.
+        Particle diameter in pixels, if the labels have none.
     longest_side : int
-        As for `cryokit.plot.pictures.show_micrograph`.
+        As for `cryokit.plot.show_micrograph`.
 
     Raises
     ------
-    CryokitError
-        When there are fewer axes than methods, or no name.
+    ArgumentError
+        If there are fewer axes than methods, or no name.
     """
     axes = np.ravel(axes)
     name = name or getattr(micrograph, "name", None)
     if not name:
-        raise CryokitError("the micrograph has no name to find its picks by; give it (name=)")
+        raise ArgumentError("the micrograph has no name to find its picks by; give it (name=)")
     if len(axes) < len(picks):
-        raise CryokitError(f"{len(picks)} methods need as many axes; there are {len(axes)}")
+        raise ArgumentError(f"axes: {len(picks)} methods need as many; there are {len(axes)}")
     labels = labels[labels["micrograph"] == name]
-    for ax, (method, found) in zip(axes, picks.items(), strict=False):
-        found = evaluate(found[found["micrograph"] == name], labels, micrographs=[name], diameter=diameter, bootstrap=0)
-        plot.overlay(
-            *(ax, micrograph),
-            **dict(evaluation=found, name=name, diameter=diameter, legend=False, longest_side=longest_side),
-        )
-        counts = f"{found.tp} true, {found.fp} false, {found.fn} missed"
-        ax.set_title(f"{method}\nF1 {found.f1:.3f}: {counts}", fontsize="small")
+    options = {"name": name, "diameter": diameter, "legend": False, "longest_side": longest_side}
+    for ax, (method, table) in zip(axes, picks.items(), strict=False):
+        table = table[table["micrograph"] == name]
+        evaluation = evaluate(table, labels, micrographs=[name], diameter=diameter, bootstrap=0)
+        pictures.overlay(ax, micrograph, evaluation=evaluation, **options)
+        counts = f"{evaluation.tp} true, {evaluation.fp} false, {evaluation.fn} missed"
+        ax.set_title(f"{method}\nF1 {evaluation.f1:.3f}: {counts}", fontsize="small")
     for ax in axes[len(picks) :]:
         ax.set_axis_off()
 
@@ -380,8 +417,8 @@ def explain_overlays(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
-    for what in ("true", "false", "missed", "ignored"):
-        colour, line, words = plot.STYLES[what]
+    for kind in ("true", "false", "missed", "ignored"):
+        colour, line, words = pictures.STYLES[kind]
         handles.append(Line2D([], [], color=colour, linestyle=line, linewidth=2, label=words))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, facecolor="0.2", labelcolor="white")
 
@@ -393,39 +430,25 @@ def _median_cell(result: Result, dataset: str, method: str) -> Mapping[str, Any]
 
 
 def _among(learned: bool | None, labels: bool | None) -> bool:
-    """Say whether a method is among those to draw; picks as given always are."""
+    """Return whether a method is among those to draw; picks as given always are."""
     return labels is None or learned is None or learned == labels
 
 
 def _mark(look: Style, learned: bool | None, size: float = 7.0) -> dict[str, Any]:
     face = _KINDS[learned][1] or look.colour
-    edge = "white" if face == look.colour else look.colour
+    filled = face == look.colour
     return {
-        **{"marker": look.marker, "markersize": size, "color": look.colour, "markerfacecolor": face},
-        **{"markeredgecolor": edge, "markeredgewidth": 0.7 if face == look.colour else 1.5},
+        "marker": look.marker,
+        "markersize": size,
+        "color": look.colour,
+        "markerfacecolor": face,
+        "markeredgecolor": "white" if filled else look.colour,
+        "markeredgewidth": 0.7 if filled else 1.5,
         "clip_on": False,  # a mark at 1 is a whole one
     }
 
 
-def _handle(look: Style, learned: bool | None, label: str, *, line: bool = True) -> Any:
+def _handle(look: Style, learned: bool | None, label: str, *, line: bool = True) -> Line2D:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], linestyle=look.line if line else "none", label=label, **_mark(look, learned, 6.5))
-
-
-def _below(ax: Axes, handles: list, columns: int = 1) -> None:
-    """Put a legend below the axes' label, where it hides nothing."""
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.14),
-        ncols=columns,
-        fontsize="small",
-        frameon=False,
-        handlelength=3.2,
-    )
-
-
-def _short(words: str, limit: int = 90) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= limit else f"{words[: limit - 1]}…"

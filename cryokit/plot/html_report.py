@@ -1,4 +1,4 @@
-"""Reports: one HTML file that holds its pictures and needs no network."""
+"""Reports: an HTML file that contains its pictures and needs no network."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ pre { background: #f4f4f4; padding: .7rem 1rem; overflow-x: auto; } footer { col
 
 
 class Report:
-    """A page that is put together from top to bottom, then written.
+    """A page to which parts are added from top to bottom before it is written.
 
     Parameters
     ----------
     title : str
+        Title of the page.
 
     Examples
     --------
@@ -59,22 +60,14 @@ class Report:
         self._parts.append(f"<p>{html.escape(text)}</p>")
 
     def commands(self, text: str) -> None:
-        """Add lines to be typed."""
+        """Add command lines."""
         self._parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, table: pd.DataFrame, *, digits: int = 3) -> None:
-        """Add a table: numbers that are not whole with `digits` decimals, NaN as a dash."""
-
-        def cell(value: object) -> str:
-            if isinstance(value, float):
-                return "-" if pd.isna(value) else f"{value:.{digits}f}"
-            return html.escape(str(value))
-
-        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table.columns)
-        # By columns: a row of a mixed table would turn its whole numbers into floats.
-        rows = zip(*(table[name].tolist() for name in table.columns), strict=True)
-        body = "".join("<tr>" + "".join(f"<td>{cell(value)}</td>" for value in row) + "</tr>" for row in rows)
-        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        """Add a table, with `digits` decimals for floats and a dash for NaN."""
+        with pd.option_context("display.max_colwidth", None):
+            html_table = table.to_html(index=False, border=0, na_rep="-", float_format=f"{{:.{digits}f}}".format)
+        self._parts.append(html_table)
 
     def figure(self, figure: Figure, caption: str, *, dpi: int = 110) -> None:
         """Add a matplotlib figure, embedded as PNG."""
@@ -88,13 +81,13 @@ class Report:
         )
 
     def to_html(self) -> str:
-        """Return the page."""
+        """Return the page as HTML."""
         title = html.escape(self.title)
-        made = html.escape(", ".join(f"{name} {value}" for name, value in provenance().items()))
+        made_by = html.escape(", ".join(f"{name} {value}" for name, value in provenance().items()))
         return (
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
-            f"<body><h1>{title}</h1>\n" + "\n".join(self._parts) + f"\n<footer>{made}</footer></body></html>\n"
+            f"<body><h1>{title}</h1>\n" + "\n".join(self._parts) + f"\n<footer>{made_by}</footer></body></html>\n"
         )
 
     def write(self, path: str | os.PathLike) -> Path:
@@ -104,13 +97,13 @@ class Report:
 
 
 def provenance() -> dict[str, str]:
-    """Return what made a result: versions of cryokit, Python and numerical packages, the system, the time."""
-    found = {"cryokit": __version__, "Python": platform.python_version()}
+    """Return versions of cryokit, Python and numerical packages, the system and the time, to go with a result."""
+    made_by = {"cryokit": __version__, "Python": platform.python_version()}
     for package in ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras"):
         try:
-            found[package] = version(package)
+            made_by[package] = version(package)
         except PackageNotFoundError:
             continue
-    found["on"] = f"{platform.system()} {platform.machine()}"
-    found["at"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return found
+    made_by["on"] = f"{platform.system()} {platform.machine()}"
+    made_by["at"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return made_by

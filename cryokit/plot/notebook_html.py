@@ -1,8 +1,8 @@
-"""Notebooks as HTML files that stand alone: no script, style, font, picture or formula comes from the network.
+"""Notebooks as standalone HTML files: no script, style, font, picture or formula comes from the network.
 
-nbconvert's own pages load RequireJS and MathJax from a content delivery network. Here no script is left, and formulas
-are drawn by matplotlib's mathtext, which knows the usual subset of LaTeX (fractions, roots, sums, Greek, sub- and
-superscripts), and embedded as SVG.
+nbconvert's own pages load RequireJS and MathJax from a content delivery network. These pages have no script, and
+formulas are drawn by matplotlib's mathtext, which knows the usual subset of LaTeX (fractions, roots, sums, Greek, sub-
+and superscripts), and embedded as SVG.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 logger = logging.getLogger(__name__)
-# nbconvert's own messages: it would count the plots without an alternative text, which are all of them.
+# nbconvert would count the plots without an alternative text, which are all of them.
 _CONVERTER = logging.getLogger(f"{__name__}.nbconvert")
 _CONVERTER.setLevel(logging.ERROR)
 
-# The page of JupyterLab's look, less everything that it would fetch.
+# The page with JupyterLab's look, without everything that it fetches
 _TEMPLATE = """
 {%- extends 'index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -44,9 +44,9 @@ def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
     Parameters
     ----------
     notebook : nbformat.NotebookNode
-        With its outputs.
+        Notebook with its outputs.
     name : str
-        The page's title.
+        Title of the page.
 
     Returns
     -------
@@ -63,20 +63,21 @@ def formula_svg(latex: str, size: float = 11.0) -> tuple[bytes, float]:
     Parameters
     ----------
     latex : str
-        Without the dollar signs.
+        Formula without the dollar signs.
     size : float
-        Of the letters, in points.
+        Font size in points.
 
     Returns
     -------
     svg : bytes
+        Picture.
     depth : float
-        How far the picture reaches below the line of writing, in points.
+        Distance in points from the baseline down to the bottom of the picture.
 
     Raises
     ------
     ValueError
-        When mathtext does not know a command in it.
+        If mathtext does not know a command in the formula.
     """
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import math_to_image
@@ -98,7 +99,7 @@ class _Renderer(IPythonRenderer):
         try:
             svg, depth = formula_svg(latex, size)
         except ValueError:
-            logger.warning("mathtext cannot draw the formula %s; its source is shown", latex.strip())
+            logger.warning("matplotlib cannot draw the formula %s; the page shows its source", latex.strip())
             return f"<code>{text}</code>"
         data = base64.b64encode(svg).decode("ascii")
         return (
@@ -109,7 +110,7 @@ class _Renderer(IPythonRenderer):
 class _Exporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context, source):
-        """Turn Markdown into HTML as nbconvert does, except for formulas."""
+        """Convert Markdown to HTML as nbconvert does, except for formulas."""
         renderer = _Renderer(
             escape=False,
             attachments=context.get("cell", {}).get("attachments", {}),

@@ -2,21 +2,24 @@
 
 Every function draws on the matplotlib axes that it is given and returns them, so the same code serves a notebook
 (``plt.subplots()``), a script and a report. `figure` makes axes without pyplot and without a display. Micrographs are
-drawn as stored, the first row at the top, in the pixel coordinates of the picks.
+drawn as stored, with the first row at the top, in the pixel coordinates of the picks.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cryokit._util.files import replacing
+from cryokit._util.validation import check_choice, check_number, check_picture
 from cryokit.coordinates import IGNORE, validate
-from cryokit.errors import CoordinateError, DatasetError, MicrographError
+from cryokit.errors import ArgumentError
+from cryokit.plot.drawing import CURVE_COLOURS, legend_below, mosaic, name_rows, set_title, show_grey, square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
     from cryokit.micrograph import Micrograph
     from cryokit.networks.patches import TrainingSet
 
-# what -> colour (Okabe and Ito's set, told apart by the colour-blind), line style and words for the legend; in the
-# order of drawing, so that true picks lie on top
+# kind of circle -> colour, line style and words for the legend; in the order of drawing, so that true picks lie on top
 STYLES = {
     "ignore": ("#FFFFFF", "dotted", "ignore label"),
     "label": ("#F0E442", "solid", "particle"),
@@ -38,7 +40,6 @@ STYLES = {
     "false": ("#D55E00", "dashdot", "false pick"),
     "true": ("#009E73", "solid", "true pick"),
 }
-CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 CURVE_LINES = ("solid", "dashed", "dashdot", "dotted")
 
 
@@ -48,9 +49,9 @@ def figure(rows: int = 1, columns: int = 1, *, width: float = 6.0, height: float
     Parameters
     ----------
     rows, columns : int
-        How many axes.
+        Number of axes down and across.
     width, height : float
-        Inches for each of them.
+        Size of each of them in inches.
 
     Returns
     -------
@@ -72,24 +73,29 @@ def figure(rows: int = 1, columns: int = 1, *, width: float = 6.0, height: float
 def save(picture: Figure, path: str | os.PathLike, *, dpi: int = 150) -> None:
     """Write a figure in the format of the suffix of `path` (png, pdf, svg, ...), whole or not at all.
 
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure
+        Figure to write.
+    path : str or path
+        File to write.
+    dpi : int
+        Pixels to an inch.
+
     Raises
     ------
-    CryokitError
-        When matplotlib does not know the suffix.
+    ArgumentError
+        If matplotlib does not know the suffix.
     """
-    known = picture.canvas.get_supported_filetypes()
     suffix = os.path.splitext(os.fspath(path))[1][1:].lower()
-    if suffix not in known:
-        raise CoordinateError(
-            f"{path}: a picture is written as one of {', '.join(sorted(known))}; choose such a suffix"
-        )
+    check_choice(f"suffix of {path}", suffix, sorted(picture.canvas.get_supported_filetypes()))
     with replacing(path) as temporary:
         picture.savefig(temporary, dpi=dpi, bbox_inches="tight")
 
 
 def show_micrograph(
     ax: Axes,
-    micrograph: np.ndarray | Micrograph,
+    micrograph: NDArray | Micrograph,
     *,
     percentiles: tuple[float, float] = (1.0, 99.0),
     longest_side: int = 1024,
@@ -100,39 +106,35 @@ def show_micrograph(
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     micrograph : ndarray, shape (rows, columns), or Micrograph
-        Drawn as stored: row 0 at the top, never flipped.
+        Micrograph, drawn as stored: row 0 at the top, never flipped.
     percentiles : tuple of float
-        What becomes black and what white.
+        Percentiles of the grey values that become black and white.
     longest_side : int
         A larger picture is averaged over squares of whole pixels until its longer side is at most twice this.
     title : str, optional
-        By default the micrograph's name, where it has one.
+        Title. By default the micrograph's name, if it has one.
 
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`; its data coordinates are pixels of the micrograph, the first pixel's centre at 0.
+        `ax`; its data coordinates are pixels of the micrograph, the centre of the first pixel at 0.
     """
     data = _data(micrograph)
     factor = max(1, max(data.shape) // longest_side)
     rows, columns = (side // factor for side in data.shape)
-    small = data[: rows * factor, : columns * factor].astype(np.float32)
-    small = small.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
-    low, high = np.percentile(small, percentiles)
+    binned = data[: rows * factor, : columns * factor].astype(np.float32)
+    binned = binned.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
     edges = (-0.5, columns * factor - 0.5, rows * factor - 0.5, -0.5)
-    ax.imshow(small, cmap="gray", vmin=low, vmax=high if high > low else low + 1, extent=edges, origin="upper")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    title = getattr(micrograph, "name", "") if title is None else title
-    if title:
-        ax.set_title(title, fontsize="medium")
+    show_grey(ax, binned, percentiles=percentiles, extent=edges, origin="upper")
+    set_title(ax, getattr(micrograph, "name", "") if title is None else title)
     return ax
 
 
 def overlay(
     ax: Axes,
-    micrograph: np.ndarray | Micrograph,
+    micrograph: NDArray | Micrograph,
     picks: pd.DataFrame | None = None,
     labels: pd.DataFrame | None = None,
     *,
@@ -140,44 +142,42 @@ def overlay(
     name: str | None = None,
     diameter: float | None = None,
     legend: bool = True,
-    **shown,
+    **options: Any,
 ) -> Axes:
-    """Draw a micrograph with its picks as circles; with labels or an evaluation, say which picks are right.
+    """Draw a micrograph with its picks as circles; with labels or an evaluation, mark which picks are right.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     micrograph : ndarray, shape (rows, columns), or Micrograph
+        Micrograph.
     picks, labels : pandas.DataFrame, optional
-        Tables of picks; only rows of this micrograph are drawn. Given both, the picks are matched to the labels as
-        `cryokit.evaluate.evaluate` does by default.
+        Tables of picks, of which the rows of this micrograph are drawn. If both are given, the picks are matched to the
+        labels as `cryokit.evaluate.evaluate` does by default.
     evaluation : Evaluation, optional
-        Draw its picks and labels instead, with its matching and threshold.
+        Evaluation whose picks and labels are drawn instead, with its matching and threshold.
     name : str, optional
-        The name of the micrograph in the tables; by default that of the `Micrograph`. An array without a name takes
+        Name of the micrograph in the tables. By default that of the `Micrograph`; an array, which has none, takes
         tables of one micrograph.
     diameter : float, optional
-        Of the circles, in pixels. By default each pick's own, else the median of the labels', else a fortieth of the
-        micrograph's width.
+        Diameter of the circles in pixels. By default each pick's own, or the median of the labels', or a fortieth of
+        the micrograph's width.
     legend : bool
         Whether to explain the circles and count them.
-    **shown
-        Passed to `show_micrograph`.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    **options
+        Options of `show_micrograph`.
 
     Raises
     ------
-    CoordinateError
-        When there is nothing to draw, or the tables hold several micrographs and it is not said which to draw.
+    ArgumentError
+        If there is nothing to draw, or the tables have several micrographs and `name` does not say which to draw.
     """
     if evaluation is not None:
         picks, labels = evaluation.picks, evaluation.labels
     tables = [table for table in (picks, labels) if table is not None]
     if not tables:
-        raise CoordinateError("nothing to draw on the micrograph: give picks, labels or an evaluation")
+        raise ArgumentError("nothing to draw on the micrograph: give picks, labels or evaluation")
     name = name or getattr(micrograph, "name", None) or _only_name(*tables)
     if evaluation is None and len(tables) == 2:
         from cryokit.evaluate import evaluate
@@ -192,24 +192,15 @@ def overlay(
     else:
         labels = validate(labels)
         drawn = [(labels, np.where(labels["view"] == IGNORE, "ignore", "label"))]
-    marks = pd.concat([table[["micrograph", "x", "y", "diameter"]].assign(what=what) for table, what in drawn])
+    marks = pd.concat([table[["micrograph", "x", "y", "diameter"]].assign(kind=kind) for table, kind in drawn])
     marks = marks[marks["micrograph"] == name]
     usual = marks["diameter"].median() if marks["diameter"].notna().any() else _data(micrograph).shape[1] / 40
     marks = marks.assign(diameter=diameter or marks["diameter"].fillna(usual))
 
-    show_micrograph(ax, micrograph, **shown)
-    handles = [_circles(ax, marks[marks["what"] == what], what) for what in STYLES if (marks["what"] == what).any()]
+    show_micrograph(ax, micrograph, **options)
+    handles = [_circles(ax, marks[marks["kind"] == kind], kind) for kind in STYLES if (marks["kind"] == kind).any()]
     if legend and handles:
-        # Below the picture it hides nothing; on dark grey yellow and white are seen.
-        ax.legend(
-            handles=handles[::-1],
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.01),
-            ncols=3,
-            fontsize="small",
-            facecolor="0.2",
-            labelcolor="white",
-        )
+        legend_below(ax, handles[::-1], 3, dark=True)
     return ax
 
 
@@ -219,20 +210,17 @@ def precision_recall(ax: Axes, evaluations: Mapping[str, Evaluation] | Evaluatio
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     evaluations : mapping of str to Evaluation, or Evaluation
-        The names go into the legend, with average precision and F1. The dot is the operating point: the picks as given,
-        or at or above the threshold of the evaluation.
+        Evaluations by the names that the legend shows, with average precision and F1. The dot is the operating point:
+        the picks as given, or at or above the threshold of the evaluation.
     legend : bool
         Whether to draw the legend.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Notes
     -----
-    The curves are the steps that the average precision is the area of: no interpolation, and no line from the last
-    point to recall 1, which the picks do not reach.
+    The area under the steps is the average precision: there is no interpolation, and no line from the last point to
+    recall 1, which the picks do not reach.
     """
     if not isinstance(evaluations, Mapping):
         evaluations = {"": evaluations}
@@ -243,18 +231,13 @@ def precision_recall(ax: Axes, evaluations: Mapping[str, Evaluation] | Evaluatio
     for index, (name, evaluation) in enumerate(evaluations.items()):
         colour = CURVE_COLOURS[index % len(CURVE_COLOURS)]
         line = CURVE_LINES[index % len(CURVE_LINES)]
-        curve = evaluation.curve
         label = f"AP {evaluation.average_precision:.3f}, F1 {evaluation.f1:.3f}"
         label = f"{name}: {label}" if name else label
-        if len(curve) > 1:
-            recall = np.concatenate([[0.0], curve["recall"]])
-            precision = np.concatenate([curve["precision"].iloc[:1], curve["precision"]])
-            ax.plot(recall, precision, drawstyle="steps-pre", color=colour, linestyle=line, linewidth=1.5, label=label)
+        if len(evaluation.curve) > 1:
+            draw_steps(ax, evaluation.curve, color=colour, linestyle=line, linewidth=1.5, label=label)
             label = None
-        ax.plot(
-            *(evaluation.recall, evaluation.precision),
-            **dict(marker="o", markersize=7, color=colour, markeredgecolor="white", linestyle="none", label=label),
-        )
+        point = {"marker": "o", "markersize": 7, "color": colour, "markeredgecolor": "white"}
+        ax.plot(evaluation.recall, evaluation.precision, linestyle="none", label=label, **point)
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     ax.set_aspect("equal")
     if legend and evaluations:
@@ -262,9 +245,15 @@ def precision_recall(ax: Axes, evaluations: Mapping[str, Evaluation] | Evaluatio
     return ax
 
 
+def draw_steps(ax: Axes, curve: Mapping[str, Any] | pd.DataFrame, **line: Any) -> None:
+    """Draw a precision-recall curve, with the columns recall and precision, as steps that begin at recall 0."""
+    recall, precision = (np.asarray(curve[column], float) for column in ("recall", "precision"))
+    ax.plot(np.append(0.0, recall), np.append(precision[:1], precision), drawstyle="steps-pre", **line)
+
+
 def contact_sheet(
     ax: Axes,
-    micrographs: np.ndarray | Micrograph | Iterable[Micrograph],
+    micrographs: NDArray | Micrograph | Iterable[Micrograph],
     picks: pd.DataFrame,
     n: int = 64,
     *,
@@ -276,25 +265,22 @@ def contact_sheet(
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     micrographs : ndarray, Micrograph, or iterable of Micrograph
-        Where the picks are cut from; an array takes picks of one micrograph.
+        Micrographs to cut the picks from; an array takes picks of one micrograph.
     picks : pandas.DataFrame
-        A table of picks; those on other micrographs are left out.
+        Table of picks; those on other micrographs are left out.
     n : int
-        How many to show at most.
+        Maximum number of picks.
     size : int, optional
-        Side of the squares cut out, in pixels; by default one and a half diameters.
+        Side of the squares in pixels. By default one and a half diameters.
     columns : int, optional
-        Squares in a row; by default the sheet is about square.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+        Number of squares in a row. By default the sheet is about square.
 
     Raises
     ------
-    CoordinateError
-        When there are no picks on the micrographs, or neither size nor diameters are known.
+    ArgumentError
+        If there are no picks on the micrographs, or neither size nor diameters are known.
     """
     picks = validate(picks)
     if isinstance(micrographs, np.ndarray):
@@ -304,90 +290,79 @@ def contact_sheet(
         arrays = {micrograph.name: micrograph.data for micrograph in several}
     picks = picks[picks["micrograph"].isin(list(arrays))].sort_values("score", ascending=False, kind="stable").head(n)
     if not len(picks):
-        raise CoordinateError(f"there are no picks on the micrographs {', '.join(arrays) or '(none given)'} to show")
+        raise ArgumentError(f"picks: there are none on the micrographs {', '.join(arrays) or '(none given)'}")
     if size is None:
         if picks["diameter"].isna().all():
-            raise CoordinateError("the picks have no diameter; give the size of the squares in pixels (size=)")
+            raise ArgumentError("the picks have no diameter; give the size of the squares in pixels (size=)")
         size = max(3, round(1.5 * picks["diameter"].median()))
-    columns = columns or int(np.ceil(np.sqrt(len(picks))))
-    rows, gap = -(-len(picks) // columns), max(1, size // 32)
-    sheet = np.ones((rows * (size + gap) - gap, columns * (size + gap) - gap), np.float32)
-    for index, pick in enumerate(picks.itertuples()):
-        square = _cut(arrays[pick.micrograph], pick.x, pick.y, size)
-        top, left = (size + gap) * (index // columns), (size + gap) * (index % columns)
-        sheet[top : top + size, left : left + size] = square
+    squares = []
+    for pick in picks.itertuples():
+        left, top = round(pick.x) - size // 2, round(pick.y) - size // 2
+        squares.append(_stretched(square(arrays[pick.micrograph], left, top, size, outside=np.nan)))
+    columns = columns or int(np.ceil(np.sqrt(len(squares))))
+    sheet = mosaic(squares, columns, gap=max(1, size // 32))
     ax.imshow(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
     ax.set_axis_off()
     return ax
 
 
 def training_sheet(ax: Axes, training_set: TrainingSet, per_class: int = 8, *, seed: int = 0) -> Axes:
-    """Draw patches of a training set, a row for each class, drawn at random.
+    """Draw patches of a training set, drawn at random, with a row for each class.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     training_set : TrainingSet
-        All of it, or the `subset` of a split.
+        Training set, or the `subset` of a split.
     per_class : int
-        How many patches of each class to show at most; places stay empty where there are fewer.
+        Maximum number of patches of each class, at least 1; places stay empty where there are fewer.
     seed : int
-        Another seed shows others.
+        Random seed of the choice.
 
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`; each row is named at its left, with the class's number of patches.
+        `ax`; each row has the name of its class and its number of patches at the left.
 
     Raises
     ------
-    DatasetError
-        When `per_class` is less than 1.
+    ArgumentError
+        If `per_class` is less than 1.
     """
-    if per_class < 1:
-        raise DatasetError(f"per_class {per_class!r}: show at least one patch of each class")
-    size, labels = training_set.size, training_set.labels
-    gap = max(1, size // 32)
-    sheet = np.ones((len(training_set.classes) * (size + gap) - gap, per_class * (size + gap) - gap), np.float32)
+    check_number("per_class", per_class, 1, whole=True)
     rng = np.random.default_rng(seed)
-    names = []
-    for row, name in enumerate(training_set.classes):
-        members = np.flatnonzero(labels == row)
+    names, patches = [], []
+    for index, name in enumerate(training_set.classes):
+        members = np.flatnonzero(training_set.labels == index)
         names.append(f"{name} ({len(members)})")
-        for column, index in enumerate(rng.permutation(members)[:per_class]):
-            top, left = row * (size + gap), column * (size + gap)
-            sheet[top : top + size, left : left + size] = _stretched(training_set.patches[index].astype(np.float32))
-    ax.imshow(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
-    ax.set_yticks((size - 1) / 2 + (size + gap) * np.arange(len(names)), names)
-    ax.set_xticks([])
-    ax.tick_params(left=False)
-    ax.spines[:].set_visible(False)
+        chosen = rng.permutation(members)[:per_class]
+        patches += [_stretched(training_set.patches[member].astype(np.float32)) for member in chosen]
+        patches += [None] * (per_class - len(chosen))
+    gap = max(1, training_set.size // 32)
+    ax.imshow(mosaic(patches, per_class, gap=gap), cmap="gray", vmin=0, vmax=1, origin="upper")
+    name_rows(ax, names, training_set.size, gap)
     return ax
 
 
-def _data(micrograph: np.ndarray | Micrograph) -> np.ndarray:
-    data = micrograph if isinstance(micrograph, np.ndarray) else micrograph.data
-    if data.ndim != 2 or not data.size:
-        raise MicrographError(f"a micrograph is an array (rows, columns); this one has the shape {data.shape}")
-    return data
+def _data(micrograph: NDArray | Micrograph) -> NDArray:
+    return check_picture("micrograph", micrograph if isinstance(micrograph, np.ndarray) else micrograph.data)
 
 
 def _only_name(*tables: pd.DataFrame) -> str:
     names = pd.concat([table["micrograph"] for table in tables]).unique()
     if len(names) > 1:
-        raise CoordinateError(
-            f"the tables hold {len(names)} micrographs ({', '.join(map(str, names[:3]))}, ...): draw one at a time "
-            "and name it (name=)"
-        )
+        first = ", ".join(map(str, names[:3]))
+        raise ArgumentError(f"the tables have {len(names)} micrographs ({first}, ...); say which to draw (name=)")
     return names[0] if len(names) else ""
 
 
-def _circles(ax: Axes, marks: pd.DataFrame, what: str) -> Line2D:
-    """Draw circles in pixels of the micrograph; return their line of the legend."""
+def _circles(ax: Axes, marks: pd.DataFrame, kind: str) -> Line2D:
+    """Draw circles in pixels of the micrograph, and return their line of the legend."""
     from matplotlib.collections import EllipseCollection
     from matplotlib.lines import Line2D
 
-    colour, line, words = STYLES[what]
+    colour, line, words = STYLES[kind]
     circles = EllipseCollection(
         widths=marks["diameter"],
         heights=marks["diameter"],
@@ -404,18 +379,10 @@ def _circles(ax: Axes, marks: pd.DataFrame, what: str) -> Line2D:
     return Line2D([], [], color=colour, linestyle=line, label=f"{words} ({len(marks)})")
 
 
-def _cut(data: np.ndarray, x: float, y: float, size: int) -> np.ndarray:
-    """Return the square around a centre with grey values stretched to 0 ... 1; what lies outside is mid-grey."""
-    left, top = round(x) - size // 2, round(y) - size // 2
-    inside = data[max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)]
-    square = np.full((size, size), 0.5, np.float32)
-    if inside.size:
-        row, column = max(0, -top), max(0, -left)
-        square[row : row + inside.shape[0], column : column + inside.shape[1]] = _stretched(inside)
-    return square
-
-
-def _stretched(values: np.ndarray) -> np.ndarray:
-    """Map the 1st and 99th percentile to 0 and 1; values without any difference become mid-grey."""
-    low, high = np.percentile(values, (1, 99))
-    return np.clip((values - low) / (high - low), 0, 1) if high > low else np.full(values.shape, 0.5)
+def _stretched(values: NDArray) -> NDArray:
+    """Map the 1st and 99th percentile to 0 and 1; NaN, and values without any difference, become mid-grey."""
+    inside = values[np.isfinite(values)]
+    low, high = np.percentile(inside, (1, 99)) if inside.size else (0.0, 0.0)
+    if high <= low:
+        return np.full(values.shape, 0.5)
+    return np.nan_to_num(np.clip((values - low) / (high - low), 0, 1), nan=0.5)

@@ -1,4 +1,4 @@
-"""Pictures of trainings and of what trained networks look at.
+"""Pictures of trainings, networks and what trained networks look at.
 
 As in `cryokit.plot.pictures`, every function draws on the matplotlib axes that it is given and returns them.
 """
@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from cryokit.errors import CryokitError
-from cryokit.plot.pictures import CURVE_COLOURS
+from cryokit._util.validation import check_choice, check_number
+from cryokit.errors import ArgumentError
+from cryokit.plot.drawing import CURVE_COLOURS, mosaic, name_rows, set_title, show_grey
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from cryokit.networks.training import History
 
-AXIS_WORDS = {"loss": "cross-entropy", "accuracy": "accuracy"}
-# Colours for and against a class: told apart by the colour-blind, white where nothing speaks for either.
+QUANTITIES = {"loss": "cross-entropy", "accuracy": "accuracy"}
+# Colours for and against a class: told apart by the colour-blind, white where nothing speaks for either
 DIVERGING = "PuOr_r"
 LIMIT = 99.0  # percentile of saliency that gets the full colour: single pixels stand out far
 
@@ -30,7 +31,7 @@ LIMIT = 99.0  # percentile of saliency that gets the full colour: single pixels 
 def curves(
     ax: Axes,
     histories: Mapping[str, History] | History,
-    what: Literal["loss", "accuracy"] = "loss",
+    quantity: Literal["loss", "accuracy"] = "loss",
     *,
     legend: bool = True,
     title: str | None = None,
@@ -40,59 +41,51 @@ def curves(
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     histories : History or mapping of str to History
-        What `cryokit.networks.training.train` returned; of several, the names go to the legend.
-    what : {"loss", "accuracy"}
+        Results of `cryokit.networks.training.train`; of several, the names go into the legend.
+    quantity : {"loss", "accuracy"}
+        Quantity to draw.
     legend : bool
+        Whether to draw the legend.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`.
+        Title.
 
     Raises
     ------
-    CryokitError
-        When `what` is something else.
+    ArgumentError
+        If `quantity` is something else.
     """
-    if what not in AXIS_WORDS:
-        raise CryokitError(f"what {what!r}: draw one of {', '.join(AXIS_WORDS)}")
+    check_choice("quantity", quantity, QUANTITIES)
     if not isinstance(histories, Mapping):
         histories = {"": histories}
     for number, (name, history) in enumerate(histories.items()):
         colour = CURVE_COLOURS[number % len(CURVE_COLOURS)]
         table = history.table
-        held_out = table[f"val_{what}"].notna().any()
-        for column, line, word in [(what, "dashed", "training"), (f"val_{what}", "solid", "validation")]:
-            if column == what or held_out:
-                label = f"{name}, {word}" if name else word
-                # A single epoch makes no line.
-                marker = "." if len(table) == 1 else None
-                ax.plot(table["epoch"], table[column], color=colour, linestyle=line, marker=marker, label=label)
+        lines = [(quantity, "dashed", "training")]
+        if table[f"val_{quantity}"].notna().any():
+            lines.append((f"val_{quantity}", "solid", "validation"))
+        marker = "." if len(table) == 1 else None  # a single epoch makes no line
+        for column, line, word in lines:
+            label = f"{name}, {word}" if name else word
+            ax.plot(table["epoch"], table[column], color=colour, linestyle=line, marker=marker, label=label)
         best = table[table["epoch"] == history.best_epoch].iloc[0]
-        ax.plot(
-            history.best_epoch,
-            best[f"val_{what}" if held_out else what],
-            "o",
-            color=colour,
-            label=None if name else f"best epoch, {history.best_epoch}",
-        )
+        label = None if name else f"best epoch, {history.best_epoch}"
+        ax.plot(history.best_epoch, best[lines[-1][0]], "o", color=colour, label=label)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("epoch")
-    ax.set_ylabel(AXIS_WORDS[what])
+    ax.set_ylabel(QUANTITIES[quantity])
     ax.grid(alpha=0.3)
-    if what == "loss":
+    if quantity == "loss":
         ax.set_ylim(bottom=0)
     if legend:
         ax.legend(fontsize="small")
-    if title:
-        ax.set_title(title, fontsize="medium")
+    set_title(ax, title)
     return ax
 
 
 def network(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
-    """Draw a network as boxes from left to right: as high as its maps have rows, as broad as they are many.
+    """Draw a network as boxes from left to right, as high as its maps have rows and as broad as their number.
 
     Both go with the square root, or the last layers could not be seen. Fully connected layers are black bars.
     Normalisations and activations, which change no shape, belong to the layer before. `layer_shares` draws bars at the
@@ -101,53 +94,46 @@ def network(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     table : pandas.DataFrame
-        Of `cryokit.networks.describe.layers`.
+        Result of `cryokit.networks.describe.layers`.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`.
+        Title.
     """
     from matplotlib.patches import Rectangle
 
-    steps = _steps(table)
-    shapes = [tuple(shape) for shape in steps["output_shape"]]
+    shapes = [tuple(shape) for shape in _steps(table)["output_shape"]]
     tallest = max(shape[0] for shape in shapes if len(shape) == 3)
-    most = {length: max((s[-1] for s in shapes if len(s) == length), default=1) for length in (1, 3)}
+    # Of maps and of fully connected layers, the largest number of channels or units
+    most = {dimensions: max((s[-1] for s in shapes if len(s) == dimensions), default=1) for dimensions in (1, 3)}
     for place, shape in enumerate(shapes):
         part = math.sqrt(shape[-1] / most[len(shape)])
-        flat = len(shape) == 1
-        height = 0.7 * part if flat else math.sqrt(shape[0] / tallest)
-        breadth = 0.08 if flat else max(0.04, 0.8 * part)
-        colour = "black" if flat else CURVE_COLOURS[0]
+        if len(shape) == 1:
+            height, breadth, colour, words = 0.7 * part, 0.08, "black", f"{shape[0]}"
+        else:
+            height, breadth, colour = math.sqrt(shape[0] / tallest), max(0.04, 0.8 * part), CURVE_COLOURS[0]
+            words = f"{shape[0]} \u00d7 {shape[1]}\n\u00d7 {shape[2]}"
         corner = (place - breadth / 2, -height / 2)
         ax.add_patch(Rectangle(corner, breadth, height, facecolor=colour, edgecolor="black", alpha=0.75))
-        words = f"{shape[0]}" if flat else f"{shape[0]} \u00d7 {shape[1]}\n\u00d7 {shape[2]}"
         ax.text(place, -0.56, words, ha="center", va="top", fontsize="small")
     ax.set_xlim(-0.6, len(shapes) - 0.4)
     ax.set_ylim(-0.85, 0.52)
     ax.set_axis_off()
-    if title:
-        ax.set_title(title, fontsize="medium")
+    set_title(ax, title)
     return ax
 
 
 def layer_shares(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
-    """Draw which share of a network's parameters and of its multiply-adds each layer has, as pairs of bars.
+    """Draw each layer's share of a network's parameters and of its multiply-adds in per cent, as pairs of bars.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     table : pandas.DataFrame
-        Of `cryokit.networks.describe.layers`. Normalisations and activations count with the layer before.
+        Result of `cryokit.networks.describe.layers`. Normalisations and activations count with the layer before.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`, in per cent.
+        Title.
     """
     steps = _steps(table)
     places = np.arange(len(steps))
@@ -160,8 +146,7 @@ def layer_shares(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> 
     ax.set_ylabel("per cent")
     ax.margins(y=0.12)
     ax.legend()
-    if title:
-        ax.set_title(title, fontsize="medium")
+    set_title(ax, title)
     return ax
 
 
@@ -176,21 +161,18 @@ def _steps(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion(ax: Axes, matrix: pd.DataFrame, *, shares: bool = True, title: str | None = None) -> Axes:
-    """Draw a confusion matrix: each row a true class, coloured and labelled by what it was taken for.
+    """Draw a confusion matrix, with a row for each true class and a column for each predicted one.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
+        Axes to draw on.
     matrix : pandas.DataFrame
-        Of `cryokit.networks.training.confusion_matrix`.
+        Result of `cryokit.networks.training.confusion_matrix`.
     shares : bool
-        Write each row in per cent, with the number of samples beside the class; otherwise the counts.
+        Whether to write each row in per cent, with the number of samples beside the class, instead of the counts.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`.
+        Title.
     """
     counts = matrix.to_numpy(float)
     totals = counts.sum(axis=1, keepdims=True)
@@ -202,147 +184,119 @@ def confusion(ax: Axes, matrix: pd.DataFrame, *, shares: bool = True, title: str
             words = "none"
         ax.text(column, row, words, ha="center", va="center", color="white" if share > 0.6 else "black")
     names = [str(name) for name in matrix.index]
-    shown = [f"{name} ({total:g})" for name, total in zip(names, totals[:, 0], strict=True)] if shares else names
+    rows = [f"{name} ({total:g})" for name, total in zip(names, totals[:, 0], strict=True)] if shares else names
     ax.set_xticks(range(len(names)), [str(name) for name in matrix.columns], rotation=30, ha="right")
-    ax.set_yticks(range(len(names)), shown)
+    ax.set_yticks(range(len(names)), rows)
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
-    if title is None and shares:
-        title = "per cent of the true class"
-    if title:
-        ax.set_title(title, fontsize="medium")
+    set_title(ax, "per cent of the true class" if title is None and shares else title)
     return ax
 
 
-def kernels(ax: Axes, found: ArrayLike, *, columns: int | None = None, title: str | None = None) -> Axes:
+def kernels(ax: Axes, weights: ArrayLike, *, columns: int | None = None, title: str | None = None) -> Axes:
     """Draw kernels side by side, each in its own contrast, grey where it is zero.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    found : ndarray, shape (kernels, rows, columns)
-        Of `cryokit.networks.training.first_layer_kernels`.
+        Axes to draw on.
+    weights : array_like, shape (kernels, rows, columns)
+        Result of `cryokit.networks.training.first_layer_kernels`.
     columns : int, optional
-        How many in a row; by default about one and a half times as many as rows.
+        Number of kernels in a row. By default about one and a half times the number of rows.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`.
+        Title.
 
     Raises
     ------
-    CryokitError
-        When there are no kernels, or less than one is to be in a row.
+    ArgumentError
+        If there are no kernels, or `columns` is less than 1.
     """
-    found = np.asarray(found, np.float32)
-    if found.ndim != 3 or not found.size:
-        raise CryokitError(f"kernels: give an array of the shape (kernels, rows, columns), not {found.shape}")
-    if columns is None:
-        columns = min(len(found), math.ceil(math.sqrt(1.5 * len(found))))
-    if columns < 1:
-        raise CryokitError(f"columns {columns!r}: give 1 or more")
-    height, width = found.shape[1:]
-    lines = -(-len(found) // columns)
-    sheet = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1), np.nan, np.float32)
-    for number, kernel in enumerate(found):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
-        sheet[top : top + height, left : left + width] = kernel / (np.abs(kernel).max() or 1)
-    # What belongs to no kernel stays white.
+    weights = np.asarray(weights, np.float32)
+    if weights.ndim != 3 or not weights.size:
+        raise ArgumentError(f"weights must have the shape (kernels, rows, columns), not {weights.shape}")
+    columns = min(len(weights), math.ceil(math.sqrt(1.5 * len(weights)))) if columns is None else columns
+    check_number("columns", columns, 1, whole=True)
+    scaled = [kernel / (np.abs(kernel).max() or 1) for kernel in weights]
+    # White wherever there is no kernel.
+    sheet = mosaic(scaled, columns, gap=1, background=np.nan)
     ax.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
     ax.set_axis_off()
-    if title:
-        ax.set_title(title, fontsize="medium")
+    set_title(ax, title)
     return ax
 
 
 def saliency_overlay(
-    ax: Axes, picture: ArrayLike, found: ArrayLike, *, limit: float | None = None, title: str | None = None
+    ax: Axes, picture: ArrayLike, saliency: ArrayLike, *, limit: float | None = None, title: str | None = None
 ) -> Axes:
     """Draw a picture in grey, and over it what speaks for a class (orange) and against it (violet).
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    picture : ndarray, shape (rows, columns) or (rows, columns, 1)
-    found : ndarray, shape (rows, columns)
-        Of `cryokit.networks.training.saliency`: the change of the class's log-odds as a pixel becomes brighter. So orange
-        marks pixels that should be brighter for the class, violet those that should be darker.
+        Axes to draw on.
+    picture : array_like, shape (rows, columns) or (rows, columns, 1)
+        Picture.
+    saliency : array_like, shape (rows, columns)
+        Result of `cryokit.networks.training.saliency`: the change of the class's log-odds as a pixel becomes brighter.
+        Orange pixels should be brighter for the class, violet ones darker.
     limit : float, optional
-        Which saliency gets the full colour, to compare pictures; by default the 99th percentile of its size.
+        Saliency with the full colour, to compare pictures. By default the 99th percentile of its size.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`.
+        Title.
 
     Raises
     ------
-    CryokitError
-        When the two have different shapes.
+    ArgumentError
+        If the two have different shapes.
     """
-    picture, found = np.squeeze(np.asarray(picture, np.float32)), np.asarray(found, np.float32)
-    if picture.shape != found.shape or found.ndim != 2:
-        raise CryokitError(f"picture of {picture.shape} with a saliency of {found.shape}: give one of the same shape")
-    low, high = np.percentile(picture, (1, 99))
-    ax.imshow(picture, cmap="gray", vmin=low, vmax=high if high > low else low + 1)
+    picture, saliency = np.squeeze(np.asarray(picture, np.float32)), np.asarray(saliency, np.float32)
+    if picture.shape != saliency.shape or saliency.ndim != 2:
+        raise ArgumentError(f"saliency must have the shape of the picture, {picture.shape}, not {saliency.shape}")
+    show_grey(ax, picture)
     if limit is None:
-        limit = float(np.percentile(np.abs(found), LIMIT))
-    scaled = found / limit if limit > 0 else np.zeros_like(found)
+        limit = float(np.percentile(np.abs(saliency), LIMIT))
+    scaled = saliency / limit if limit > 0 else np.zeros_like(saliency)
     ax.imshow(scaled, cmap=DIVERGING, vmin=-1, vmax=1, alpha=np.clip(np.abs(scaled), 0, 1) * 0.8)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    if title:
-        ax.set_title(title, fontsize="medium")
+    set_title(ax, title)
     return ax
 
 
 def samples(
     ax: Axes, pictures: ArrayLike, names: Sequence[str] | None = None, *, columns: int = 8, title: str | None = None
 ) -> Axes:
-    """Draw samples side by side, all in the same contrast, so that what augmentation changes can be seen.
+    """Draw samples side by side, all in the same contrast, so that the changes made by augmentation can be seen.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    pictures : ndarray, shape (n, rows, columns) or (n, rows, columns, 1)
+        Axes to draw on.
+    pictures : array_like, shape (n, rows, columns) or (n, rows, columns, 1)
+        Samples.
     names : sequence of str, optional
-        One for each row of the sheet, written at its left.
+        Names of the rows of the sheet, written at the left.
     columns : int
+        Number of samples in a row.
     title : str, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        `ax`.
+        Title.
 
     Raises
     ------
-    CryokitError
-        When there is nothing to draw, or names do not fit the rows.
+    ArgumentError
+        If there is nothing to draw, or there is not one name for each row.
     """
     pictures = np.asarray(pictures, np.float32)
     if pictures.ndim == 4:
         pictures = pictures.mean(axis=-1)
-    if pictures.ndim != 3 or not pictures.size or columns < 1:
-        raise CryokitError(f"pictures: give an array of the shape (n, rows, columns), not {pictures.shape}")
-    height, width = pictures.shape[1:]
+    if pictures.ndim != 3 or not pictures.size:
+        raise ArgumentError(f"pictures must have the shape (n, rows, columns), not {pictures.shape}")
+    check_number("columns", columns, 1, whole=True)
+    rows = -(-len(pictures) // columns)
+    if names is not None and len(names) != rows:
+        raise ArgumentError(f"names must be as many as there are rows of pictures, {rows}, not {len(names)}")
+    height = pictures.shape[1]
     gap = max(1, height // 32)
-    lines = -(-len(pictures) // columns)
-    if names is not None and len(names) != lines:
-        raise CryokitError(f"{len(names)} names for {lines} rows of pictures")
-    sheet = np.full((lines * (height + gap) - gap, columns * (width + gap) - gap), np.nan, np.float32)
-    for number, picture in enumerate(pictures):
-        top, left = number // columns * (height + gap), number % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
-    low, high = np.percentile(pictures, (1, 99))
-    ax.imshow(sheet, cmap="gray", vmin=low, vmax=high if high > low else low + 1)
-    ax.set_xticks([])
-    ax.set_yticks([] if names is None else (height - 1) / 2 + (height + gap) * np.arange(lines), names)
-    ax.tick_params(left=False)
-    ax.spines[:].set_visible(False)
-    if title:
-        ax.set_title(title, fontsize="medium")
+    show_grey(ax, mosaic(pictures, columns, gap=gap, background=np.nan))
+    name_rows(ax, names or (), height, gap)
+    set_title(ax, title)
     return ax

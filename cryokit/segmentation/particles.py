@@ -51,11 +51,6 @@ class Particle:
     circle: Circle | None
     score: float
 
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """Left, top, width and height of its square box."""
-        return (self.x - self.diameter / 2, self.y - self.diameter / 2, self.diameter, self.diameter)
-
 
 def circle_overlap(shape: Shape, circle: Circle) -> float:
     """Return the intersection over union of a filled object and a full disc: 1 for a perfect top view."""

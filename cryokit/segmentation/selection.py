@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,8 +45,7 @@ class Decision:
     limit: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class _Check:
+class _Check(NamedTuple):
     """One test of a view: a measure, the range in which it is good, and the reason if it is not."""
 
     measure: float

@@ -1,0 +1,69 @@
+"""What all pictures share: grey values, titles, legends below the axes, pictures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which the colour-blind can tell apart
+CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def show_grey(ax: Axes, picture: NDArray, *, percentiles: tuple[float, float] = (1.0, 99.0), **options: Any) -> None:
+    """Draw a picture in grey without ticks, black and white at two percentiles of its values."""
+    low, high = np.nanpercentile(picture, percentiles)
+    ax.imshow(picture, cmap="gray", vmin=low, vmax=high if high > low else low + 1, **options)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def set_title(ax: Axes, title: str | None) -> None:
+    """Write a title above the axes, if there is one."""
+    if title:
+        ax.set_title(title, fontsize="medium")
+
+
+def legend_below(ax: Axes, handles: list, columns: int, *, dark: bool = False) -> None:
+    """Put a legend below the axes, where it hides nothing; on dark grey bright colours can be seen."""
+    if dark:
+        options = {"bbox_to_anchor": (0.5, -0.01), "facecolor": "0.2", "labelcolor": "white"}
+    else:
+        options = {"bbox_to_anchor": (0.5, -0.14), "frameon": False, "handlelength": 3.2}
+    ax.legend(handles=handles, loc="upper center", ncols=columns, fontsize="small", **options)
+
+
+def square(picture: NDArray, left: int, top: int, size: int, outside: float = 0.5) -> NDArray[np.float32]:
+    """Return a square cut out of a picture, with one grey value beyond the picture's border."""
+    cut = np.full((size, size), outside, np.float32)
+    inside = picture[max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)]
+    row, column = max(0, -top), max(0, -left)
+    cut[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
+    return cut
+
+
+def mosaic(
+    pictures: Sequence[NDArray | None], columns: int, *, gap: int, background: float = 1.0
+) -> NDArray[np.float32]:
+    """Return pictures of one size side by side, row by row; None leaves a place empty."""
+    height, width = next(picture.shape for picture in pictures if picture is not None)
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), background, np.float32)
+    for index, picture in enumerate(pictures):
+        if picture is not None:
+            top, left = index // columns * (height + gap), index % columns * (width + gap)
+            sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def name_rows(ax: Axes, names: Sequence[str], height: int, gap: int) -> None:
+    """Write a name at the left of each row of a mosaic, instead of the axes' frame and ticks."""
+    ax.set_yticks((height - 1) / 2 + (height + gap) * np.arange(len(names)), names)
+    ax.set_xticks([])
+    ax.tick_params(left=False)
+    ax.spines[:].set_visible(False)
