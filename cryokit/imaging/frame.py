@@ -7,6 +7,7 @@ positions both ways, so that no other module has to know what happened to a pict
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -132,6 +133,16 @@ class Frame:
             self.step_x * inner.step_x,
             self.step_y * inner.step_y,
         )
+
+    def moved(self, x: float, y: float) -> Frame:
+        """Return the frame of the same picture with all positions moved.
+
+        Parameters
+        ----------
+        x, y : float
+            Displacement in pixels of the source.
+        """
+        return dataclasses.replace(self, x0=self.x0 + x, y0=self.y0 + y)
 
     def crop(self, rows: slice, columns: slice) -> Frame:
         """Return the frame of a part of the picture.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GENERAL = "general"  # the model that comes with the package
+CENTRED = 4  # micrographs on which it is measured whether the peaks lie on the particles
 TRIED = 2  # micrographs on which diameters and the two kinds of component 1 are compared
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
@@ -96,6 +97,8 @@ class AutoPicker(Picker):
         Contrast, given or detected.
     threshold_ : float
         Lowest score of a pick.
+    bias_ : (float, float)
+        Displacement of the network's peaks in pixels of the prepared picture, which `pick` takes back.
     decisions_ : list of str
         What was decided, and from what.
     history_ : pandas.DataFrame
@@ -127,6 +130,7 @@ class AutoPicker(Picker):
         self.max_micrographs = max_micrographs
         self.margin = margin
         self.seed = seed
+        self.bias_ = (0.0, 0.0)
         self.model_: Model | None = None
         self.decisions_: list[str] = []
         self.history_ = pd.DataFrame()
@@ -166,6 +170,10 @@ class AutoPicker(Picker):
                 self._learn_from_labels(model, micrographs, labels)
             else:
                 self._learn_alone(model, micrographs.spread(self.max_micrographs))
+            pictures = [self._prepared(micrograph) for micrograph in micrographs.spread(CENTRED)]
+            self.bias_ = compact_picking.centring_bias(
+                model.network, model.config, pictures, self.diameter_, self.threshold_
+            )
         model.threshold, model.diameter = self.threshold_, self.diameter_
         self.model_ = model
         return self
@@ -176,7 +184,7 @@ class AutoPicker(Picker):
         micrograph = as_micrograph(micrograph)
         picture = self._prepared(micrograph)
         with using():
-            scores = compact_picking.score_map(self.model_.network, self.model_.config, picture)
+            scores = compact_picking.score_map(self.model_.network, self.model_.config, picture, self.bias_)
         return compact_picking.candidates(
             scores,
             picture.frame,
@@ -191,14 +199,12 @@ class AutoPicker(Picker):
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
         with using():
-            return compact_picking.score_map(self.model_.network, self.model_.config, self._prepared(micrograph))
+            picture = self._prepared(micrograph)
+            return compact_picking.score_map(self.model_.network, self.model_.config, picture, self.bias_)
 
     def _learn_alone(self, model: Model, micrographs: Micrographs) -> None:
         template = self._template(model, micrographs)
-        self._decide(
-            f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
-            f"across ({'given' if self.diameter else 'estimated'})"
-        )
+        self._decide_scale()
         teachers = [] if self.pretrained else self._teachers(template, micrographs)
         pictures: dict[str, Picture] = {}
         taught: dict[str, list[pd.DataFrame]] = {teacher.name: [] for teacher in teachers}

@@ -14,7 +14,7 @@ from cryokit.coordinates import table
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks, inside
 from cryokit.networks import NetworkConfig, particle_classes
-from cryokit.networks.scoring import ScoreMap, dense
+from cryokit.networks.scoring import ScoreMap, dense, turn_bias
 
 if TYPE_CHECKING:
     import keras
@@ -25,10 +25,13 @@ FAINTEST = 0.02  # candidates with lower scores are not worth keeping
 BATCH, CROPS = 16, 800
 # Learning rates: on top of a network that knows particles, and for more steps.
 FINE_RATE, FULL_RATE = 5e-4, 2e-3
+TURN_REACH = 0.2  # diameters between the peaks of one particle in a picture and in the turned one, at most
 TILE = 512  # pixels: larger tiles take memory and are no faster
 
 
-def score_map(network: keras.Model, config: NetworkConfig, picture: Picture) -> ScoreMap:
+def score_map(
+    network: keras.Model, config: NetworkConfig, picture: Picture, bias: Sequence[float] = (0.0, 0.0)
+) -> ScoreMap:
     """Score every position of a prepared micrograph.
 
     Beyond the border there is nothing (zeros), as in training.
@@ -41,6 +44,8 @@ def score_map(network: keras.Model, config: NetworkConfig, picture: Picture) -> 
         Its settings.
     picture : Picture
         Micrograph prepared by `cryokit.imaging.preparation.whitened`.
+    bias : (float, float)
+        Displacement of the network's peaks in pixels of the picture, as `centring_bias` measures it.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def score_map(network: keras.Model, config: NetworkConfig, picture: Picture) -> 
     rows, columns = picture.data.shape
     padded = picture.frame.crop(slice(-border, rows + border), slice(-border, columns + border))
     scores = dense(np.pad(picture.data, border), network, tile=TILE, pad=False, classes=config.classes)
-    return scores.within(padded)
+    return scores.within(padded.moved(-bias[0] * padded.step_x, -bias[1] * padded.step_y))
 
 
 def candidates(
@@ -93,6 +98,40 @@ def candidates(
     views = _views(scores, row[kept], column[kept])
     picks = table(name, x[kept], y[kept], np.clip(score[kept], 0, 1), diameter, views)
     return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+
+def centring_bias(
+    network: keras.Model, config: NetworkConfig, pictures: Sequence[Picture], diameter: float, least: float
+) -> tuple[float, float]:
+    """Return how far the network's peaks lie beside the particles (`cryokit.networks.scoring.turn_bias`).
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compact network.
+    config : NetworkConfig
+        Its settings.
+    pictures : sequence of Picture
+        Micrographs prepared by `cryokit.imaging.preparation.whitened`.
+    diameter : float
+        Particle diameter in pixels of the micrograph as stored.
+    least : float
+        Lowest score of a peak.
+
+    Returns
+    -------
+    x, y : float
+        Displacement in pixels of the pictures.
+    """
+
+    def locate(data: NDArray) -> tuple[NDArray, NDArray]:
+        frame = Frame.whole(data.shape)
+        scores = score_map(network, config, Picture(data, frame))
+        picks = candidates(scores, frame, "", working, least=least)
+        return picks["x"].to_numpy(), picks["y"].to_numpy()
+
+    working = diameter / pictures[0].frame.step
+    return turn_bias(locate, (picture.data for picture in pictures), TURN_REACH * working)
 
 
 def _views(scores: ScoreMap, row: NDArray, column: NDArray) -> list[str] | str:
