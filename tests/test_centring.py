@@ -33,9 +33,9 @@ def pictures():
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (1.25, -0.5), (-2.0, 1.5)])
 def test_a_known_displacement_is_measured(pictures, shift):
-    assert turn_bias(off_by(shift), pictures, reach=8) == pytest.approx(shift, abs=1e-6)
+    assert turn_bias(off_by(shift), pictures, diameter=40) == pytest.approx(shift, abs=1e-6)
 
 
 def test_too_few_spots_say_nothing():
-    assert turn_bias(off_by((1, 1)), [spots((60, 60), [(20, 30), (40, 20)])], reach=8) == (0.0, 0.0)
-    assert turn_bias(lambda picture: (np.empty(0), np.empty(0)), [np.zeros((9, 9))], reach=8) == (0.0, 0.0)
+    assert turn_bias(off_by((1, 1)), [spots((60, 60), [(20, 30), (40, 20)])], diameter=40) == (0.0, 0.0)
+    assert turn_bias(lambda picture: (np.empty(0), np.empty(0)), [np.zeros((9, 9))], diameter=40) == (0.0, 0.0)

@@ -20,6 +20,7 @@ from cryokit.imaging.frame import Picture
 from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, recorded, rescaled, whitened
 from cryokit.micrograph import Micrograph
 from cryokit.networks.devices import using
+from cryokit.networks.scoring.centring import MICROGRAPHS
 from cryokit.pickers import compact_picking
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GENERAL = "general"  # the model that comes with the package
-CENTRED = 4  # micrographs on which it is measured whether the peaks lie on the particles
 TRIED = 2  # micrographs on which diameters and the two kinds of component 1 are compared
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
@@ -170,7 +170,7 @@ class AutoPicker(Picker):
                 self._learn_from_labels(model, micrographs, labels)
             else:
                 self._learn_alone(model, micrographs.spread(self.max_micrographs))
-            pictures = [self._prepared(micrograph) for micrograph in micrographs.spread(CENTRED)]
+            pictures = [self._prepared(micrograph) for micrograph in micrographs.spread(MICROGRAPHS)]
             self.bias_ = compact_picking.centring_bias(
                 model.network, model.config, pictures, self.diameter_, self.threshold_
             )

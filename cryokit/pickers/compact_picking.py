@@ -14,7 +14,7 @@ from cryokit.coordinates import table
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks, inside
 from cryokit.networks import NetworkConfig, particle_classes
-from cryokit.networks.scoring import ScoreMap, dense, turn_bias
+from cryokit.networks.scoring import ScoreMap, centred, dense, turn_bias
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +25,6 @@ FAINTEST = 0.02  # candidates with lower scores are not worth keeping
 BATCH, CROPS = 16, 800
 # Learning rates: on top of a network that knows particles, and for more steps.
 FINE_RATE, FULL_RATE = 5e-4, 2e-3
-TURN_REACH = 0.2  # diameters between the peaks of one particle in a picture and in the turned one, at most
 TILE = 512  # pixels: larger tiles take memory and are no faster
 
 
@@ -56,7 +55,7 @@ def score_map(
     rows, columns = picture.data.shape
     padded = picture.frame.crop(slice(-border, rows + border), slice(-border, columns + border))
     scores = dense(np.pad(picture.data, border), network, tile=TILE, pad=False, classes=config.classes)
-    return scores.within(padded.moved(-bias[0] * padded.step_x, -bias[1] * padded.step_y))
+    return scores.within(centred(padded, bias))
 
 
 def candidates(
@@ -131,7 +130,7 @@ def centring_bias(
         return picks["x"].to_numpy(), picks["y"].to_numpy()
 
     working = diameter / pictures[0].frame.step
-    return turn_bias(locate, (picture.data for picture in pictures), TURN_REACH * working)
+    return turn_bias(locate, (picture.data for picture in pictures), working)
 
 
 def _views(scores: ScoreMap, row: NDArray, column: NDArray) -> list[str] | str:

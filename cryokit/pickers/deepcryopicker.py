@@ -31,6 +31,7 @@ from cryokit.networks import Model, create, particle_classes
 from cryokit.networks.devices import using
 from cryokit.networks.patches.rows import BACKGROUND, VIEWS
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, TrainingSet
+from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
 from cryokit.pickers import component1
 from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings
 from cryokit.pickers.label_checks import labelled
@@ -129,6 +130,8 @@ class DeepCryoPicker(Picker):
         With labels, the best on the validation micrographs; without, the best if the picks of component 1 were the
         truth (on simulated micrographs this comes nearer to the best than the distribution of the scores, which is
         asked where there is nothing to compare with, as for a single labelled micrograph).
+    bias_ : (float, float)
+        Displacement of the peaks in pixels of the resized micrograph, which `pick` takes back (`turn_bias`).
     decisions_ : list of str
         What was decided, and from what.
     training_set_ : TrainingSet or None
@@ -194,6 +197,7 @@ class DeepCryoPicker(Picker):
         self.max_micrographs = max_micrographs
         self.validation = validation
         self.seed = seed
+        self.bias_ = (0.0, 0.0)
         self.model_: Model | None = None
         self.training_set_: TrainingSet | None = None
         self.history_: History | None = None
@@ -227,6 +231,7 @@ class DeepCryoPicker(Picker):
             the micrographs are too small for the diameter.
         """
         self.decisions_ = []
+        self.bias_ = (0.0, 0.0)
         micrographs = Micrographs.to_learn_from(micrographs)
         if labels is None:
             micrographs = micrographs.spread(self.max_micrographs)
@@ -245,6 +250,7 @@ class DeepCryoPicker(Picker):
         self.training_set_ = self._training_set(micrographs, particles)
         self._train(self.training_set_)
         self._choose_threshold(micrographs, truth, labelled=labels is not None)
+        self._centre(micrographs)
         return self
 
     @using()
@@ -269,7 +275,7 @@ class DeepCryoPicker(Picker):
         micrograph = as_micrograph(micrograph)
         picture, frame = self._prepare(micrograph)
         scores = self._scores(picture)
-        return scores.within(frame)
+        return scores.within(centred(frame, self.bias_))
 
     def _config(self, classes: Sequence[str]) -> Any:
         dropout = DROPOUT if self.training == "modern" else 0.0
@@ -321,7 +327,7 @@ class DeepCryoPicker(Picker):
         x, y = scores.frame.to_source(column, row)
         kept = np.flatnonzero(inside(x, y, frame.shape, self.margin * diameter))
         kept = kept[nms_iou(x[kept], y[kept], diameter, score[kept], limit=self.overlap)]
-        x, y = frame.to_source(x[kept], y[kept])
+        x, y = centred(frame, self.bias_).to_source(x[kept], y[kept])
         return table(name, x, y, np.clip(score[kept], 0, 1), self.diameter_, view[kept])
 
     # --- training --------------------------------------------------------------------------------------------------
@@ -329,10 +335,7 @@ class DeepCryoPicker(Picker):
     def _found_particles(self, micrographs: Micrographs) -> component1.Found:
         found = component1.training_particles(micrographs, diameter=self.diameter, contrast=self.contrast)
         self.diameter_, self.contrast_ = float(found.picker.diameter_), found.picker.contrast_
-        self._decide(
-            f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
-            f"across ({'given' if self.diameter else 'estimated'})"
-        )
+        self._decide_scale()
         self._decide(f"training particles from {found.picker.name}: {found.reason}")
         return found
 
@@ -471,6 +474,16 @@ class DeepCryoPicker(Picker):
             provenance={"training": self.history_.summary(), "training_set": counts.to_dict("index")},
             method=self.name,
         )
+
+    def _centre(self, micrographs: Micrographs) -> None:
+        """Measure by how much the peaks lie beside the particles."""
+
+        def locate(picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            picks = self._picks(self._dense(picture), Frame.whole(picture.shape), "", self.threshold_)
+            return picks["x"].to_numpy(), picks["y"].to_numpy()
+
+        pictures = (self._prepare(micrograph).data for micrograph in micrographs.spread(MICROGRAPHS))
+        self.bias_ = turn_bias(locate, pictures, self.working_diameter)
 
     def _choose_threshold(self, micrographs: Micrographs, truth: pd.DataFrame, labelled: bool) -> None:
         table = self.training_set_.table

@@ -26,6 +26,7 @@ from cryokit.imaging.preparation import DETAIL, levelled
 from cryokit.micrograph import Micrograph
 from cryokit.networks import Model
 from cryokit.networks.devices import using
+from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
 from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings
 from cryokit.pickers.label_checks import hold_out, labelled
 
@@ -154,6 +155,8 @@ class LabelledPicker(Picker):
         Particle diameter in pixels of the micrograph.
     contrast_ : {"dark", "bright"}
         Contrast of the particles.
+    bias_ : (float, float)
+        Displacement of the candidates in pixels of the picture, which `pick` takes back (`turn_bias`).
     """
 
     without_labels: ClassVar[bool] = False
@@ -167,6 +170,7 @@ class LabelledPicker(Picker):
     seed: int = 0
     diameter_: float | None = field(default=None, init=False, repr=False)
     contrast_: str | None = field(default=None, init=False, repr=False)
+    bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_settings(self.diameter, self.contrast, seed=self.seed)
@@ -202,6 +206,7 @@ class LabelledPicker(Picker):
             If the labels are no table of picks.
         """
         self.decisions_ = []
+        self.bias_ = (0.0, 0.0)
         setattr(self, self.learned_in, None)
         micrographs = Micrographs.to_learn_from(micrographs)
         if labels is None:
@@ -219,6 +224,7 @@ class LabelledPicker(Picker):
             setattr(self, self.learned_in, None)
             raise
         self._choose_threshold(held_out, training, labels)
+        self._centre(micrographs)
         return self
 
     @using()
@@ -234,7 +240,7 @@ class LabelledPicker(Picker):
         """Return the scores of all positions of one micrograph; see `Picker.score_map`."""
         self._require_fitted()
         picture, frame = self._prepare(as_micrograph(micrograph))
-        return self._scores(picture).within(frame)
+        return self._scores(picture).within(centred(frame, self.bias_))
 
     @abstractmethod
     def _learn(self, scenes: Sequence[Scene]) -> None:
@@ -268,12 +274,22 @@ class LabelledPicker(Picker):
     def _picks(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
         frame = picture.frame
         candidates = self._find(picture.data, least)
-        x, y = frame.to_source(candidates.x, candidates.y)
+        x, y = centred(frame, self.bias_).to_source(candidates.x, candidates.y)
         # Mirrored windows may have their centres outside, and the outer pixels of the picture may reach out.
         kept = inside(candidates.x, candidates.y, frame.shape, 0.0) & inside(x, y, frame.source, 0.0)
         kept &= candidates.score >= least
         picks = table(name, x[kept], y[kept], np.clip(candidates.score[kept], 0, 1), self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+    def _centre(self, micrographs: Micrographs) -> None:
+        """Measure by how much the candidates lie beside the particles."""
+
+        def locate(picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            candidates = self._find(picture, self.threshold_)
+            return candidates.x, candidates.y
+
+        pictures = (self._prepare(micrograph).data for micrograph in micrographs.spread(MICROGRAPHS))
+        self.bias_ = turn_bias(locate, pictures, self.working_diameter)
 
     def _choose_threshold(self, held_out: Micrographs, training: Micrographs, labels: pd.DataFrame) -> None:
         chosen = held_out or training

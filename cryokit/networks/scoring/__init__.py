@@ -4,9 +4,9 @@ Both give a `ScoreMap` with the same positions. What brings a micrograph to the 
 makes particles of a map, is elsewhere.
 """
 
-from cryokit.networks.scoring.centring import turn_bias
+from cryokit.networks.scoring.centring import centred, turn_bias
 from cryokit.networks.scoring.dense import dense
 from cryokit.networks.scoring.scoremap import ScoreMap
 from cryokit.networks.scoring.sliding import sliding
 
-__all__ = ["ScoreMap", "dense", "sliding", "turn_bias"]
+__all__ = ["ScoreMap", "centred", "dense", "sliding", "turn_bias"]
