@@ -148,7 +148,8 @@ class TestHouse:
 
     FLOORS = (
         ("cli", "__main__"),
-        ("benchmark", "plot"),
+        ("plot",),
+        ("benchmark",),
         ("pickers",),
         ("networks",),
         ("segmentation",),

@@ -17,10 +17,12 @@ from cryokit import coordinates, pickers
 from cryokit.cli import main
 from cryokit.coordinates import concatenate, table
 from cryokit.errors import PickerError
+from cryokit.imaging.frame import Frame
 from cryokit.micrograph import read, write_mrc
-from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import Picker
+from cryokit.pickers.labelled import particle_map
 from cryokit.pickers.many_files import fit_files, pick_files
+from cryokit.plot import save_overlay
 from cryokit.simulate import simulate_set
 
 NAMES = ("apoferritin_001", "apoferritin_002", "apoferritin_003", "apoferritin_004")
@@ -80,12 +82,20 @@ class Recorder(Picker):
             raise self.error
         return table(micrograph.name, x=[224.25], y=[192.5], score=[0.75], diameter=76)
 
-    def save(self, path):
-        raise NotImplementedError
 
-    @classmethod
-    def load(cls, path):
-        raise NotImplementedError
+class Program(Recorder):
+    """One that is handed many micrographs together, as those that run another program are."""
+
+    external = True
+
+    def pick_many(self, micrographs, *, threshold=None):
+        micrographs = list(micrographs)
+        self.picked.append([micrograph.name for micrograph in micrographs])
+        return concatenate(
+            table(micrograph.name, [10.0], [20.0], threshold, 76)
+            for micrograph in micrographs
+            if micrograph.name != NAMES[1]
+        )
 
 
 def files_in(folder):
@@ -155,7 +165,7 @@ def test_every_format_reads_back(picker, paths, tmp_path, format, suffix, precis
 
 
 def test_several_formats_and_an_overlay(picker, paths, tmp_path):
-    pick_files(picker, paths[:1], tmp_path, formats=["cbox", "star", "csv", "star"], overlays=True)
+    pick_files(picker, paths[:1], tmp_path, formats=["cbox", "star", "csv", "star"], draw=save_overlay)
     assert files_in(tmp_path) == [
         *(f"{NAMES[0]}.cbox", f"{NAMES[0]}.star"),
         *("autopick.star", f"overlays/{NAMES[0]}.png", "picks.csv"),
@@ -212,18 +222,30 @@ def test_the_next_micrograph_is_read_while_one_is_picked(paths, tmp_path, monkey
     assert pick_files(Waiting(), paths, tmp_path).micrographs == NAMES
 
 
+def test_programs_get_batches_and_a_broken_micrograph_spoils_none_of_them(broken, tmp_path, monkeypatch):
+    monkeypatch.setattr("cryokit.pickers.many_files.BATCH", 2)
+    program = Program()
+    result = pick_files(program, broken, tmp_path, threshold=0.25, draw=save_overlay, jobs=2)
+    # Of the batches (1, 2), (2b, 3), (3b, 4) the last two hold a file that cannot be read.
+    assert program.picked == [[NAMES[0], NAMES[1]], (NAMES[2], 0.25), (NAMES[3], 0.25)]
+    assert result.micrographs == NAMES
+    assert [Path(path).name for path in result.problems] == ["apoferritin_002b.mrc", "apoferritin_003b.mrc"]
+    assert result.picks["micrograph"].tolist() == [NAMES[0], *NAMES[2:]]
+    assert {f"{name}.star" for name in NAMES} | {f"overlays/{name}.png" for name in NAMES} <= set(files_in(tmp_path))
+
+
 def test_score_maps_are_written_beside_the_picks(paths, tmp_path):
     class Mapping(Recorder):
         def score_map(self, micrograph):
             particle = np.linspace(0, 1, 28 * 32, dtype=np.float32).reshape(28, 32)
-            return ScoreMap(np.stack([particle, 1 - particle], axis=-1), ("particle", "background"), 0.0, 0.0, 16.0)
+            return particle_map(particle, Frame((28, 32), micrograph.data.shape, 0.0, 0.0, 16.0, 16.0))
 
     pick_files(Mapping(), paths[:2], tmp_path / "a", maps=True)
     assert {f"maps/{name}.mrc" for name in NAMES[:2]} <= set(files_in(tmp_path / "a"))
     written = read(tmp_path / "a" / "maps" / f"{NAMES[0]}.mrc")
     assert written.data == pytest.approx(np.linspace(0, 1, 28 * 32).reshape(28, 32), abs=1e-6)
     assert written.pixel_size == pytest.approx(16 * 1.6)
-    with pytest.raises(PickerError, match="'recorder' makes no score maps"):
+    with pytest.raises(PickerError, match=r"'recorder'.*: auto, "):
         pick_files(Recorder(), paths[:2], tmp_path / "b", maps=True)
 
 
@@ -286,7 +308,7 @@ def test_with_labels_all_micrographs_are_read(paths, broken):
 
 
 def test_fit_without_any_readable_micrograph(broken):
-    with pytest.raises(PickerError, match=r"(?s)none .* can be read.*002b.*003b"):
+    with pytest.raises(PickerError, match=r"(?s)002b.*003b"):
         fit_files(Recorder(), [broken[2], broken[4]])
 
 
@@ -395,10 +417,14 @@ def test_two_micrographs_of_one_name(session, tmp_path, capsys):
     ("arguments", "told"),
     [
         (["missing.mrc"], "missing.mrc"),
-        (["{session}/micrographs", "--diameter", "2"], "diameter 2"),
-        (["{session}/micrographs", "--method", "template", "--diameter", "400"], "too small"),
-        (["{session}/micrographs", "--method", "template", "--seed", "1"], "its settings are: diameter"),
-        (["{session}/micrographs", "--method", "template", "--save-maps"], "makes no score maps"),
+        (["{session}/micrographs", "--diameter", "2"], "not 2"),
+        (["{session}/micrographs", "--threshold", "1.5"], "--threshold must be a number from 0 to 1, not 1.5"),
+        (["{session}/micrographs", "--method", "template", "--diameter", "400"], "400"),
+        (["{session}/micrographs", "--method", "template", "--seed", "1"], "diameter, contrast, max_micrographs"),
+        (["{session}/micrographs", "--method", "template", "--save-maps"], "'template'"),
+        (["{session}/micrographs", "--method", "deepem"], "'deepem' learns from labels"),
+        (["{session}/micrographs", "--method", "missing.py:Blobs"], "missing.py"),
+        (["{session}/micrographs", "--method", "no_such_package:Blobs"], "no_such_package"),
         (["{session}/micrographs", "--model", "missing.npz"], "missing.npz"),
         (["@missing.txt"], "missing.txt"),
     ],
@@ -441,14 +467,6 @@ def test_movies_are_summed_only_when_asked_for(session, tmp_path, capsys):
     assert "frames" in capsys.readouterr().err
     assert pick(tmp_path / "movie.mrcs", "--out", tmp_path / "b", *TEMPLATE, "--sum-frames") == 0
     assert len(pd.read_csv(tmp_path / "b" / "picks.csv")) > 10
-
-
-def test_the_commands_own_lists_are_those_of_the_package():
-    from cryokit.cli.arguments import METHODS
-    from cryokit.cli.pick import FORMATS
-
-    assert pickers.available() == METHODS
-    assert set(FORMATS) == set(coordinates.FORMATS) - {"pictures"}
 
 
 def test_older_results_in_the_folder(picker, paths, tmp_path, caplog):

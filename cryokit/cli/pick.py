@@ -70,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     from cryokit.micrograph import find
     from cryokit.pickers.many_files import check_maps, fit_files, pick_files
     from cryokit.pickers.registry import described
+    from cryokit.plot import save_overlay
 
     if options.threshold is not None:
         check_number("--threshold", options.threshold, 0, 1)
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
         options.out,
         formats=options.format,
         threshold=options.threshold,
-        overlays=options.overlays,
+        draw=save_overlay if options.overlays else None,
         maps=options.save_maps,
         sum_frames=options.sum_frames,
         jobs=options.jobs,

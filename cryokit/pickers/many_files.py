@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from cryokit.pickers.interface import Micrographs, Picker, spread
 logger = logging.getLogger(__name__)
 
 BATCH = 16  # micrographs that are handed together to a picker that runs another program
+Draw = Callable[[Micrograph, pd.DataFrame, Path], None]
 _FAILURES = (CryokitError, OSError, MemoryError)  # of one micrograph, which do not stop the others
 
 
@@ -134,7 +135,7 @@ def pick_files(
     *,
     formats: Iterable[str] = ("star",),
     threshold: float | None = None,
-    overlays: bool = False,
+    draw: Draw | None = None,
     maps: bool = False,
     sum_frames: bool = False,
     jobs: int = 1,
@@ -157,8 +158,9 @@ def pick_files(
         Keys of `cryokit.coordinates.FORMATS` other than ``pictures``; CSV is always written, as ``picks.csv``.
     threshold : float, optional
         Lowest score; default: the picker's own threshold.
-    overlays : bool
-        Whether to draw the picks of each micrograph, into ``overlays/<name>.png``.
+    draw : callable, optional
+        Draws the picks of a micrograph into a file, ``overlays/<name>.png``, such as `cryokit.plot.save_overlay`; no
+        pictures by default.
     maps : bool
         Whether to write the probability of a particle at each position, into ``maps/<name>.mrc``; its pixel size is
         the distance of the positions. This takes another pass over each micrograph.
@@ -185,7 +187,7 @@ def pick_files(
     out = make_folder(out)
     _warn_of_older_results(out, {micrograph_name(path) for path in paths})
     formats = tuple(format for format in dict.fromkeys(formats) if format != "csv")
-    task = _Task(picker, out, formats, threshold, overlays, maps, sum_frames)
+    task = _Task(picker, out, formats, threshold, draw, maps, sum_frames)
     if picker.external:
         results = _in_batches(task, paths)
     elif jobs > 1 and len(paths) > 1:
@@ -237,7 +239,7 @@ class _Task:
     out: Path
     formats: tuple[str, ...]
     threshold: float | None
-    overlays: bool
+    draw: Draw | None
     maps: bool
     sum_frames: bool
 
@@ -262,8 +264,8 @@ class _Task:
         picks, name = validate(picks, f"picks of {self.picker.name}"), micrograph_name(path)
         for format in self.formats:
             coordinates.write(picks, coordinates.coordinate_path(self.out, name, format), format, joined=False)
-        if self.overlays:
-            _draw(micrograph or self.read(path), picks, self.out / "overlays" / f"{name}.png")
+        if self.draw is not None:
+            self.draw(micrograph or self.read(path), picks, self.out / "overlays" / f"{name}.png")
         if self.maps:
             scores = self.picker.score_map(micrograph)
             scores.write_mrc(self.out / "maps" / f"{name}.mrc", micrograph.pixel_size)
@@ -339,12 +341,3 @@ def _start(method: str, pickled: bytes, threads: int) -> None:
 
 def _pick_one(path: Path) -> _Result:
     return _task(path)
-
-
-def _draw(micrograph: Micrograph, picks: pd.DataFrame, path: Path) -> None:
-    from cryokit import plot
-
-    rows, columns = micrograph.data.shape
-    figure, axes = plot.figure(width=8, height=8 * rows / columns)
-    plot.overlay(axes[0, 0], micrograph, picks, name=micrograph.name)
-    plot.save(figure, path)

@@ -8,6 +8,7 @@ from cryokit.plot.pictures import (
     overlay,
     precision_recall,
     save,
+    save_overlay,
     show_micrograph,
     training_sheet,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "overlay",
     "precision_recall",
     "save",
+    "save_overlay",
     "show_micrograph",
     "training_sheet",
 ]

@@ -204,6 +204,24 @@ def overlay(
     return ax
 
 
+def save_overlay(micrograph: Micrograph, picks: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Write a picture of a micrograph with its picks.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Micrograph.
+    picks : pandas.DataFrame
+        Table of its picks.
+    path : path-like
+        Picture file.
+    """
+    rows, columns = micrograph.data.shape
+    canvas, axes = figure(width=8, height=8 * rows / columns)
+    overlay(axes[0, 0], micrograph, picks, name=micrograph.name)
+    save(canvas, path)
+
+
 def precision_recall(ax: Axes, evaluations: Mapping[str, Evaluation] | Evaluation, *, legend: bool = True) -> Axes:
     """Draw precision-recall curves over lines of equal F1.
 
