@@ -8,6 +8,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -45,99 +46,108 @@ logger = logging.getLogger(__name__)
 
 NEGATIVE = "negative"
 BOX = 1.25  # side of the particle's box in diameters: table 4 has 94 pixels for apoferritin, which is 76 across
-# A class of fewer particles than this is not learned but remembered.
+# Fewer particles of a class are not learned but remembered.
 FEWEST = 12
-FEWEST_SHARE = 0.03  # of all particles: fewer of a view are its mistakes rather than its examples
-# Diameters from its centre within which a window shows a particle, and how often each is shown.
+FEWEST_SHARE = 0.03  # of all particles: fewer of a view are mistakes of component 1 rather than examples
+# Distance from its centre, in diameters, within which a window shows a particle, and how often each particle is shown.
 CENTRED, SHIFTED = 0.12, 4
-LEAST_PER_CLASS = 100  # patches; where there are so few particles, filtered copies are better than none
-APART = 0.5  # diameters between two picks at least
-SMOOTH = 0.06  # diameters: a particle's scores are high and even over a part of it, whose middle is looked for
-FAINTEST = 0.02  # candidates with less are not worth keeping
-SCORED = 6  # micrographs that tell a threshold
+LEAST_PER_CLASS = 100  # patches; with so few particles, filtered copies are better than none
+APART = 0.5  # smallest distance of two picks, in diameters
+SMOOTH = 0.06  # diameters: the scores of a particle are high and even over a part of it, whose middle is wanted
+FAINTEST = 0.02  # candidates with lower scores are not worth keeping
+SCORED = 6  # micrographs on which the threshold is chosen
 EPOCHS = {"modern": 15, "paper": 20}
 DROPOUT = 0.3  # between the fully connected layers; the paper has none
 
 
+@dataclass(eq=False)
 class DeepCryoPicker(Picker):
-    """Picks as DeepCryoPicker does: a network for windows, trained on particles that component 1 finds by itself.
+    """DeepCryoPicker: a network that judges windows, trained on particles found without labels.
 
     1. *Training particles.* Component 1 (`AutoCryoPicker`, or `SuperCryoEMPicker` for irregular particles, see
-       `cryokit.pickers.component1`) picks the micrographs, and the tests of `cryokit.segmentation.selection` say which picks are
-       good examples of their view. With labels these are the training particles.
+       `cryokit.pickers.component1`) picks the micrographs, and the tests of `cryokit.segmentation.selection` decide
+       which picks are good examples of their view. Given labels, these are the training particles.
     2. *Scale.* The micrographs are resized in steps of 0.125, so that the particle's box is slightly smaller than the
        network's window of 227 pixels (`cryokit.imaging.scale`).
-    3. *Training set.* A balanced one of the classes of `classes_setting` that are there, divided by micrograph
-       (`cryokit.networks.patches`).
-    4. *Training* of the network of table 9, or of its variant without padding (`cryokit.networks.architectures.deepcryopicker_net`).
-    5. *Picking.* Scores of the whole micrograph; joined areas above the threshold that are too large for particles
-       removed; peaks; of overlapping picks the best stays. The class that scores highest is the view.
+    3. *Training set.* The training set is balanced over the classes of `classes_setting` that the micrographs show,
+       and split by micrograph (`cryokit.networks.patches`).
+    4. *Training.* The network is that of table 9, or its variant without padding
+       (`cryokit.networks.architectures.deepcryopicker_net`).
+    5. *Picking.* The whole micrograph is scored. Connected areas above the threshold that are too large for particles
+       are removed; of overlapping peaks the best is picked. The class with the highest score is the view.
 
-    What the paper leaves open or what is otherwise here: the variant ``padding="valid"`` is the default, since its
-    scores over a whole micrograph are exact; the network is narrow by default, so that two cores train it in a minute
-    or two (``width=1`` for the paper's); windows beside particles are among the background (`off_centre`), without
-    which a network scores all parts of a particle alike; suppression is among all views together, since per class one
-    particle could be picked as two views.
+    What the paper leaves open, or is different here: ``padding="valid"`` is the default, because the scores of that
+    variant over a whole micrograph are exact. The network is narrow by default, so that two cores train it in a minute
+    or two (``width=1`` for the paper's). Windows beside particles are part of the background (`off_centre`); without
+    them a network scores all parts of a particle alike. Overlapping picks are suppressed among all views together,
+    because otherwise one particle could be picked as two views.
 
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; estimated (with labels: their median) when not given.
+        Particle diameter in pixels of the micrograph; estimated by default (with labels: their median).
     contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; detected when not given. With labels it makes no difference.
+        Whether particles are darker or brighter than their surroundings; detected by default. With labels it makes no
+        difference.
     padding : {"valid", "same"}
-        Of the network's convolutions; ``same`` is table 9.
+        Padding of the network's convolutions; ``same`` is table 9.
     classes_setting : {"4 + background", "4 + negative", "five classes"}
-        The paper's experiments (`cryokit.networks.patches.CLASS_SETTINGS`). Views that the micrographs do not show are left
-        out.
+        Classes of one of the paper's experiments (`cryokit.networks.patches.CLASS_SETTINGS`). Views that the
+        micrographs do not show are left out.
     width : float
         Factor on the numbers of filters and units of the network.
     training : {"modern", "paper"}
-        `cryokit.networks.training.MODERN` or `PAPER`. The latter's rate of 1e-4 is slow: give it many `epochs`.
+        Training settings, `cryokit.networks.training.MODERN` or `PAPER`. The paper's learning rate of 1e-4 is slow:
+        it needs many `epochs`.
     epochs : int, optional
-        At most so many; 15 (modern) or 20 (paper) when not given.
+        Largest number of epochs; by default 15 (modern) or 20 (paper).
     per_class : int
-        Patches of each class, those for validation included. The paper has 1,500.
+        Number of patches of each class, including those for validation. The paper has 1,500.
     off_centre : bool
-        Windows whose centre is on no particle, beside particles or anywhere, are the background (in the settings with
-        negatives: are among these), and particles are shown a little off their centre, too. False: background are
-        windows that touch no particle, as in the paper.
+        Whether windows centred on no particle, beside particles or anywhere, are the background (in the settings with
+        negatives: are among these), and particles are also shown a little off their centre. If False, the background
+        are windows that touch no particle, as in the paper.
     stride : int
-        Pixels of the resized micrograph between scores: 1, 2, 4, 8, 16 or 32.
+        Distance of neighbouring scores in pixels of the resized micrograph: 1, 2, 4, 8, 16 or 32.
     scoring : {"dense", "sliding"}
-        All windows at once, or one after the other as in the paper (much slower).
+        Whether to score all windows at once, or one after the other as in the paper (much slower).
     overlap : float
         Largest intersection over union of the boxes of two picks.
     largest : float
-        Joined areas above the threshold that are larger than this, in areas of a particle, are none.
+        Largest connected area above the threshold, in areas of a particle; larger ones are not particles.
     margin : float
-        In diameters: picks so near to the border are left out; 0.5 leaves out all that the border cuts.
+        Distance from the border, in diameters, within which there are no picks; 0.5 leaves out all particles that the
+        border cuts.
     max_micrographs : int
-        At most so many micrographs, spread evenly over those given, are learned from. With labels all are.
+        Largest number of micrographs to learn from, spread evenly over those given. With labels, all are used.
     validation : float
-        Share of the training set, of micrographs of their own (of two or more), that says when to stop and, with
-        labels, which threshold is best; 0 for none: all epochs are trained.
+        Share of the training set, from micrographs of its own (if there are two or more), that decides when to stop
+        and, with labels, which threshold is best. With 0 all epochs are trained.
     seed : int
-        Of the training particles' draw, the weights and the training.
+        Random seed for the choice of training particles, the weights and the training.
 
     Attributes
     ----------
     diameter_ : float
+        Particle diameter, given or estimated.
     contrast_ : {"dark", "bright"}
+        Contrast, given or detected.
     factor_ : float
-        By which micrographs are resized.
+        Factor by which micrographs are resized.
     threshold_ : float
-        With labels, the best on the validation micrographs; without, the best if the picks of component 1 were the
-        truth (on simulated micrographs this comes nearer to the best than the distribution of the scores, which is
-        asked where there is nothing to compare with, as for a single labelled micrograph).
+        Lowest score of a pick. With labels it is the best on the validation micrographs. Without, it is the best if the
+        picks of component 1 were the truth: on simulated micrographs this is closer to the optimum than the
+        distribution of the scores, which decides where there is nothing to compare with, as for a single labelled
+        micrograph.
     bias_ : (float, float)
-        Displacement of the peaks in pixels of the resized micrograph, which `pick` takes back (`turn_bias`).
+        Displacement of the peaks in pixels of the resized micrograph, which `pick` takes back
+        (`cryokit.networks.scoring.turn_bias`).
     decisions_ : list of str
         What was decided, and from what.
     training_set_ : TrainingSet or None
-        After `fit`; not saved.
+        Training set, after `fit`; not saved.
     history_ : cryokit.networks.training.History or None
-        After `fit`; its summary is saved.
+        Training history, after `fit`; its summary is saved.
 
     Notes
     -----
@@ -147,63 +157,44 @@ class DeepCryoPicker(Picker):
     learned_in: ClassVar[str] = "model_"
     transient: ClassVar[tuple[str, ...]] = ("training_set_", "history_")
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        padding: Literal["valid", "same"] = "valid",
-        classes_setting: str = "4 + background",
-        width: float = 0.125,
-        training: Literal["modern", "paper"] = "modern",
-        epochs: int | None = None,
-        per_class: int = 800,
-        off_centre: bool = True,
-        stride: int = 16,
-        scoring: Literal["dense", "sliding"] = "dense",
-        overlap: float = 0.3,
-        largest: float = 3.0,
-        margin: float = 0.0,
-        max_micrographs: int = 12,
-        validation: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        check_settings(diameter, contrast, max_micrographs, seed)
-        check_choice("classes_setting", classes_setting, CLASS_SETTINGS)
-        check_choice("training", training, EPOCHS)
-        check_choice("scoring", scoring, ("dense", "sliding"))
-        check_choice("stride", stride, (1, 2, 4, 8, 16, 32))
-        check_choice("off_centre", off_centre, (True, False))
-        check_number("overlap", overlap, 0, 1)
-        check_number("margin", margin, 0, 2)
-        check_number("validation", validation, 0, 0.5)
-        check_number("largest", largest, 0, above=True)
-        if epochs is not None:
-            check_number("epochs", epochs, 1, whole=True)
-        check_number("per_class", per_class, FEWEST, whole=True)
-        self.diameter = diameter
-        self.contrast = contrast
-        self.padding = padding
-        self.classes_setting = classes_setting
-        self.width = width
-        self.training = training
-        self.epochs = epochs
-        self.per_class = per_class
-        self.off_centre = off_centre
-        self.stride = stride
-        self.scoring = scoring
-        self.overlap = overlap
-        self.largest = largest
-        self.margin = margin
-        self.max_micrographs = max_micrographs
-        self.validation = validation
-        self.seed = seed
-        self.bias_ = (0.0, 0.0)
-        self.model_: Model | None = None
-        self.training_set_: TrainingSet | None = None
-        self.history_: History | None = None
-        self.decisions_: list[str] = []
+    diameter: float | None = None
+    contrast: Literal["dark", "bright"] | None = None
+    padding: Literal["valid", "same"] = "valid"
+    classes_setting: str = "4 + background"
+    width: float = 0.125
+    training: Literal["modern", "paper"] = "modern"
+    epochs: int | None = None
+    per_class: int = 800
+    off_centre: bool = True
+    stride: int = 16
+    scoring: Literal["dense", "sliding"] = "dense"
+    overlap: float = 0.3
+    largest: float = 3.0
+    margin: float = 0.0
+    max_micrographs: int = 12
+    validation: float = 0.2
+    seed: int = 0
+    bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
+    model_: Model | None = field(default=None, init=False, repr=False)
+    training_set_: TrainingSet | None = field(default=None, init=False, repr=False)
+    history_: History | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast, self.max_micrographs, self.seed)
+        check_choice("classes_setting", self.classes_setting, CLASS_SETTINGS)
+        check_choice("training", self.training, EPOCHS)
+        check_choice("scoring", self.scoring, ("dense", "sliding"))
+        check_choice("stride", self.stride, (1, 2, 4, 8, 16, 32))
+        check_choice("off_centre", self.off_centre, (True, False))
+        check_number("overlap", self.overlap, 0, 1)
+        check_number("margin", self.margin, 0, 2)
+        check_number("validation", self.validation, 0, 0.5)
+        check_number("largest", self.largest, 0, above=True)
+        if self.epochs is not None:
+            check_number("epochs", self.epochs, 1, whole=True)
+        check_number("per_class", self.per_class, FEWEST, whole=True)
         # The network checks its own settings; now, not after minutes of looking for particles.
-        self._config(CLASS_SETTINGS[classes_setting])
+        self._config(CLASS_SETTINGS[self.classes_setting])
 
     @using()
     def fit(
@@ -214,21 +205,21 @@ class DeepCryoPicker(Picker):
         Parameters
         ----------
         micrographs : iterable of Micrograph or path
-            They are read several times where given as paths, and only one is in memory at a time.
+            Micrographs to learn from. Those given as paths are read several times, one at a time.
         labels : pandas.DataFrame, optional
-            Table of picks (`cryokit.coordinates.table`) of these micrographs: of each one all its particles. Views
-            other than top and side are irregular; rows of the view ``ignore`` are neither particles nor background.
+            Table of picks (`cryokit.coordinates.table`) with all particles of these micrographs. Views other than top
+            and side are irregular; rows of the view ``ignore`` are neither particles nor background.
 
         Returns
         -------
         DeepCryoPicker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When there is no micrograph, too few particles to learn from, none of the labels is of these micrographs, or
-            the micrographs are too small for the diameter.
+            If there is no micrograph, there are too few particles to learn from, none of the labels is of these
+            micrographs, or the micrographs are too small for the diameter.
         """
         self.decisions_ = []
         self.bias_ = (0.0, 0.0)
@@ -264,13 +255,7 @@ class DeepCryoPicker(Picker):
 
     @using()
     def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
-        """Return the scores of every position of one micrograph.
-
-        Returns
-        -------
-        ScoreMap
-            Its positions are in pixels of the micrograph as stored.
-        """
+        """Return the scores of every position of one micrograph; see `Picker.score_map`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
         picture, frame = self._prepare(micrograph)
@@ -290,7 +275,7 @@ class DeepCryoPicker(Picker):
 
     @property
     def working_diameter(self) -> float:
-        """The particle's diameter in pixels of the resized micrograph."""
+        """Particle diameter in pixels of the resized micrograph."""
         return self.diameter_ * self.factor_
 
     @property

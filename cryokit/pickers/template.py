@@ -29,60 +29,62 @@ logger = logging.getLogger(__name__)
 
 # Lengths as fractions of the diameter at which the references are made.
 DISC = 1.0  # radius in which reference and micrograph are compared: the particle and as much of its surroundings
-APART = 0.4  # two picks are at least so far apart; touching particles overlap in projection
-SIDE_LOBES = 0.75  # a peak has weaker rings around it so far out,
-SIDE_LOBE_RATIO = 3.0  # which are at most a third as high
+APART = 0.4  # smallest distance of two picks; touching particles overlap in projection
+SIDE_LOBES = 0.75  # radius around a correlation peak in which there are weaker rings of itself,
+SIDE_LOBE_RATIO = 3.0  # at most a third as high
 WORKING_DIAMETER = 20.0  # pixels across a particle after binning
-ROUNDS = 5  # of finding candidates and averaging them anew
+ROUNDS = 5  # of finding candidates and averaging them again
 # The reference may be made a little smaller or larger than the particle, where that tells particles clearly better.
 OTHER_SCALES = (0.8, 1.25)
 CLEARLY = 0.95
 # Hypotheses are tried on an area that holds enough particles to judge by, in squared diameters.
 TRIAL_AREA = 1500.0
 FIRST_GUESSES = ("blob", "texture")
+CONFIDENT = 8  # candidates needed to know what particles usually look like
 
 
 class TemplatePicker(Picker):
-    """Picks by a rotationally averaged reference that it makes from the micrographs themselves, without labels.
+    """Template matching without labels, by a rotationally averaged reference made from the micrographs themselves.
 
-    1. Micrographs lose padded borders and hot pixels, are binned until a particle is 20 pixels across, levelled, and
-       turned so that particles are bright (`cryokit.imaging.filters`).
-    2. First candidates are blobs of the particle's size, by the Laplacian of Gaussian of the grey values, or of the
-       texture (local variance): particles near focus are no darker than the ice around them, but rougher.
-    3. The candidates above Otsu's threshold are averaged, over all rotations, into a reference, which is compared
-       with the micrographs by cross-correlation. The maxima are the next candidates; and again, until the reference
-       settles.
-    4. This is done from both first guesses and at a few scales around the diameter (a series of diameters when it is
-       not given). The outcome is kept whose scores fall most clearly into two groups
+    1. Padded borders are cropped and hot pixels limited; the micrographs are binned until a particle is 20 pixels
+       across, levelled, and inverted where needed so that particles are bright (`cryokit.imaging.preparation`).
+    2. The first candidates are blobs of the particle's size, found by the Laplacian of Gaussian in the grey values or
+       in the texture (local variance): particles near focus are no darker than the ice around them, but rougher.
+    3. The candidates above Otsu's threshold are averaged over all rotations into a reference, which is correlated with
+       the micrographs. The maxima are the next candidates, and so on until the reference no longer changes.
+    4. This is done from both first guesses and at a few scales around the diameter (a series of diameters if it is not
+       given). The outcome whose scores fall most clearly into two groups is kept
        (`cryokit.evaluate.thresholds.separation`).
-    5. A score's probability to be a particle comes from the scores alone (`cryokit.evaluate.thresholds.Posterior`); candidates
-       much darker or rougher than the confident ones (ice, carbon) are marked down. The threshold is 0.5.
+    5. The probability that a candidate is a particle comes from the distribution of the scores alone
+       (`cryokit.evaluate.thresholds.Posterior`). Candidates much darker or rougher than the confident ones (ice,
+       carbon) are marked down. The threshold is 0.5.
 
     Parameters
     ----------
     diameter : float, optional
-        Of the particle, in pixels of the micrograph; estimated when not given, between a hundredth and an eighth of the
-        micrograph's shorter side (not under 12 pixels).
+        Particle diameter in pixels of the micrograph. By default it is estimated, between a hundredth and an eighth of
+        the micrograph's shorter side and not below 12 pixels.
     contrast : {"dark", "bright"}, optional
-        Of the particles in the micrograph; detected when not given.
+        Whether particles are darker or brighter than their surroundings; detected by default.
     max_micrographs : int
-        At most so many micrographs, spread evenly over those given, make the reference.
+        Largest number of micrographs, spread evenly over those given, that the reference is made from.
 
     Attributes
     ----------
     diameter_ : float
-        Given or estimated, in pixels of the micrograph.
+        Particle diameter in pixels of the micrograph, given or estimated.
     contrast_ : {"dark", "bright"}
+        Contrast, given or detected.
     scale_ : float
-        Diameter at which the reference was made, in pixels of the micrograph.
+        Diameter, in pixels of the micrograph, at which the reference was made.
     reference_ : ndarray of float32, shape (rings,)
-        Radial profile in binned pixels.
+        Radial profile of the reference in binned pixels.
 
     Notes
     -----
-    The correlation is that of FindEM (Roseman 2003, Ultramicroscopy 94:225), see `cryokit.imaging.correlation`. Blobs as
-    first candidates follow DoG Picker (Voss et al. 2009, J. Struct. Biol. 166:205). Side views of long particles are
-    matched by their rotational average only. There is no randomness.
+    The correlation is that of FindEM (Roseman 2003, Ultramicroscopy 94:225), see `cryokit.imaging.correlation`. Blobs
+    as first candidates follow DoG Picker (Voss et al. 2009, J. Struct. Biol. 166:205). Side views of long particles
+    are matched by their rotational average only. Nothing is random.
     """
 
     learned_in: ClassVar[str] = "reference_"
@@ -108,18 +110,19 @@ class TemplatePicker(Picker):
         Parameters
         ----------
         micrographs : iterable of Micrograph or path
-        labels : None
-            Ignored: the method needs none.
+            Micrographs to learn from.
+        labels : pandas.DataFrame, optional
+            Not used.
 
         Returns
         -------
         TemplatePicker
-            Itself.
+            The picker itself.
 
         Raises
         ------
         PickerError
-            When there is no micrograph, or they are too small for the diameter.
+            If there is no micrograph, or they are too small for the diameter.
         """
         reduced = self.reduced(micrographs)
         if self.diameter is None:
@@ -186,8 +189,8 @@ class TemplatePicker(Picker):
         diameter = math.sqrt(min(good) * max(good))
         if not diameters[0] < diameter < 0.99 * diameters[-1]:
             logger.warning(
-                "the particle diameter, estimated as %.0f pixels, is at the end of the range that was searched; check it "
-                "on a picture of the picks and give the diameter",
+                "the particle diameter, estimated as %.0f pixels, is at the end of the range searched; check it on a "
+                "picture of the picks and give the diameter",
                 diameter,
             )
         return diameter
@@ -223,7 +226,7 @@ class TemplatePicker(Picker):
         self.diameter_ = float(diameter)
         patches = [_Patches(picture, self.scale_, self.contrast_) for picture in pictures]
         # The trial saw a part; now all micrographs have their say.
-        scores = [_scores(each, best.reference) for each in patches]
+        scores = [_scores(discs, best.reference) for discs in patches]
         self.reference_ = _average(patches, _candidates(scores, patches))
         self._learn_scores(patches)
         logger.info(
@@ -264,14 +267,15 @@ class TemplatePicker(Picker):
         return outcomes
 
     def _learn_scores(self, patches: Sequence[_Patches]) -> None:
-        candidates = _candidates([_scores(each, self.reference_) for each in patches], patches)
-        scores = np.concatenate([found.score for found in candidates])
+        candidates = _candidates([_scores(discs, self.reference_) for discs in patches], patches)
+        scores = np.concatenate([maxima.score for maxima in candidates])
         posterior = Posterior.fit(scores)
         self.posterior_ = np.stack([posterior.score, posterior.probability])
-        traits = [each.traits(found.row, found.column) for each, found in zip(patches, candidates, strict=True)]
-        traits = np.concatenate(traits)
+        traits = np.concatenate(
+            [discs.traits(maxima.row, maxima.column) for discs, maxima in zip(patches, candidates, strict=True)]
+        )
         confident = traits[posterior(scores) > 0.5]
-        if len(confident) < 8:
+        if len(confident) < CONFIDENT:
             confident = traits
         centre = np.median(confident, axis=0)
         deviation = 1.4826 * np.median(np.abs(confident - centre), axis=0)
@@ -285,7 +289,7 @@ class TemplatePicker(Picker):
 
 
 class _Patches(SymmetricPatches):
-    """The discs of one micrograph, flattened and binned to the working diameter."""
+    """Discs of one micrograph, binned to the working diameter and levelled."""
 
     def __init__(self, picture: Picture, scale: float, contrast: str) -> None:
         self.flat, self.frame = flattened(picture, scale, contrast, WORKING_DIAMETER)
@@ -293,7 +297,7 @@ class _Patches(SymmetricPatches):
         super().__init__(self.flat, math.ceil(DISC * self.working_diameter))
 
     def traits(self, row: NDArray, column: NDArray) -> NDArray[np.float64]:
-        """Return what tells ice and carbon from particles, shape (n, 2): darkness, and the logarithm of the texture."""
+        """Return what tells ice and carbon from particles: darkness and log texture, shape (n, 2)."""
         darkness = ndimage.gaussian_filter(self.flat, self.working_diameter / 4)
         return np.column_stack([darkness[row, column], np.log(self.deviation[row, column])])
 
@@ -335,25 +339,25 @@ def _scores(patches: _Patches, reference: NDArray) -> NDArray[np.float32]:
 
 
 def _bootstrap(patches: Sequence[_Patches], scale: float, guess: str) -> _Outcome:
-    maps = [each.first_guess(guess) for each in patches]
+    maps = [discs.first_guess(guess) for discs in patches]
     reference = np.zeros(patches[0].radius + 1, np.float32)
     for _ in range(ROUNDS):
         previous, reference = reference, _average(patches, _candidates(maps, patches))
-        maps = [_scores(each, reference) for each in patches]
+        maps = [_scores(discs, reference) for discs in patches]
         if np.allclose(previous, reference, atol=1e-3):
             break
-    scores = np.concatenate([each.score for each in _candidates(maps, patches)])
+    scores = np.concatenate([candidates.score for candidates in _candidates(maps, patches)])
     return _Outcome(scale, reference, separation(scores, fewest=_fewest(scores)))
 
 
 def _candidates(maps: Sequence[NDArray], patches: Sequence[_Patches]) -> list[_Candidates]:
-    result = []
-    for scores, each in zip(maps, patches, strict=True):
-        x, y, score = find_peaks(scores, APART * each.working_diameter)
+    candidates = []
+    for scores, discs in zip(maps, patches, strict=True):
+        x, y, score = find_peaks(scores, APART * discs.working_diameter)
         # A disc mostly outside says little about the particle.
-        kept = inside(x, y, scores.shape, each.radius // 2)
-        result.append(_Candidates(*_pixels(x[kept], y[kept]), score[kept]))
-    return result
+        kept = inside(x, y, scores.shape, discs.radius // 2)
+        candidates.append(_Candidates(*_pixels(x[kept], y[kept]), score[kept]))
+    return candidates
 
 
 def _pixels(x: NDArray, y: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -362,18 +366,18 @@ def _pixels(x: NDArray, y: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def _fewest(scores: NDArray) -> int:
-    """Return how many candidates make a reference at least: a few ice crystals above all others must not."""
+    """Return the smallest number of candidates that make a reference: a few ice crystals above all others must not."""
     return max(5, round(0.01 * scores.size))
 
 
 def _average(patches: Sequence[_Patches], candidates: Sequence[_Candidates]) -> NDArray[np.float32]:
-    """Return the rotational average of the candidates above Otsu's threshold, of mean 0 in the disc."""
-    scores = np.concatenate([each.score for each in candidates])
+    """Return the rotational average of the candidates above Otsu's threshold, with mean 0 in the disc."""
+    scores = np.concatenate([maxima.score for maxima in candidates])
     threshold = otsu(scores, fewest=_fewest(scores)) if scores.size else 0.0
     total, count = np.zeros(patches[0].radius + 1), 0
-    for each, found in zip(patches, candidates, strict=True):
-        chosen = found.score >= threshold
-        total += each.profiles(found.row[chosen], found.column[chosen]).sum(axis=0)
+    for discs, maxima in zip(patches, candidates, strict=True):
+        chosen = maxima.score >= threshold
+        total += discs.profiles(maxima.row[chosen], maxima.column[chosen]).sum(axis=0)
         count += int(chosen.sum())
     profile = total / max(count, 1)
     weights = patches[0].ring_sizes / patches[0].ring_sizes.sum()
