@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -53,6 +54,7 @@ SEEN, SURE, DOUBTS = 0.2, 0.8, 10
 SMALLEST = 10.0  # pixels across a particle
 
 
+@dataclass(eq=False)
 class AutoPicker(Picker):
     """Picker with a compact network that it trains on the micrographs themselves, without labels.
 
@@ -113,27 +115,19 @@ class AutoPicker(Picker):
     learned_in: ClassVar[str] = "model_"
     transient: ClassVar[tuple[str, ...]] = ("history_",)
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        pretrained: bool = False,
-        max_micrographs: int = 12,
-        margin: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        check_settings(diameter, contrast, max_micrographs, seed)
-        check_number("margin", margin, 0, 2)
-        self.diameter = diameter
-        self.contrast = contrast
-        self.pretrained = pretrained
-        self.max_micrographs = max_micrographs
-        self.margin = margin
-        self.seed = seed
-        self.bias_ = (0.0, 0.0)
-        self.model_: Model | None = None
-        self.decisions_: list[str] = []
-        self.history_ = pd.DataFrame()
+    diameter: float | None = None
+    contrast: Literal["dark", "bright"] | None = None
+    pretrained: bool = False
+    max_micrographs: int = 12
+    margin: float = 0.0
+    seed: int = 0
+    bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
+    model_: Model | None = field(default=None, init=False, repr=False)
+    history_: pd.DataFrame = field(default_factory=pd.DataFrame, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast, self.max_micrographs, self.seed)
+        check_number("margin", self.margin, 0, 2)
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None

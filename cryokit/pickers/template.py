@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -43,6 +43,7 @@ FIRST_GUESSES = ("blob", "texture")
 CONFIDENT = 8  # candidates needed to know what particles usually look like
 
 
+@dataclass(eq=False)
 class TemplatePicker(Picker):
     """Template matching without labels, by a rotationally averaged reference made from the micrographs themselves.
 
@@ -89,18 +90,13 @@ class TemplatePicker(Picker):
 
     learned_in: ClassVar[str] = "reference_"
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        max_micrographs: int = 12,
-    ) -> None:
-        check_settings(diameter, contrast, max_micrographs)
-        self.diameter = diameter
-        self.contrast = contrast
-        self.max_micrographs = max_micrographs
-        self.threshold_ = 0.5
-        self.reference_: NDArray[np.float32] | None = None
+    diameter: float | None = None
+    contrast: Literal["dark", "bright"] | None = None
+    max_micrographs: int = 12
+    reference_: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast, self.max_micrographs)
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
