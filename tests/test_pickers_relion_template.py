@@ -10,9 +10,9 @@ from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.pickers import class_averages as averaging
 from cryokit.pickers.relion_template import RelionTemplatePicker, platt
-from cryokit.simulate import CONDITIONS, simulate_set
+from cryokit.simulate import CONDITIONS, MODELS, simulate_set
 from cryokit.simulate.ctf import ctf
-from cryokit.simulate.density import MODELS, project, rotation_matrix
+from cryokit.simulate.density import project, rotation_matrix
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cryokit.simulate import CONDITIONS, Protein, SimulationError, fragment, random_protein, simulate
-from cryokit.simulate.density import MODELS
+from cryokit.errors import ArgumentError
+from cryokit.simulate import CONDITIONS, MODELS, Protein, fragment, random_protein, simulate
 from cryokit.simulate.random_proteins import KINDS
 
 
@@ -50,8 +50,14 @@ def test_a_made_up_protein_is_simulated_with_conditions_of_its_own():
 
 
 def test_without_conditions_a_made_up_protein_is_refused():
-    with pytest.raises(SimulationError, match="conditions"):
+    with pytest.raises(ArgumentError, match="conditions"):
         simulate(random_protein(0), shape=(128, 128))
+
+
+@pytest.mark.parametrize("setting", [{"kind": "cube"}, {"diameter": 0}])
+def test_a_protein_that_cannot_be_made_up(setting):
+    with pytest.raises(ArgumentError, match=next(iter(setting))):
+        random_protein(0, **setting)
 
 
 def test_a_fragment_is_a_piece_that_nobody_takes():

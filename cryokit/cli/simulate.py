@@ -1,4 +1,4 @@
-"""``cryokit simulate``: micrographs whose truth is known, as MRC files with labels."""
+"""``cryokit simulate``: micrographs with known truth, as MRC files with labels."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import logging
 from pathlib import Path
 
 from cryokit.cli.arguments import count, positive
+from cryokit.simulate import PROTEINS
 
 logger = logging.getLogger(__name__)
 
-# As in cryokit.simulate.PROTEINS, which costs the import of scipy; a test keeps them equal.
-PROTEINS = ("klh", "apoferritin", "ribosome", "betagal", "ms2", "t20s")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's options."""
+    """Add the options of the command."""
     parser.add_argument("protein", metavar="PROTEIN", choices=PROTEINS, help=", ".join(PROTEINS))
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the MRC files and labels")
-    parser.add_argument("-n", "--micrographs", type=count, default=1, metavar="N", help="how many (default 1)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for MRC files and labels")
+    parser.add_argument("-n", "--micrographs", type=count, default=1, metavar="N", help="number of them (default: 1)")
     parser.add_argument("--particles", type=int, metavar="N", help="per micrograph (default: usual for the protein)")
     parser.add_argument(
-        "--shape", type=count, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default 2048 2048"
+        "--shape", type=count, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default: 2048 2048"
     )
     parser.add_argument("--pixel-size", type=positive, metavar="A", help="Angstrom (default: usual for the protein)")
     parser.add_argument("--snr", type=float, help="signal-to-noise ratio below 1/20 A (default: follows from the dose)")
@@ -31,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     carbon = parser.add_mutually_exclusive_group()
     carbon.add_argument("--carbon", action="store_true", default=None, help="show the carbon edge on every micrograph")
     carbon.add_argument("--no-carbon", action="store_false", dest="carbon", help="on none (default: on some)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     make_folder(options.out)
     given = {name: getattr(options, name) for name in ("dose", "contamination") if getattr(options, name) is not None}
-    made = simulate_set(
+    simulated = simulate_set(
         options.protein,
         options.micrographs,
         seed=options.seed,
@@ -56,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         carbon=options.carbon,
         **given,
     )
-    for micrograph, truth in tqdm(made, total=options.micrographs, unit="micrograph", disable=None):
+    for micrograph, truth in tqdm(simulated, total=options.micrographs, unit="micrograph", disable=None):
         write_mrc(options.out / f"{micrograph.name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
         labels = truth[["x", "y", "diameter", "view"]].to_csv(index=False, float_format="%.3f")
         write_text(options.out / "labels" / f"{micrograph.name}.csv", labels)

@@ -1,53 +1,54 @@
-"""How each protein is imaged by default: microscope, exposure and state of the specimen, in one small table."""
+"""How each protein is imaged by default: microscope, exposure and state of the specimen."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
-from cryokit.errors import CryokitError
+from cryokit._util.validation import check_number
+from cryokit.errors import ArgumentError
 
-
-class SimulationError(CryokitError):
-    """A micrograph cannot be simulated as asked."""
+_POSITIVE = ("pixel_size", "voltage", "dose", "mtf")
+_FRACTIONS = ("mtf", "amplitude_contrast", "carbon", "overlap_fraction", "broken_fraction")
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Imaging conditions of one micrograph or of a whole set.
 
-    Parameters
+    Attributes
     ----------
     pixel_size : float
-        Angstrom per pixel, at the specimen.
+        Pixel size at the specimen, Angstrom.
     voltage : float
         Acceleration voltage, kV.
     cs : float
         Spherical aberration, mm.
-    defocus : tuple of (float, float)
-        Range of the mean underfocus in micrometres; one value is drawn per micrograph.
+    defocus : tuple of float
+        Lowest and highest mean underfocus, micrometres; one value is drawn per micrograph.
     astigmatism : float
-        Difference between the defocus along the two principal axes, micrometres; its axis is drawn per micrograph.
+        Difference between the defocus along the two principal axes, micrometres; their angle is drawn per micrograph.
     amplitude_contrast : float
         Fraction of amplitude contrast of the particles, 0 to 1.
     b_factor : float
-        Envelope exp(-B f^2 / 4) of the transfer, square Angstrom.
+        B factor of the envelope exp(-B f^2 / 4) of the transfer, square Angstrom.
     dose : float
         Detected electrons per square Angstrom (the dose times the detector's DQE at zero frequency).
     mtf : float
-        The detector's modulation transfer at the Nyquist frequency, above 0 to 1; Gaussian in between.
+        Modulation transfer of the detector at the Nyquist frequency, above 0 to 1; Gaussian in between.
     ice : float
         Power of the grain of the amorphous ice, relative to the shot noise, where the CTF and envelope are 1.
     mottle : float
         Power of the slow grain below some 1 / (60 A), of uneven ice and solutes, relative to the shot noise; not phase
         contrast, so the CTF does not colour it.
     contrast : float
-        Factor on the particles' potential against the ice's: 1 is the physical estimate for an ice layer as thin as the
-        particle; below 1 stands for thick ice, inelastic scattering and beam-induced motion.
+        Factor on the potential of the particles against the ice: 1 is the physical estimate for an ice layer as thin as
+        the particle; below 1 stands for thick ice, inelastic scattering and beam-induced motion.
     density : float
         Particles per square micrometre.
     clustering : float
-        0 spreads the particles evenly; 1 crowds them as drying does, about threefold in places.
+        Crowding of the particles: 0 spreads them evenly, 1 crowds them as drying does, about threefold in places.
     contamination : float
         Ice crystals and blobs per square micrometre.
     filaments : float
@@ -55,9 +56,14 @@ class Conditions:
     carbon : float
         Probability that the edge of the carbon film shows.
     ice_gradient : float
-        Standard deviation over the micrograph of the uneven intensity (ice thickness, illumination), fraction of 1.
+        Relative standard deviation, over the micrograph, of the uneven intensity (ice thickness, illumination).
     overlap_fraction, broken_fraction : float
-        Fractions of the particles put on top of another and broken.
+        Fractions of the particles put on top of another, and broken.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of range.
     """
 
     pixel_size: float
@@ -82,28 +88,24 @@ class Conditions:
     broken_fraction: float = 0.04
 
     def __post_init__(self) -> None:
-        """Refuse values that no microscope has."""
-        positive = ("pixel_size", "voltage", "dose", "mtf")
-        fractions = ("mtf", "amplitude_contrast", "carbon", "overlap_fraction", "broken_fraction")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name == "defocus":
-                low, high = value
-                if not -10 <= low <= high <= 10:
-                    raise SimulationError(f"defocus {value} is not a range (low, high) in micrometres within -10 to 10")
-            elif not (value > 0 if field.name in positive else value >= 0):
-                bound = "above zero" if field.name in positive else "zero or more"
-                raise SimulationError(f"{field.name} is {value}; it has to be {bound}")
-            elif field.name in fractions and value > 1:
-                raise SimulationError(f"{field.name} is {value}; it has to lie between 0 and 1")
+                for bound in value:
+                    check_number("defocus", bound, -10, 10)
+                if value[0] > value[1]:
+                    raise ArgumentError(f"defocus must be a range (low, high) in micrometres, not {value}")
+            else:
+                high = 1 if field.name in _FRACTIONS else math.inf
+                check_number(field.name, value, 0, high, above=field.name in _POSITIVE)
 
 
-# Like the data sets that the pictures were compared with (benchmarks/compare_simulation.py): KLH data set I of the
-# particle-picking bake-off (CM200, CCD), EMPIAR-10146, EMPIAR-10028 (binned by four) and EMPIAR-10017. Defocus,
-# B factor, MTF, ice, mottle and contrast are fitted to the pictures. The signal-to-noise ratio that comes of them, as
-# `simulate` defines it, is about 1.3, 1.4, 0.7 and 0.6 in this order. For MS2 (the kind of EMPIAR-10075: 300 kV, an
-# integrating detector) and the T20S proteasome (EMPIAR-10025 and 10186: counting detectors, 200 or 300 kV) there was no
-# picture to fit to: microscope and magnification, binned by about two, are like published ones, the rest is plausible.
+# The first four resemble data sets that they were compared with (benchmarks/compare_simulation.py): KLH data set I of
+# the particle-picking bake-off (CM200, CCD), EMPIAR-10146, EMPIAR-10028 (binned by four) and EMPIAR-10017. Defocus,
+# B factor, MTF, ice, mottle and contrast are fitted to their micrographs. The resulting signal-to-noise ratios, as
+# `simulate` defines them, are about 1.3, 1.4, 0.7 and 0.6. For MS2 (the kind of EMPIAR-10075: 300 kV, an integrating
+# detector) and the T20S proteasome (EMPIAR-10025 and 10186: counting detectors, 200 or 300 kV) there was no micrograph
+# to fit to: microscope and magnification, binned by about two, are like published ones, the rest is plausible.
 CONDITIONS = {
     "klh": Conditions(
         pixel_size=2.2, voltage=120, cs=2.0, defocus=(2.4, 3.4), b_factor=1200, dose=10, mtf=0.165, ice=0.9,
@@ -133,3 +135,4 @@ CONDITIONS = {
         mottle=0.4, contrast=0.38, density=900, clustering=0.4, contamination=6, ice_gradient=0.006,
     ),
 }  # fmt: skip
+PROTEINS = tuple(CONDITIONS)

@@ -21,7 +21,7 @@ def electron_wavelength(voltage: float) -> float:
     Returns
     -------
     float
-        Angstrom.
+        Wavelength, Angstrom.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def interaction_constant(voltage: float) -> float:
     Parameters
     ----------
     voltage : float
-        kV.
+        Acceleration voltage, kV.
 
     Examples
     --------
@@ -70,18 +70,18 @@ def aberration(
     fx, fy : ndarray
         Spatial frequencies along x and y, 1 / Angstrom; broadcast against each other.
     voltage : float
-        kV.
+        Acceleration voltage, kV.
     cs : float
         Spherical aberration, mm.
     defocus_u, defocus_v : float
         Underfocus along the two principal axes, micrometres; without `defocus_v` there is no astigmatism.
     angle : float
-        Of the axis of `defocus_u` from x towards y, degrees.
+        Angle of the axis of `defocus_u` from x towards y, degrees.
 
     Returns
     -------
     ndarray
-        Radians, the broadcast shape of `fx` and `fy`.
+        Phase shift in radians, of the broadcast shape of `fx` and `fy`.
     """
     wavelength = electron_wavelength(voltage)
     defocus_v = defocus_u if defocus_v is None else defocus_v
@@ -95,43 +95,35 @@ def aberration(
 
 
 def ctf(
-    fx: np.ndarray,
-    fy: np.ndarray,
-    *,
-    voltage: float,
-    cs: float,
-    defocus_u: float,
-    defocus_v: float | None = None,
-    angle: float = 0.0,
-    amplitude_contrast: float = 0.1,
-    b_factor: float = 0.0,
+    fx: np.ndarray, fy: np.ndarray, *, amplitude_contrast: float = 0.1, b_factor: float = 0.0, **lens: float
 ) -> np.ndarray:
     """Return the contrast transfer function, -sin(chi + asin(w)) exp(-B f^2 / 4).
 
     Parameters
     ----------
-    fx, fy, voltage, cs, defocus_u, defocus_v, angle
-        See `aberration`.
+    fx, fy : ndarray
+        Spatial frequencies along x and y, 1 / Angstrom; broadcast against each other.
     amplitude_contrast : float
-        w, 0 to 1.
+        Amplitude contrast w, 0 to 1.
     b_factor : float
         B of the envelope, square Angstrom.
+    **lens
+        `voltage`, `cs`, `defocus_u`, `defocus_v` and `angle` as for `aberration`.
 
     Returns
     -------
     ndarray
-        -1 to 1, the broadcast shape of `fx` and `fy`. The relative intensity of a weak phase object whose phase shift
-        has the Fourier transform P is 1 + 2 times the inverse transform of P times this.
+        Values from -1 to 1, of the broadcast shape of `fx` and `fy`. The relative intensity of a weak phase object
+        whose phase shift has the Fourier transform P is 1 + 2 times the inverse transform of P times this.
 
     Examples
     --------
     >>> float(ctf(np.array(0.0), np.array(0.0), voltage=300, cs=2.7, defocus_u=2.0))
     -0.1
     """
-    chi = aberration(fx, fy, voltage=voltage, cs=cs, defocus_u=defocus_u, defocus_v=defocus_v, angle=angle)
-    return -np.sin(chi + math.asin(amplitude_contrast)) * envelope(fx, fy, b_factor)
+    return -np.sin(aberration(fx, fy, **lens) + math.asin(amplitude_contrast)) * envelope(fx, fy, b_factor)
 
 
 def envelope(fx: np.ndarray, fy: np.ndarray, b_factor: float) -> np.ndarray:
-    """Return exp(-B f^2 / 4), all that coherence, motion and the like take away."""
+    """Return exp(-B f^2 / 4): the loss of contrast by partial coherence, motion and the like."""
     return np.exp(-0.25 * b_factor * (fx * fx)) * np.exp(-0.25 * b_factor * (fy * fy))

@@ -1,12 +1,44 @@
-"""Where particles lie: drawn at random, not on top of each other, crowded or not, off the carbon."""
+"""Where objects lie: drawn at random, not on top of each other, crowded or not, off the carbon."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy import fft
 
 # How near an object may come to others and to the carbon, relative to its radius. Real particles touch; tighter, and
 # then onto the edge of the carbon with all but the centre, only where there is no room left.
 _CLOSEST = ((0.95, 0.95), (0.85, 0.95), (0.75, 0.95), (0.65, 0.65), (0.65, 0.0))
+
+
+@dataclass(frozen=True)
+class Field:
+    """A micrograph, and the wider field around it that is simulated.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the micrograph.
+    pixel_size : float
+        Pixel size, Angstrom.
+    pad : int
+        Position of the first row and column of the micrograph in the wider field.
+    """
+
+    shape: tuple[int, int]
+    pixel_size: float
+    pad: int
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Rows and columns of the wider field, of which Fourier transforms are fast."""
+        return tuple(fft.next_fast_len(n + 2 * self.pad, real=True) for n in self.shape)
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Rows and columns of the micrograph in the wider field."""
+        return tuple(slice(self.pad, self.pad + n) for n in self.shape)
 
 
 def waves(rng: np.random.Generator, shape: tuple[int, int], order: int = 4) -> np.ndarray:
@@ -15,13 +47,15 @@ def waves(rng: np.random.Generator, shape: tuple[int, int], order: int = 4) -> n
     Parameters
     ----------
     rng : numpy.random.Generator
+        Random numbers.
     shape : tuple of int
+        Rows and columns.
     order : int
-        Half-waves across the field, at most.
+        Largest number of half-waves across the field.
 
     Returns
     -------
-    ndarray, shape `shape`, float32
+    ndarray of float32, shape `shape`
     """
     weights = rng.normal(size=(order + 1, order + 1))
     wavenumber = np.hypot(*np.meshgrid(np.arange(order + 1), np.arange(order + 1)))
@@ -36,17 +70,18 @@ def waves(rng: np.random.Generator, shape: tuple[int, int], order: int = 4) -> n
 
 
 class Floor:
-    """The field in which objects are placed: it knows the clearance of every place on a coarse grid.
+    """The area in which objects are placed; it knows the clearance of every place on a coarse grid.
 
     Parameters
     ----------
-    shape : tuple of (int, int)
-        Rows and columns of the micrograph, pixels.
+    shape : tuple of int
+        Rows and columns of the micrograph.
     margin : float
-        How far objects may lie outside of it, pixels.
+        Distance that objects may lie outside of it, pixels.
     cell : float
         Step of the grid, pixels; finer packs tighter.
     rng : numpy.random.Generator
+        Random numbers.
     clustering : float
         Spread of the logarithm of the number density; 0 is even.
     """
@@ -58,9 +93,9 @@ class Floor:
         counts = [int(np.ceil((n + 2 * margin) / cell)) for n in shape]
         self.rows, self.columns = ((np.arange(n) + 0.5) * cell - margin - 0.5 for n in counts)
         self.inside = self._on_micrograph(self.columns[None, :], self.rows[:, None])
-        # Pixels from each grid point to the edge of the nearest object.
+        # Pixels from each grid point to the edge of the nearest object, and to the carbon.
         self.clear = np.full(counts, np.inf, dtype=np.float32)
-        self.film = np.full(counts, np.inf, dtype=np.float32)  # likewise to the carbon
+        self.film = np.full(counts, np.inf, dtype=np.float32)
         weight = np.exp(clustering * waves(rng, tuple(counts)))
         self.weight = weight / weight.max()
         self.discs = np.empty((0, 3))
@@ -71,7 +106,7 @@ class Floor:
         Parameters
         ----------
         discs : ndarray, shape (n, 3)
-            x, y and radius, pixels, of the discs that cover it.
+            x, y and radius, in pixels, of the discs that cover it.
         """
         self.discs = np.concatenate([self.discs, discs])
         for x, y, radius in discs:
@@ -83,18 +118,18 @@ class Floor:
             np.minimum(self.clear[i0:i1, j0:j1], distance, out=self.clear[i0:i1, j0:j1], casting="same_kind")
 
     def find(self, discs: np.ndarray, inside: bool | None = None) -> tuple[float, float] | None:
-        """Return a free place for an object, or None where there is no room.
+        """Return a free place for an object, or None if there is no room.
 
         Parameters
         ----------
         discs : ndarray, shape (n, 3)
-            x, y and radius, pixels; x and y relative to the object's centre.
+            x, y and radius, in pixels, of the discs that cover it; x and y relative to its centre.
         inside : bool, optional
-            Whether the centre has to lie on the micrograph, or beside it; either when not given.
+            Whether the centre has to lie on the micrograph, or beside it; either by default.
 
         Returns
         -------
-        tuple of (float, float) or None
+        tuple of float, or None
             x and y of the centre, pixels.
         """
         allowed = np.ones(self.clear.shape, bool) if inside is None else self.inside == inside

@@ -1,4 +1,4 @@
-"""Proteins that do not exist: random shapes of many kinds, for pickers that are to find what they have never seen."""
+"""Random shapes of many kinds instead of proteins, for training pickers to find what they have never seen."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from cryokit.coordinates import IGNORE
-from cryokit.simulate.density import Cloud, Form, Protein, _blobs, _cloud, _fill, _solid, rotation_matrix
+from cryokit._util.validation import check_choice, check_number
+from cryokit.coordinates.picks import IGNORE
+from cryokit.simulate.density import Cloud, Density, Form, Protein, blobs, filled_cloud, nearness, solid, turned
 
 KINDS = ("globule", "shell", "barrel", "ring", "rod")
 DIAMETERS = (110.0, 380.0)  # Angstrom
@@ -24,16 +25,21 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
     Parameters
     ----------
     seed : int
-        Same seed, same protein.
+        Random seed; the same seed gives the same protein.
     kind : str, optional
-        One of `KINDS`; drawn when not given.
+        One of `KINDS`; drawn by default.
     diameter : float, optional
-        About its size in Angstrom; drawn from `DIAMETERS` when not given.
+        Approximate size in Angstrom; drawn from `DIAMETERS` by default.
 
     Returns
     -------
     Protein
-        With one form, at any orientation, labelled as irregular view.
+        Protein with one form at any orientation, labelled as irregular view.
+
+    Raises
+    ------
+    ArgumentError
+        If `kind` is unknown or `diameter` is not positive.
 
     Examples
     --------
@@ -41,6 +47,9 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
     >>> protein.name, [form.view for form in protein.forms]
     ('ring_7', ['irregular'])
     """
+    check_choice("kind", kind, (None, *KINDS))
+    if diameter is not None:
+        check_number("diameter", diameter, 0, above=True)
     rng = np.random.default_rng([seed, 41])
     drawn = str(rng.choice(KINDS, p=(0.4, 0.15, 0.2, 0.1, 0.15)))
     size = float(np.exp(rng.uniform(*np.log(DIAMETERS))))
@@ -48,7 +57,10 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
 
     @lru_cache(maxsize=1)
     def cloud() -> Cloud:
-        return _KINDS[kind](np.random.default_rng([seed, 42]), diameter / 2)
+        rng = np.random.default_rng([seed, 42])
+        density = _DENSITIES[kind](rng, diameter / 2)
+        spacing = max(5.0, diameter / _POINTS)
+        return filled_cloud(density, (1.15 * diameter / 2,) * 3, seed=int(rng.integers(1 << 31)), spacing=spacing)
 
     # What an expert would draw around it: nearly all of its mass, not its farthest corner.
     extent = 2 * float(np.quantile(np.linalg.norm(cloud().points, axis=1), 0.9))
@@ -56,23 +68,23 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
 
 
 def fragment(form: Form, seed: int, *, part: float = 0.3, share: float = 0.1) -> Form:
-    """Return a piece of a protein as a form of its own: what nobody takes for a particle.
+    """Return a piece of a protein as a form of its own: something nobody takes for a particle.
 
     Parameters
     ----------
     form : Form
-        Of the whole protein.
+        Form of the whole protein.
     seed : int
-        Which piece.
+        Random seed; each gives another piece.
     part : float
-        Its share of the protein's mass.
+        Share of the protein's mass.
     share : float
-        How often it occurs; relative to the other forms.
+        Frequency relative to the other forms.
 
     Returns
     -------
     Form
-        Named ``fragment``, with the view ``ignore``.
+        Form named ``fragment`` with the view ``ignore``.
     """
 
     @lru_cache(maxsize=1)
@@ -80,46 +92,42 @@ def fragment(form: Form, seed: int, *, part: float = 0.3, share: float = 0.1) ->
         whole = form.cloud()
         direction = np.random.default_rng([seed, 43]).normal(size=3)
         height = whole.points @ (direction / np.linalg.norm(direction))
-        kept = height > np.quantile(height, 1 - part)
-        points, weights = whole.points[kept], whole.weights[kept]
-        return Cloud(points - np.average(points, axis=0, weights=weights).astype(np.float32), weights, whole.sigma)
+        piece = whole.part(height > np.quantile(height, 1 - part))
+        centre = np.average(piece.points, axis=0, weights=piece.weights).astype(np.float32)
+        return Cloud(piece.points - centre, piece.weights, piece.sigma)
 
     return Form("fragment", IGNORE, share, form.diameter * part ** (1 / 3), cloud)
 
 
-def _filled(density: Callable[[np.ndarray], np.ndarray], radius: float, rng: np.random.Generator) -> Cloud:
-    spacing = max(5.0, 2 * radius / _POINTS)
-    extent = (1.15 * radius,) * 3
-    return _cloud(*_fill(density, extent, seed=int(rng.integers(1 << 31)), spacing=spacing), spacing)
+def _domains(centres: np.ndarray, radii: np.ndarray) -> Density:
+    return lambda points: solid(blobs(points, centres, radii))
 
 
-def _globule(rng: np.random.Generator, radius: float) -> Cloud:
+def _globule(rng: np.random.Generator, radius: float) -> Density:
     fold = int(rng.choice((1, 1, 2, 3, 4, 6)))
     domains = int(rng.integers(3, 9))
     axes = rng.uniform(0.5, 1, 3)
     centres = rng.normal(size=(domains, 3))
     centres *= (radius * 0.7 * rng.uniform(0.3, 1, domains) / np.linalg.norm(centres, axis=1))[:, None] * axes
-    centres = np.concatenate([centres @ rotation_matrix(360 * k / fold, 0, 0).T for k in range(fold)])
-    radii = np.tile(radius * rng.uniform(0.16, 0.32, domains), fold)
-    return _filled(lambda points: _solid(_blobs(points, centres, radii)), radius, rng)
+    return _domains(turned(centres, fold), np.tile(radius * rng.uniform(0.16, 0.32, domains), fold))
 
 
-def _shell(rng: np.random.Generator, radius: float) -> Cloud:
+def _shell(rng: np.random.Generator, radius: float) -> Density:
     inner = rng.uniform(0.45, 0.85)
     holes = rng.normal(size=(int(rng.integers(0, 12)), 3))
     holes /= np.linalg.norm(holes, axis=1, keepdims=True) if len(holes) else 1
 
     def density(points: np.ndarray) -> np.ndarray:
         distance = np.maximum(np.linalg.norm(points, axis=1), 1e-6) / radius
-        wall = _solid(0.5 + (distance - inner) / 0.1) * _solid(0.5 + (1 - distance) / 0.1)
+        wall = solid(0.5 + (distance - inner) / 0.1) * solid(0.5 + (1 - distance) / 0.1)
         if len(holes):
-            wall *= 1 - 0.8 * np.exp(((points / (distance * radius)[:, None] @ holes.T).max(axis=1) - 1) / 0.03)
+            wall *= 1 - 0.8 * nearness(points / (distance * radius)[:, None], holes, 0.03)
         return wall
 
-    return _filled(density, radius, rng)
+    return density
 
 
-def _rings(rng: np.random.Generator, radius: float, tiers: int, height: float) -> Cloud:
+def _rings(rng: np.random.Generator, radius: float, tiers: int, height: float) -> Density:
     """Stack rings of subunits, `height` diameters high altogether."""
     subunits = int(rng.integers(5, 15))
     wide = radius / np.hypot(1, height) if tiers > 1 else radius * 0.8
@@ -132,30 +140,20 @@ def _rings(rng: np.random.Generator, radius: float, tiers: int, height: float) -
         for angle in 2 * np.pi * (np.arange(subunits) + turn * tier) / subunits
     ]
     size = np.clip(np.pi * middle / subunits, 0.2 * wide, 0.35 * wide) * rng.uniform(0.8, 1.1)
-    return _filled(lambda points: _solid(_blobs(points, np.array(centres), np.array([size]))), radius, rng)
+    return _domains(np.array(centres), np.array([size]))
 
 
-def _barrel(rng: np.random.Generator, radius: float) -> Cloud:
-    return _rings(rng, radius, int(rng.integers(2, 7)), rng.uniform(0.6, 1.4))
-
-
-def _ring(rng: np.random.Generator, radius: float) -> Cloud:
-    return _rings(rng, radius, 1, 0.3)
-
-
-def _rod(rng: np.random.Generator, radius: float) -> Cloud:
+def _rod(rng: np.random.Generator, radius: float) -> Density:
     domains = int(rng.integers(3, 7))
     along = np.linspace(-0.75, 0.75, domains) * radius
     across = rng.normal(0, 0.1 * radius, (domains, 2))
-    centres = np.column_stack([across, along])
-    radii = radius * rng.uniform(0.2, 0.4, domains)
-    return _filled(lambda points: _solid(_blobs(points, centres, radii)), radius, rng)
+    return _domains(np.column_stack([across, along]), radius * rng.uniform(0.2, 0.4, domains))
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, float], Cloud]] = {
+_DENSITIES: dict[str, Callable[[np.random.Generator, float], Density]] = {
     "globule": _globule,
     "shell": _shell,
-    "barrel": _barrel,
-    "ring": _ring,
+    "barrel": lambda rng, radius: _rings(rng, radius, int(rng.integers(2, 7)), rng.uniform(0.6, 1.4)),
+    "ring": lambda rng, radius: _rings(rng, radius, 1, 0.3),
     "rod": _rod,
 }

@@ -1,8 +1,8 @@
 """What lies in the ice besides particles: carbon film, ice crystals and other dirt, filaments.
 
 Each adds to two maps: `phase`, the phase shift in radians, that the lens turns into contrast, and `loss`, the logarithm
-of the amplitude that thick matter takes away (scattered outside the aperture or inelastically), both positive for more
-matter. Sizes and strengths are set by eye after real micrographs.
+of the amplitude that thick matter takes away (scattered outside the aperture or inelastically). Both are positive for
+more matter, float32 and changed in place. Sizes and strengths are set by eye after real micrographs.
 """
 
 from __future__ import annotations
@@ -12,49 +12,44 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from cryokit.simulate.placement import Floor, waves
+from cryokit.simulate.density import clip_window
+from cryokit.simulate.placement import Field, Floor, waves
 
 _ROD_RADIUS, _ROD_HOLLOW = 75.0, 20.0  # Angstrom
 _EDGE = 12.0  # Angstrom over which the carbon film reaches its thickness
 
 
-def carbon_distance(
-    rng: np.random.Generator, shape: tuple[int, int], field: tuple[int, int], pixel_size: float, pad: int
-) -> np.ndarray:
+def carbon_distance(rng: np.random.Generator, field: Field) -> np.ndarray:
     """Return how far inside the hole of the carbon film each pixel lies; the film covers a part of the micrograph.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-    shape : tuple of int
-        Of the micrograph.
-    field : tuple of int
-        Of the wider field that is simulated.
-    pixel_size : float
-        Angstrom.
-    pad : int
-        Where the micrograph begins in the field, pixels.
+        Random numbers.
+    field : Field
+        Field that is simulated.
 
     Returns
     -------
-    ndarray, shape `field`, float32
+    ndarray of float32, shape `field.padded`
         Pixels; negative on the carbon. A hole is 2 micrometres across, its edge a little ragged.
     """
-    rows, columns = shape
-    radius = 10000.0 / pixel_size
+    rows, columns = field.shape
+    radius = 10000.0 / field.pixel_size
     direction = rng.uniform(0, 2 * np.pi)
     c, s = np.cos(direction), np.sin(direction)
     # The film comes in from one side or corner, over 5 to 20 % of the width seen in that direction.
     width = abs(c) * columns + abs(s) * rows
     edge = width * (0.5 - rng.uniform(0.08, 0.22))
-    x = np.arange(field[1], dtype=np.float32) - np.float32((columns - 1) / 2 + pad + (edge - radius) * c)
-    y = np.arange(field[0], dtype=np.float32) - np.float32((rows - 1) / 2 + pad + (edge - radius) * s)
+    padded_rows, padded_columns = field.padded
+    x = np.arange(padded_columns, dtype=np.float32) - np.float32((columns - 1) / 2 + field.pad + (edge - radius) * c)
+    y = np.arange(padded_rows, dtype=np.float32) - np.float32((rows - 1) / 2 + field.pad + (edge - radius) * s)
     distance = np.float32(radius) - np.hypot(x[None, :], y[:, None])
     # Ragged along the arc: a random curve by azimuth about the middle of the edge, near which azimuth is arc length.
     arc = np.float32(-s) * x[None, :] + np.float32(c) * y[:, None]
     curve = ndimage.gaussian_filter1d(rng.normal(size=1024), 15)
-    curve *= 8.0 / pixel_size / curve.std()
-    step = (rows + columns + 4 * pad) / 1000
+    curve *= 8.0 / field.pixel_size / curve.std()
+    step = (rows + columns + 4 * field.pad) / 1000
     index = np.clip(arc / np.float32(step) + 512, 0, 1022)
     whole = index.astype(np.intp)
     return distance + (curve[whole] + (index - whole) * np.diff(curve, append=0)[whole]).astype(np.float32)
@@ -63,15 +58,7 @@ def carbon_distance(
 def add_carbon(
     phase: np.ndarray, loss: np.ndarray, distance: np.ndarray, rng: np.random.Generator, pixel_size: float
 ) -> None:
-    """Add the carbon film, grainy and darker than the ice.
-
-    Parameters
-    ----------
-    phase, loss : ndarray, shape (rows, columns), float32
-        Changed in place.
-    distance : ndarray, shape (rows, columns)
-        See `carbon_distance`.
-    """
+    """Add the carbon film, grainy and darker than the ice, where the `carbon_distance` is negative."""
     film = 1 / (1 + np.exp(np.clip(distance * np.float32(pixel_size / _EDGE * 4), -30, 30)))
     # Grain of an amorphous film: white, so as strong per pixel as the pixel is small.
     grain = rng.standard_normal(phase.shape, dtype=np.float32) * np.float32(0.35 / pixel_size)
@@ -84,22 +71,14 @@ def add_crystal(
 ) -> None:
     """Add a dark blob: a crystal of ice or a drop of frozen ethane, of one to three merged lumps with a rough outline.
 
-    Parameters
-    ----------
-    phase, loss : ndarray, shape (rows, columns), float32
-        Changed in place.
-    x, y : float
-        Centre, pixels.
-    radius : float
-        Pixels, of the largest lump.
+    `x` and `y` are its centre and `radius` that of the largest lump, in pixels.
     """
     reach = int(np.ceil(2.5 * radius)) + 3
     top, left = round(y) - reach, round(x) - reach
-    r0, r1 = max(top, 0), min(top + 2 * reach + 1, phase.shape[0])
-    c0, c1 = max(left, 0), min(left + 2 * reach + 1, phase.shape[1])
-    if r0 >= r1 or c0 >= c1:
+    window = clip_window(phase.shape, top, left, top + 2 * reach + 1, left + 2 * reach + 1)
+    if window is None:
         return
-    yy, xx = np.mgrid[r0:r1, c0:c1].astype(np.float32)
+    yy, xx = np.mgrid[window].astype(np.float32)
     thickness = np.zeros(yy.shape, np.float32)
     lumps = rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])
     way = rng.uniform(0, 2 * np.pi)
@@ -117,46 +96,40 @@ def add_crystal(
     texture /= max(float(texture.std()), 1e-6)
     # Saturates: what is thicker than some 100 A scatters so often that more of it changes little.
     depth = np.tanh(thickness * angstrom / 70) * dense
-    phase[r0:r1, c0:c1] += depth * (0.08 + 0.03 * texture)
-    loss[r0:r1, c0:c1] += 0.06 * depth
+    phase[window] += depth * (0.08 + 0.03 * texture)
+    loss[window] += 0.06 * depth
 
 
 def add_debris(phase: np.ndarray, x: float, y: float, rng: np.random.Generator, pixel_size: float) -> None:
-    """Add a scrap of protein: a few soft lumps some 30 A across.
-
-    Parameters
-    ----------
-    phase : ndarray, shape (rows, columns), float32
-        Changed in place.
-    x, y : float
-        Centre, pixels.
-    """
+    """Add a scrap of protein at `x`, `y` (pixels): a few soft lumps some 30 A across."""
     for _ in range(rng.integers(2, 6)):
         sigma = rng.uniform(10, 18) / pixel_size
         px, py = rng.normal((x, y), 25 / pixel_size)
         reach = int(np.ceil(3.5 * sigma))
-        r0, r1 = max(round(py) - reach, 0), min(round(py) + reach + 1, phase.shape[0])
-        c0, c1 = max(round(px) - reach, 0), min(round(px) + reach + 1, phase.shape[1])
-        if r0 < r1 and c0 < c1:
-            rows = np.exp(-0.5 * ((np.arange(r0, r1) - py) / sigma) ** 2)
-            columns = np.exp(-0.5 * ((np.arange(c0, c1) - px) / sigma) ** 2)
-            phase[r0:r1, c0:c1] += (rng.uniform(0.03, 0.09) * np.outer(rows, columns)).astype(np.float32)
+        row, column = round(py), round(px)
+        window = clip_window(phase.shape, row - reach, column - reach, row + reach + 1, column + reach + 1)
+        if window is not None:
+            along_y, along_x = (
+                np.exp(-0.5 * ((np.arange(part.start, part.stop) - centre) / sigma) ** 2)
+                for part, centre in zip(window, (py, px), strict=True)
+            )
+            phase[window] += (rng.uniform(0.03, 0.09) * np.outer(along_y, along_x)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Filament:
     """A long, slightly bent hollow rod, 150 A thick, such as tobacco mosaic virus.
 
-    Parameters
+    Attributes
     ----------
     x, y : float
         Middle, pixels of the micrograph.
     direction : float
-        Of its axis there, radians from x towards y.
+        Direction of its axis there, radians from x towards y.
     half : float
         Half its length, pixels.
     bend : float
-        Curvature: it lies `bend` t^2 off its middle's direction, t pixels along.
+        Curvature: t pixels along the direction of its middle it lies ``bend * t**2`` off that direction.
     """
 
     x: float
@@ -166,7 +139,7 @@ class Filament:
     bend: float
 
     def discs(self, pixel_size: float) -> np.ndarray:
-        """Return x, y and radius, pixels, of discs that cover the rod; shape (n, 3)."""
+        """Return x, y and radius, in pixels, of discs that cover the rod; shape (n, 3)."""
         radius = _ROD_RADIUS / pixel_size
         t = np.linspace(-self.half, self.half, 2 + int(2 * self.half / radius))
         off = self.bend * t * t
@@ -174,33 +147,23 @@ class Filament:
         return np.column_stack([self.x + c * t - s * off, self.y + s * t + c * off, np.full(t.size, radius)])
 
 
-def filaments(rng: np.random.Generator, shape: tuple[int, int], density: float, pixel_size: float) -> list[Filament]:
-    """Draw rods, `density` per square micrometre."""
-    count = rng.poisson(density * shape[0] * shape[1] * pixel_size**2 * 1e-8)
+def filaments(rng: np.random.Generator, field: Field, density: float) -> list[Filament]:
+    """Draw rods, `density` per square micrometre of the micrograph."""
+    rows, columns = field.shape
     rods = []
-    for _ in range(count):
-        half = rng.uniform(500, 1500) / pixel_size
-        x, y = rng.uniform((0, 0), (shape[1], shape[0]))
+    for _ in range(rng.poisson(density * rows * columns * field.pixel_size**2 * 1e-8)):
+        half = rng.uniform(500, 1500) / field.pixel_size
+        x, y = rng.uniform((0, 0), (columns, rows))
         rods.append(Filament(x, y, rng.uniform(0, 2 * np.pi), half, rng.normal(0, 0.04) / half))
     return rods
 
 
-def add_filament(
-    phase: np.ndarray, loss: np.ndarray, rod: Filament, pad: int, rng: np.random.Generator, pixel_size: float
-) -> None:
-    """Add a rod.
-
-    Parameters
-    ----------
-    phase, loss : ndarray, shape (rows, columns), float32
-        Changed in place.
-    rod : Filament
-    pad : int
-        Where the micrograph begins in the maps, pixels.
-    """
+def add_filament(phase: np.ndarray, loss: np.ndarray, rod: Filament, field: Field, rng: np.random.Generator) -> None:
+    """Add a rod to the maps of a field."""
+    pixel_size = field.pixel_size
     c, s = np.float32(np.cos(rod.direction)), np.float32(np.sin(rod.direction))
-    yy = np.arange(phase.shape[0], dtype=np.float32)[:, None] - np.float32(rod.y + pad)
-    xx = np.arange(phase.shape[1], dtype=np.float32)[None, :] - np.float32(rod.x + pad)
+    yy = np.arange(phase.shape[0], dtype=np.float32)[:, None] - np.float32(rod.y + field.pad)
+    xx = np.arange(phase.shape[1], dtype=np.float32)[None, :] - np.float32(rod.x + field.pad)
     along = xx * c + yy * s
     across = np.abs(yy * c - xx * s - np.float32(rod.bend) * along * along)
     rows, columns = np.nonzero((across < _ROD_RADIUS / pixel_size) & (np.abs(along) < rod.half))
@@ -216,43 +179,40 @@ def add_filament(
 
 def surroundings(
     rng: np.random.Generator,
-    field: tuple[int, int],
-    shape: tuple[int, int],
-    pad: int,
-    pixel_size: float,
+    field: Field,
     contamination: float,
     floor: Floor,
     distance: np.ndarray | None,
     rods: list[Filament],
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the maps `phase` and `loss` of everything but particles, or None where there is nothing.
+    """Return the maps `phase` and `loss` of everything but particles, or None if there is nothing.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-    field, shape : tuple of int
-        Of the field that is simulated and of the micrograph, which begins at `pad` in it.
-    pad : int
-    pixel_size : float
-        Angstrom.
+        Random numbers.
+    field : Field
+        Field that is simulated.
     contamination : float
         Crystals per square micrometre; there is twice as much debris.
     floor : Floor
-        Crystals lie beside the particles, where there is room, or not at all; debris lies anywhere.
+        Places that are free: crystals lie beside the particles, where there is room, or not at all; debris lies
+        anywhere.
     distance : ndarray or None
-        See `carbon_distance`.
+        What `carbon_distance` returned, if there is carbon.
     rods : list of Filament
+        Filaments to add.
 
     Returns
     -------
-    tuple of (ndarray, ndarray) or None
-        Shape `field`, float32.
+    tuple of ndarray of float32, shape `field.padded`, or None
     """
-    area = field[0] * field[1] * pixel_size**2 * 1e-8
+    shape, pad, pixel_size = field.padded, field.pad, field.pixel_size
+    area = shape[0] * shape[1] * pixel_size**2 * 1e-8
     crystals, scraps = rng.poisson(contamination * area), rng.poisson(2 * contamination * area)
     if not (crystals or scraps or rods or distance is not None):
         return None
-    phase, loss = np.zeros(field, np.float32), np.zeros(field, np.float32)
+    phase, loss = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for _ in range(crystals):
         radius = float(np.clip(rng.lognormal(np.log(62), 0.3), 35, 130)) / pixel_size
         place = floor.find(np.array([[0, 0, radius]]))
@@ -260,10 +220,10 @@ def surroundings(
             floor.add(np.array([[*place, radius]]))
             add_crystal(phase, loss, place[0] + pad, place[1] + pad, radius, rng, pixel_size)
     for _ in range(scraps):
-        x, y = rng.uniform((0, 0), (field[1], field[0]))
+        x, y = rng.uniform((0, 0), (shape[1], shape[0]))
         add_debris(phase, x, y, rng, pixel_size)
     for rod in rods:
-        add_filament(phase, loss, rod, pad, rng, pixel_size)
+        add_filament(phase, loss, rod, field, rng)
     if distance is not None:
         add_carbon(phase, loss, distance, rng, pixel_size)
     return phase, loss
