@@ -18,7 +18,6 @@ from cryokit.coordinates import (
     detect,
     read,
     read_folder,
-    read_named,
     scale,
     table,
     validate,
@@ -94,7 +93,7 @@ def test_names_match_whole_not_by_their_beginning(tmp_path):
 
 def test_star_of_one_block_and_one_pick_without_a_loop(tmp_path):
     path = put(tmp_path, "a.b_autopick.star", "data_\n\n_rlnCoordinateX 12.5\n_rlnCoordinateY 3\n")
-    picks, names = read_named(path)
+    picks, names = read_folder(path)
     assert centres(picks) == [[12.5, 3.0]]
     assert names == ["a.b"]
 
@@ -109,7 +108,7 @@ def test_star_numbers_in_micrograph_names_stay_text(tmp_path):
 def test_star_without_picks_before_a_comment(tmp_path):
     header = "# version 30001\n\ndata_particles\n\nloop_ \n_rlnCoordinateX #1 \n_rlnCoordinateY #2 \n"
     text = f"{header} \n\n# version 30001\n\n"
-    picks, names = read_named(put(tmp_path, "mic.star", text))
+    picks, names = read_folder(put(tmp_path, "mic.star", text))
     assert len(picks) == 0
     assert names == ["mic"]
 
@@ -273,7 +272,7 @@ def test_cbox_without_picks_keeps_its_columns(tmp_path):
     assert {"CoordinateX", "CoordinateY", "CoordinateZ", "Width", "Height", "Confidence"} <= set(
         blocks["cryolo"].columns
     )
-    picks, names = read_named(tmp_path / "a.cbox")
+    picks, names = read_folder(tmp_path / "a.cbox")
     assert len(picks) == 0
     assert names == ["a"]
 
@@ -635,7 +634,7 @@ def test_real_boxes_keep_their_score_through_every_format(shared, tmp_path):
 @pytest.mark.real
 def test_real_star_and_table_files(shared):
     formats = shared / "data" / "formats"
-    particles, names = read_named(formats / "relion31_particles.star")
+    particles, names = read_folder(formats / "relion31_particles.star")
     assert names == ["example_micrograph"]
     assert centres(particles)[0] == [760, 1350]
     assert particles["score"].isna().all()
@@ -646,7 +645,7 @@ def test_real_star_and_table_files(shared):
     assert f1(manual, labels, 0.25 * 108) > 0.5
     assert f1(manual.assign(y=4095 - manual["y"]), labels, 0.25 * 108) < 0.2
 
-    published, names = read_named(formats / "cryosegnet_coordinates.star")
+    published, names = read_folder(formats / "cryosegnet_coordinates.star")
     assert names == ["Falcon_2012_06_12-14_33_35_0"]
     labels = read(shared / "data" / "betagal_10017" / "labels" / f"{names[0]}.csv")
     assert f1(published, labels, 10) > 0.98

@@ -114,35 +114,6 @@ def read(
     return picks
 
 
-def read_named(
-    path: str | os.PathLike, format: str | None = None, micrograph: str | None = None, **options
-) -> tuple[pd.DataFrame, list[str]]:
-    """Read a coordinate file with the names of its micrographs, also of those without picks.
-
-    Parameters
-    ----------
-    path, format
-        As for `read`.
-    micrograph : str, optional
-        Name of the micrograph if the file does not say it.
-    **options
-        Keyword arguments of `read`.
-
-    Returns
-    -------
-    picks : pandas.DataFrame
-        Table of picks.
-    micrographs : list of str
-        Names of the micrographs; empty if the file would name them and has none.
-
-    Raises
-    ------
-    ArgumentError, CoordinateError
-        As `read`.
-    """
-    return _read(path, format, micrograph, ReadOptions(**options))
-
-
 def _read(
     path: str | os.PathLike, format: str | None, micrograph: str | None, options: ReadOptions
 ) -> tuple[pd.DataFrame, list[str]]:

@@ -195,11 +195,8 @@ def write_list(
 
 def write_blocks(path: str | os.PathLike, blocks: Mapping[str, pd.DataFrame | dict], header: str) -> None:
     """Write blocks with starfile, whole or not at all; `header` replaces starfile's dated first line."""
-    with tempfile.TemporaryDirectory() as folder:
-        temporary = Path(folder) / "blocks.star"
-        starfile.write(dict(blocks), temporary, float_format="%.9g", na_rep="<NA>")
-        lines = temporary.read_text(encoding="utf-8").split("\n", 1)
-    write_text(path, f"{header}\n{lines[1]}")
+    _, text = starfile.to_string(dict(blocks), float_format="%.9g", na_rep="<NA>").split("\n", 1)
+    write_text(path, f"{header}\n{text}")
 
 
 def _path_text(file: str | os.PathLike, path: str | os.PathLike) -> str:
