@@ -370,9 +370,9 @@ def refused(path, match, **options):
 
 
 def test_missing_folder_empty_and_unknown(tmp_path):
-    refused(tmp_path / "none.mrc", "no such file")
+    refused(tmp_path / "none.mrc", "No such file")
     (tmp_path / "folder.mrc").mkdir()
-    refused(tmp_path / "folder.mrc", "folder")
+    refused(tmp_path / "folder.mrc", "cannot be opened")
     for suffix in ("mrc", "mrc.gz", "tif", "png", "jpg"):
         (tmp_path / f"a.{suffix}").touch()
         refused(tmp_path / f"a.{suffix}", "0 bytes")

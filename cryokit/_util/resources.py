@@ -8,11 +8,7 @@ from cryokit._util.validation import check_choice
 from cryokit.errors import CryokitError
 
 # What the folders are called inside an installed package (pyproject.toml puts them there).
-_INSTALLED = {
-    "data_manifests": "data_manifests",
-    "notebooks": "notebook_sources",
-    "benchmarks": "benchmark_sources",
-}
+_INSTALLED = {"data_manifests": "data_manifests", "notebooks": "notebook_sources", "benchmarks": "benchmark_sources"}
 
 
 def folder(name: str) -> Path:

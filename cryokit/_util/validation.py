@@ -11,13 +11,7 @@ from cryokit.errors import ArgumentError, ArgumentTypeError
 
 
 def check_number(
-    name: str,
-    value: Any,
-    low: float = -math.inf,
-    high: float = math.inf,
-    *,
-    whole: bool = False,
-    above: bool = False,
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, whole: bool = False, above: bool = False
 ) -> None:
     """Check that an argument is a finite number within a range.
 

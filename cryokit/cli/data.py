@@ -99,11 +99,7 @@ def _fetch(options: argparse.Namespace) -> None:
     if options.link and not options.source:
         raise ArgumentError("--link needs --from DIR: only local files can be linked to")
     dataset = fetch(
-        options.name,
-        source=options.source,
-        everything=options.everything,
-        link=options.link,
-        timeout=options.timeout,
+        options.name, source=options.source, everything=options.everything, link=options.link, timeout=options.timeout
     )
     sys.stdout.write(f"{dataset.manifest.name}: all files are in {dataset.folder}\n")
 

@@ -137,7 +137,7 @@ def shape(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def _format(path: Path) -> ModuleType:
-    """Return the module that reads a file, which has to be there."""
+    """Return the module that reads files with this suffix."""
     name = path.name.lower()
     module = next((module for module, suffixes in MICROGRAPH_FORMATS.items() if name.endswith(suffixes)), None)
     if module is None:
@@ -145,32 +145,25 @@ def _format(path: Path) -> ModuleType:
             f"{path}: not a micrograph; known suffixes: {', '.join(MICROGRAPH_SUFFIXES)} "
             "(motion-correct movies in other formats to MRC first)"
         )
-    try:
-        if path.is_dir():
-            raise MicrographError(f"{path}: a folder; name a file in it")
-        if path.stat().st_size == 0:
-            raise MicrographError(f"{path}: empty (0 bytes); copy or export it again")
-        path.open("rb").close()
-    except FileNotFoundError:
-        raise MicrographError(f"{path}: no such file") from None
-    except OSError as error:
-        raise MicrographError(f"{path}: cannot be opened ({error.strerror})") from None
     return importlib.import_module(f"cryokit.micrograph.{module}")
 
 
 @contextlib.contextmanager
 def _own_errors(path: Path, title: str) -> Iterator[None]:
-    """Turn what decoders raise into errors that name the file."""
+    """Turn what the file system and the decoders raise into errors that name the file."""
     try:
+        if path.stat().st_size == 0:
+            raise MicrographError(f"{path}: empty (0 bytes); copy or export it again")
         yield
     except MicrographError:
         raise
-    except MemoryError as error:
-        raise MicrographError(f"{path}: does not fit into memory ({error})") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
-        raise MicrographError(
-            f"{path}: cannot be read as {title} ({error}); it is damaged or not {title}, so copy or export it again"
-        ) from error
+        problem = f"cannot be read as {title} ({error}); it is damaged or not {title}, so copy or export it again"
+        if isinstance(error, MemoryError):
+            problem = f"does not fit into memory ({error})"
+        elif isinstance(error, OSError) and error.strerror:
+            problem = f"cannot be opened ({error.strerror})"
+        raise MicrographError(f"{path}: {problem}") from error
 
 
 def _one_image(path: Path, images: Images, sum_frames: bool) -> NDArray[np.float32]:

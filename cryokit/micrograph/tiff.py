@@ -79,7 +79,4 @@ def _pixel_sizes(page: tifffile.TiffPage, imagej: dict) -> tuple[float, float]:
     # ImageJ names its unit apart; otherwise the tag counts per inch (2) or per centimetre (3).
     angstrom = _UNITS.get(unit, 0) if unit else {2: 2.54e8, 3: 1e8}.get(int(page.resolutionunit), 0)
     (x_pixels, x_units), (y_pixels, y_units) = (page.tags[tag].value for tag in ("XResolution", "YResolution"))
-    return (
-        angstrom * x_units / x_pixels if x_pixels else 0.0,
-        angstrom * y_units / y_pixels if y_pixels else 0.0,
-    )
+    return (angstrom * x_units / x_pixels if x_pixels else 0.0, angstrom * y_units / y_pixels if y_pixels else 0.0)
