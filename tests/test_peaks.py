@@ -1,81 +1,34 @@
-"""Maxima of score maps, non-maximum suppression and sub-pixel positions, against brute force and known spots."""
+"""Peaks of score maps and their sub-pixel positions, against brute force and known spots."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cryokit.errors import PickerError
-from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside, local_maxima, refine, suppress, without_side_lobes
+from cryokit.errors import ArgumentError
+from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside, refine, without_side_lobes
 
 # Few different values: ties and plateaus everywhere.
 COARSE_MAPS = arrays(
     np.float64, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 4).map(float)
 )
 DISTANCES = st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 4.3, 6.0, 9.0])
-
-
-def better(one, other):
-    """Whether (score, row, column) `one` comes before `other` when both cannot stay."""
-    return (-one[0], one[1], one[2]) < (-other[0], other[1], other[2])
-
-
-def found(scores, distance):
-    row, column = local_maxima(scores, distance)
-    return list(zip(row.tolist(), column.tolist(), strict=True))
-
-
-# --- suppression ---------------------------------------------------------------------------------------------------
-
-
-def suppressed_one_by_one(points, distance):
-    """The textbook loop: take the best point that is left, drop what lies closer than `distance`, and again."""
-    left = sorted(range(len(points)), key=lambda i: (-points[i][2], points[i][1], points[i][0], i))
-    kept = []
-    while left:
-        best = left.pop(0)
-        kept.append(best)
-        left = [i for i in left if math.dist(points[i][:2], points[best][:2]) >= distance]
-    return kept
-
-
 POINTS = st.lists(
     st.tuples(st.integers(0, 12).map(float), st.integers(0, 12).map(float), st.integers(0, 5).map(float)), max_size=40
 )
 
 
-@settings(max_examples=120, deadline=None)
-@given(points=POINTS, distance=DISTANCES)
-def test_suppression_is_the_greedy_loop(points, distance):
-    x, y, score = (np.array([point[axis] for point in points]) for axis in range(3))
-    assert suppress(x, y, score, distance).tolist() == suppressed_one_by_one(points, distance)
+def pixels(scores, distance, threshold=-np.inf):
+    """Return (row, column) of the pixel at each peak, best first."""
+    x, y, _ = find_peaks(scores, distance, threshold)
+    return list(zip(np.rint(y).astype(int).tolist(), np.rint(x).astype(int).tolist(), strict=True))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_suppression_of_many_points_is_the_greedy_loop(seed):
-    # Crowded, so that chains of points that suppress each other are long.
-    rng = np.random.default_rng(seed)
-    points = [tuple(point) for point in np.column_stack([rng.uniform(0, 60, (600, 2)), rng.random(600)])]
-    x, y, score = np.array(points).T
-    assert suppress(x, y, score, 7.3).tolist() == suppressed_one_by_one(points, 7.3)
-
-
-def test_points_exactly_the_distance_apart_both_stay():
-    assert suppress([0, 3], [0, 4], [1, 0.5], 5).tolist() == [0, 1]
-    assert suppress([0, 3], [0, 4], [1, 0.5], 5.000001).tolist() == [0]
-
-
-def test_a_suppressed_point_suppresses_nothing():
-    assert suppress([0, 4, 8], [0, 0, 0], [0.9, 0.8, 0.7], 5).tolist() == [0, 2]
-
-
-@pytest.mark.parametrize("n", [0, 1])
-def test_none_and_one_point(n):
-    assert suppress(np.zeros(n), np.zeros(n), np.zeros(n), 5).tolist() == list(range(n))
+# --- side lobes ----------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=100, deadline=None)
@@ -90,76 +43,73 @@ def test_side_lobes_have_a_far_stronger_maximum_near(points, distance, ratio):
     assert without_side_lobes(x, y, score, distance, ratio).tolist() == expected
 
 
-# --- maxima --------------------------------------------------------------------------------------------------------
+# --- which pixels are peaks ----------------------------------------------------------------------------------------
 
 
 @settings(max_examples=120, deadline=None)
 @given(scores=COARSE_MAPS, distance=DISTANCES)
-def test_maxima_are_what_they_are_called(scores, distance):
-    maxima = found(scores, distance)
-    pixels = [(scores[place], *place) for place in np.ndindex(scores.shape)]
-    chosen = [(scores[place], *place) for place in maxima]
-    assert chosen == sorted(chosen, key=lambda pixel: (-pixel[0], pixel[1], pixel[2]))
-    for one, other in itertools.combinations(maxima, 2):
-        assert math.dist(one, other) >= distance
-    for score, row, column in chosen:
-        assert score == scores[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].max()
-    for pixel in pixels:
-        near = [other for other in pixels if other is not pixel and math.dist(other[1:], pixel[1:]) < distance]
-        corners = [other for other in pixels if max(abs(other[1] - pixel[1]), abs(other[2] - pixel[2])) == 1]
-        if all(better(pixel, other) for other in near) and all(pixel[0] >= other[0] for other in corners):
-            assert pixel[1:] in maxima  # nothing near is as good
+def test_a_pixel_better_than_all_around_is_a_peak(scores, distance):
+    peaks = pixels(scores, distance)
+    # A peak moves by up to half a pixel along each axis, the middle of a flat top by less than the distance.
+    reach = 2 * distance + 2
+    places = list(np.ndindex(scores.shape))
+    for place in places:
+        near = [other for other in places if other != place and math.dist(other, place) < reach]
+        if all(scores[place] > scores[other] for other in near):
+            assert place in peaks
+
+
+@settings(max_examples=120, deadline=None)
+@given(scores=COARSE_MAPS, distance=DISTANCES, threshold=st.integers(0, 4))
+def test_peaks_are_apart_above_the_threshold_and_best_first(scores, distance, threshold):
+    x, y, score = find_peaks(scores, distance, threshold)
+    assert (score >= threshold).all()
+    assert (np.diff(score) <= 0).all()
+    assert len(x) == 0 or score[0] == scores.max()
+    assert (len(x) > 0) == (scores.max() >= threshold)
+    for one, other in itertools.combinations(zip(x, y, strict=True), 2):
+        assert math.dist(one, other) >= distance - 1e-9
 
 
 @settings(max_examples=100, deadline=None)
 @given(scores=COARSE_MAPS, distance=DISTANCES)
-def test_a_map_between_low_borders_gives_the_same_maxima(scores, distance):
+def test_a_map_between_low_borders_has_the_same_peaks(scores, distance):
     # Were indices wrapped from the end of a row to the start of the next, the border would change what is near.
     margin = 10
     framed = np.full((scores.shape[0] + 2 * margin, scores.shape[1] + 2 * margin), -np.inf)
     framed[margin:-margin, margin:-margin] = scores
-    assert found(framed, distance) == [(row + margin, column + margin) for row, column in found(scores, distance)]
+    x, y, score = find_peaks(scores, distance)
+    x_framed, y_framed, score_framed = find_peaks(framed, distance)
+    np.testing.assert_allclose(x_framed, x + margin)
+    np.testing.assert_allclose(y_framed, y + margin)
+    np.testing.assert_array_equal(score_framed, score)
 
 
-def test_no_wrapping_at_row_ends():
+def test_a_row_end_is_not_beside_the_start_of_the_next_row():
     scores = np.zeros((9, 10))
     scores[4, 9], scores[5, 0], scores[0, 4], scores[8, 5] = 4, 3, 2, 1
-    assert found(scores, 4)[:4] == [(4, 9), (5, 0), (0, 4), (8, 5)]
+    assert pixels(scores, 4, 1) == [(4, 9), (5, 0), (0, 4), (8, 5)]
 
 
-def test_plateau_gives_its_first_pixel_and_then_those_far_enough():
-    scores = np.zeros((5, 9))
-    scores[1:4, 2:7] = 1
-    assert found(scores, 3)[0] == (1, 2)
-    top = [place for place in found(scores, 3) if scores[place] == 1]
-    assert top == [(1, 2), (1, 5)]
-    assert found(np.ones((4, 4)), 2) == [(0, 0), (0, 2), (2, 0), (2, 2)]
-
-
-def test_a_large_constant_map_is_thinned_in_reasonable_time():
-    assert len(found(np.zeros((200, 200)), 10.0)) > 300
-
-
-def test_nan_is_never_a_maximum_and_hides_no_other():
+def test_nan_is_never_a_peak_and_hides_no_other():
     scores = np.zeros((9, 9))
     scores[4, 4], scores[4, 6] = 5, 3
     scores[4, 5] = np.nan
-    assert found(scores, 2)[:2] == [(4, 4), (4, 6)]
+    assert pixels(scores, 2, 1) == [(4, 4), (4, 6)]
     scores[4, 4] = np.nan
-    assert found(scores, 2)[0] == (4, 6)
-    assert not any(np.isnan(scores[place]) for place in found(scores, 2))
-    assert found(np.full((5, 5), np.nan), 2) == []
+    assert pixels(scores, 2, 1) == [(4, 6)]
+    assert pixels(np.full((5, 5), np.nan), 2) == []
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 7), (7, 0)])
 def test_empty_map(shape):
-    assert found(np.zeros(shape), 3) == []
+    assert [values.shape for values in find_peaks(np.zeros(shape), 3)] == [(0,)] * 3
 
 
 def test_input_is_left_alone():
     scores = np.array([[np.nan, 1.0], [2.0, 0.0]])
     before = scores.copy()
-    local_maxima(scores, 2)
+    find_peaks(scores, 2)
     assert np.array_equal(scores, before, equal_nan=True)
 
 
@@ -174,16 +124,13 @@ def test_input_is_left_alone():
     height=st.floats(0.1, 100),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
+@example(dx=0.5, dy=0.25, sigma=2.0, height=1.0, dtype=np.float32)  # two equal pixels side by side
 def test_refined_positions_of_spots(dx, dy, sigma, height, dtype):
     rows, columns = np.mgrid[:31, :41]
     x, y = 22 + dx, 13 + dy
     spot = (height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))).astype(dtype)
-    row, column = local_maxima(spot, 50)
-    assert len(row) == 1
-    got_x, got_y = refine(spot, row, column)
-    assert got_x.dtype == got_y.dtype == np.float64
-    assert got_x[0] == pytest.approx(x, abs=0.1)
-    assert got_y[0] == pytest.approx(y, abs=0.1)
+    (peak_x,), (peak_y,), _ = find_peaks(spot, 50)
+    assert (peak_x, peak_y) == pytest.approx((x, y), abs=0.1)
 
 
 def test_refining_a_parabola_is_exact():
@@ -201,9 +148,8 @@ def test_maxima_on_the_border_stay_on_it_and_move_along_it():
     corner = -(columns + rows).astype(float)
     for flip in (1, -1), (-1, 1), (-1, -1), (1, 1):
         turned = corner[:: flip[0], :: flip[1]]
-        row, column = local_maxima(turned, 20)
-        x, y = refine(turned, row, column)
-        assert (x[0], y[0]) == (column[0], row[0])
+        (x,), (y,), _ = find_peaks(turned, 20)
+        assert (y, x) == np.unravel_index(turned.argmax(), turned.shape)
 
 
 def test_refinement_stays_within_half_a_pixel_and_finite():
@@ -283,18 +229,6 @@ def test_flats_wider_than_the_distance_are_thinned():
         assert math.dist(one, other) >= 10
 
 
-@settings(max_examples=80, deadline=None)
-@given(scores=COARSE_MAPS, distance=DISTANCES, threshold=st.integers(0, 4))
-def test_peaks_are_apart_above_the_threshold_and_best_first(scores, distance, threshold):
-    x, y, score = find_peaks(scores, distance, threshold)
-    assert (score >= threshold).all()
-    assert (np.diff(score) <= 0).all()
-    assert len(x) == 0 or score[0] == scores.max()
-    assert (len(x) > 0) == (scores.max() >= threshold)
-    for one, other in itertools.combinations(zip(x, y, strict=True), 2):
-        assert math.dist(one, other) >= distance - 1e-9
-
-
 def test_the_threshold_itself_is_above_it():
     scores = np.zeros((20, 20))
     scores[5, 5], scores[15, 15] = 0.5, 0.4999
@@ -341,14 +275,16 @@ def test_excluded_pixels_are_no_peaks_but_still_count_as_neighbours():
     assert [*zip(x, y, strict=True)] == [(30, 10)]
 
 
-def test_peaks_of_nothing():
-    for scores in (np.zeros((0, 4)), np.zeros((9, 9)), np.full((9, 9), np.nan)):
-        assert [values.shape for values in find_peaks(scores, 3, 0.5)] == [(0,)] * 3
-    with pytest.raises(PickerError, match="above 0"):
-        find_peaks(np.zeros((4, 4)), 0)
-    with pytest.raises(PickerError, match="shape"):
+def test_wrong_arguments_are_named():
+    for distance in (0, -1, np.nan, np.inf):
+        with pytest.raises(ArgumentError, match=f"min_distance.*{distance}"):
+            find_peaks(np.zeros((4, 4)), distance)
+    with pytest.raises(ArgumentError, match=r"allowed.*\(4, 5\)"):
         find_peaks(np.zeros((4, 4)), 2, allowed=np.ones((4, 5), bool))
+    with pytest.raises(ArgumentError, match=r"scores.*\(4, 4, 2\)"):
+        find_peaks(np.zeros((4, 4, 2)), 2)
 
 
-def test_a_map_of_even_scores_is_thinned_in_reasonable_time():
-    assert len(find_peaks(np.ones((300, 300), np.float32), 10, 0.5)[0]) > 700
+def test_an_even_map_is_thinned_to_the_distance():
+    assert sorted(pixels(np.ones((4, 4)), 2)) == [(0, 0), (0, 2), (2, 0), (2, 2)]
+    assert len(pixels(np.ones((1000, 1000), np.float32), 10)) == 10_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +15,8 @@ from scipy.spatial import cKDTree
 
 from cryokit._util.validation import check_number, check_picture
 from cryokit.errors import ArgumentError, MicrographError
-from cryokit.imaging.peaks import local_maxima, refine, suppress
+from cryokit.imaging.peaks import find_peaks
+from cryokit.imaging.suppression import nms_distance
 
 SMALLEST_RADIUS = 3.0  # pixels: smaller discs have too few edge pixels to tell a circle from a square
 TOLERANCE = 0.1  # of the radius: how far from the circle an edge still belongs to it
@@ -65,8 +67,7 @@ class Circles:
         return itertools.starmap(Circle, zip(*(column.tolist() for column in columns), strict=True))
 
 
-@dataclass(frozen=True)
-class _Edges:
+class _Edges(NamedTuple):
     """Points on edges, to a fraction of a pixel: about one for each pixel of length."""
 
     x: NDArray
@@ -152,7 +153,7 @@ def hough_circles(
     inside = (x > -0.5) & (y > -0.5) & (x < columns - 0.5) & (y < rows - 0.5)
     good = inside & (strength >= threshold) & (radius > 0.95 * smallest) & (radius < 1.05 * largest)
     x, y, radius, strength = x[good], y[good], np.clip(radius[good], smallest, largest), strength[good]
-    kept = suppress(x, y, strength, distance)
+    kept = nms_distance(x, y, strength, distance)
     return Circles(x[kept], y[kept], radius[kept], strength[kept])
 
 
@@ -243,9 +244,8 @@ def _candidates(
     if accumulator.size == 0:
         return np.zeros(0), np.zeros(0), np.zeros(0)
     magnitude = np.abs(accumulator)
-    row, column = local_maxima(np.where(magnitude < evidence, np.nan, magnitude), smallest / 2)
-    x, y = refine(magnitude, row, column)
-    radius = coded_radius(accumulator[row, column], (smallest, largest))
+    x, y, _ = find_peaks(magnitude, smallest / 2, evidence)
+    radius = coded_radius(accumulator[np.rint(y).astype(int), np.rint(x).astype(int)], (smallest, largest))
     affordable = np.cumsum(np.pi * radius**2) <= COVER * max(accumulator.size, np.pi * largest**2)
     return x[affordable], y[affordable], radius[affordable]
 
@@ -290,9 +290,8 @@ def _edges(image: ArrayLike, dark: bool, sigma: float, edge_threshold: float | N
     image = check_picture("picture", image, empty=True)
     out = 1 if dark and image.dtype != bool else -1
     image = _scaled(image)
-    nothing = np.zeros(0)
     if image.size == 0 or np.ptp(image) == 0:
-        return _Edges(nothing, nothing, nothing, nothing)
+        return _Edges(*np.zeros((4, 0)))
     # The picture goes on beyond the border as it ends there: a disc that is cut has no edge along the cut.
     across = ndimage.gaussian_filter(image, sigma, order=(0, 1), mode="nearest", truncate=3)
     down = ndimage.gaussian_filter(image, sigma, order=(1, 0), mode="nearest", truncate=3)
@@ -365,10 +364,10 @@ def _doubled(coarse: NDArray, shape: tuple[int, int]) -> NDArray:
     for axis in (0, 1):
         coarse = np.moveaxis(coarse, axis, 0)
         fine = np.repeat(np.float32(0.75) * coarse, 2, axis=0)
-        fine[2::2] += np.float32(0.25) * coarse[:-1]
-        fine[1:-1:2] += np.float32(0.25) * coarse[1:]
-        fine[0] += np.float32(0.25) * coarse[0]
-        fine[-1] += np.float32(0.25) * coarse[-1]
+        quarter = np.float32(0.25) * coarse
+        fine[2::2] += quarter[:-1]
+        fine[1:-1:2] += quarter[1:]
+        fine[[0, -1]] += quarter[[0, -1]]
         coarse = np.moveaxis(fine[: shape[axis]], 0, axis)
     return coarse
 
@@ -381,7 +380,7 @@ def _fit(edges: _Edges, x: NDArray, y: NDArray, radius: NDArray) -> tuple[NDArra
     for start in range(0, x.size, FITS_AT_ONCE):
         part = slice(start, start + FITS_AT_ONCE)
         circle, point = _near(tree, edges, x[part], y[part], radius[part])
-        near = _Edges(*(getattr(edges, field.name)[point] for field in fields(edges)))
+        near = _Edges(*(values[point] for values in edges))
         fitted.append(_fit_portion(near, circle, x[part], y[part], radius[part]))
     return tuple(np.concatenate(fitted, axis=1))
 
