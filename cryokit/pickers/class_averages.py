@@ -8,9 +8,9 @@ from scipy import fft, ndimage
 
 THREADS = 2  # of the Fourier transforms; does not change the result
 ROUNDS = 8  # of alignment and averaging; the averages have settled by then
-COARSE = 10.0  # degrees between rotations tried in the first rounds; then half of it
-SHIFT = 0.12  # at most, in diameters: labels are not better
-SEED_RESOLUTION = 6.0  # of the single particles that classes begin with: periods across a particle
+COARSE = 10.0  # degrees between the rotations tried in the first rounds; half of it in the others
+SHIFT = 0.12  # largest shift in diameters: labels are no more accurate
+SEED_RESOLUTION = 6.0  # periods per diameter that the single particles that classes begin with keep
 
 
 def circle(side: int, radius: float) -> NDArray[np.bool_]:
@@ -19,16 +19,16 @@ def circle(side: int, radius: float) -> NDArray[np.bool_]:
     Parameters
     ----------
     side : int
-        Of the box, odd; its middle pixel is the centre.
+        Side of the box in pixels, odd; its middle pixel is the centre.
     radius : float
-        Pixels.
+        Radius in pixels.
 
     Returns
     -------
     ndarray of bool, shape (side, side)
     """
-    at = np.arange(side) - side // 2
-    return np.hypot(at[:, None], at) <= radius
+    offset = np.arange(side) - side // 2
+    return np.hypot(offset[:, None], offset) <= radius
 
 
 def cut(picture: NDArray[np.float32], places: NDArray[np.float64], side: int) -> NDArray[np.float32]:
@@ -37,65 +37,60 @@ def cut(picture: NDArray[np.float32], places: NDArray[np.float64], side: int) ->
     Parameters
     ----------
     picture : ndarray of float32, shape (rows, columns)
+        Picture to cut from.
     places : ndarray of float, shape (n, 2)
-        x and y of the centres, pixels.
+        Centres, x (column) and y (row).
     side : int
-        Of the boxes, odd.
+        Side of the boxes in pixels, odd.
 
     Returns
     -------
     ndarray of float32, shape (n, side, side)
     """
-    at = np.arange(side) - side // 2
-    row = places[:, 1, None, None] + at[:, None]
-    column = places[:, 0, None, None] + at
-    row, column = np.broadcast_arrays(row, column)
+    offset = np.arange(side) - side // 2
+    row, column = np.broadcast_arrays(places[:, 1, None, None] + offset[:, None], places[:, 0, None, None] + offset)
     return ndimage.map_coordinates(picture, [row, column], order=3, mode="mirror").astype(np.float32)
 
 
 def turned(image: NDArray, degrees: float) -> NDArray[np.float32]:
-    """Turn a square image of odd side about its middle pixel, as `scipy.ndimage.rotate` does, without growing it."""
+    """Rotate a square image about its centre, as `scipy.ndimage.rotate` does, without enlarging it."""
     return ndimage.rotate(np.asarray(image, np.float32), degrees, reshape=False, order=3)
 
 
 def low_passed(images: NDArray, period: float) -> NDArray[np.float32]:
-    """Take away detail finer than a period.
+    """Remove detail finer than a period.
 
     Parameters
     ----------
     images : ndarray, shape (..., rows, columns)
+        Images to filter.
     period : float
-        Pixels. The transfer falls smoothly from 1 to 0 about it; below two pixels nothing is taken away.
+        Shortest period in pixels. The transfer function falls smoothly from 1 to 0 around it, along a raised cosine as
+        wide as a fifth of the cut-off frequency on either side; nothing is removed below two pixels.
 
     Returns
     -------
-    ndarray of float32
+    ndarray of float32, shape of `images`
     """
     images = np.asarray(images, np.float32)
     if period <= 2:
         return images
     shape = images.shape[-2:]
-    spectrum = fft.rfft2(images, workers=THREADS)
-    return fft.irfft2(spectrum * transfer(shape, period), shape, workers=THREADS)
-
-
-def transfer(shape: tuple[int, int], period: float) -> NDArray[np.float32]:
-    """Return the transfer function of `low_passed` for the half plane of a real transform."""
     frequency = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1]))
-    if period <= 2:
-        return np.ones(frequency.shape, np.float32)
-    # A raised cosine, a fifth of the cut-off frequency wide on either side.
-    off = np.clip((frequency * period - 1) / 0.2, -1, 1)
-    return (0.5 - 0.5 * np.sin(np.pi / 2 * off)).astype(np.float32)
+    excess = np.clip((frequency * period - 1) / 0.2, -1, 1)
+    transfer = (0.5 - 0.5 * np.sin(np.pi / 2 * excess)).astype(np.float32)
+    return fft.irfft2(fft.rfft2(images, workers=THREADS) * transfer, shape, workers=THREADS)
 
 
 def standardised(images: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return images with mean 0 and norm 1 within the mask, and 0 outside.
+    """Return images with mean 0 and norm 1 within a mask, and 0 outside.
 
     Parameters
     ----------
     images : ndarray, shape (n, side, side)
+        Images to standardise.
     mask : ndarray of bool, shape (side, side)
+        Mask of the pixels that count.
 
     Returns
     -------
@@ -113,32 +108,32 @@ def standardised(images: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.float32
 def class_averages(
     particles: NDArray[np.float32], number: int, radius: float, diameter: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Sort particles into classes by what they look like, and average each class, aligned.
+    """Sort particles into classes by their appearance, and average each class after alignment.
 
-    Multi-reference alignment: every particle is turned and shifted to fit each average best, joins the class of the one
-    that it fits best, and the averages are made anew. Classes begin with single particles, smoothed. A class that has
+    Multi-reference alignment: every particle is rotated and shifted to fit each average best and joins the class that
+    it fits best, then the averages are made anew. Classes begin with single particles, smoothed. A class that has
     lost its particles begins again with the particle that fits its own class least.
 
     Parameters
     ----------
     particles : ndarray of float32, shape (n, side, side)
-        The side is odd and leaves room for `SHIFT`.
+        Boxes of particles; the side is odd and leaves room for `SHIFT`.
     number : int
-        Of classes; no more than particles.
+        Number of classes, at most n.
     radius : float
-        Of the circle that is compared, pixels.
+        Radius in pixels of the circle that is compared.
     diameter : float
-        Of the particle, pixels.
+        Particle diameter in pixels.
     rng : numpy.random.Generator
-        Chooses the particles to begin with.
+        Source of randomness: chooses the particles to begin with.
 
     Returns
     -------
     averages : ndarray of float32, shape (classes, side, side)
-        The largest class first; its orientation is that of a particle it began with. Classes without particles are
-        left out.
+        Averages of the classes that have particles, the largest class first. The orientation of an average is that of a
+        particle it began with.
     members : ndarray of int, shape (classes,)
-        How many particles each has.
+        Number of particles in each class.
     """
     n, side = particles.shape[0], particles.shape[-1]
     mask = circle(side, radius)
@@ -148,26 +143,20 @@ def class_averages(
     spectra = fft.rfft2(wide, workers=THREADS)
     averages = low_passed(wide[rng.choice(n, number, replace=False)], diameter / SEED_RESOLUTION)
     for turn in range(ROUNDS):
-        last = turn == ROUNDS - 1
         step = COARSE if turn < ROUNDS // 2 else COARSE / 2
         score, angle, shift = _aligned(spectra, standardised(averages, mask), step, reach)
-        own = score.argmax(axis=0)
-        fit = score.max(axis=0)
-        for k in range(len(averages)):
-            if not (own == k).any() and not last:
-                own[fit.argmin()] = k
+        class_of, fit = score.argmax(axis=0), score.max(axis=0)
+        if turn < ROUNDS - 1:
+            for k in np.setdiff1d(np.arange(number), class_of):
+                class_of[fit.argmin()] = k
                 fit[fit.argmin()] = np.inf
-        members = np.bincount(own, minlength=len(averages))
-        averages = np.stack(
-            [
-                np.mean([_moved(wide[i], angle[k, i], shift[k, i]) for i in np.flatnonzero(own == k)], axis=0)
-                if members[k]
-                else np.zeros((side, side), np.float32)
-                for k in range(len(averages))
-            ]
-        )
+        averages = np.zeros((number, side, side), np.float32)
+        members = np.bincount(class_of, minlength=number)
+        for k in np.flatnonzero(members):
+            moved = [_moved(wide[i], angle[k, i], shift[k, i]) for i in np.flatnonzero(class_of == k)]
+            averages[k] = np.mean(moved, axis=0)
     order = [k for k in np.argsort(-members, kind="stable") if members[k]]
-    return averages[order].astype(np.float32), members[order]
+    return averages[order], members[order]
 
 
 def _aligned(spectra: NDArray, references: NDArray, step: float, reach: int) -> tuple[NDArray, NDArray, NDArray]:
@@ -186,11 +175,11 @@ def _aligned(spectra: NDArray, references: NDArray, step: float, reach: int) -> 
             value = flat[np.arange(n), best]
             better = value > score[j]
             score[j, better], angle[j, better] = value[better], degrees
-            at = np.column_stack(np.unravel_index(best, maps.shape[1:]))
-            shift[j, better] = window[at[better]]
+            index = np.column_stack(np.unravel_index(best, maps.shape[1:]))
+            shift[j, better] = window[index[better]]
     return score, angle, shift
 
 
 def _moved(particle: NDArray, degrees: float, shift: NDArray) -> NDArray[np.float32]:
-    """Bring a particle, which lies at `shift` and is turned by `degrees` against its average, onto it."""
+    """Bring a particle, which lies at `shift` and is rotated by `degrees` against its average, onto it."""
     return turned(np.roll(particle, (-shift[0], -shift[1]), axis=(0, 1)), -degrees)

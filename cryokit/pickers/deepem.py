@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.networks import create
+from cryokit.networks.training import History, Samples, TrainingSettings, train
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene
-
-if TYPE_CHECKING:
-    from cryokit.networks.training import History
 
 BOX_DIAMETERS = 1.6  # side of a box: the paper's has 272 pixels for KLH, which is 170 across
 # Diameters from a particle's centre within which a box still shows it, and how many boxes of one particle there may be.
@@ -117,8 +115,6 @@ class DeepEM(NetworkPicker):
         return self.box
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
-        from cryokit.networks.training import Samples, TrainingSettings, train
-
         rng = np.random.default_rng(self.seed)
         diameter = self.working_diameter
         number = min(self.boxes, SHOWN * sum(len(scene.particles) for scene in scenes))

@@ -18,7 +18,8 @@ from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks
 from cryokit.micrograph import Micrograph
 from cryokit.networks.architectures.eman2_net import BOX, Eman2Config
-from cryokit.networks.training import ShuffledBatches, TrainingSettings, fit_batches
+from cryokit.networks.scoring import ScoreMap, dense
+from cryokit.networks.training import ShuffledBatches, TrainingSettings, fit_batches, probabilities
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.class_averages import turned
 from cryokit.pickers.interface import make_whole
@@ -27,8 +28,6 @@ from cryokit.pickers.places import off_centre
 
 if TYPE_CHECKING:
     import keras
-
-    from cryokit.networks.scoring import ScoreMap
 
 BOX_DIAMETERS = 1.5  # side of a box: EMAN2 advises 1.5 to 2 diameters
 CLAMP = 4.0  # standard deviations to which grey values are limited
@@ -165,6 +164,7 @@ class Eman2CnnPicker(NetworkPicker):
             lambda epoch: ShuffledBatches((boxes, targets), BATCH, self.seed, epoch),
             "mean_squared_error",
             TrainingSettings(learning_rate=RATE, epochs=self.epochs, warm_up=WARM_UP),
+            seed=self.seed,
         )
         return history.table["loss"].tolist()
 
@@ -215,8 +215,6 @@ class Eman2CnnPicker(NetworkPicker):
 
     def _blobs(self, finder: keras.Model, picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], Frame]:
         """Return the smoothed map of network 0, and the frame of its positions in the picture."""
-        from cryokit.networks.scoring import dense
-
         scores = dense(picture, finder, classes=("particle",))
         return ndimage.gaussian_filter(scores.particle, MAP_BLUR, mode="nearest"), scores.frame
 
@@ -232,8 +230,6 @@ class Eman2CnnPicker(NetworkPicker):
         return particle_map(np.clip(blobs, 0, 1), frame)
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
-        from cryokit.networks.training import probabilities
-
         candidates = self._candidates(self.model_.network, picture)
         candidates = candidates.where(candidates.score >= least)
         if "judge" in self.model_.companions and len(candidates.x):

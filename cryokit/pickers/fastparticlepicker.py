@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +17,14 @@ from cryokit.imaging.frame import Frame
 from cryokit.imaging.suppression import nms_iou
 from cryokit.networks.architectures.fastparticlepicker_net import FastParticlePickerConfig
 from cryokit.networks.devices import import_keras
+from cryokit.networks.scoring import ScoreMap
 from cryokit.networks.scoring.running import mirrored, runner
 from cryokit.networks.training import TrainingSettings, fit_batches
 from cryokit.networks.training.batches import turn
-from cryokit.pickers.boxes import parts
+from cryokit.pickers.boxes import Part, parts
 from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 from cryokit.pickers.places import around, distance_to_nearest, scattered
-
-if TYPE_CHECKING:
-    from cryokit.networks.scoring import ScoreMap
 
 BOX_DIAMETERS = 1.25  # side of a box
 # Distances from a particle's centre in diameters: boxes nearer than the first show the particle, boxes farther than the
@@ -117,11 +114,21 @@ class FastParticlePicker(NetworkPicker):
     def _learn(self, scenes: Sequence[Scene]) -> None:
         config = self._config()
         network = config.build()
-        batches = _Batches(scenes, config, self.working_diameter, self.steps, self.seed)
-        settings = TrainingSettings(learning_rate=RATE, epochs=batches.epochs, warm_up=WARM_UP)
-        losses = fit_batches(network, batches.epoch, _loss, settings).table["loss"].tolist()
+        epochs = min(EPOCHS, self.steps)
+        steps = self.steps // epochs
+        side = self.cell * math.ceil(CROP * self.working_diameter / self.cell)
+        number = CROPS * steps * epochs
+        cuts = parts(scenes, side, min(PARTS, number), ON_PARTICLES, np.random.default_rng(self.seed))
+        history = fit_batches(
+            network,
+            lambda epoch: _Batches(cuts, config, self.working_diameter, self.seed, epoch * steps, steps),
+            _loss,
+            TrainingSettings(learning_rate=RATE, epochs=epochs, warm_up=WARM_UP),
+            seed=self.seed,
+        )
+        losses = history.table["loss"].tolist()
         self._decide(
-            f"trained on {len(batches) * batches.epochs * CROPS} parts of {plural(len(scenes), 'micrograph')} with "
+            f"trained on {number} parts of {plural(len(scenes), 'micrograph')} with "
             f"{plural(sum(len(scene.particles) for scene in scenes), 'particle')}, loss {losses[-1]:.3f}"
         )
         self.model_ = self._model(network, config, losses=losses)
@@ -163,31 +170,28 @@ class FastParticlePicker(NetworkPicker):
         return np.concatenate(judged).reshape(rows, columns, -1), grid
 
 
+@dataclass(frozen=True, eq=False)
 class _Batches:
-    """Batches to train on: parts of pictures, boxes in them, and what they show.
+    """Batches of one epoch: parts of pictures, boxes in them, and what they show.
 
-    Each batch depends only on the seed and its number. Parts are mirrored and rotated at random; if there are more
-    steps than parts, these are shown again.
+    Each batch depends only on the seed and its number, which counts from `first`. Parts are mirrored and rotated at
+    random; if there are more steps than parts, these are shown again.
     """
 
-    def __init__(
-        self, scenes: Sequence[Scene], config: FastParticlePickerConfig, diameter: float, steps: int, seed: int
-    ) -> None:
-        self.config, self.diameter, self.seed = config, diameter, seed
-        self.epochs = min(EPOCHS, steps)
-        self.steps, self.first = steps // self.epochs, 0
-        self.side = config.cell * math.ceil(CROP * diameter / config.cell)
-        number = min(PARTS, CROPS * self.steps * self.epochs)
-        self.parts = parts(scenes, self.side, number, ON_PARTICLES, np.random.default_rng(seed))
+    parts: list[Part]
+    config: FastParticlePickerConfig
+    diameter: float
+    seed: int
+    first: int
+    steps: int
 
     def __len__(self) -> int:
         return self.steps
 
-    def epoch(self, number: int) -> _Batches:
-        """Return the batches of one epoch."""
-        chosen = copy.copy(self)
-        chosen.first = number * self.steps
-        return chosen
+    @property
+    def side(self) -> int:
+        """Side of a part in pixels."""
+        return len(self.parts[0].picture)
 
     def __getitem__(self, index: int) -> tuple[tuple[NDArray, NDArray], NDArray]:
         rng = np.random.default_rng((self.seed, self.first + index))

@@ -252,6 +252,13 @@ class Picker(ABC):
         self.decisions_ = [*self.decisions_, decision]
         logger.info("%s: %s", self.name, decision)
 
+    def _decide_scale(self) -> None:
+        """Add the particles' contrast and diameter to `decisions_`, and whether they were given."""
+        self._decide(
+            f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'}), {self.diameter_:.0f} pixels "
+            f"across ({'given' if self.diameter else 'estimated'})"
+        )
+
 
 class Micrographs(Sequence[Micrograph]):
     """Micrographs, each of which is read from its file when its turn comes.

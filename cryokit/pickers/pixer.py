@@ -26,15 +26,14 @@ from cryokit.networks.architectures.pixer_net import (
     PixerClassifierConfig,
     PixerConfig,
 )
+from cryokit.networks.scoring import ScoreMap, dense
+from cryokit.networks.training import Samples, TrainingSettings, probabilities, train
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 
 if TYPE_CHECKING:
     import keras
-
-    from cryokit.networks.scoring import ScoreMap
-    from cryokit.networks.training import Samples
 
 BOX_DIAMETERS = 1.25  # side of the classification network's box
 # Radii in diameters: pixels within the first of a particle's centre are part of it, pixels beyond the second are
@@ -125,8 +124,6 @@ class PixerPicker(NetworkPicker):
         )
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
-        from cryokit.networks.training import TrainingSettings, train
-
         rng = np.random.default_rng(self.seed)
         configs = self._configs()
         network, judge = (config.build() for config in configs)
@@ -151,8 +148,6 @@ class PixerPicker(NetworkPicker):
 
     def _parts(self, scenes: Sequence[Scene], rng: np.random.Generator) -> Samples:
         """Return parts of the pictures with the class of each of their pixels: 0 particle, 1 background."""
-        from cryokit.networks.training import Samples
-
         side = 8 * math.ceil(CROP * self.working_diameter / 8)
         edge = round(EDGE * self.working_diameter)
         parts = examples.parts(scenes, side, self.crops, ON_PARTICLES, rng)
@@ -177,8 +172,6 @@ class PixerPicker(NetworkPicker):
 
     def _boxes(self, network: keras.Model, scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[Samples, int]:
         """Return the classification network's training set, and how many of its boxes are false candidates."""
-        from cryokit.networks.training import Samples
-
         share = math.ceil(self.per_class / len(scenes))
         false = []
         for scene in scenes:
@@ -198,8 +191,6 @@ class PixerPicker(NetworkPicker):
         return particle_map(self.densities(self.model_.network, picture), Frame.whole(picture.shape))
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
-        from cryokit.networks.training import probabilities
-
         candidates = self._maxima(self.model_.network, picture)
         if not len(candidates.x):
             return candidates
@@ -222,8 +213,6 @@ class PixerPicker(NetworkPicker):
         -------
         ndarray of float32, shape (rows, columns)
         """
-        from cryokit.networks.scoring import dense
-
         # Scored before the network enlarges the map, so that a picture of any size can be processed tile by tile.
         cells = dense(picture, network.get_layer("cells"), classes=("particle", "background"))
         odds = (cells.scores[..., 0] - cells.scores[..., 1]).astype(np.float32)
