@@ -29,8 +29,15 @@ examples:
   cryokit convert boxes/ --to csv --out picks.csv --flip-y 4096     all in one file, y axis reversed
   cryokit convert mask.jpg --strip _mask --diameter 108 --to csv --out labels/
 
-Units: --scale converts pixels of the input to pixels of the micrograph; all other lengths (--flip-y, --diameter,
---box-size) are in pixels of the micrograph.
+details:
+  --out is one file for all picks if it has the suffix of a coordinate file or picture, otherwise a folder that gets one
+    file per micrograph.
+  --scale converts pixels of the input to pixels of the micrograph; all other lengths are in pixels of the micrograph.
+  --strip takes the ending off the names of the input files, to get those of the micrographs.
+  --diameter replaces what the input says; in label pictures it is measured on the discs unless it is given.
+  --micrographs is needed for label pictures, for --flip-y without a height, for the paths in STAR files and for --list.
+  --flip-y takes the height from the micrographs if none is given.
+  --list needs --to star and a folder as --out; run it in the folder of the RELION project.
 """
 
 
@@ -40,86 +47,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("input", nargs="+", metavar="INPUT", type=Path, help="coordinate files, or folders of them")
     parser.add_argument("--to", required=True, choices=FORMATS, metavar="FORMAT", help="format to write (see below)")
+    parser.add_argument("--out", required=True, type=Path, metavar="PATH", help="folder, or one file for all picks")
     parser.add_argument(
-        "--out",
-        required=True,
-        type=Path,
-        metavar="PATH",
-        help="file for all picks if it has the suffix of a coordinate file or picture, otherwise a folder for one file "
-        "per micrograph",
+        "--from", dest="source", choices=FORMATS, metavar="FORMAT", help="format of the input (default: identified)"
     )
     parser.add_argument(
-        "--from",
-        dest="source",
-        choices=FORMATS,
-        metavar="FORMAT",
-        help="format of the input (default: identified by suffix and content)",
-    )
-    parser.add_argument(
-        "--strip",
-        action="append",
-        default=[],
-        metavar="ENDING",
-        help="ending to remove from the names of the input files to get those of the micrographs; may be repeated",
+        "--strip", action="append", default=[], metavar="ENDING", help="ending to remove from names; may be repeated"
     )
     frame = parser.add_argument_group("frame and size")
     frame.add_argument(
-        "--scale",
-        type=float,
-        default=1.0,
-        metavar="F",
-        help="factor for coordinates and diameters, such as 8 for picks on micrographs downsampled by 8",
+        "--scale", type=float, default=1.0, metavar="F", help="factor on the input: 8 if it was downsampled by 8"
     )
     frame.add_argument(
-        "--blocks",
-        action="store_true",
-        help="with --scale: the smaller micrographs were made by averaging blocks of pixels, not by Fourier cropping",
+        "--blocks", action="store_true", help="with --scale: downsampled by averaging blocks, not by Fourier cropping"
     )
     frame.add_argument(
-        "--flip-y",
-        nargs="?",
-        type=int,
-        const=True,  # from the micrographs
-        metavar="HEIGHT",
-        help="reverse the y axis; HEIGHT is the number of rows of the micrographs (default: that of --micrographs)",
+        "--flip-y", nargs="?", type=int, const=True, metavar="HEIGHT", help="reverse the y axis; HEIGHT is in pixels"
     )
     frame.add_argument(
-        "--micrographs",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="micrographs or folders of them, for --flip-y, label pictures and the paths in STAR files",
+        "--micrographs", type=Path, nargs="+", default=[], metavar="PATH", help="micrographs or folders of them"
     )
-    frame.add_argument(
-        "--diameter",
-        type=float,
-        metavar="PX",
-        help="particle diameter (default: that of the input; for label pictures, measured on the discs)",
-    )
-    frame.add_argument(
-        "--box-size",
-        type=float,
-        metavar="PX",
-        help="side of the boxes or diameter of the discs (default: the picks' own)",
-    )
+    frame.add_argument("--diameter", type=float, metavar="PX", help="particle diameter (default: the input's)")
+    frame.add_argument("--box-size", type=float, metavar="PX", help="side of boxes (default: the diameter)")
     frame.add_argument("--float", action="store_true", help="write fractions of a pixel to box files; not for RELION")
     scores = parser.add_argument_group("scores")
-    scores.add_argument(
-        "--scores-in",
-        choices=SCORES,
-        help="convert log-odds to probabilities, or leave raw scores (default: log-odds for topaz, raw for others)",
-    )
-    scores.add_argument(
-        "--scores-out",
-        choices=SCORES,
-        help="convert probabilities to log-odds, or leave raw scores (default: log-odds for topaz, raw for others)",
-    )
+    default = "(default: log-odds for topaz, raw for others)"
+    scores.add_argument("--scores-in", choices=SCORES, help=f"convert log-odds to probabilities, or not {default}")
+    scores.add_argument("--scores-out", choices=SCORES, help=f"convert probabilities to log-odds, or not {default}")
     parser.add_argument(
-        "--list",
-        action="store_true",
-        help="also write autopick.star, the list that RELION 4 and later open; needs --to star, a folder as --out, and "
-        "--micrographs; run it in the folder of the RELION project",
+        "--list", action="store_true", help="also write autopick.star, the list that RELION 4 and later open"
     )
 
 
