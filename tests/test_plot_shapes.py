@@ -188,78 +188,85 @@ class TestMaskOverlay:
 
 
 class TestGallery:
-    def texts(self, ax):
-        return [text.get_text() for text in ax.texts]
+    @pytest.fixture
+    def figure(self):
+        return Figure(figsize=(12, 6))
 
-    def test_good_above_bad_with_reasons(self, ax, picture, top, side, irregular):
+    def texts(self, figure):
+        return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+    def squares(self, axes):
+        return [[np.asarray(ax.images[0].get_array()) for ax in row if ax.images] for row in axes]
+
+    def test_good_above_bad_with_reasons(self, figure, picture, top, side, irregular):
         decisions = [decide(side, False, "too long"), decide(top, True, "full disc"), decide(irregular, False, "small")]
-        plot_shapes.gallery(ax, picture, decisions)
-        assert {"too long", "full disc", "small", "good, 1 of 1", "bad, 2 of 2"} == set(self.texts(ax))
-        heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
-        assert heights["full disc"] < heights["too long"] == heights["small"]  # row 0 is at the top
+        axes = plot_shapes.gallery(figure, picture, decisions)
+        assert {"too long", "full disc", "small", "good, 1 of 1", "bad, 2 of 2"} == set(self.texts(figure))
+        places = {text.get_text(): text.axes.get_position().y0 for ax in figure.axes for text in ax.texts}
+        assert places["full disc"] > places["too long"] == places["small"]
+        # Pictures, masks, texts
+        assert [len(row) for row in self.squares(axes)] == [1, 1, 0, 2, 2, 0]
 
-    def test_at_most_n_of_each(self, ax, picture, top, side):
+    def test_at_most_n_of_each(self, figure, picture, top, side):
         decisions = [decide(top, True)] * 9 + [decide(side, False)] * 2
-        plot_shapes.gallery(ax, picture, decisions, n=4)
-        assert "good, 4 of 9" in self.texts(ax)
-        assert len(patches(ax, CirclePatch)) == 2 * 4  # in the picture and in the mask
-        assert len(patches(ax, Polygon)) == 2 * 2
+        axes = plot_shapes.gallery(figure, picture, decisions, n=4)
+        assert "good, 4 of 9" in self.texts(figure)
+        # In the picture and in the mask
+        assert [sum(len(patches(ax, CirclePatch)) for ax in row) for row in axes] == [4, 4, 0, 0, 0, 0]
+        assert [sum(len(patches(ax, Polygon)) for ax in row) for row in axes] == [0, 0, 0, 2, 2, 0]
 
-    def test_bad_ones_differ_in_their_reasons(self, ax, picture, side):
+    def test_bad_ones_differ_in_their_reasons(self, figure, picture, side):
         decisions = [decide(side, False, f"area {n}.5: too small") for n in range(20)]
         decisions += [decide(side, False, "fills 0.31"), decide(side, False, "nothing in the mask")]
-        plot_shapes.gallery(ax, picture, decisions, n=3)
-        said = " ".join(self.texts(ax))
-        assert "too small" in said
-        assert "fills 0.31" in said
-        assert "nothing in" in said
+        plot_shapes.gallery(figure, picture, decisions, n=3)
+        words = " ".join(self.texts(figure))
+        assert "too small" in words
+        assert "fills 0.31" in words
+        assert "nothing in" in words
 
-    def test_squares_are_cut_around_the_particles(self, ax):
+    def test_squares_are_cut_around_the_particles(self, figure):
         picture = np.zeros((ROWS, COLUMNS), np.float32)
         picture[28:33, 58:63] = 1  # around (60, 30), five pixels of it
-        plot_shapes.gallery(ax, picture, [decide(Particle(60, 30, "top", 10, math.nan, None, None, 1), True)], size=11)
-        sheet = np.asarray(ax.images[0].get_array())
+        decisions = [decide(Particle(60, 30, "top", 10, math.nan, None, None, 1), True)]
+        axes = plot_shapes.gallery(figure, picture, decisions, size=11)
         square = np.zeros((11, 11))
         square[3:8, 3:8] = 1
-        assert (sheet[:11, :11] == square).all()
-        (above, below) = patches(ax, CirclePatch)
-        assert above.center == (5, 5)
-        assert below.center == (5, 5 + 12)  # the mask, a gap of one pixel below
+        assert (self.squares(axes)[0][0] == square).all()
+        for row in axes[:2]:
+            (circle,) = patches(row[0], CirclePatch)
+            assert circle.center == (5, 5)
 
     def test_mask_is_the_object_alone_or_the_one_given(self, picture, top):
         everywhere = np.ones((ROWS, COLUMNS), bool)
         shares = []
         for mask in (None, everywhere):
-            ax = Figure(figsize=(12, 6)).subplots()
-            plot_shapes.gallery(ax, picture, [decide(top, True)], size=30, mask=mask)
-            shares.append(np.asarray(ax.images[0].get_array())[31:61, :30].mean())
+            axes = plot_shapes.gallery(Figure(), picture, [decide(top, True)], size=30, mask=mask)
+            shares.append(self.squares(axes)[1][0].mean())
         assert shares[0] == pytest.approx(math.pi * 12**2 / 900, rel=0.05)
         assert shares[1] == 1
 
-    def test_beyond_the_border_is_grey(self, ax):
+    def test_beyond_the_border_is_grey(self, figure):
         corner = Particle(0, 0, "top", 10, math.nan, None, None, 1)
-        plot_shapes.gallery(ax, np.eye(ROWS, COLUMNS), [decide(corner, True)], size=10)
-        sheet = np.asarray(ax.images[0].get_array())
-        assert (sheet[:5, :10] == 0.5).all()
-        assert (sheet[:10, :5] == 0.5).all()
-        assert (sheet[5:10, 5:10] == np.eye(5)).all()
+        axes = plot_shapes.gallery(figure, np.eye(ROWS, COLUMNS), [decide(corner, True)], size=10)
+        square = self.squares(axes)[0][0]
+        assert (square[:5] == 0.5).all()
+        assert (square[:, :5] == 0.5).all()
+        assert (square[5:, 5:] == np.eye(5)).all()
 
-    def test_a_figure_gets_axes(self, picture, top):
-        figure = Figure(figsize=(12, 6))
-        ax = plot_shapes.gallery(figure, picture, [decide(top, True)], title="t")
-        assert figure.axes == [ax]
-        assert ax.get_title() == "t"
+    def test_title(self, figure, picture, top):
+        plot_shapes.gallery(figure, picture, [decide(top, True)], title="t")
+        assert figure.get_suptitle() == "t"
 
-    def test_without_particles_says_so(self, ax, picture):
-        plot_shapes.gallery(ax, picture, [])
-        assert self.texts(ax) == ["no particles to show"]
+    def test_without_particles_says_so(self, figure, picture):
+        plot_shapes.gallery(figure, picture, [])
+        assert [text.get_text() for text in figure.texts if text.get_text()] == ["no particles to show"]
 
-    def test_constant_picture(self, ax, top):
-        plot_shapes.gallery(ax, np.ones((ROWS, COLUMNS)), [decide(top, True)])
-        assert np.isfinite(np.asarray(ax.images[0].get_array())).all()
+    def test_constant_picture(self, figure, top):
+        axes = plot_shapes.gallery(figure, np.ones((ROWS, COLUMNS)), [decide(top, True)])
+        assert np.isfinite(self.squares(axes)[0][0]).all()
 
-    def test_refuses(self, ax, picture, top):
+    def test_refuses(self, figure, picture, top):
         with pytest.raises(ArgumentError, match=r"n .* 0$"):
-            plot_shapes.gallery(ax, picture, [decide(top, True)], n=0)
+            plot_shapes.gallery(figure, picture, [decide(top, True)], n=0)
         with pytest.raises(ArgumentError, match="mask"):
-            plot_shapes.gallery(ax, picture, [decide(top, True)], mask=np.zeros((3, 3), bool))
+            plot_shapes.gallery(figure, picture, [decide(top, True)], mask=np.zeros((3, 3), bool))

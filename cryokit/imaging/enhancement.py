@@ -14,19 +14,9 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError, ArgumentTypeError
+from cryokit.imaging import matlab
 from cryokit.imaging.binning import bin_fourier, resized_frame
 from cryokit.imaging.frame import Frame
-from cryokit.imaging.matlab import (
-    DISTRIBUTIONS,
-    adapthisteq,
-    histeq,
-    imadjust,
-    imguidedfilter,
-    imopen,
-    mat2gray,
-    stretchlim,
-    wiener2,
-)
 
 STAGES = ("binned", "normalised", "stretched", "equalised", "restored", "adaptive", "guided", "opened")
 # SuperCryoEMPicker opens with a disc of 3 pixels once, then with one of 1 pixel four times.
@@ -134,7 +124,7 @@ class Preprocessing:
                 check_number(name, value, 0, 1)
         for tiles in self.clahe_tiles:
             check_number("clahe_tiles", tiles, 1, whole=True)
-        check_choice("clahe_distribution", self.clahe_distribution, DISTRIBUTIONS)
+        check_choice("clahe_distribution", self.clahe_distribution, matlab.DISTRIBUTIONS)
         check_number("clahe_alpha", self.clahe_alpha, 0, above=True)
         check_number("guided_smoothing", self.guided_smoothing, 0)
         check_number("guided_times", self.guided_times, 0, whole=True)
@@ -205,9 +195,7 @@ class Preprocessing:
         self, data: NDArray, diameter: float, contrast: Literal["dark", "bright"] = "dark"
     ) -> NDArray[np.float32]:
         """Return the picture after the last stage; parameters, errors and `frame` are those of `stages`."""
-        for _, picture in self._steps(data, diameter, contrast):  # noqa: B007 - one picture in memory at a time
-            pass
-        return picture
+        return self.stages(data, diameter, contrast, keep=STAGES[-1:])[STAGES[-1]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as JSON has them; ``Preprocessing(**parameters)`` is the same chain."""
@@ -226,24 +214,26 @@ class Preprocessing:
         if picture.min() == picture.max():
             yield from ((name, np.ones_like(picture)) for name in STAGES[1:])
             return
-        picture = mat2gray(picture)
+        picture = matlab.mat2gray(picture)
         yield "normalised", picture
         picture = self._stretched(picture)
         yield "stretched", picture
-        picture = histeq(picture, self.bins)
+        picture = matlab.histeq(picture, self.bins)
         yield "equalised", picture
-        picture = wiener2(picture, (_odd(self.wiener_window * working),) * 2, border="symmetric")
+        picture = matlab.wiener2(picture, (_odd(self.wiener_window * working),) * 2, border="symmetric")
         yield "restored", picture
-        picture = histeq(picture, self.bins)
+        picture = matlab.histeq(picture, self.bins)
         # A tile smaller than a particle would equalise the particle itself away.
         tiles = tuple(
             min(n, max(1, int(side // working))) for n, side in zip(self.clahe_tiles, picture.shape, strict=True)
         )
         for limit in self.clahe_clip_limits:
-            picture = adapthisteq(picture, tiles, limit, distribution=self.clahe_distribution, alpha=self.clahe_alpha)
+            picture = matlab.adapthisteq(
+                picture, tiles, limit, distribution=self.clahe_distribution, alpha=self.clahe_alpha
+            )
         yield "adaptive", picture
         for _ in range(int(self.guided_times)):
-            picture = imguidedfilter(
+            picture = matlab.imguidedfilter(
                 picture, window=(_odd(self.guided_window * working),) * 2, smoothing=self.guided_smoothing
             )
         picture = self._stretched(picture)
@@ -251,11 +241,11 @@ class Preprocessing:
         radii = [max(1, round(radius * working)) for radius in self.opening_radii if radius > 0]
         # An opening changes nothing the second time: equal radii in a row, as published, are one opening.
         for radius, _ in itertools.groupby(radii):
-            picture = imopen(picture, radius)
+            picture = matlab.imopen(picture, radius)
         yield "opened", picture
 
     def _stretched(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        return imadjust(picture, stretchlim(picture, self.stretch))
+        return matlab.imadjust(picture, matlab.stretchlim(picture, self.stretch))
 
 
 def _odd(length: float) -> int:

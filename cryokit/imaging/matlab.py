@@ -5,7 +5,9 @@ it rounds, how it pads, what a clip limit is), which scikit-image does not share
 else, its docstring says so and why.
 
 Pictures are arrays (rows, columns) of floats in [0, 1]; values outside are taken for 0 or 1 where grey levels are
-counted. float32 stays float32, everything else becomes float64. No function changes its input.
+counted. float32 stays float32, everything else becomes float64. No function changes its input. All raise
+`ArgumentError` if the picture is not a two-dimensional array with at least one pixel, or another argument is out of
+its range.
 """
 
 from __future__ import annotations
@@ -38,13 +40,8 @@ def mat2gray(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDA
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
+    ndarray, shape (rows, columns)
         If both limits are equal, the input limited to [0, 1], as MATLAB does.
-
-    Raises
-    ------
-    ArgumentError
-        If `image` is not a two-dimensional array with at least one pixel.
 
     Examples
     --------
@@ -77,11 +74,6 @@ def stretchlim(image: ArrayLike, tolerance: tuple[float, float] = (0.01, 0.99)) 
         Grey levels of a histogram with 65,536 levels (MATLAB's number for everything but 8-bit pictures): the first
         whose cumulative share exceeds the lower fraction, and the first whose share reaches the upper one. (0, 1) if
         both are the same level.
-
-    Raises
-    ------
-    ArgumentError
-        If the fractions are not increasing or outside [0, 1].
 
     Examples
     --------
@@ -121,12 +113,7 @@ def imadjust(
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
-
-    Raises
-    ------
-    ArgumentError
-        If the lower limit is not below the upper one, or gamma is not positive.
+    ndarray, shape (rows, columns)
 
     Examples
     --------
@@ -166,12 +153,7 @@ def histeq(image: ArrayLike, bins: int = 64) -> NDArray:
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
-
-    Raises
-    ------
-    ArgumentError
-        If `bins` is not a whole number of at least 2.
+    ndarray, shape (rows, columns)
 
     Examples
     --------
@@ -217,13 +199,8 @@ def wiener2(
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
+    ndarray, shape (rows, columns)
         Where the variance and the noise are both 0, the mean (MATLAB divides 0 by 0).
-
-    Raises
-    ------
-    ArgumentError
-        If the window is not made of positive whole numbers, or the noise is negative.
 
     Examples
     --------
@@ -287,12 +264,7 @@ def adapthisteq(
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
-
-    Raises
-    ------
-    ArgumentError
-        If an argument is out of its range.
+    ndarray, shape (rows, columns)
 
     Notes
     -----
@@ -366,13 +338,7 @@ def imguidedfilter(
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
-
-    Raises
-    ------
-    ArgumentError
-        If image and guide differ in shape, the window is not made of positive whole numbers, or the smoothing is
-        negative.
+    ndarray, shape (rows, columns)
 
     Examples
     --------
@@ -424,12 +390,7 @@ def imopen(image: ArrayLike, radius: int) -> NDArray:
 
     Returns
     -------
-    ndarray of float32 or float64, shape (rows, columns)
-
-    Raises
-    ------
-    ArgumentError
-        If the radius is not a whole number of at least 0.
+    ndarray, shape (rows, columns)
 
     Examples
     --------

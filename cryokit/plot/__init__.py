@@ -1,27 +1,22 @@
 """Pictures of micrographs, picks, curves, particle shapes, trainings and comparisons; reports as single HTML files."""
 
-from cryokit.plot.drawing import CURVE_COLOURS
-from cryokit.plot.pictures import (
-    STYLES,
-    contact_sheet,
-    figure,
-    overlay,
-    precision_recall,
-    save,
-    save_overlay,
-    show_micrograph,
-    training_sheet,
-)
+import lazy_loader
 
-__all__ = [
-    "CURVE_COLOURS",
-    "STYLES",
-    "contact_sheet",
-    "figure",
-    "overlay",
-    "precision_recall",
-    "save",
-    "save_overlay",
-    "show_micrograph",
-    "training_sheet",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["comparison", "html_report", "notebook_html", "particle_shapes", "pictures", "trainings"],
+    submod_attrs={
+        "drawing": ["CURVE_COLOURS"],
+        "pictures": [
+            "STYLES",
+            "contact_sheet",
+            "figure",
+            "overlay",
+            "precision_recall",
+            "save",
+            "save_overlay",
+            "show_micrograph",
+            "training_sheet",
+        ],
+    },
+)

@@ -33,28 +33,22 @@ if TYPE_CHECKING:
 
     from cryokit.micrograph import Micrograph
 
-# Okabe and Ito's colours that can be seen on white, and three of Paul Tol's that differ from them
-COLOURS = ("#000000", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#777777")
-MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "P", "X", "*")
-# The colour, by its index, of methods that nothing else has taken it from: the same in pictures of different results
-_USUAL = {
-    name: slot
-    for slot, names in enumerate(
-        (
-            ("auto", "auto_labels"),
-            ("template", "relion_template"),
-            ("autocryopicker", "deepem"),
-            ("supercryoempicker", "deeppicker"),
-            ("deepcryopicker", "deepcryopicker_labels"),
-            ("deepcryopicker_negative", "pixer"),
-            ("deepcryopicker_five", "fastparticlepicker"),
-            ("supercryoempicker_published", "eman2_cnn"),
-            ("autocryopicker_published", "topaz_labels"),
-            ("auto_pretrained",),
-        )
-    )
-    for name in names
+# Okabe and Ito's colours that can be seen on white, and three of Paul Tol's that differ from them. Each has the methods
+# that get it in the pictures of every result, unless another method has taken it.
+COLOURS = {
+    "#000000": ("auto", "auto_labels"),
+    "#0072B2": ("template", "relion_template"),
+    "#009E73": ("autocryopicker", "deepem"),
+    "#E69F00": ("supercryoempicker", "deeppicker"),
+    "#D55E00": ("deepcryopicker", "deepcryopicker_labels"),
+    "#CC79A7": ("deepcryopicker_negative", "pixer"),
+    "#56B4E9": ("deepcryopicker_five", "fastparticlepicker"),
+    "#882255": ("supercryoempicker_published", "eman2_cnn"),
+    "#999933": ("autocryopicker_published", "topaz_labels"),
+    "#777777": ("auto_pretrained",),
 }
+_USUAL = {name: colour for colour, names in COLOURS.items() for name in names}
+MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "P", "X", "*")
 AXIS_WORDS = {
     "snr": "signal-to-noise ratio",
     "defocus": "defocus (µm)",
@@ -74,6 +68,26 @@ class Style(NamedTuple):
     colour: str
     line: str
     marker: str
+    inside: str  # colour of the mark
+
+    def mark(self, size: float = 7.0) -> dict[str, Any]:
+        """Return how matplotlib draws the mark."""
+        filled = self.inside == self.colour
+        return {
+            "marker": self.marker,
+            "markersize": size,
+            "color": self.colour,
+            "markerfacecolor": self.inside,
+            "markeredgecolor": "white" if filled else self.colour,
+            "markeredgewidth": 0.7 if filled else 1.5,
+            "clip_on": False,  # a mark at 1 is a whole one
+        }
+
+    def handle(self, label: str, *, line: bool = True) -> Line2D:
+        """Return the entry of a legend."""
+        from matplotlib.lines import Line2D
+
+        return Line2D([], [], linestyle=self.line if line else "none", label=label, **self.mark(6.5))
 
 
 def styles(result: Result) -> dict[str, Style]:
@@ -91,16 +105,15 @@ def styles(result: Result) -> dict[str, Style]:
         have the same colour or the same mark, as long as there are no more than `COLOURS` or `MARKERS`.
     """
     looks: dict[str, Style] = {}
-    for labels, (line, _) in _KINDS.items():
+    for labels, (line, inside) in _KINDS.items():
         names = [name for name in result["methods"] if summary.learns(result, name) == labels]
         # The usual colours first, so that an unknown method does not take one of them away.
-        slots = {name: _USUAL[name] for name in names if name in _USUAL}
-        for name in names:
-            if name not in slots:
-                used = Counter(slots.values())
-                slots[name] = min(range(len(COLOURS)), key=lambda slot: (used[slot], slot))
+        colours = {name: _USUAL[name] for name in names if name in _USUAL}
         for number, name in enumerate(names):
-            looks[name] = Style(COLOURS[slots[name]], line, MARKERS[number % len(MARKERS)])
+            if name not in colours:
+                colours[name] = min(COLOURS, key=Counter(colours.values()).__getitem__)
+            colour = colours[name]
+            looks[name] = Style(colour, line, MARKERS[number % len(MARKERS)], inside or colour)
     return {name: looks[name] for name in result["methods"]}
 
 
@@ -158,9 +171,9 @@ def precision_recall(
         if curve and len(curve["recall"]) > 1:
             pictures.draw_steps(ax, curve, color=look.colour, linestyle=look.line, linewidth=1.6)
         if point:
-            ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **_mark(look, row.labels))
+            ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **look.mark())
         label = f"{row.title}: F1 {row.f1:.3f}, AP {row.average_precision:.3f}"
-        handles.append(_handle(look, row.labels, label))
+        handles.append(look.handle(label))
     if legend and handles:
         legend_below(ax, handles, 1)
     return ax
@@ -171,12 +184,8 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, p
 
     Parameters
     ----------
-    ax : matplotlib.axes.Axes
-        Axes to draw on.
-    result : mapping
-        Result as loaded.
-    dataset : str
-        Name of the dataset.
+    ax, result, dataset
+        As for `precision_recall`.
     own : bool
         Whether to add F1 at the threshold that the picker chose by itself, as a short vertical line.
     paper : bool
@@ -205,7 +214,7 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, p
             ax.plot(seeds, [place + 0.25] * len(seeds), ".", markersize=4, color=look.colour)
         if own and np.isfinite(row.own_f1):
             ax.plot(row.own_f1, place, "|", markersize=13, color=look.colour)
-        ax.plot(row.f1, place, linestyle="none", zorder=3, **_mark(look, row.labels))
+        ax.plot(row.f1, place, linestyle="none", zorder=3, **look.mark())
         published = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
         if paper and "f1" in published:
             ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
@@ -266,10 +275,8 @@ def sweep(
 
     Parameters
     ----------
-    ax : matplotlib.axes.Axes
-        Axes to draw on.
-    result : mapping
-        Result as loaded.
+    ax, result
+        As for `precision_recall`.
     axis : str
         Axis of `cryokit.benchmark.summary.sweep`.
     protein : str, optional
@@ -277,7 +284,7 @@ def sweep(
     quantity : {"f1", "average_precision"}
         Score to draw.
     labels : bool, optional
-        Whether to draw only the methods that learned from labels, or only the others.
+        As for `precision_recall`.
     legend : bool
         Whether to name the methods below the axes, the best on average first, those that failed at a point last.
 
@@ -304,11 +311,10 @@ def sweep(
     handles = []
     for method in summary.sweep_table(chosen, quantity).index:
         points = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
-        look, learned = looks[method], summary.learns(result, method)
-        if not len(points) or not _among(learned, labels):
+        if not len(points) or not _among(summary.learns(result, method), labels):
             continue
-        ax.plot(points["value"], points[quantity], linestyle=look.line, **_mark(look, learned))
-        handles.append(_handle(look, learned, points["title"].iloc[0]))
+        ax.plot(points["value"], points[quantity], linestyle=looks[method].line, **looks[method].mark())
+        handles.append(looks[method].handle(points["title"].iloc[0]))
     values = np.sort(chosen["value"].unique())
     if values[0] > 0 and values[-1] / values[0] > 8:
         ax.set_xscale("log")
@@ -326,12 +332,8 @@ def time_against_f1(ax: Axes, result: Result, dataset: str, *, legend: bool = Tr
 
     Parameters
     ----------
-    ax : matplotlib.axes.Axes
-        Axes to draw on.
-    result : mapping
-        Result as loaded.
-    dataset : str
-        Name of the dataset.
+    ax, result, dataset
+        As for `precision_recall`.
     legend : bool
         Whether to name the methods below the axes, best F1 first.
 
@@ -346,9 +348,8 @@ def time_against_f1(ax: Axes, result: Result, dataset: str, *, legend: bool = Tr
     handles = []
     for row in summary.scores(result, dataset).itertuples():
         if row.seeds and row.pick > 0:
-            ax.plot(row.pick, row.f1, linestyle="none", **_mark(looks[row.method], row.labels, 9))
-            label = f"{row.title} ({row.pick:.2g} s)"
-            handles.append(_handle(looks[row.method], row.labels, label, line=False))
+            ax.plot(row.pick, row.f1, linestyle="none", **looks[row.method].mark(9))
+            handles.append(looks[row.method].handle(f"{row.title} ({row.pick:.2g} s)", line=False))
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -414,12 +415,7 @@ def overlays(
 
 def explain_overlays(figure: Figure) -> None:
     """Add the legend of `overlays` below all axes of a figure (with matplotlib's constrained layout)."""
-    from matplotlib.lines import Line2D
-
-    handles = []
-    for kind in ("true", "false", "missed", "ignored"):
-        colour, line, words = pictures.STYLES[kind]
-        handles.append(Line2D([], [], color=colour, linestyle=line, linewidth=2, label=words))
+    handles = [pictures.legend_line(kind, linewidth=2) for kind in ("true", "false", "missed", "ignored")]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, facecolor="0.2", labelcolor="white")
 
 
@@ -432,23 +428,3 @@ def _median_cell(result: Result, dataset: str, method: str) -> Mapping[str, Any]
 def _among(learned: bool | None, labels: bool | None) -> bool:
     """Return whether a method is among those to draw; picks as given always are."""
     return labels is None or learned is None or learned == labels
-
-
-def _mark(look: Style, learned: bool | None, size: float = 7.0) -> dict[str, Any]:
-    face = _KINDS[learned][1] or look.colour
-    filled = face == look.colour
-    return {
-        "marker": look.marker,
-        "markersize": size,
-        "color": look.colour,
-        "markerfacecolor": face,
-        "markeredgecolor": "white" if filled else look.colour,
-        "markeredgewidth": 0.7 if filled else 1.5,
-        "clip_on": False,  # a mark at 1 is a whole one
-    }
-
-
-def _handle(look: Style, learned: bool | None, label: str, *, line: bool = True) -> Line2D:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], linestyle=look.line if line else "none", label=label, **_mark(look, learned, 6.5))

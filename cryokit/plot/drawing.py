@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
+def grey_limits(values: NDArray, percentiles: tuple[float, float] = (1.0, 99.0)) -> dict[str, float]:
+    """Return `vmin` and `vmax` for matplotlib: two percentiles of grey values."""
+    low, high = np.percentile(values, percentiles)
+    return {"vmin": low, "vmax": high if high > low else low + 1}
+
+
 def show_grey(ax: Axes, picture: NDArray, *, percentiles: tuple[float, float] = (1.0, 99.0), **options: Any) -> None:
     """Draw a picture in grey without ticks, black and white at two percentiles of its values."""
-    low, high = np.nanpercentile(picture, percentiles)
-    ax.imshow(picture, cmap="gray", vmin=low, vmax=high if high > low else low + 1, **options)
+    ax.imshow(picture, cmap="gray", **grey_limits(picture, percentiles), **options)
     ax.set_xticks([])
     ax.set_yticks([])
 
@@ -47,23 +52,30 @@ def square(picture: NDArray, left: int, top: int, size: int, outside: float = 0.
     return cut
 
 
-def mosaic(
-    pictures: Sequence[NDArray | None], columns: int, *, gap: int, background: float = 1.0
-) -> NDArray[np.float32]:
-    """Return pictures of one size side by side, row by row; None leaves a place empty."""
+def show_mosaic(
+    ax: Axes,
+    pictures: Sequence[NDArray | None],
+    columns: int,
+    names: Sequence[str] = (),
+    *,
+    gap: int | None = None,
+    **options: Any,
+) -> None:
+    """Draw pictures of one size side by side, row by row, on white; None leaves a place empty.
+
+    The gap between pictures is a thirty-second of their height by default. With names, one for each row, the axes have
+    these at the left instead of frame and ticks.
+    """
     height, width = next(picture.shape for picture in pictures if picture is not None)
+    gap = max(1, height // 32) if gap is None else gap
     rows = -(-len(pictures) // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), background, np.float32)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan, np.float32)
     for index, picture in enumerate(pictures):
         if picture is not None:
             top, left = index // columns * (height + gap), index % columns * (width + gap)
             sheet[top : top + height, left : left + width] = picture
-    return sheet
-
-
-def name_rows(ax: Axes, names: Sequence[str], height: int, gap: int) -> None:
-    """Write a name at the left of each row of a mosaic, instead of the axes' frame and ticks."""
-    ax.set_yticks((height - 1) / 2 + (height + gap) * np.arange(len(names)), names)
+    ax.imshow(sheet, cmap="gray", **options)
     ax.set_xticks([])
+    ax.set_yticks((height - 1) / 2 + (height + gap) * np.arange(len(names)), names)
     ax.tick_params(left=False)
     ax.spines[:].set_visible(False)

@@ -183,7 +183,7 @@ def mask_overlay(
 
 
 def gallery(
-    ax: Axes | Figure,
+    figure: Figure,
     picture: NDArray,
     decisions: Sequence[Decision],
     n: int = 8,
@@ -191,7 +191,7 @@ def gallery(
     mask: ArrayLike | None = None,
     size: int | None = None,
     title: str | None = None,
-) -> Axes:
+) -> NDArray:
     """Draw good particles above bad ones, each cut out of the picture and of the mask, with the reason below it.
 
     The good ones are spread evenly over those given. The bad ones differ as much as possible: one for each reason in
@@ -199,9 +199,8 @@ def gallery(
 
     Parameters
     ----------
-    ax : matplotlib.axes.Axes or matplotlib.figure.Figure
-        Axes to draw on, or a figure, which gets new axes. The texts fit below the squares if the axes are about
-        1.5 inches times `n` wide.
+    figure : matplotlib.figure.Figure
+        Empty figure to draw on. The texts fit below the squares if it is about 1.5 inches times `n` wide.
     picture : ndarray, shape (rows, columns)
         Working picture; all squares share its grey values.
     decisions : sequence of Decision
@@ -217,73 +216,49 @@ def gallery(
 
     Returns
     -------
-    matplotlib.axes.Axes
-        The axes; without particles, they say so.
+    ndarray of matplotlib.axes.Axes, shape (rows, n)
+        Axes of the squares: for good ones, bad ones or both a row of pictures, a row of masks and one for the texts.
 
     Raises
     ------
     ArgumentError
         If `n` is less than 1, or picture and mask differ in shape.
     """
-    from matplotlib.patches import Rectangle as Frame
-
     check_number("n", n, 1, whole=True)
     if mask is not None:
         mask = as_mask(mask)
         _check_mask(mask, picture)
-    if not hasattr(ax, "imshow"):
-        ax = ax.subplots()
-    ax.set_axis_off()
-    set_title(ax, title)
-    if not decisions:
-        ax.text(0.5, 0.5, "no particles to show", transform=ax.transAxes, ha="center", va="center")
-        return ax
     good, bad = ([decision for decision in decisions if decision.good is kind] for kind in (True, False))
-    rows = [(True, _spread(good, n), len(good)), (False, _varied(bad, n), len(bad))]
-    rows = [row for row in rows if row[1]]
+    groups = [(True, _spread(good, n), len(good)), (False, _varied(bad, n), len(bad))]
+    groups = [group for group in groups if group[1]]
+    heights = [1, 1, 0.6] * max(1, len(groups))
+    grid = {"height_ratios": heights, "hspace": 0.05, "left": 0.05, "right": 0.99, "bottom": 0.02, "top": 0.93}
+    axes = figure.subplots(len(heights), n, squeeze=False, gridspec_kw=grid)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    figure.suptitle(title or "", fontsize="medium")
+    if not groups:
+        figure.text(0.5, 0.5, "no particles to show", ha="center", va="center")
+        return axes
     diameters = [decision.particle.diameter for decision in decisions]
     size = size or max(5, math.ceil(TILE * float(np.median(diameters))))
-    gap = max(1, size // 16)
-    # Height of the text in pixels of the sheet, if a square is as wide as its share of the axes.
-    inches = ax.figure.get_size_inches()[0] * ax.get_position().width / n
-    text_height = round(1.25 * LINES * POINTS / 72 / inches * (size + gap))
-    letters = max(8, round(inches * 72 / (0.55 * POINTS)))
-    step = 2 * size + gap + text_height
-    sheet = np.ones((len(rows) * step, n * (size + gap) - gap), np.float32)
+    letters = max(8, round(figure.bbox.width / figure.dpi / n * 72 / (0.55 * POINTS)))
     low, high = np.percentile(picture, (0.5, 99.5))
     scaled = np.clip((np.asarray(picture, np.float32) - low) / ((high - low) or 1), 0, 1)
-    for row, (is_good, shown, total) in enumerate(rows):
+    for (is_good, chosen, total), rows in zip(groups, axes.reshape(-1, 3, n), strict=True):
         colour, _, word = DECISIONS[is_good]
-        ax.text(
-            -2 * gap,
-            row * step + size + gap / 2,
-            f"{word}, {len(shown)} of {total}",
-            color=colour,
-            rotation=90,
-            ha="right",
-            va="center",
-        )
-        for column, decision in enumerate(shown):
+        words = {"ha": "right", "va": "center", "rotation": 90, "color": colour, "transform": rows[0, 0].transAxes}
+        rows[0, 0].text(-0.1, 0, f"{word}, {len(chosen)} of {total}", **words)
+        for decision, (above, below) in zip(chosen, rows[:2].T, strict=False):
             particle = decision.particle
-            x, y = round(particle.x) - size // 2, round(particle.y) - size // 2
-            left, top = column * (size + gap), row * step
-            sheet[top : top + size, left : left + size] = square(scaled, x, y, size)
             own = label_image([particle.shape] if particle.shape else [], np.shape(picture)) if mask is None else mask
-            below = top + size + gap
-            sheet[below : below + size, left : left + size] = square(own, x, y, size)
-            for start in (top, below):
-                outline = ax.add_artist(_outline(particle, x - left, y - start, color=colour, linewidth=1.2))
-                outline.set_clip_path(Frame((left - 0.5, start - 0.5), size, size, transform=ax.transData))
-            ax.text(
-                left + size / 2,
-                below + size + gap,
-                "\n".join(textwrap.wrap(decision.reason, letters)[:LINES]),
-                fontsize=POINTS,
-                ha="center",
-                va="top",
-            )
-    ax.imshow(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
-    return ax
+            left, top = round(particle.x) - size // 2, round(particle.y) - size // 2
+            for ax, pixels in ((above, scaled), (below, own)):
+                ax.imshow(square(pixels, left, top, size), cmap="gray", vmin=0, vmax=1)
+                ax.add_artist(_outline(particle, left, top, color=colour, linewidth=1.2))
+            reason = "\n".join(textwrap.wrap(decision.reason, letters)[:LINES])
+            below.text(0.5, -0.05, reason, fontsize=POINTS, ha="center", va="top", transform=below.transAxes)
+    return axes
 
 
 def _spread(decisions: list[Decision], n: int) -> list[Decision]:

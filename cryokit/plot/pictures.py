@@ -19,7 +19,8 @@ from cryokit._util.files import replacing
 from cryokit._util.validation import check_choice, check_number, check_picture
 from cryokit.coordinates import IGNORE, validate
 from cryokit.errors import ArgumentError
-from cryokit.plot.drawing import CURVE_COLOURS, legend_below, mosaic, name_rows, set_title, show_grey, square
+from cryokit.imaging.binning import bin_integer
+from cryokit.plot.drawing import CURVE_COLOURS, legend_below, set_title, show_grey, show_mosaic, square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,10 +123,9 @@ def show_micrograph(
         `ax`; its data coordinates are pixels of the micrograph, the centre of the first pixel at 0.
     """
     data = _data(micrograph)
-    factor = max(1, max(data.shape) // longest_side)
-    rows, columns = (side // factor for side in data.shape)
-    binned = data[: rows * factor, : columns * factor].astype(np.float32)
-    binned = binned.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
+    factor = max(1, min(max(data.shape) // longest_side, *data.shape))
+    binned = bin_integer(data, factor).data
+    rows, columns = binned.shape
     edges = (-0.5, columns * factor - 0.5, rows * factor - 0.5, -0.5)
     show_grey(ax, binned, percentiles=percentiles, extent=edges, origin="upper")
     set_title(ax, getattr(micrograph, "name", "") if title is None else title)
@@ -179,19 +179,17 @@ def overlay(
     if not tables:
         raise ArgumentError("nothing to draw on the micrograph: give picks, labels or evaluation")
     name = name or getattr(micrograph, "name", None) or _only_name(*tables)
-    if evaluation is None and len(tables) == 2:
+    if len(tables) == 2 and evaluation is None:
         from cryokit.evaluate import evaluate
 
         picks, labels = (table[table["micrograph"] == name] for table in tables)
         evaluation = evaluate(picks, labels, micrographs=[name], diameter=diameter, bootstrap=0)
-        picks, labels = evaluation.picks, evaluation.labels
     if evaluation is not None:
-        drawn = [(picks, picks["outcome"]), (labels, labels["outcome"])]
+        drawn = [(table, table["outcome"]) for table in (evaluation.picks, evaluation.labels)]
     elif labels is None:
         drawn = [(validate(picks), "pick")]
     else:
-        labels = validate(labels)
-        drawn = [(labels, np.where(labels["view"] == IGNORE, "ignore", "label"))]
+        drawn = [(validate(labels), np.where(labels["view"] == IGNORE, "ignore", "label"))]
     marks = pd.concat([table[["micrograph", "x", "y", "diameter"]].assign(kind=kind) for table, kind in drawn])
     marks = marks[marks["micrograph"] == name]
     usual = marks["diameter"].median() if marks["diameter"].notna().any() else _data(micrograph).shape[1] / 40
@@ -318,8 +316,7 @@ def contact_sheet(
         left, top = round(pick.x) - size // 2, round(pick.y) - size // 2
         squares.append(_stretched(square(arrays[pick.micrograph], left, top, size, outside=np.nan)))
     columns = columns or int(np.ceil(np.sqrt(len(squares))))
-    sheet = mosaic(squares, columns, gap=max(1, size // 32))
-    ax.imshow(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
+    show_mosaic(ax, squares, columns, vmin=0, vmax=1)
     ax.set_axis_off()
     return ax
 
@@ -357,9 +354,7 @@ def training_sheet(ax: Axes, training_set: TrainingSet, per_class: int = 8, *, s
         chosen = rng.permutation(members)[:per_class]
         patches += [_stretched(training_set.patches[member].astype(np.float32)) for member in chosen]
         patches += [None] * (per_class - len(chosen))
-    gap = max(1, training_set.size // 32)
-    ax.imshow(mosaic(patches, per_class, gap=gap), cmap="gray", vmin=0, vmax=1, origin="upper")
-    name_rows(ax, names, training_set.size, gap)
+    show_mosaic(ax, patches, per_class, names, vmin=0, vmax=1)
     return ax
 
 
@@ -378,9 +373,8 @@ def _only_name(*tables: pd.DataFrame) -> str:
 def _circles(ax: Axes, marks: pd.DataFrame, kind: str) -> Line2D:
     """Draw circles in pixels of the micrograph, and return their line of the legend."""
     from matplotlib.collections import EllipseCollection
-    from matplotlib.lines import Line2D
 
-    colour, line, words = STYLES[kind]
+    colour, line, _ = STYLES[kind]
     circles = EllipseCollection(
         widths=marks["diameter"],
         heights=marks["diameter"],
@@ -394,7 +388,15 @@ def _circles(ax: Axes, marks: pd.DataFrame, kind: str) -> Line2D:
         linewidths=1.4,
     )
     ax.add_collection(circles, autolim=False)
-    return Line2D([], [], color=colour, linestyle=line, label=f"{words} ({len(marks)})")
+    return legend_line(kind, f" ({len(marks)})")
+
+
+def legend_line(kind: str, suffix: str = "", **options: Any) -> Line2D:
+    """Return the line of a legend that explains one of the `STYLES`."""
+    from matplotlib.lines import Line2D
+
+    colour, line, words = STYLES[kind]
+    return Line2D([], [], color=colour, linestyle=line, label=f"{words}{suffix}", **options)
 
 
 def _stretched(values: NDArray) -> NDArray:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError
-from cryokit.plot.drawing import CURVE_COLOURS, mosaic, name_rows, set_title, show_grey
+from cryokit.plot.drawing import CURVE_COLOURS, grey_limits, set_title, show_grey, show_mosaic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -218,9 +218,7 @@ def kernels(ax: Axes, weights: ArrayLike, *, columns: int | None = None, title: 
     columns = min(len(weights), math.ceil(math.sqrt(1.5 * len(weights)))) if columns is None else columns
     check_number("columns", columns, 1, whole=True)
     scaled = [kernel / (np.abs(kernel).max() or 1) for kernel in weights]
-    # White wherever there is no kernel.
-    sheet = mosaic(scaled, columns, gap=1, background=np.nan)
-    ax.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+    show_mosaic(ax, scaled, columns, gap=1, vmin=-1, vmax=1, interpolation="nearest")
     ax.set_axis_off()
     set_title(ax, title)
     return ax
@@ -294,9 +292,6 @@ def samples(
     rows = -(-len(pictures) // columns)
     if names is not None and len(names) != rows:
         raise ArgumentError(f"names must be as many as there are rows of pictures, {rows}, not {len(names)}")
-    height = pictures.shape[1]
-    gap = max(1, height // 32)
-    show_grey(ax, mosaic(pictures, columns, gap=gap, background=np.nan))
-    name_rows(ax, names or (), height, gap)
+    show_mosaic(ax, pictures, columns, names or (), **grey_limits(pictures))
     set_title(ax, title)
     return ax

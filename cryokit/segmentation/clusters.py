@@ -2,7 +2,8 @@
 
 All methods know nothing of a pixel, or of a superpixel, but its grey value. A clustering is therefore k centres, and
 the rule that a grey value belongs to the nearest centre (of two equally near, to the darker one). The methods differ
-in where they put the centres.
+in where they put the centres. All raise `ArgumentError` if the picture has not two dimensions or another argument is
+out of its range, and `MicrographError` if the picture has NaN or infinite pixels.
 """
 
 from __future__ import annotations
@@ -78,13 +79,6 @@ def ibc(image: ArrayLike, k: int = 4) -> Clustering:
     Clustering
         Clusters may be empty; all pixels of a constant picture are in cluster 0.
 
-    Raises
-    ------
-    ArgumentError
-        If `image` has not two dimensions, or `k` is out of range.
-    MicrographError
-        If `image` has NaN or infinite pixels.
-
     References
     ----------
     Al-Azzawi et al. (2019), BMC Bioinformatics 20:326.
@@ -126,11 +120,6 @@ def kmeans(image: ArrayLike, k: int = 4, seed: int = 0) -> Clustering:
     -------
     Clustering
 
-    Raises
-    ------
-    ArgumentError, MicrographError
-        As for `ibc`.
-
     Examples
     --------
     >>> clustering = kmeans([[0.0, 0.2, 5.0], [5.2, 9.0, 9.2]], k=3)
@@ -156,24 +145,15 @@ def fuzzy_cmeans(image: ArrayLike, k: int = 4, m: float = 2.0, seed: int = 0) ->
 
     Parameters
     ----------
-    image : array_like, shape (rows, columns)
-        Picture.
-    k : int
-        Number of clusters, 2 to 255.
+    image, k, seed
+        As for `kmeans`.
     m : float
         Fuzziness, above 1. Close to 1 the method is k-means; the larger the value, the more the clusters blend. 2 in
         AutoCryoPicker and nearly everywhere else.
-    seed : int
-        Random seed of the starts of k-means.
 
     Returns
     -------
     Clustering
-
-    Raises
-    ------
-    ArgumentError, MicrographError
-        As for `ibc`, and if `m` is not above 1.
 
     Examples
     --------
@@ -249,13 +229,6 @@ def superpixels(
     means : ndarray of float64, shape (s,)
         Mean grey values of the superpixels.
 
-    Raises
-    ------
-    ArgumentError
-        If `image` has not two dimensions, `n` is not a positive whole number or `compactness` is not positive.
-    MicrographError
-        If `image` has NaN or infinite pixels.
-
     References
     ----------
     Achanta et al. (2012), IEEE Trans. PAMI 34:2274.
@@ -299,25 +272,16 @@ def super_kmeans(
 
     Parameters
     ----------
-    image : array_like, shape (rows, columns)
-        Picture.
-    k : int
-        Number of clusters, 2 to 255.
+    image, k, seed
+        As for `kmeans`.
     n : int
         Approximate number of superpixels: 1,500 in SuperCryoEMPicker; `superpixel_count` fits it to the particle size.
-    seed : int
-        Random seed of the starts of k-means.
     compactness : float
         As for `superpixels`.
 
     Returns
     -------
     Clustering
-
-    Raises
-    ------
-    ArgumentError, MicrographError
-        As for `kmeans` and `superpixels`.
 
     References
     ----------

@@ -136,10 +136,8 @@ def clean_stages(
 
     Parameters
     ----------
-    mask : array_like of bool, shape (rows, columns)
-        Mask, True in particles.
-    diameter : float
-        Particle diameter in pixels of `mask`.
+    mask, diameter
+        As for `clean`.
     smallest : float
         Particle areas of the smallest objects that the first step keeps: 0.2 are the 250 pixels for intensity
         clusters, 0.4 the 500 pixels for super clusters.

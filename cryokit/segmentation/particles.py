@@ -92,10 +92,8 @@ def filled(mask: ArrayLike, diameter: float, closing: float = 0.05) -> NDArray[n
 
     Parameters
     ----------
-    mask : array_like of bool, shape (rows, columns)
-        Mask of particles.
-    diameter : float
-        Particle diameter in pixels of `mask`.
+    mask, diameter
+        As for `objects`.
     closing : float
         Radius in diameters of the disc that closes gaps.
 
@@ -165,10 +163,8 @@ def side_views(
 
     Parameters
     ----------
-    mask : array_like of bool, shape (rows, columns)
-        Cleaned mask.
-    diameter : float
-        Particle diameter in pixels of `mask`.
+    mask, diameter
+        As for `top_views`.
     smallest : float
         Particle areas (pi / 4 diameter^2) below which an object is debris.
     longest : float
@@ -204,10 +200,8 @@ def irregular_views(
 
     Parameters
     ----------
-    mask : array_like of bool, shape (rows, columns)
-        Cleaned mask.
-    diameter : float
-        Particle diameter in pixels of `mask`.
+    mask, diameter
+        As for `top_views`.
     percentile : float
         Percentile of the filled areas up to which objects are left out (15 to 30 in SuperCryoEMPicker).
     longest : float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -42,8 +42,10 @@ class Rectangle:
     @property
     def corners(self) -> NDArray[np.float64]:
         """The four corners (x, y), shape (4, 2), in the sense of rotation of `angle`."""
-        along, across = self._axes()
-        along, across = along * self.length / 2, across * self.width / 2
+        angle = math.radians(self.angle)
+        along = np.array([math.cos(angle), math.sin(angle)])
+        across = np.array([-along[1], along[0]]) * self.width / 2
+        along = along * self.length / 2
         return np.array([self.x, self.y]) + np.array([-along - across, along - across, along + across, across - along])
 
     def mask(self, shape: tuple[int, int], top: int = 0, left: int = 0) -> NDArray[np.bool_]:
@@ -67,23 +69,14 @@ class Rectangle:
                [1, 1, 1, 1, 0],
                [0, 0, 0, 0, 0]])
         """
-        # Only within the rectangle's own bounding box: pictures are large, particles small.
-        low, high = self.corners.min(axis=0) - (left, top), self.corners.max(axis=0) - (left, top)
-        first = np.clip(np.floor(low).astype(int), 0, shape[::-1])
-        end = np.clip(np.ceil(high).astype(int) + 1, 0, shape[::-1])
-        x = np.arange(first[0], end[0]) + (left - self.x)
-        y = np.arange(first[1], end[1])[:, None] + (top - self.y)
-        along, across = self._axes()
-        inside = np.abs(x * along[0] + y * along[1]) <= self.length / 2 + SAME
-        inside &= np.abs(x * across[0] + y * across[1]) <= self.width / 2 + SAME
-        mask = np.zeros(shape, dtype=bool)
-        mask[first[1] : end[1], first[0] : end[0]] = inside
-        return mask
+        from skimage.draw import polygon
 
-    def _axes(self) -> tuple[NDArray, NDArray]:
-        angle = math.radians(self.angle)
-        along = np.array([math.cos(angle), math.sin(angle)])
-        return along, np.array([-along[1], along[0]])
+        # Larger by a rounding error, for pixels on the very outline.
+        grown = replace(self, length=self.length + 2 * SAME, width=self.width + 2 * SAME)
+        x, y = (grown.corners - (left, top)).T
+        mask = np.zeros(shape, dtype=bool)
+        mask[polygon(y, x, shape)] = True
+        return mask
 
 
 @dataclass(frozen=True)
@@ -378,7 +371,7 @@ def convex_hull(mask: ArrayLike) -> NDArray[np.int64]:
     Parameters
     ----------
     mask : array_like of bool, shape (rows, columns)
-        Mask.
+        Mask of one object.
 
     Returns
     -------
