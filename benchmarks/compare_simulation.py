@@ -1,12 +1,12 @@
-"""Put simulated micrographs beside real ones: pictures, particles, power spectra and grey levels.
+"""Draw simulated micrographs beside real ones: pictures, particles, power spectra and grey levels.
 
-For every data set in the folder of real micrographs (by default `shared/data` beside the repository) one PNG is
-written: the real and a simulated micrograph at the same display contrast, single particles of both, radial power
+Writes one PNG for every data set in the folder of real micrographs (default: `shared/data` beside the repository). It
+shows a real and a simulated micrograph at the same display contrast, single particles of both, their radial power
 spectra and grey-level histograms, at full resolution and low-passed, all in standard deviations of the picture.
 
     python benchmarks/compare_simulation.py OUT [--data DIR] [--proteins klh ...] [--seed 0]
 
-The beta-galactosidase micrographs were published after a denoising chain, and klh_preprocessed likewise: compare their
+The micrographs of beta-galactosidase and klh_preprocessed were denoised before they were published: compare their
 shapes with the low-passed simulation, not their spectra.
 """
 
@@ -34,7 +34,7 @@ VIEWS = ("top", "side", "irregular", "ignore")
 
 
 def radial_power(data: np.ndarray, tile: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """Return spatial frequency (1 / pixel) and mean power, Welch's method with half-overlapping Hann windows."""
+    """Return spatial frequency (1 / pixel) and mean power by Welch's method with half-overlapping Hann windows."""
     tile = min(tile, *data.shape)
     window = np.outer(np.hanning(tile), np.hanning(tile))
     power, count = np.zeros((tile, tile)), 0
@@ -57,7 +57,7 @@ def standardised(data: np.ndarray) -> np.ndarray:
 
 
 def gallery(data: np.ndarray, labels: pd.DataFrame, view: str, count: int) -> np.ndarray | None:
-    """Return `count` particles of one view side by side, or None where there are none."""
+    """Return `count` particles of one view side by side, or None if there are none."""
     rows = labels[labels["view"] == view]
     half = int(np.ceil(0.75 * labels.loc[labels["view"] != "ignore", "diameter"].max()))
     inside = rows[rows.x.between(half, data.shape[1] - half - 1) & rows.y.between(half, data.shape[0] - half - 1)].head(
@@ -132,7 +132,7 @@ def main() -> None:
     """Run from the command line."""
     repository = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="folder for the pictures")
+    parser.add_argument("out", type=Path, help="output folder")
     parser.add_argument("--data", type=Path, default=repository.parent / "shared" / "data", help="real micrographs")
     parser.add_argument("--proteins", nargs="+", choices=FOLDERS, default=tuple(FOLDERS))
     parser.add_argument("--seed", type=int, default=0)
@@ -142,7 +142,7 @@ def main() -> None:
     for protein in options.proteins:
         folder = options.data / FOLDERS[protein]
         if not folder.is_dir():
-            parser.error(f"no folder {folder}; give the real micrographs' folder with --data")
+            parser.error(f"no folder {folder}; name the folder of real micrographs with --data")
         real = [
             (read(path), pd.read_csv(folder / "labels" / f"{path.stem}.csv")) for path in find([folder / "micrographs"])
         ]

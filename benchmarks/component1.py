@@ -4,24 +4,24 @@
     python benchmarks/component1.py --out speed.json --skip-accuracy
     python benchmarks/component1.py --out accuracy.json --skip-speed --micrographs 6
 
-*Speed*, on simulated micrographs (`CASES`) and one real micrograph of each data set: seconds of every stage (median of
-the repetitions), and its share of the picker that it belongs to; of the pickers as wholes, good-particle selection
-included. Two memories are given. Of a stage: the largest amount that it allocates (tracemalloc, in a pass of its own).
-Of a picker: the largest resident memory of a process that does nothing else, Python and libraries included (the
-kernel's high-water mark; `resource.getrusage` where /proc is missing). Each case has processes of its own, bound to so
-many cores; reading is measured apart. On a busy machine the processor's seconds of a picker tell more than those of
-the clock; the load is printed.
+*Speed* is measured on simulated micrographs (`CASES`) and one real micrograph of each data set: the seconds of every
+stage (median of the repetitions) with its share of the picker, and those of whole pickers, good-particle selection
+included. The memory of a stage is the most that it allocates (tracemalloc, in a separate pass); the memory of a picker
+is the peak resident memory of a process that does nothing else, Python and libraries included (the kernel's high-water
+mark, or `resource.getrusage` without /proc). Each case runs in its own processes, bound to ``--cores`` cores; reading
+is measured separately. On a busy machine compare a picker's processor seconds rather than its wall-clock seconds; the
+load is printed.
 
-*Ratios* to what one would write or call otherwise, measured in the same process: a guided filter with a loop over
+*Ratios* compare two stages with their obvious alternatives in the same process: a guided filter with a loop over the
 pixels, and scikit-image's Hough transform.
 
-*Accuracy*, with the diameter given (``--estimated``: without) and no labels used: simulated micrographs with seeds that
-nothing was adjusted to, and real ones. The micrographs that settings were chosen on (`DEVELOPMENT`) and the others
-stand in separate rows. Precision, recall and F1 are at the method's own threshold, average precision is of all
-candidates; then the particles that good-particle selection keeps.
+*Accuracy* is measured with the diameter given (``--estimated``: without) and no labels, on simulated micrographs whose
+seeds nothing was adjusted to, and on real ones. Micrographs that settings were chosen on (`DEVELOPMENT`) and all others
+have separate rows. Precision, recall and F1 hold at the method's own threshold, average precision for all candidates;
+the last columns are of the particles that good-particle selection keeps.
 
-The real micrographs (by default in `shared/data` beside the repository) are a folder for each data set, with the
-folders ``micrographs`` and ``labels`` (CSV) in it.
+The folder of real micrographs (default: `shared/data` beside the repository) has a folder for each data set, with
+``micrographs`` and ``labels`` (CSV) in it.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ import numpy as np
 import pandas as pd
 
 from cryokit import pickers
+from cryokit._util.cores import usable_cores
 from cryokit._util.files import make_folder, write_text
 from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
 from cryokit.imaging import STAGES, imguidedfilter
 from cryokit.imaging.filters import live_area, without_outliers
-from cryokit.imaging.peaks import local_maxima
+from cryokit.imaging.peaks import find_peaks
 from cryokit.micrograph import Micrograph, find, read, write_mrc
 from cryokit.networks import patches as trainingset
 from cryokit.pickers.autocryopicker import APART, WEAKEST_CIRCLE
@@ -87,19 +88,19 @@ from cryokit.simulate import CONDITIONS, simulate, simulate_set
 METHODS = ("autocryopicker", "autocryopicker_published", "supercryoempicker", "supercryoempicker_published")
 PROTEINS = ("klh", "apoferritin", "ribosome", "betagal")
 
-# Protein and diameter in pixels; None for the protein's own. With 40 pixels nothing is binned, the most work there is.
+# Protein and diameter in pixels (None: the default of the protein). At 40 pixels nothing is binned: the most work.
 CASES = (("klh", None), ("betagal", None), ("apoferritin", None), ("ribosome", None), ("ribosome", 40.0))
 
-# Real micrographs that settings were chosen on: of the sorted names, these.
+# Real micrographs that settings were chosen on, as slices of the sorted names.
 DEVELOPMENT = {
     "apoferritin_10146": slice(0, None, 2),
     "betagal_10017": slice(0, None, 2),
     "klh_preprocessed": slice(0, 1),
 }
 
-SECONDS = {2048: 6.0, 4096: 20.0}  # for all of it, on two cores; by the side of the micrograph
+SECONDS = {2048: 6.0, 4096: 20.0}  # for a whole picker on two cores, by side of the micrograph
 MEGABYTES = 1500.0
-# Data set, method, figure, least value; the real data sets by the beginning of their names.
+# Data set (beginning of its name), method, figure, and the lowest value aimed at.
 ACCURACY_AIMS = (
     ("apoferritin_10146", "autocryopicker", "f1", 0.90),
     ("klh", "autocryopicker", "f1", 0.80),
@@ -111,7 +112,7 @@ ACCURACY_AIMS = (
     ("klh", "autocryopicker", "good_precision", 0.90),
 )
 
-# What each picker is made of; the rest of its time is the merging of candidates.
+# The stages of each picker; merging the candidates takes the rest of its time.
 _PREPARATION = ("live area", "outliers limited", *(f"preprocessing: {name}" for name in STAGES))
 PARTS = {
     "autocryopicker": (
@@ -130,14 +131,14 @@ HOUGH_SIDE = 512
 
 
 class Clock:
-    """Calls functions and remembers what each took, by name: seconds, or bytes allocated at most."""
+    """Calls functions and keeps, by name, the seconds or the peak of allocated bytes that each call took."""
 
     def __init__(self, memory: bool = False) -> None:
         self.memory = memory
         self.seen: dict[str, list[float]] = {}
 
     def __call__(self, name: str, function: Callable, *arguments: Any, **options: Any) -> Any:
-        """Return what the function returns."""
+        """Call the function and return its result."""
         if self.memory:
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
@@ -151,7 +152,7 @@ class Clock:
 
 
 def run_stages(micrograph: Micrograph, diameter: float, method: str, clock: Clock) -> None:
-    """Go through all stages once, each with what it gets in a picker; dark particles of this diameter."""
+    """Run every stage once with the input it has in a picker, for dark particles of this diameter."""
     picker = fitted(method, diameter)
     chain = picker.preprocessing
     area = clock("live area", live_area, micrograph.data)
@@ -173,9 +174,9 @@ def run_stages(micrograph: Micrograph, diameter: float, method: str, clock: Cloc
     covered = clock("coverage", coverage, whole, size)
     radii = (RADII[0] * size, RADII[1] * size)
     clock("Hough circles of the picture", hough_circles, picture, radii, threshold=WEAKEST_CIRCLE)
-    clock("maxima of the evidence", local_maxima, np.sqrt(votes * covered), APART * size)
-    found = clock("objects: opened and split", objects, whole, size)
-    clock("Feret diameters and rectangles", lambda: [shape.feret for shape in found])
+    clock("maxima of the evidence", find_peaks, np.sqrt(votes * covered), APART * size)
+    shapes = clock("objects: opened and split", objects, whole, size)
+    clock("Feret diameters and rectangles", lambda: [shape.feret for shape in shapes])
 
     cleaned = clock("cleaning", clean, dark, size)
     clock("components", components, cleaned)
@@ -196,16 +197,16 @@ def run_stages(micrograph: Micrograph, diameter: float, method: str, clock: Cloc
 
 
 def build_training_set(micrograph: Micrograph, rows: pd.DataFrame) -> trainingset.TrainingSet | None:
-    """Cut a training set of 100 patches a class from one micrograph; None where there is no room for any."""
+    """Cut a training set of 100 patches per class from one micrograph; None if no patch lies within it."""
     classes = [name for name in trainingset.CLASSES if (rows["class"] == name).any()]
     try:
         return trainingset.build([micrograph], rows, classes=classes, per_class=100, validation=0, test=0)
-    except CryokitError:  # no square of any particle lies within the micrograph
+    except CryokitError:
         return None
 
 
 def fitted(method: str, diameter: float | None, micrographs: Iterable[Micrograph | Path] = ()) -> pickers.Picker:
-    """Return a picker; without micrographs to learn from, of dark particles."""
+    """Return a fitted picker; one for dark particles if there are no micrographs to learn from."""
     micrographs = list(micrographs)
     if micrographs:
         return pickers.create(method, diameter=diameter).fit(micrographs)
@@ -213,13 +214,13 @@ def fitted(method: str, diameter: float | None, micrographs: Iterable[Micrograph
 
 
 def examine(picker: pickers.Picker, micrograph: Micrograph) -> tuple[Examination, list[Decision]]:
-    """Do all that has to be done to one micrograph: from grey values to good particles."""
+    """Process one micrograph, from grey values to good particles."""
     examination = picker.examine(micrograph)
     return examination, select(examination.picked)
 
 
 def measure_stages(path: Path, diameter: float, method: str, repeats: int) -> dict[str, Any]:
-    """Return seconds (medians) and peak allocations of the stages, and the shapes of the pictures."""
+    """Return median seconds and peak allocations of the stages, the micrograph's shape and the binning factor."""
     micrograph = read(path)
     clock = Clock()
     for _ in range(repeats):
@@ -243,7 +244,7 @@ def measure_stages(path: Path, diameter: float, method: str, repeats: int) -> di
 
 
 def measure_picker(path: Path, diameter: float, method: str, repeats: int) -> dict[str, Any]:
-    """Return seconds and resident memory of a picker with selection; for a process that has done nothing else."""
+    """Return seconds and resident memory of a picker with selection; call it in a fresh process."""
     micrograph = read(path)
     picker = fitted(method, diameter)
     before = peak_memory()
@@ -266,9 +267,9 @@ def measure_picker(path: Path, diameter: float, method: str, repeats: int) -> di
 
 
 def peak_memory() -> float:
-    """Return the largest resident memory of this process so far, in millions of bytes."""
+    """Return the peak resident memory of this process so far, in megabytes."""
     try:
-        # Not getrusage where it can be helped: on Linux a new process inherits its parent's figure.
+        # On Linux a new process inherits the figure of getrusage from its parent.
         status = Path("/proc/self/status").read_text()
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")) / 1e6
     except (OSError, StopIteration):
@@ -279,7 +280,7 @@ def peak_memory() -> float:
 
 
 def measure_ratios(path: Path, diameter: float, method: str, repeats: int) -> list[dict[str, Any]]:
-    """Return by how much two stages are faster than their usual counterparts, per pixel: ratios of medians."""
+    """Return how many times faster per pixel two stages are than their usual counterparts (ratios of medians)."""
     picker = fitted(method, diameter)
     picture = picker.preprocessing.stages(read(path).data, diameter)["opened"]
     size = diameter / picker.preprocessing.factor(diameter)
@@ -312,7 +313,7 @@ def measure_ratios(path: Path, diameter: float, method: str, repeats: int) -> li
 
 
 def naive_guided_filter(image: np.ndarray, reach: int = 2, smoothing: float = 0.01) -> np.ndarray:
-    """Filter a picture guided by itself, with a loop over the pixels; the same result as `imguidedfilter`."""
+    """Apply a self-guided filter with a loop over the pixels; same result as `imguidedfilter`."""
     rows, columns = image.shape
     padded = np.pad(image, reach, mode="edge")
     slope, offset = np.empty(image.shape), np.empty(image.shape)
@@ -324,7 +325,7 @@ def naive_guided_filter(image: np.ndarray, reach: int = 2, smoothing: float = 0.
             slope[row, column] = variance / (variance + smoothing)
             offset[row, column] = mean * (1 - slope[row, column])
     result = np.empty(image.shape)
-    slope, offset = (np.pad(each, reach, mode="edge") for each in (slope, offset))
+    slope, offset = (np.pad(values, reach, mode="edge") for values in (slope, offset))
     for row in range(rows):
         for column in range(columns):
             part = (slice(row, row + side), slice(column, column + side))
@@ -333,7 +334,7 @@ def naive_guided_filter(image: np.ndarray, reach: int = 2, smoothing: float = 0.
 
 
 def skimage_circles(picture: np.ndarray, diameter: float) -> tuple[np.ndarray, ...]:
-    """Find circles with scikit-image, in the way of its gallery."""
+    """Find circles with scikit-image, as in its gallery of examples."""
     from skimage.feature import canny
     from skimage.transform import hough_circle, hough_circle_peaks
 
@@ -345,7 +346,7 @@ def skimage_circles(picture: np.ndarray, diameter: float) -> tuple[np.ndarray, .
 
 @dataclass(frozen=True)
 class DataSet:
-    """Micrographs with labels; files of real ones, simulated ones in memory."""
+    """Micrographs with labels: paths of real ones, simulated ones in memory."""
 
     name: str
     group: str
@@ -354,22 +355,22 @@ class DataSet:
 
     @property
     def diameter(self) -> float:
-        """Of the largest view, pixels."""
+        """Diameter of the largest view in pixels."""
         return float(self.labels.loc[self.labels["view"] != IGNORE, "diameter"].max())
 
 
 def real_sets(folder: Path) -> list[DataSet]:
-    """Return the data sets in a folder, what settings were chosen on apart from the rest."""
-    found = []
-    for each in sorted(path for path in folder.iterdir() if (path / "micrographs").is_dir()):
-        paths = find([each / "micrographs"])
-        chosen = paths[DEVELOPMENT[each.name]] if each.name in DEVELOPMENT else []
+    """Return the data sets in a folder, each split into micrographs that settings were chosen on and others."""
+    sets = []
+    for place in sorted(path for path in folder.iterdir() if (path / "micrographs").is_dir()):
+        paths = find([place / "micrographs"])
+        chosen = paths[DEVELOPMENT[place.name]] if place.name in DEVELOPMENT else []
         for group, members in (("development", chosen), ("other", [path for path in paths if path not in chosen])):
             if members:
-                tables = [pd.read_csv(each / "labels" / f"{path.stem}.csv").assign(micrograph=path.stem)
+                tables = [pd.read_csv(place / "labels" / f"{path.stem}.csv").assign(micrograph=path.stem)
                           for path in members]  # fmt: skip
-                found.append(DataSet(each.name, group, tuple(members), pd.concat(tables, ignore_index=True)))
-    return found
+                sets.append(DataSet(place.name, group, tuple(members), pd.concat(tables, ignore_index=True)))
+    return sets
 
 
 def simulated_set(protein: str, count: int, seed: int, side: int = 2048) -> DataSet:
@@ -384,15 +385,15 @@ def simulated_set(protein: str, count: int, seed: int, side: int = 2048) -> Data
 
 
 def score(data: DataSet, method: str, estimated: bool = False) -> dict[str, Any]:
-    """Return how well a method finds a data set's particles, before and after good-particle selection."""
+    """Return the accuracy of a method on a data set, before and after good-particle selection."""
     picker = fitted(method, None if estimated else data.diameter, data.micrographs)
     candidates, good, names = [], [], []
-    for given in data.micrographs:
-        micrograph = given if isinstance(given, Micrograph) else read(given)
+    for item in data.micrographs:
+        micrograph = item if isinstance(item, Micrograph) else read(item)
         examination, decisions = examine(picker, micrograph)
         candidates.append(examination.picks(0))
         kept = [decision.particle for decision in decisions if decision.good]
-        x, y = examination.to_micrograph([each.x for each in kept], [each.y for each in kept])
+        x, y = examination.frame.to_source([particle.x for particle in kept], [particle.y for particle in kept])
         good.append(pd.DataFrame({"micrograph": micrograph.name, "x": x, "y": y, "score": 1.0}))
         names.append(micrograph.name)
     options = dict(micrographs=names, bootstrap=0)
@@ -416,12 +417,12 @@ def score(data: DataSet, method: str, estimated: bool = False) -> dict[str, Any]
 
 
 def score_simulated(protein: str, count: int, seed: int, method: str, estimated: bool) -> dict[str, Any]:
-    """Simulate and score; what the method costs does not grow with the other methods."""
+    """Simulate a data set and score a method on it; for a process of its own."""
     return score(simulated_set(protein, count, seed), method, estimated)
 
 
 def make(folder: Path, protein: str, side: int, diameter: float | None, seed: int) -> tuple[Path, float]:
-    """Simulate a micrograph into a file, at the magnification that makes its particles this large."""
+    """Simulate a micrograph into a file, at the magnification that gives its particles the diameter."""
     own = {"klh": 170.0, "apoferritin": 76.0, "betagal": 108.0, "ribosome": 50.0}[protein]
     pixel_size = CONDITIONS[protein].pixel_size * (1 if diameter is None else own / diameter)
     micrograph, truth = simulate(protein, shape=(side, side), pixel_size=pixel_size, seed=seed)
@@ -432,7 +433,7 @@ def make(folder: Path, protein: str, side: int, diameter: float | None, seed: in
 
 
 def apart(function: Callable, *arguments: Any, cores: int) -> Any:
-    """Return what a function returns in a new process that is bound to so many cores."""
+    """Call a function in a new process bound to `cores` cores, and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_bind, initargs=(cores,)) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -445,12 +446,12 @@ def _bind(cores: int) -> None:
 def measure_case(
     run: Callable, name: str, path: Path, diameter: float, methods: Iterable[str], repeats: int
 ) -> dict[str, Any]:
-    """Measure stages and pickers on one micrograph, each in a process that `run` starts."""
+    """Measure stages and pickers on one micrograph, each in a process started by `run`."""
     before = load()
     case = {"case": name, "diameter": diameter, **run(measure_stages, path, diameter, "autocryopicker", repeats)}
     case["pickers"] = [run(measure_picker, path, diameter, method, repeats) for method in methods]
     case["load"] = [before, load()]
-    wholes = {each["method"]: each["seconds"] for each in case["pickers"]}
+    wholes = {picker["method"]: picker["seconds"] for picker in case["pickers"]}
     for row in case["stages"]:
         for method, parts in PARTS.items():
             if row["stage"] in parts and method in wholes:
@@ -459,12 +460,12 @@ def measure_case(
 
 
 def load() -> float | None:
-    """Return how many processes wanted to run over the last minute, where the system says."""
+    """Return the load average of the last minute, None if the system does not have it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def speed_aims(cases: Iterable[dict]) -> list[dict[str, Any]]:
-    """Compare time and memory of the two pickers with what they should need at most."""
+    """Compare time and memory of the two pickers with their limits."""
     rows = []
     for case in cases:
         side = max(case["shape"])
@@ -481,7 +482,7 @@ def speed_aims(cases: Iterable[dict]) -> list[dict[str, Any]]:
 
 
 def accuracy_aims(scores: Iterable[dict]) -> list[dict[str, Any]]:
-    """Compare F1 and the precision of good particles with what they should be at least."""
+    """Compare F1 and the precision of good particles with the lowest values aimed at."""
     return [
         _aim(f"{row['data_set']} ({row['group']}), {method}: {figure}", row[figure], least, row[figure] >= least)
         for data_set, method, figure, least in ACCURACY_AIMS
@@ -492,45 +493,45 @@ def accuracy_aims(scores: Iterable[dict]) -> list[dict[str, Any]]:
     ]
 
 
-def _aim(what: str, measured: float, limit: float, reached: bool) -> dict[str, Any]:
-    return {"aim": what, "measured": measured, "limit": limit, "reached": bool(reached)}
+def _aim(name: str, measured: float, limit: float, reached: bool) -> dict[str, Any]:
+    return {"aim": name, "measured": measured, "limit": limit, "reached": bool(reached)}
 
 
 def show(title: str, rows: list[dict], columns: dict[str, str]) -> None:
-    """Print some columns of rows as a table: name of the column -> format."""
+    """Print columns of the rows as a table; `columns` gives the format of each by name."""
     print(f"\n{title}")
-    table = pd.DataFrame({name: [_cell(row.get(name), how) for row in rows] for name, how in columns.items()})
+    table = pd.DataFrame({name: [_cell(row.get(name), spec) for row in rows] for name, spec in columns.items()})
     print(table.to_string(index=False), flush=True)
 
 
-def _cell(value: Any, how: str) -> str:
-    return "" if value is None else format(value, how)
+def _cell(value: Any, spec: str) -> str:
+    return "" if value is None else format(value, spec)
 
 
 def show_case(case: dict[str, Any]) -> None:
     """Print the two tables of one case."""
     rows, columns = case["shape"]
     shares = {key: ".0%" for key in (f"share_of_{method}" for method in PARTS)}
-    loads = ", ".join("?" if each is None else f"{each:.1f}" for each in case["load"])
+    loads = ", ".join("?" if value is None else f"{value:.1f}" for value in case["load"])
     title = f"{case['case']}: {rows} x {columns}, particle {case['diameter']:.0f} px, binned by {case['factor']:.2f}"
     show(f"{title} (load {loads})", case["stages"], {"stage": "", "seconds": ".3f", "megabytes": ".0f", **shares})
-    show("as wholes, with selection", case["pickers"],
+    show("whole pickers, with selection", case["pickers"],
          {"method": "", "seconds": ".2f", "processor_seconds": ".2f", "megabytes": ".0f", "megabytes_before": ".0f",
           "picks": "", "good": ""})  # fmt: skip
 
 
 def measure_speed(options: argparse.Namespace, run: Callable, folder: Path) -> dict[str, Any]:
-    """Measure all cases; the slow part."""
+    """Measure the speed of all cases."""
     cases, ratios = [], []
     for side in options.sizes:
         for protein, diameter in CASES:
-            path, found = run(make, folder, protein, side, diameter, options.seed)
+            path, largest = run(make, folder, protein, side, diameter, options.seed)
             name = f"simulated {path.stem.replace('_', ' ')}"
-            cases.append(measure_case(run, name, path, found, options.methods, options.repeats))
+            cases.append(measure_case(run, name, path, largest, options.methods, options.repeats))
             show_case(cases[-1])
             if protein == "klh":
                 ratios += [{"case": name, **row} for row in
-                           run(measure_ratios, path, found, "autocryopicker", options.repeats)]  # fmt: skip
+                           run(measure_ratios, path, largest, "autocryopicker", options.repeats)]  # fmt: skip
             path.unlink()
     for data in real_sets(options.data) if options.data else []:
         if data.group == "other":
@@ -538,7 +539,7 @@ def measure_speed(options: argparse.Namespace, run: Callable, folder: Path) -> d
             cases.append(measure_case(run, data.name, path, data.diameter, options.methods, options.repeats))
             show_case(cases[-1])
     if ratios:
-        show("how many times faster than", ratios,
+        show("times faster than", ratios,
              {"case": "", "stage": "", "against": "", "seconds_per_megapixel": ".4f", "theirs": ".4f",
               "ratio": ".1f"})  # fmt: skip
     aims = speed_aims(cases)
@@ -553,11 +554,11 @@ def measure_accuracy(options: argparse.Namespace, run: Callable) -> dict[str, An
         for method in options.methods:
             for protein in PROTEINS:
                 arguments = (protein, options.micrographs, options.seed, method, estimated)
-                scores.append(_told(run(score_simulated, *arguments)))
+                scores.append(_logged(run(score_simulated, *arguments)))
             for data in real_sets(options.data) if options.data else []:
-                scores.append(_told(run(score, data, method, estimated)))
+                scores.append(_logged(run(score, data, method, estimated)))
     scores.sort(key=lambda row: (row["data_set"], row["group"], row["method"], row["diameter_estimated"]))
-    show("accuracy: at the own threshold, average precision, and good particles", scores,
+    show("accuracy at the method's own threshold, average precision, and good particles", scores,
          {"data_set": "", "group": "", "method": "", "diameter": ".0f", "micrographs": "", "particles": "", "picks": "",
           "precision": ".3f", "recall": ".3f", "f1": ".3f", "average_precision": ".3f", "good": "",
           "good_precision": ".3f", "good_recall": ".3f"})  # fmt: skip
@@ -566,8 +567,8 @@ def measure_accuracy(options: argparse.Namespace, run: Callable) -> dict[str, An
     return {"scores": scores, "aims": aims}
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    # All of it takes a quarter of an hour.
+def _logged(row: dict[str, Any]) -> dict[str, Any]:
+    """Print the row at once: all of them take a quarter of an hour."""
     print(
         f"{row['data_set']} ({row['group']}), {row['method']}: F1 {row['f1']:.3f}, good {row['good_precision']:.3f}",
         flush=True,
@@ -576,7 +577,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def show_aims(aims: list[dict[str, Any]]) -> None:
-    """Print which aims were reached."""
+    """Print the aims, and which were reached."""
     rows = [{**row, "reached": "reached" if row["reached"] else "MISSED"} for row in aims]
     show("aims", rows, {"aim": "", "measured": ".3g", "limit": ".4g", "reached": ""})
 
@@ -586,27 +587,28 @@ def main(arguments: list[str] | None = None) -> None:
     repository = Path(__file__).resolve().parent.parent
     usual = repository.parent / "shared" / "data"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="file for all that was measured")
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="file for the results")
     parser.add_argument("--data", type=Path, metavar="DIR", help="real micrographs (default: shared/data, if there)")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[2048, 4096], metavar="PX", help="simulated, speed")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of which medians are taken (default 3)")
-    parser.add_argument("--cores", type=int, default=2, metavar="N", help="to use (default 2)")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[2048, 4096], metavar="PX", help="sides of simulated micrographs"
+    )
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="repetitions (default 3)")
+    parser.add_argument("--cores", type=int, default=2, metavar="N", help="number of cores (default 2)")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--micrographs", type=int, default=3, metavar="N", help="simulated for accuracy, each protein")
-    parser.add_argument("--seed", type=int, default=90210, help="of the simulations")
-    parser.add_argument("--estimated", action="store_true", help="accuracy also where the diameter is not given")
+    parser.add_argument("--micrographs", type=int, default=3, metavar="N", help="micrographs simulated per protein")
+    parser.add_argument("--seed", type=int, default=90210, help="random seed of the simulations")
+    parser.add_argument("--estimated", action="store_true", help="measure accuracy without the diameter, too")
     parser.add_argument("--skip-speed", action="store_true")
     parser.add_argument("--skip-accuracy", action="store_true")
     options = parser.parse_args(arguments)
     if options.repeats < 1 or options.micrographs < 1 or options.cores < 1 or min(options.sizes, default=256) < 256:
-        parser.error("numbers have to be at least 1, sizes at least 256")
+        parser.error("--repeats, --micrographs and --cores must be at least 1, --sizes at least 256")
     if options.data is None:
         options.data = usual if usual.is_dir() else None
     elif not options.data.is_dir():
-        parser.error(f"no folder {options.data}; give the real micrographs' folder with --data")
-    make_folder(options.out.parent)  # before the work, not after it
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = min(options.cores, there)
+        parser.error(f"--data {options.data}: no such folder")
+    make_folder(options.out.parent)  # fails before the work rather than after it
+    cores = min(options.cores, usable_cores())
     os.environ.update(OMP_NUM_THREADS=str(cores), OPENBLAS_NUM_THREADS=str(cores))
     run = functools.partial(apart, cores=cores)
     result: dict[str, Any] = {

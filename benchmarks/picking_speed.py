@@ -3,24 +3,22 @@
     python benchmarks/picking_speed.py --out picking_speed.json [--repeats 5] [--cores 2]
     python benchmarks/picking_speed.py --out networks.json --skip-picking --skip-training [--complete]
 
-*Networks*, on one simulated micrograph of KLH (2048 x 2048, a particle of 170 pixels): the network of DeepCryoPicker's
-table 9 and its variant without padding, window by window (`sliding`) and all at once (`dense`), both at a stride of 16
-pixels and with the same weights; `dense` at the networks' own stride of 32; and the compact network, for which the
-micrograph is binned until a particle is 28 pixels across. One repetition measures all of them one after the other, and
-a ratio is the median of the repetitions' ratios, so that a busy machine slows both sides of it. All windows of a
-micrograph one by one take minutes: a square block of them is timed, and scaled by the exact number of windows
-(``--complete`` times them all). The arithmetic beside the time is that of what was computed: every batch that went
-through a network, with `cryokit.networks.describe`. A multiply-add counts as two operations; bytes are the outputs of
-all layers, in float32, and the weights.
+*Networks* score one simulated micrograph of KLH (2048 x 2048, particles of 170 pixels): the network of DeepCryoPicker's
+table 9 and its variant without padding, window by window (`sliding`) and at once (`dense`), at a stride of 16 pixels
+and with the same weights; `dense` at the networks' own stride of 32; and the compact network, after binning to
+particles of 28 pixels. Each repetition measures all of them in turn, and a ratio is the median of the repetitions'
+ratios, so that a busy machine slows both of its sides. Scoring all windows one by one takes minutes: a square block of
+them is timed and scaled to the exact number of windows (``--complete`` times them all). The arithmetic is that of every
+batch that went through a network, counted by `cryokit.networks.describe`: a multiply-add is two operations; bytes are
+the float32 outputs of all layers and the weights.
 
-*Picking* of an MRC file of 4096 x 4096 by `auto`, reading and writing (STAR) included, for particles of three
-diameters, in a process bound to two cores. Seconds are medians after a first picking, in which the backend compiles,
-and are divided among the stages by a clock around the functions that do them (what a stage calls that is a stage of
-its own is not counted twice). Memory is the largest resident memory of ``cryokit pick --model`` in a process of its
-own, Python and libraries included (the kernel's high-water mark).
+*Picking* reads an MRC file of 4096 x 4096, picks it with `auto` and writes a STAR file, for three particle diameters,
+in a process bound to two cores. Seconds are medians after a first run, in which the backend compiles. Clocks around the
+functions of the stages divide them; a stage within a stage is not counted twice. Memory is the peak resident memory of
+``cryokit pick --model`` in a process of its own, Python and libraries included (the kernel's high-water mark).
 
-*Training* of `auto` on 12 simulated micrographs of apoferritin, 1240 x 1200, without labels and without settings; F1 is
-of four others.
+*Training* fits `auto` to 12 simulated micrographs of apoferritin, 1240 x 1200, without labels or settings; F1 is that
+on four others.
 """
 
 from __future__ import annotations
@@ -45,6 +43,7 @@ from typing import Any
 
 from component1 import apart, load, show, show_aims
 
+from cryokit._util.cores import usable_cores
 from cryokit._util.files import make_folder, write_text
 from cryokit.micrograph import read, write_mrc
 from cryokit.plot.html_report import provenance
@@ -52,20 +51,19 @@ from cryokit.simulate import simulate, simulate_set
 
 CLASSES = ("particle", "background")
 WINDOW_NETWORKS = ("deepcryopicker", "deepcryopicker_valid")
-DIAMETER, WORKING = 170.0, 28.0  # of KLH in pixels of the micrograph; of any particle in pixels of the compact network
+DIAMETER, WORKING = 170.0, 28.0  # KLH in pixels of the micrograph, and any particle in pixels of the compact network
 BETAGAL = 191.0  # Angstrom across
-PARTICLES = 400  # in the micrograph to pick
+PARTICLES = 400  # number in the micrograph to pick
 TIMES_DENSE, TIMES_COMPACT = 12.0, 1000.0
 PICKING_SECONDS, PICKING_MEGABYTES, TRAINING_SECONDS = 1.0, 800.0, 240.0
 
-# Stage -> where its function is; one name may be used in several modules, each of which has its own.
+# Where the functions of each stage are looked up when they are called.
 PICKING = {
     "reading": [("cryokit.pickers.many_files", "read")],
-    "live area": [("cryokit.imaging.prepared", "live_area")],
-    "outliers": [("cryokit.imaging.prepared", "without_outliers")],
-    "binning": [("cryokit.imaging.filters", "bin_fourier")],
-    "levelling": [("cryokit.imaging.prepared", "flatten")],
-    "whitening": [("cryokit.imaging.prepared", "whiten")],
+    "recorded area": [("cryokit.pickers.auto", "recorded")],
+    "binning": [("cryokit.imaging.preparation", "resize")],
+    "levelling": [("cryokit.imaging.preparation", "flatten")],
+    "whitening": [("cryokit.imaging.preparation", "whiten")],
     "network": [("cryokit.pickers.compact_picking", "score_map")],
     "peaks": [("cryokit.pickers.compact_picking", "candidates")],
     "writing": [("cryokit.coordinates", "write"), ("cryokit.coordinates", "write_list")],
@@ -76,7 +74,7 @@ TRAINING = {
         *(("cryokit.pickers.autocryopicker:AutoCryoPicker", name) for name in ("fit", "pick")),
         *(("cryokit.pickers.supercryoempicker:SuperCryoEMPicker", name) for name in ("fit", "pick")),
     ],
-    "preparing": [("cryokit.pickers.auto", "prepare")],
+    "preparing": [("cryokit.pickers.auto", name) for name in ("recorded", "whitened")],
     "training the network": [("cryokit.pickers.compact_picking", "teach")],
     "picking with the network": [("cryokit.pickers.compact_picking", name) for name in ("score_map", "candidates")],
 }
@@ -91,12 +89,12 @@ sys.exit(status)
 
 
 class Stages:
-    """Clocks around functions, as long as the block lasts; the time of an inner one is not that of the outer one, too.
+    """Context manager that puts clocks around functions; the time of an inner stage does not count for the outer one.
 
     Parameters
     ----------
     places : dict
-        Stage -> modules (or ``module:class``) and the names in them.
+        Modules (or ``module:class``) and names of functions by stage.
     """
 
     def __init__(self, places: dict[str, list[tuple[str, str]]]) -> None:
@@ -139,7 +137,7 @@ class Stages:
 
 
 class Arithmetic:
-    """Counts what goes through networks, as long as the block lasts."""
+    """Context manager that counts the batches that go through networks."""
 
     def __init__(self) -> None:
         self._passes: collections.Counter[tuple[Any, tuple[int, ...]]] = collections.Counter()
@@ -147,7 +145,7 @@ class Arithmetic:
     def __enter__(self) -> Arithmetic:
         self._stack = contextlib.ExitStack()
         for name in ("sliding", "dense"):
-            # The package has functions of the same names.
+            # Not imported as attributes: those are the functions of the same names.
             module = importlib.import_module(f"cryokit.networks.scoring.{name}")
             original = module.runner
             module.runner = functools.partial(self._counted, original)
@@ -167,7 +165,7 @@ class Arithmetic:
         return counted
 
     def sums(self) -> dict[str, float]:
-        """Return multiply-adds and bytes of all passes so far."""
+        """Return the multiply-adds and bytes of all passes so far."""
         from cryokit.networks.describe import layers
 
         total = {"multiply_adds": 0, "bytes": 0}
@@ -182,26 +180,27 @@ class Arithmetic:
 def networks(
     side: int, stride: int, repeats: int, block: int, complete: bool, width: float, seed: int
 ) -> dict[str, Any]:
-    """Measure all ways of scoring, repeatedly; for a process that does nothing else."""
+    """Measure all ways of scoring; call it in a fresh process."""
     import numpy as np
-    from cryokit.imaging.prepared import prepare
 
+    from cryokit.imaging.preparation import recorded, whitened
     from cryokit.networks import create
     from cryokit.networks.devices import describe_device, import_keras
     from cryokit.networks.scoring import dense, sliding
     from cryokit.pickers import compact_picking as compact
 
     import_keras()
-    data = simulate("klh", shape=(side, side), seed=seed)[0].data
+    micrograph, _ = simulate("klh", shape=(side, side), seed=seed)
+    data = micrograph.data
     image = (data - data.mean()) / data.std()
-    on_side = (side - 1) // stride + 1  # positions, as of any scoring with padding
+    on_side = (side - 1) // stride + 1  # positions of scoring with padding
     windows = on_side**2
     block = on_side if complete else min(block, on_side)
     part = np.ascontiguousarray(image[: (block - 1) * stride + 1, : (block - 1) * stride + 1])
     scale = windows / block**2
     small = create("compact", classes=CLASSES)
     judge = small.build()
-    picture = prepare(data, DIAMETER, "dark", WORKING)
+    picture = whitened(recorded(micrograph), DIAMETER, "dark", WORKING)
     ways: dict[str, tuple[Callable, float]] = {}
     for name in WINDOW_NETWORKS:
         network = create(name, classes=CLASSES, width=width).build()
@@ -210,7 +209,7 @@ def networks(
         ways[f"{name}, dense, own stride"] = functools.partial(dense, image, network), 1.0
     ways["compact, network alone"] = functools.partial(compact.score_map, judge, small, picture), 1.0
     ways["compact, with preparation"] = (
-        lambda: compact.score_map(judge, small, prepare(data, DIAMETER, "dark", WORKING)),
+        lambda: compact.score_map(judge, small, whitened(recorded(micrograph), DIAMETER, "dark", WORKING)),
         1.0,
     )
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -218,13 +217,13 @@ def networks(
     for turn in range(repeats):
         for way, (score, factor) in ways.items():
             if not turn and way.startswith("compact"):
-                score()  # of some hundredths of a second compiling would be nearly all
+                score()  # compiling would be nearly all of some hundredths of a second
             with Arithmetic() as counted:
                 start = time.perf_counter()
-                found = score()
+                scored = score()
                 seconds[way].append(factor * (time.perf_counter() - start))
             sums[way] = {name: factor * value for name, value in counted.sums().items()}
-            shapes[way] = found.scores.shape[:2]
+            shapes[way] = scored.scores.shape[:2]
     rows = []
     for way, (_, factor) in ways.items():
         median = statistics.median(seconds[way])
@@ -244,15 +243,15 @@ def networks(
     for name in WINDOW_NETWORKS:
         slow = seconds[f"{name}, sliding, stride {stride}"]
         for other in (f"{name}, dense, stride {stride}", f"{name}, dense, own stride", "compact, with preparation"):
-            each = [a / b for a, b in zip(slow, seconds[other], strict=True)]
-            ratios[f"{name}, sliding / {other.removeprefix(name + ', ')}"] = statistics.median(each)
+            quotients = [a / b for a, b in zip(slow, seconds[other], strict=True)]
+            ratios[f"{name}, sliding / {other.removeprefix(name + ', ')}"] = statistics.median(quotients)
     return {"device": describe_device(), "side": side, "windows": windows, "ways": rows, "ratios": ratios}
 
 
 def make_micrograph(folder: Path, side: int, diameter: float, seed: int) -> Path:
-    """Simulate beta-galactosidase at the magnification that makes it this large."""
+    """Simulate beta-galactosidase at the magnification that gives it the diameter."""
     pixel_size = BETAGAL / diameter
-    # As many particles whatever the magnification, but never more than have room.
+    # The same number of particles at every magnification, but never more than have room.
     particles = min(PARTICLES, int(0.2 * (side / diameter) ** 2))
     micrograph, _ = simulate(
         "betagal", shape=(side, side), pixel_size=pixel_size, n_particles=particles, seed=seed, name="m"
@@ -263,7 +262,7 @@ def make_micrograph(folder: Path, side: int, diameter: float, seed: int) -> Path
 
 
 def make_picker(path: Path, diameter: float, folder: Path) -> Path:
-    """Save an `auto` that picks with the general network: as fast as one that has been trained further."""
+    """Save an `auto` picker with the general network; training would not change its speed."""
     from cryokit import pickers
     from cryokit.networks.devices import import_keras
 
@@ -273,7 +272,7 @@ def make_picker(path: Path, diameter: float, folder: Path) -> Path:
 
 
 def picking(path: Path, model: Path, out: Path, repeats: int) -> dict[str, Any]:
-    """Measure picking one file; for a process that has done nothing else."""
+    """Measure picking one file; call it in a fresh process."""
     start = time.perf_counter()
     from cryokit.networks.devices import import_keras
 
@@ -303,17 +302,17 @@ def picking(path: Path, model: Path, out: Path, repeats: int) -> dict[str, Any]:
         "importing": imported - start,
         "loading": loaded - imported,
         "first": first - loaded,
-        "stages": {name: statistics.median(each[name] for each in stages) for name in stages[0]},
+        "stages": {name: statistics.median(seconds[name] for seconds in stages) for name in stages[0]},
     }
 
 
 def command_memory(path: Path, model: Path, out: Path, cores: int) -> float | None:
-    """Return the largest resident memory of the command, in millions of bytes; None where the kernel does not tell."""
+    """Return the peak resident memory of the command in megabytes; None if the kernel does not report it."""
     if not Path("/proc/self/status").exists():
         return None
-    given = ["pick", path, "--model", model, "--out", out]
+    words = ["pick", path, "--model", model, "--out", out]
     done = subprocess.run(
-        [sys.executable, "-c", _COMMAND, *map(str, given)], capture_output=True, text=True, preexec_fn=_bound(cores)
+        [sys.executable, "-c", _COMMAND, *map(str, words)], capture_output=True, text=True, preexec_fn=_bound(cores)
     )
     if done.returncode:
         raise RuntimeError(f"cryokit pick failed:\n{done.stderr}")
@@ -327,7 +326,7 @@ def _bound(cores: int) -> Callable[[], None] | None:
 
 
 def training(number: int, shape: tuple[int, int], seed: int) -> dict[str, Any]:
-    """Measure learning without labels from simulated micrographs, and how well others are picked then."""
+    """Measure training without labels on simulated micrographs, and the F1 on others."""
     from cryokit import pickers
     from cryokit.coordinates import concatenate
     from cryokit.evaluate import evaluate
@@ -358,17 +357,17 @@ def training(number: int, shape: tuple[int, int], seed: int) -> dict[str, Any]:
 
 
 def aims(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Compare what was measured with what it should be at least or at most."""
+    """Compare the measurements with their limits."""
     rows = []
 
-    def aim(what: str, measured: float | None, limit: float, *, most: bool) -> None:
+    def aim(name: str, measured: float | None, limit: float, *, most: bool) -> None:
         if measured is not None:
             reached = measured < limit if most else measured >= limit
-            rows.append({"aim": what, "measured": measured, "limit": limit, "reached": bool(reached)})
+            rows.append({"aim": name, "measured": measured, "limit": limit, "reached": bool(reached)})
 
-    for what, ratio in result.get("networks", {}).get("ratios", {}).items():
-        if "own stride" not in what:
-            aim(f"times as fast: {what}", ratio, TIMES_COMPACT if "compact" in what else TIMES_DENSE, most=False)
+    for name, ratio in result.get("networks", {}).get("ratios", {}).items():
+        if "own stride" not in name:
+            aim(f"times as fast: {name}", ratio, TIMES_COMPACT if "compact" in name else TIMES_DENSE, most=False)
     for case in result.get("picking", ()):
         about = f"picking {case['shape'][0]} x {case['shape'][1]}, particle {case['diameter']:g} px"
         aim(f"{about}: seconds", case["seconds"], PICKING_SECONDS, most=True)
@@ -379,17 +378,17 @@ def aims(result: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def show_networks(found: dict[str, Any]) -> None:
+def show_networks(result: dict[str, Any]) -> None:
     """Print the tables of the networks."""
     rows = [
         {**row, "operations": 2 * row["multiply_adds"] / 1e9, "gigabytes": row["bytes"] / 1e9,
          "rate": row["operations_per_second"] / 1e9}
-        for row in found["ways"]
+        for row in result["ways"]
     ]  # fmt: skip
-    show(f"scoring {found['side']} x {found['side']}: a micrograph; 1e9 operations, 1e9 bytes, 1e9 operations a second",
+    show(f"scoring {result['side']} x {result['side']} pixels; 1e9 operations, 1e9 bytes, 1e9 operations per second",
          rows, {"way": "", "seconds": ".3f", "minutes": ".3f", "measured": "", "scores": "", "operations": ".4g",
                 "gigabytes": ".3g", "rate": ".0f"})  # fmt: skip
-    ratios = [{"ratio": name, "times": value} for name, value in found["ratios"].items()]
+    ratios = [{"ratio": name, "times": value} for name, value in result["ratios"].items()]
     show("times as fast", ratios, {"ratio": "", "times": ".1f"})
 
 
@@ -406,7 +405,7 @@ def show_picking(case: dict[str, Any]) -> None:
 
 
 def show_stages(stages: dict[str, float]) -> None:
-    """Print seconds by stage."""
+    """Print the seconds of each stage."""
     total = sum(stages.values())
     rows = [{"stage": name, "seconds": value, "share": value / total} for name, value in stages.items()]
     show("by stage", rows, {"stage": "", "seconds": ".3f", "share": ".0%"})
@@ -414,7 +413,7 @@ def show_stages(stages: dict[str, float]) -> None:
 
 @contextlib.contextmanager
 def folders() -> Iterator[Path]:
-    """Yield a folder that is gone afterwards."""
+    """Yield a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="cryokit-picking-speed-") as folder:
         yield Path(folder)
 
@@ -422,27 +421,26 @@ def folders() -> Iterator[Path]:
 def main(arguments: list[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="file for all that was measured")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of which medians are taken (default 5)")
-    parser.add_argument("--cores", type=int, default=2, metavar="N", help="to use (default 2)")
-    parser.add_argument("--side", type=int, default=2048, metavar="PX", help="of the micrograph to score")
-    parser.add_argument("--stride", type=int, default=16, metavar="PX", help="of sliding and dense (default 16)")
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="file for the results")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="repetitions (default 5)")
+    parser.add_argument("--cores", type=int, default=2, metavar="N", help="number of cores (default 2)")
+    parser.add_argument("--side", type=int, default=2048, metavar="PX", help="side of the micrograph to score")
+    parser.add_argument("--stride", type=int, default=16, metavar="PX", help="stride of sliding and dense (default 16)")
     parser.add_argument("--block", type=int, default=8, metavar="N", help="time N x N windows of sliding (default 8)")
     parser.add_argument("--complete", action="store_true", help="time all windows of sliding: minutes each time")
-    parser.add_argument("--width", type=float, default=1.0, help="of table 9's network (default 1, the paper's)")
+    parser.add_argument("--width", type=float, default=1.0, help="relative width of table 9's network (default 1)")
     parser.add_argument("--picked", type=int, default=4096, metavar="PX", help="side of the micrograph to pick")
     parser.add_argument("--diameters", type=float, nargs="+", default=[108.0, 150.0, 200.0], metavar="PX")
-    parser.add_argument("--micrographs", type=int, default=12, metavar="N", help="to train on (default 12)")
-    parser.add_argument("--seed", type=int, default=90210, help="of the simulations")
+    parser.add_argument("--micrographs", type=int, default=12, metavar="N", help="micrographs to train on (default 12)")
+    parser.add_argument("--seed", type=int, default=90210, help="random seed of the simulations")
     parser.add_argument("--skip-networks", action="store_true")
     parser.add_argument("--skip-picking", action="store_true")
     parser.add_argument("--skip-training", action="store_true")
     options = parser.parse_args(arguments)
     if min(options.repeats, options.cores, options.block, options.micrographs) < 1 or options.side < 256:
-        parser.error("numbers have to be at least 1, sides at least 256")
-    make_folder(options.out.parent)  # before the work, not after it
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = min(options.cores, there)
+        parser.error("--repeats, --cores, --block and --micrographs must be at least 1, --side at least 256")
+    make_folder(options.out.parent)  # fails before the work rather than after it
+    cores = min(options.cores, usable_cores())
     os.environ.update(OMP_NUM_THREADS=str(cores), OPENBLAS_NUM_THREADS=str(cores))
     run = functools.partial(apart, cores=cores)
     result: dict[str, Any] = {
@@ -466,12 +464,12 @@ def main(arguments: list[str] | None = None) -> None:
             show_picking(case)
     if not options.skip_training:
         result["training"] = run(training, options.micrographs, (1200, 1240), options.seed)
-        found = result["training"]
+        trained = result["training"]
         print(
-            f"\ntraining on {found['micrographs']} micrographs: {found['seconds']:.0f} s (processor "
-            f"{found['processor_seconds']:.0f} s), F1 {found['f1']:.3f} on others"
+            f"\ntraining on {trained['micrographs']} micrographs: {trained['seconds']:.0f} s (processor "
+            f"{trained['processor_seconds']:.0f} s), F1 {trained['f1']:.3f} on others"
         )
-        show_stages(found["stages"])
+        show_stages(trained["stages"])
     result["load_afterwards"] = load()
     result["aims"] = aims(result)
     show_aims(result["aims"])

@@ -1,8 +1,8 @@
-"""Draw the picture of README.md: what ``make demo`` shows, for four proteins.
+"""Draw the picture in README.md: what ``make demo`` shows, for four proteins.
 
     python benchmarks/readme_picture.py benchmarks/readme.jpg
 
-Each protein is simulated (three micrographs, seed 0), picked by `template` without labels or settings, and scored
+Three micrographs of each protein are simulated (seed 0), picked with `template` without labels or settings, and scored
 against the truth.
 """
 
@@ -22,9 +22,9 @@ PROTEINS = ("klh", "apoferritin", "ribosome", "betagal")
 
 
 def main() -> None:
-    """Simulate, pick, evaluate and draw."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", type=Path, help="the picture to write")
+    parser.add_argument("path", type=Path, help="picture to write")
     path = parser.parse_args().path
 
     figure, axes = plot.figure(1, 3, width=5, height=5.6)

@@ -92,7 +92,7 @@ def test_stages_in_other_threads_are_counted(script, monkeypatch):
 
 
 def test_unknown_stage_is_an_error(script):
-    with pytest.raises(AttributeError), script.Stages({"a": [("cryokit.imaging.prepared", "no_such_function")]}):
+    with pytest.raises(AttributeError), script.Stages({"a": [("cryokit.imaging.preparation", "no_such_function")]}):
         pass
 
 
