@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from cryokit.errors import BenchmarkError, PickerError
@@ -45,7 +46,8 @@ class Row:
         """Return the row as the result file has it."""
         values = {**asdict(self), "title": self.title or self.name}
         del values["name"]
-        return values
+        # Where the file of a picker of your own lies is no part of the result.
+        return values | {"picker": self.picker and Path(self.picker).name}
 
 
 # Rows other than a method with its default settings; their titles are added to that of the method.

@@ -70,7 +70,6 @@ def _run(options: argparse.Namespace) -> int:
     from cryokit.micrograph import find
     from cryokit.pickers.many_files import check_maps, fit_files, pick_files
     from cryokit.pickers.registry import described
-    from cryokit.plot import save_overlay
 
     if options.threshold is not None:
         check_number("--threshold", options.threshold, 0, 1)
@@ -86,6 +85,9 @@ def _run(options: argparse.Namespace) -> int:
         picker = pickers.create(options.method or "auto", **picker_settings(options))
     if options.save_maps:
         check_maps(described(type(picker)))
+    draw = None
+    if options.overlays:
+        from cryokit.plot import save_overlay as draw
     if options.model is None:
         fit_files(picker, paths, sum_frames=options.sum_frames)
         if options.save_model is not None:
@@ -96,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
         options.out,
         formats=options.format,
         threshold=options.threshold,
-        draw=save_overlay if options.overlays else None,
+        draw=draw,
         maps=options.save_maps,
         sum_frames=options.sum_frames,
         jobs=options.jobs,

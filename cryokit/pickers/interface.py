@@ -288,11 +288,11 @@ class Micrographs(Sequence[Micrograph]):
     def __init__(self, items: Iterable[Micrograph | str | os.PathLike], *, sum_frames: bool = False) -> None:
         self.problems: dict[str, str] = {}
         self.sum_frames = sum_frames
-        self._items: Sequence[Micrograph | str | os.PathLike]
         if isinstance(items, Micrographs):
-            self._items, self.sum_frames, self.problems = items._items, items.sum_frames, items.problems
+            vars(self).update(vars(items))
         else:
             self._items = items if isinstance(items, Sequence) else list(items)
+            self._indices: Sequence[int] = range(len(self._items))
 
     @classmethod
     def to_learn_from(cls, items: Iterable[Micrograph | str | os.PathLike]) -> Micrographs:
@@ -309,13 +309,13 @@ class Micrographs(Sequence[Micrograph]):
         return micrographs
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._indices)
 
     def __iter__(self) -> Iterator[Micrograph]:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Micrograph:
-        item = self._items[index]
+        item = self._items[self._indices[index]]
         if isinstance(item, Micrograph):
             return item
         return self._noting(lambda path: files.read(path, sum_frames=self.sum_frames), item)
@@ -323,17 +323,18 @@ class Micrographs(Sequence[Micrograph]):
     @property
     def names(self) -> list[str]:
         """Names of the micrographs."""
-        return [item.name if isinstance(item, Micrograph) else micrograph_name(item) for item in self._items]
+        items = (self._items[index] for index in self._indices)
+        return [item.name if isinstance(item, Micrograph) else micrograph_name(item) for item in items]
 
     def shape(self, index: int) -> tuple[int, int]:
         """Return the rows and columns of a micrograph; of a file only the header is read."""
-        item = self._items[index]
+        item = self._items[self._indices[index]]
         return item.data.shape if isinstance(item, Micrograph) else self._noting(files.shape, item)
 
     def subset(self, indices: Iterable[int]) -> Micrographs:
         """Return the micrographs at some positions."""
         chosen = Micrographs(self)
-        chosen._items = [self._items[index] for index in indices]
+        chosen._indices = [self._indices[index] for index in indices]
         return chosen
 
     def spread(self, most: int | None) -> Micrographs:

@@ -246,18 +246,23 @@ class _Task:
     def __call__(self, path: Path) -> _Result:
         """Read and pick a micrograph."""
         try:
-            return self.pick(path, self.read(path))
+            micrograph = self.read(path)
         except _FAILURES as error:
-            return path, None, _problem(error, path)
+            micrograph = error
+        return self.pick(path, micrograph)
 
     def read(self, path: Path) -> Micrograph:
         return read(path, sum_frames=self.sum_frames)
 
-    def pick(self, path: Path, micrograph: Micrograph) -> _Result:
+    def pick(self, path: Path, micrograph: Micrograph | Exception) -> _Result:
+        """Pick a micrograph, or report why it could not be read."""
         try:
+            if isinstance(micrograph, Exception):
+                raise micrograph
             return self.write(path, self.picker.pick(micrograph, threshold=self.threshold), micrograph)
         except _FAILURES as error:
-            return path, None, _problem(error, path)
+            message = str(error) or type(error).__name__
+            return path, None, message if os.fspath(path) in message else f"{path}: {message}"
 
     def write(self, path: Path, picks: pd.DataFrame, micrograph: Micrograph | None = None) -> _Result:
         """Write the files of a micrograph, which is read again where a picture of it is wanted and it is not given."""
@@ -272,21 +277,11 @@ class _Task:
         return path, picks, None
 
 
-def _problem(error: Exception, path: Path) -> str:
-    message = str(error) or type(error).__name__
-    return message if os.fspath(path) in message else f"{path}: {message}"
-
-
 def _one_by_one(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
     # One ahead: the device need not wait for the disk, and no more than two micrographs are in memory.
     with contextlib.closing(ahead(paths, task.read, depth=1)) as loaded:
         for path, micrograph in loaded:
-            if isinstance(micrograph, Micrograph):
-                result = task.pick(path, micrograph)
-            elif isinstance(micrograph, _FAILURES):
-                result = path, None, _problem(micrograph, path)
-            else:
-                raise micrograph
+            result = task.pick(path, micrograph)
             del micrograph
             yield result
 

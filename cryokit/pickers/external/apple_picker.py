@@ -10,23 +10,24 @@ from typing import ClassVar
 
 import pandas as pd
 
-from cryokit.coordinates import concatenate, read_named, table
+from cryokit import coordinates
+from cryokit.coordinates import concatenate, table
 from cryokit.micrograph import read, write_mrc
 from cryokit.pickers.external.program import Copy, ExternalPicker, run
 
-# Shares of the windows that are taken for particles, and for not surely noise, when its classifier is trained: those of
-# its defaults, which it computes for 4000 x 4000 pixels whatever the micrograph's size.
+# Shares of the windows that count as particles, and as not surely noise, when its classifier is trained: those of its
+# defaults, which it computes for 4000 x 4000 pixels whatever the size of the micrograph.
 PARTICLES, DOUBTFUL = 0.03, 0.3
 CONTAINER = 450  # side of the areas from which it takes references, its default
-MARGIN = 1  # cut off at the border; it cannot do with none, and its own 100 are much of a small micrograph
+MARGIN = 1  # pixels cut off at the border; it cannot do with none, and its own 100 are much of a small micrograph
 
 
 class ApplePicker(ExternalPicker):
     """APPLE by ASPIRE's command line, ``aspire apple``: it learns from each micrograph anew, without labels.
 
-    Its settings that depend on the micrograph's size are set by it; with its own it fails on micrographs that are not
-    about 4000 pixels wide. It takes squares only: other micrographs are given to it in several that overlap. Labels say
-    the diameter only. Its picks have no scores.
+    Those of its settings that depend on the size of the micrograph are set here: with its defaults APPLE fails on
+    micrographs that are not about 4000 pixels wide. It takes squares only, so other micrographs are divided into
+    several that overlap. Labels only give the diameter. The picks have no scores.
 
     Parameters
     ----------
@@ -38,7 +39,6 @@ class ApplePicker(ExternalPicker):
     Heimowitz, Anden and Singer 2018, J. Struct. Biol. 204:215.
     """
 
-    name: ClassVar[str] = "apple"
     program: ClassVar[str] = "aspire"
     variable: ClassVar[str] = "CRYOKIT_ASPIRE"
     install: ClassVar[str] = (
@@ -46,9 +46,9 @@ class ApplePicker(ExternalPicker):
     )
 
     def _picks(self, command: Sequence[str], copies: Sequence[Copy], folder: Path) -> list[pd.DataFrame]:
-        return [self._one(command, copy, folder) for copy in copies]
+        return [self._pick_copy(command, copy, folder) for copy in copies]
 
-    def _one(self, command: Sequence[str], copy: Copy, folder: Path) -> pd.DataFrame:
+    def _pick_copy(self, command: Sequence[str], copy: Copy, folder: Path) -> pd.DataFrame:
         data = read(copy.path).data
         tables = []
         for number, (axis, start, low, high) in enumerate(_squares(copy.shape, self.diameter_)):
@@ -56,13 +56,13 @@ class ApplePicker(ExternalPicker):
             square = data[start : start + side] if axis == 0 else data[:, start : start + side]
             path = folder / "squares" / f"{copy.path.stem}s{number}.mrc"
             write_mrc(path, square)
-            picks = self._square(command, path, side, folder)
+            picks = self._pick_square(command, path, side, folder)
             along = "y" if axis == 0 else "x"
             picks = picks.assign(**{along: picks[along] + start})
             tables.append(picks[picks[along].between(low, high, inclusive="left")])
         return concatenate(tables)
 
-    def _square(self, command: Sequence[str], path: Path, side: int, folder: Path) -> pd.DataFrame:
+    def _pick_square(self, command: Sequence[str], path: Path, side: int, folder: Path) -> pd.DataFrame:
         size = round(self.diameter_)
         query = size * 2 // 3 // 4 * 4  # as it computes it
         windows = 4 * side**2 / query**2
@@ -76,14 +76,15 @@ class ApplePicker(ExternalPicker):
             folder,
         )  # fmt: skip
         file = folder / "picks" / f"{path.stem}_applepick.star"
-        # It writes none where it finds no particle.
-        return read_named(file, "star", path.stem)[0] if file.is_file() else table()
+        # It writes none for a square without particles.
+        return coordinates.read(file, "star", path.stem) if file.is_file() else table()
 
 
 def _squares(shape: tuple[int, int], diameter: float) -> Iterator[tuple[int, int, float, float]]:
-    """Yield squares that cover a micrograph: along which axis they lie, where each begins, and the part it answers for.
+    """Yield squares that cover a micrograph: the axis along which they lie, the start of each, and its share of picks.
 
-    What is longer by less than a particle is left out at both ends, where APPLE finds none anyway.
+    The share is the interval between the middles of the overlaps with its neighbours. Where the micrograph is longer
+    than the square by less than a particle, both ends are left out: APPLE finds nothing there anyway.
     """
     side, length = sorted(shape)
     axis = int(shape[1] > shape[0])

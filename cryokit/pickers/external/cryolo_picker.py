@@ -5,44 +5,45 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import pandas as pd
 
 from cryokit._util.files import write_text
-from cryokit.coordinates import read_named, table
-from cryokit.errors import PickerError
+from cryokit.coordinates import read, table
+from cryokit.errors import ArgumentError, PickerError
 from cryokit.pickers.external.program import Copy, ExternalPicker, run
 
-LOWPASS = 0.1  # of the sampling frequency, as crYOLO's general model wants micrographs
-_DETECTIONS = 700  # at most on a micrograph, crYOLO's default, or more where there is room
+LOWPASS = 0.1  # relative to the sampling frequency, as crYOLO's general model expects
+_DETECTIONS = 700  # largest number on a micrograph, crYOLO's default; more where there is room
 
 
+@dataclass(eq=False)
 class CryoloPicker(ExternalPicker):
     """crYOLO by its command line: ``cryolo_predict.py`` with a trained network, such as its general model.
 
-    Particles are taken from its CBOX files, which hold every detection with its confidence; crYOLO's own threshold is
-    0.3. Labels say the diameter only.
+    Particles are read from its CBOX files, which hold every detection with its confidence; crYOLO's own threshold is
+    0.3. Labels only give the diameter.
 
     Parameters
     ----------
     diameter, contrast, command
         See `ExternalPicker`. The diameter is crYOLO's box size.
     weights : path-like
-        The network, an ``.h5`` file; https://cryolo.readthedocs.io has the general model.
+        File of the network (``.h5``); https://cryolo.readthedocs.io has the general model.
     filter : bool
-        Low-pass filter the micrographs before, as the general model wants it (not the one for denoised or unfiltered
-        ones).
+        Whether to low-pass filter the micrographs, as the general model expects (not the one for denoised or unfiltered
+        micrographs).
     gpu : int, optional
-        Which graphics card to use; crYOLO decides when not given.
+        Number of the graphics card; crYOLO chooses by default.
 
     Notes
     -----
     Wagner et al. 2019, Communications Biology 2:218.
     """
 
-    name: ClassVar[str] = "cryolo"
     program: ClassVar[str] = "cryolo_predict.py"
     variable: ClassVar[str] = "CRYOKIT_CRYOLO"
     default_threshold: ClassVar[float] = 0.3
@@ -50,25 +51,19 @@ class CryoloPicker(ExternalPicker):
         "Install crYOLO in an environment of its own, of a Python that it supports (https://cryolo.readthedocs.io)."
     )
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        command: str | None = None,
-        weights: str | os.PathLike | None = None,
-        filter: bool = True,
-        gpu: int | None = None,
-    ) -> None:
-        super().__init__(diameter, contrast, command)
-        if weights is None:
-            raise PickerError("method 'cryolo': give crYOLO's network (an .h5 file) as the setting 'weights'")
-        self.weights = str(Path(weights).absolute())
-        self.filter = filter
-        self.gpu = gpu
+    weights: str | os.PathLike | None = None
+    filter: bool = True
+    gpu: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights is None:
+            raise ArgumentError("method 'cryolo': give crYOLO's network (an .h5 file) as the setting 'weights'")
+        self.weights = str(Path(self.weights).absolute())
 
     def _picks(self, command: Sequence[str], copies: Sequence[Copy], folder: Path) -> list[pd.DataFrame]:
         if not Path(self.weights).is_file():
-            raise PickerError(f"{self.weights}: there is no such file; give crYOLO's network as the setting 'weights'")
+            raise PickerError(f"{self.weights}: no such file; give crYOLO's network as the setting 'weights'")
         area = max(copy.shape[0] * copy.shape[1] for copy in copies)
         side = round(self.diameter_)
         model = {
@@ -93,6 +88,6 @@ class CryoloPicker(ExternalPicker):
             raise PickerError(
                 f"{command[0]}: ended without an error, but wrote no CBOX files; cryokit needs crYOLO 1.8"
             )
-        # There is none for a micrograph without particles.
+        # A micrograph without particles has none.
         files = [boxes / f"{copy.path.stem}.cbox" for copy in copies]
-        return [read_named(file, "cbox")[0] if file.is_file() else table() for file in files]
+        return [read(file, "cbox") if file.is_file() else table() for file in files]

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -50,13 +50,15 @@ class Copy:
     shape: tuple[int, int]
 
 
+@dataclass(eq=False)
 class ExternalPicker(Picker):
     """Base of the pickers that run another program.
 
     The program is the setting `command`, else the environment variable `variable`, else `program` on the PATH. It runs
     in a process of its own without the PYTHONPATH of this one, in a temporary folder.
 
-    A subclass defines ``_picks``; one that learns extends `fit`.
+    A subclass is a dataclass whose fields are its further settings, and defines ``_picks``; one that learns extends
+    `fit`.
 
     Parameters
     ----------
@@ -84,17 +86,13 @@ class ExternalPicker(Picker):
     install: ClassVar[str]
     default_threshold: ClassVar[float] = 0.5
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        command: str | None = None,
-    ) -> None:
-        check_settings(diameter, contrast)
-        self.diameter = diameter
-        self.contrast = contrast
-        self.command = command
-        self.diameter_: float | None = None
+    diameter: float | None = None
+    contrast: Literal["dark", "bright"] | None = None
+    command: str | None = None
+    diameter_: float | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast)
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None

@@ -6,8 +6,9 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,21 +17,22 @@ from numpy.typing import NDArray
 from cryokit._util.files import write_text
 from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
-from cryokit.coordinates import IGNORE, concatenate, read_named, table
+from cryokit.coordinates import IGNORE, concatenate, read, table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import best_threshold
 from cryokit.micrograph import Micrograph
 from cryokit.pickers.external.program import BATCH, Copy, ExternalPicker, run
-from cryokit.pickers.interface import Micrographs
+from cryokit.pickers.interface import Micrographs, check_settings, make_whole
 from cryokit.pickers.label_checks import hold_out, labelled
 
 MODELS = ("resnet8", "resnet8_u32", "resnet8_u64", "resnet16", "resnet16_u32", "resnet16_u64")
-# Pixels across a particle at the scale at which Topaz sees the micrographs. Its pretrained networks do best at 17 to
-# 25; which it is differs from protein to protein.
+# Pixels across a particle after downsampling. Topaz's pretrained networks do best at 17 to 25, which differs from
+# protein to protein.
 WORKING_DIAMETER = 22.0
 LEAST = -6.0  # log-likelihood ratio of the weakest candidates, Topaz's default: a probability of 0.0025
 
 
+@dataclass(eq=False)
 class TopazPicker(ExternalPicker):
     """Topaz by its command line: ``topaz preprocess``, ``train`` and ``extract``.
 
@@ -84,43 +86,26 @@ class TopazPicker(ExternalPicker):
         "Install Topaz in an environment of its own (python -m venv topaz; topaz/bin/pip install topaz-em)."
     )
 
-    def __init__(
-        self,
-        diameter: float | None = None,
-        contrast: Literal["dark", "bright"] | None = None,
-        command: str | None = None,
-        model: str = "resnet8",
-        scale: int | None = None,
-        pretrained: bool = False,
-        expected: float | None = None,
-        epochs: int = 10,
-        minibatches: int = 100,
-        minibatch_size: int = 64,
-        validation: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(diameter, contrast, command)
-        check_choice("model", model, MODELS)
-        if scale is not None:
-            check_number("scale", scale, 1, whole=True)
-        if expected is not None:
-            check_number("expected", expected, 0, above=True)
-        check_number("epochs", epochs, 1, whole=True)
-        check_number("minibatches", minibatches, 1, whole=True)
-        check_number("minibatch_size", minibatch_size, 2, whole=True)
-        check_number("validation", validation, 0, 0.5)
-        check_number("seed", seed, 0, whole=True)
-        self.model = model
-        self.scale = scale
-        self.pretrained = pretrained
-        self.expected = expected
-        self.epochs = epochs
-        self.minibatches = minibatches
-        self.minibatch_size = minibatch_size
-        self.validation = validation
-        self.seed = seed
-        self.scale_: int | None = None
-        self.network_: NDArray[np.uint8] | None = None
+    model: str = "resnet8"
+    scale: int | None = None
+    pretrained: bool = False
+    expected: float | None = None
+    epochs: int = 10
+    minibatches: int = 100
+    minibatch_size: int = 64
+    validation: float = 0.2
+    seed: int = 0
+    scale_: int | None = field(default=None, init=False, repr=False)
+    network_: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast, seed=self.seed)
+        check_choice("model", self.model, MODELS)
+        if self.expected is not None:
+            check_number("expected", self.expected, 0, above=True)
+        make_whole(self, "epochs", "minibatches", *(() if self.scale is None else ("scale",)))
+        make_whole(self, "minibatch_size", low=2)
+        check_number("validation", self.validation, 0, 0.5)
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
@@ -230,7 +215,7 @@ class TopazPicker(ExternalPicker):
         )  # fmt: skip
         if not (folder / "picks.txt").is_file():
             raise PickerError(f"{command[0]}: ended without an error, but wrote no picks")
-        picks, _ = read_named(folder / "picks.txt", "topaz")
+        picks = read(folder / "picks.txt", "topaz")
         tables = []
         for copy in copies:
             down, across = self._factors(copy.shape)
@@ -245,7 +230,7 @@ class TopazPicker(ExternalPicker):
         )
 
     def _targets(self, copy: Copy, labels: pd.DataFrame) -> pd.DataFrame:
-        """Return the labels of a micrograph in pixels of its reduced copy; Topaz drops fractions, so they are rounded."""
+        """Return the labels of a micrograph in pixels of its reduced copy, rounded: Topaz drops fractions."""
         down, across = self._factors(copy.shape)
         rows, columns = (size // self.scale_ for size in copy.shape)
         x = np.clip(np.rint(labels["x"] / across), 0, columns - 1)
