@@ -94,8 +94,7 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 
 results: $(INSTALLED)
-	@$(BIN)/python -c 'from cryokit.benchmark.markdown import write_results; \
-	  print("written:", write_results("benchmarks/results", "benchmarks/RESULTS.md"))'
+	@$(BIN)/python benchmarks/results_markdown.py
 
 notebooks: $(INSTALLED)
 	@$(BIN)/python -m cryokit notebooks sync

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from cryokit.benchmark import result_file
 from cryokit.coordinates import concatenate, table
 from cryokit.evaluate import by_view, evaluate
 
@@ -36,6 +37,12 @@ SETTINGS = {
     "deepcryopicker_negative": {"classes_setting": "4 + negative"},
     "deepcryopicker_five": {"classes_setting": "five classes"},
 }
+PROVENANCE = {
+    "cryokit": "0.1.0", "commit": "0123456789abcdef", "python": "3.12.3",
+    "packages": {"numpy": "2.1.0", "keras": "3.15.0"}, "backend": "tensorflow 2.21.0",
+    "machine": {"system": "Linux", "processor": "x86_64", "cores": 2, "memory_gb": 15.6, "device": "cpu"},
+    "date": "2026-11-22T17:00:00Z",
+}  # fmt: skip
 SNR = (0.02, 0.05, 0.1, 0.2)
 SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1", "tp", "fp", "fn")
 
@@ -98,27 +105,35 @@ def cell(method, dataset, seed, snr=None, methods=METHODS, micrographs=6):
     names = sorted(set(labels["micrograph"]))
     settings = {"micrographs": names, "bootstrap": 0}
     found = evaluate(made, labels, threshold=0.5, **{**settings, "bootstrap": 50})
-    views = by_view(made.assign(view=""), labels, threshold=0.5, **settings) if dataset.startswith("klh") else {}
+    # Points of a sweep are not shown by view, nor at the methods' own thresholds.
+    several = dataset.startswith("klh") and snr is None
+    views = by_view(made.assign(view=""), labels, threshold=0.5, **settings) if several else {}
+    own = found if snr else evaluate(made, labels, threshold=0.6, **settings)
     return {
         "method": method, "dataset": dataset, "seed": seed, "status": "done", "error": None,
         "seconds": {"fit": 10.0 + 7 * len(method) + seed, "pick": 0.2 * len(method)},
         "peak_memory_mb": 500.0 + 20 * len(method),
         "threshold": 0.5, "own_threshold": 0.6,
-        "scores": scores(found), "own": scores(evaluate(made, labels, threshold=0.6, **settings)),
+        "scores": scores(found), "own": scores(own),
+        "localisation": result_file.localisation(found),
         "views": {view: scores(one) for view, one in views.items()},
         "view_named_right": 0.75 + 0.25 * seed if views and method == "deepcryopicker" else None,
         "per_micrograph": found.per_micrograph[["micrograph", "particles", "tp", "fp", "fn"]].to_dict(orient="records"),
         "curve": curve(found), "view_curves": {view: curve(one) for view, one in views.items()},
         "decisions": ["threshold 0.5, the best on the validation micrographs"],
+        "wall": 10.0, "provenance": PROVENANCE,
     }  # fmt: skip
 
 
 def without(method, dataset, seed, status, error):
     """A cell that has no scores."""
-    empty = dict.fromkeys(("seconds", "scores", "own", "threshold", "own_threshold", "peak_memory_mb"))
     return {
-        **dict(method=method, dataset=dataset, seed=seed, status=status, error=error, **empty),
-        **dict(views={}, per_micrograph=[], curve={}, view_curves={}, decisions=[]),
+        "method": method,
+        "dataset": dataset,
+        "seed": seed,
+        **result_file.empty_cell(),
+        "status": status,
+        "error": error,
     }
 
 
@@ -154,14 +169,9 @@ def _result(many):
     replaced["deepem", "apoferritin_sim", 1] = {**skipped, "seed": 1}
     cells = [replaced.get((one["method"], one["dataset"], one["seed"]), one) for one in cells]
     return {
-        "cryokit_benchmark": 1, "name": "made_up", "title": "Made-up pickers", "profile": "quick",
-        "config": {"seeds": [0, 1], "tolerance": 0.25},
-        "provenance": {
-            "cryokit": "0.1.0", "commit": "0123456789abcdef", "python": "3.12.3",
-            "packages": {"numpy": "2.1.0", "keras": "3.15.0"}, "backend": "tensorflow 2.21.0",
-            "machine": {"system": "Linux", "processor": "x86_64", "cores": 2, "memory_gb": 15.6, "device": "cpu"},
-            "date": "2026-11-22T17:00:00Z", "seconds": 612.3,
-        },
+        "cryokit_benchmark": result_file.FORMAT, "name": "made_up", "title": "Made-up pickers", "note": "",
+        "profile": "quick", "config": {"seeds": [0, 1], "tolerance": 0.25},
+        "provenance": {**PROVENANCE, "seconds": 612.3},
         "datasets": datasets,
         "methods": {
             name: {"title": name.replace("_", " "), "picker": name.removesuffix("_negative").removesuffix("_five"),
@@ -176,7 +186,7 @@ def with_given(known, name="mine", like="template"):
     """The result with a row of somebody's picks, as good as those of another row."""
     known["methods"][name] = {"title": name, "picker": None, "settings": {}, "labels": None, "source": "picks as given"}
     same = [one for one in known["cells"] if one["method"] == like and one["seed"] == 0]
-    none = {"own": None, "own_threshold": None, "seconds": {"fit": None, "pick": None}}
+    none = {"own": {}, "own_threshold": None, "seconds": {"fit": None, "pick": None}}
     known["cells"] += [copy.deepcopy({**one, **none, "method": name}) for one in same]
     return known
 

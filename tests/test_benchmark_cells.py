@@ -10,7 +10,7 @@ import pytest
 from test_benchmark_run import SIMULATED, benchmark
 
 from cryokit import coordinates
-from cryokit.benchmark import cells, methods, results
+from cryokit.benchmark import cells, result_file
 from cryokit.benchmark import prepared_sets as data
 from cryokit.benchmark import run as run_module
 from cryokit.benchmark.run import run
@@ -19,7 +19,7 @@ from cryokit.datasets import load
 from cryokit.errors import BenchmarkError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import write_mrc
-from cryokit.pickers.interface import Picker
+from cryokit.pickers import Picker, registry
 
 
 def test_memory_is_the_process_s_own_not_of_the_one_that_started_it():
@@ -32,7 +32,7 @@ def test_memory_is_the_process_s_own_not_of_the_one_that_started_it():
 
 def test_a_cell_says_what_made_it(tmp_path):
     (cell,) = run(benchmark(), tmp_path, progress=False)["cells"]
-    assert cell["provenance"]["commit"] == results.commit()
+    assert cell["provenance"]["commit"] == result_file.commit()
     assert cell["provenance"]["packages"]["numpy"] == np.__version__
     assert cell["provenance"]["machine"]["device"] is None  # no network was run
     assert cell["wall"] > 0
@@ -50,7 +50,7 @@ def test_cells_of_another_state_of_the_source_are_told(tmp_path, caplog):
 
 def test_an_interrupted_run_leaves_the_last_result_alone(tmp_path, monkeypatch):
     run(benchmark(), tmp_path, progress=False)
-    whole = (tmp_path / results.RESULT).read_bytes()
+    whole = (tmp_path / result_file.RESULT).read_bytes()
 
     def interrupted(job, *rest):
         raise KeyboardInterrupt
@@ -58,10 +58,10 @@ def test_an_interrupted_run_leaves_the_last_result_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "run_in_process", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(benchmark(methods=["template", "autocryopicker"]), tmp_path, progress=False)
-    assert (tmp_path / results.RESULT).read_bytes() == whole
-    assert len(results.load(tmp_path)["cells"]) == 1
-    (tmp_path / results.RESULT).unlink()
-    assert [cell["method"] for cell in results.load(tmp_path)["cells"]] == ["template"]
+    assert (tmp_path / result_file.RESULT).read_bytes() == whole
+    assert len(result_file.load(tmp_path)["cells"]) == 1
+    (tmp_path / result_file.RESULT).unlink()
+    assert [cell["method"] for cell in result_file.load(tmp_path)["cells"]] == ["template"]
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,11 @@ class Pretender(Picker):
     def pick(self, micrograph, *, threshold=None):
         return table(micrograph.name, [100.0, 300.0], [100.0, 300.0], self.score, 40)
 
-    def save(self, path):
-        raise NotImplementedError
-
-    load = save
-
 
 @pytest.fixture
 def pretended(tmp_path, monkeypatch):
     """Return a function that runs a cell of `Pretender` in this process."""
-    monkeypatch.setattr(methods, "class_of", lambda name: Pretender)
+    monkeypatch.setitem(registry._registered, "pretender", Pretender)
     prepared = data.prepare(benchmark().datasets[0], tmp_path, progress=False)
     truth = tmp_path / "truth.csv"
     coordinates.write(prepared.labels, truth, "csv", joined=True)

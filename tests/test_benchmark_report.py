@@ -9,7 +9,7 @@ import pytest
 from benchmark_result import METHODS, SHAPE, all_picks, result, truth, with_given
 
 from cryokit import coordinates
-from cryokit.benchmark import results
+from cryokit.benchmark import result_file
 from cryokit.cli import notebook_runner as notebooks
 from cryokit.cli.benchmark_page import write_report
 from cryokit.errors import CryokitError
@@ -32,7 +32,7 @@ def pictures(page):
 def run(tmp_path_factory):
     """The folder of a run: the result, one dataset's micrographs and labels, and picks of two methods."""
     folder = tmp_path_factory.mktemp("run")
-    results.write(result(), folder / results.RESULT)
+    result_file.write(result(), folder / result_file.RESULT)
     labels = coordinates.concatenate(truth("klh_sim", 6))
     coordinates.write(labels, folder / "data" / "klh_sim.labels.csv", "csv", joined=True)
     (folder / "data" / "klh_sim").mkdir()
@@ -100,7 +100,7 @@ def test_result_alone(run, tmp_path):
     alone["cells"] = [one for one in alone["cells"] if one["method"] == "auto" and one["dataset"] == "apoferritin_sim"]
     alone["methods"] = {"auto": alone["methods"]["auto"]}
     alone["datasets"] = {"apoferritin_sim": alone["datasets"]["apoferritin_sim"]}
-    path = results.write(alone, tmp_path / "alone.json")
+    path = result_file.write(alone, tmp_path / "alone.json")
     executed = notebooks.run(SOURCE, {"result_file": str(path)}, out=tmp_path / "out")
     recorded = notebooks.recorded(executed)
     assert (recorded["overlays"], recorded["failures"]) == (0, 0)
@@ -113,7 +113,7 @@ def test_result_alone(run, tmp_path):
 @pytest.mark.notebook
 def test_picks_as_given(tmp_path):
     """They stand against each other method, in a table of their own, and their labels are not known."""
-    path = results.write(with_given(result()), tmp_path / "given.json")
+    path = result_file.write(with_given(result()), tmp_path / "given.json")
     told = text_of(write_report(path, tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "mine (picks as given): F1" in told
     assert re.search(r"mine \? 0\.\d{3}", told)
@@ -123,7 +123,7 @@ def test_picks_as_given(tmp_path):
     alone = with_given(result())
     alone["cells"] = [one for one in alone["cells"] if one["method"] == "mine"]
     alone["methods"] = {"mine": alone["methods"]["mine"]}
-    path = results.write(alone, tmp_path / "alone.json")
+    path = result_file.write(alone, tmp_path / "alone.json")
     assert "mine (picks as given): F1" in text_of(
         write_report(path, tmp_path / "alone.html").read_text(encoding="utf-8")
     )

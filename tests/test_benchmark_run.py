@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryokit import coordinates
-from cryokit.benchmark import cells, results
+from cryokit.benchmark import cells, result_file
 from cryokit.benchmark import configuration as config
 from cryokit.benchmark import prepared_sets as data
 from cryokit.benchmark.run import failures, run
@@ -33,7 +33,7 @@ def ran(tmp_path_factory):
 
 def test_the_result_is_what_the_picks_are_worth(ran):
     folder, _, result = ran
-    assert results.load(folder) == json.loads((folder / results.RESULT).read_text())
+    assert result_file.load(folder) == json.loads((folder / result_file.RESULT).read_text())
     (cell,) = (each for each in result["cells"] if each["method"] == "template")
     assert cell["status"] == "done"
     # Scored again from the files: the picks as written against the truth as simulated.
@@ -199,13 +199,13 @@ def test_curves_are_thinned_but_keep_their_ends():
     labels = table("m", xy[:, 0], xy[:, 1], diameter=20)
     picks = table("m", xy[:, 0], xy[:, 1], rng.random(1500), 20)
     found = evaluate(picks, labels, bootstrap=0)
-    told = results.curve(found)
-    assert len(told["recall"]) <= results.POINTS
+    told = result_file.curve(found)
+    assert len(told["recall"]) <= result_file.POINTS
     assert told["recall"][-1] == pytest.approx(found.curve["recall"].iloc[-1], abs=1e-4)
     # What follows the last true pick belongs to it: the curve ends where the picks do.
     false = table("m", 5000 + 100 * np.arange(1.0, 400), np.full(399, 50.0), np.linspace(0.001, 1e-5, 399), 20)
-    longer = results.curve(evaluate(concatenate([picks, false]), labels, bootstrap=0))
-    assert len(longer["recall"]) <= results.POINTS
+    longer = result_file.curve(evaluate(concatenate([picks, false]), labels, bootstrap=0))
+    assert len(longer["recall"]) <= result_file.POINTS
     assert longer["precision"][-1] == pytest.approx(1500 / 1899, abs=1e-3)
     assert longer["threshold"][-1] == pytest.approx(1e-5)
     assert told["threshold"][0] == pytest.approx(found.curve["threshold"].iloc[0], abs=1e-4)
@@ -214,13 +214,13 @@ def test_curves_are_thinned_but_keep_their_ends():
 
 def test_a_result_that_is_none_is_refused(tmp_path):
     with pytest.raises(BenchmarkError, match="cannot be read"):
-        results.load(tmp_path / "none.json")
+        result_file.load(tmp_path / "none.json")
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(BenchmarkError, match="not a benchmark's result"):
-        results.load(tmp_path / "a.json")
+        result_file.load(tmp_path / "a.json")
     (tmp_path / "a.json").write_text('{"cryokit_benchmark": 99}')
     with pytest.raises(BenchmarkError, match="format 99"):
-        results.load(tmp_path / "a.json")
+        result_file.load(tmp_path / "a.json")
 
 
 def test_command(ran, tmp_path, capsys):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cryokit import coordinates
-from cryokit.benchmark import results, summary, verdict
+from cryokit.benchmark import result_file, summary, verdict
 from cryokit.benchmark import run as run_module
 from cryokit.cli import main
 from cryokit.coordinates import table
@@ -49,7 +49,7 @@ def own(tmp_path):
 @pytest.fixture
 def made(tmp_path):
     """Return the file of a result."""
-    return results.write(benchmark_result.result(), tmp_path / "made" / "result.json")
+    return result_file.write(benchmark_result.result(), tmp_path / "made" / "result.json")
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_a_result_is_told_again_without_a_run(made, asked, tmp_path, capsys):
     before = made.read_bytes()
     assert main(["benchmark", "--result", str(made.parent), "--summary", str(tmp_path / "small.json")]) == 0
     told = capsys.readouterr().out
-    result = results.load(made)
+    result = result_file.load(made)
     assert summary.text(result) in told
-    small = results.load(tmp_path / "small.json")
+    small = result_file.load(tmp_path / "small.json")
     assert [cell["scores"] for cell in small["cells"]] == [cell["scores"] for cell in result["cells"]]
     assert not any(cell["curve"] for cell in small["cells"])
     assert not asked
@@ -89,7 +89,7 @@ def test_a_result_is_told_again_without_a_run(made, asked, tmp_path, capsys):
 def test_who_is_ahead_of_whom_is_told_below_the_tables(made, capsys):
     assert main(["benchmark", "--result", str(made)]) == 0
     told = capsys.readouterr().out
-    result = results.load(made)
+    result = result_file.load(made)
     below = told.partition(summary.text(result))[2]
     for name in ("klh_sim", "apoferritin_sim"):
         title = result["datasets"][name]["title"]
@@ -148,13 +148,13 @@ def test_a_folder_with_the_run_of_another_benchmark_is_refused(made, own, asked,
     assert "choose another --out" in refused(capsys, "--config", own, "--out", made.parent)
     assert not asked
     # A run of the same one is gone on with.
-    results.write({**benchmark_result.result(), "name": "own"}, tmp_path / "run" / "result.json")
+    result_file.write({**benchmark_result.result(), "name": "own"}, tmp_path / "run" / "result.json")
     assert "would run now" in refused(capsys, "--config", own, "--out", tmp_path / "run")
 
 
 def test_a_folder_with_the_run_of_another_profile_is_refused(made, own, asked, tmp_path, capsys):
     there = {**benchmark_result.result(), "name": "own", "profile": "full"}
-    results.write(there, tmp_path / "run" / "result.json")
+    result_file.write(there, tmp_path / "run" / "result.json")
     told = refused(capsys, "--config", own, "--out", tmp_path / "run")
     assert "the benchmark 'own' in the profile full, which one of the profile quick would replace" in told
     assert not asked

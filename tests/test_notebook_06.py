@@ -6,7 +6,7 @@ import pytest
 from html_pages import remote_parts
 
 from cryokit import coordinates
-from cryokit.benchmark import results as result_files
+from cryokit.benchmark import result_file as result_files
 
 NOTEBOOK = "06_klh_precision_recall"
 SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template", "deepem", "deeppicker"]

@@ -1,7 +1,7 @@
 """One cell of the comparison: a method fitted and tested on a dataset, in a process of its own.
 
-A process of its own has its own peak of memory, and what goes wrong in it (a crash included) is one cell's failure.
-It is started as ``python -m cryokit.benchmark.cells JOB.json`` and leaves the outcome as JSON beside the job.
+A process of its own has its own peak memory, and what goes wrong in it, even a crash, is the failure of one cell. It is
+started as ``python -m cryokit.benchmark.cells JOB.json`` and writes its outcome as JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cryokit._util.files import write_text
-from cryokit.errors import CryokitError
+from cryokit.benchmark import result_file, run_files
+from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, PickerError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,35 +36,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SLACK = 0.005  # of F1: so little on a few validation micrographs is chance
-DONE, FAILED, SKIPPED = "done", "failed", "skipped"
-
 
 @dataclass(frozen=True)
 class Job:
-    """What a cell's process has to do.
+    """Task of a cell's process.
 
     Attributes
     ----------
     method, dataset : str
+        Names of the method and of the dataset.
     seed : int
+        Random seed of the method.
     picker : str or None
-        None for picks that are there already.
+        Name of the picker; None for picks as given.
     settings : dict
+        Arguments of the picker's class, or of `cryokit.coordinates.read_folder` for picks as given.
     labels : bool
         Whether `fit` is given labels.
     diameter : float or None
-        Told to the picker, where it has such a setting.
+        Particle diameter in pixels, given to the picker if it has such a setting.
     micrographs : dict of str to list of str
         Paths by split.
-    truth : str
-        CSV file with the labels of all micrographs.
-    picks : str
-        Folder for the picks of the test micrographs.
-    out : str
-        JSON file for the outcome.
+    folder : str
+        Folder of the run (`cryokit.benchmark.run_files`).
     given : str or None
-        Of a row without picker: its picks, a file or folder of any format.
+        File or folder with the picks of a row of picks as given.
     """
 
     method: str
@@ -74,58 +71,60 @@ class Job:
     labels: bool
     diameter: float | None
     micrographs: dict[str, list[str]]
-    truth: str
-    picks: str
-    out: str
+    folder: str
     given: str | None = None
 
+    @property
+    def out(self) -> Path:
+        """File for the outcome."""
+        return run_files.cell_file(self.folder, self.method, self.dataset, self.seed)
 
-def run_in_process(job: Job, timeout: float, log: str | os.PathLike) -> dict[str, Any]:
-    """Run a cell in a process of its own and return its outcome.
+
+def run_in_process(job: Job, timeout: float) -> dict[str, Any]:
+    """Run a cell in a process of its own, which writes a log, and return its outcome.
 
     Parameters
     ----------
     job : Job
+        Task of the cell.
     timeout : float
-        Seconds after which the process is ended.
-    log : path-like
-        File for what the process writes.
+        Seconds after which the process is killed.
 
     Returns
     -------
     dict
-        ``status`` is ``done`` or ``failed``; ``error`` says why.
+        ``status`` and ``error``, and what `run` returns if the cell finished.
     """
-    out = Path(job.out)
-    asked = out.with_name(out.stem + ".job.json")
-    write_text(asked, json.dumps(asdict(job)))
+    out, log = job.out, job.out.with_suffix(".log")
+    task = out.with_suffix(".job.json")
+    write_text(task, json.dumps(asdict(job)))
     out.unlink(missing_ok=True)
     try:
         with open(log, "w", encoding="utf-8") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cryokit.benchmark.cells", os.fspath(asked)],
+                [sys.executable, "-m", "cryokit.benchmark.cells", os.fspath(task)],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
             try:
-                ended = process.wait(timeout)
+                code = process.wait(timeout)
             except BaseException:
-                _end(process)
+                _kill(process)
                 raise
     except subprocess.TimeoutExpired:
-        return {"status": FAILED, "error": f"took longer than {timeout / 60:g} minutes"}
+        return {"status": result_file.FAILED, "error": f"took longer than {timeout / 60:g} minutes"}
     finally:
-        asked.unlink(missing_ok=True)
+        task.unlink(missing_ok=True)
     if out.is_file():
         return json.loads(out.read_text(encoding="utf-8"))
-    how = f"signal {-ended}; memory?" if ended < 0 else f"exit status {ended}"
-    return {"status": FAILED, "error": f"its process was ended ({how}); see {log}"}
+    reason = f"signal {-code}; out of memory?" if code < 0 else f"exit status {code}"
+    return {"status": result_file.FAILED, "error": f"its process ended early ({reason}); see {log}"}
 
 
-def _end(process: subprocess.Popen) -> None:
-    """End a process and the programs that it has started: they would go on without it."""
+def _kill(process: subprocess.Popen) -> None:
+    """Kill a process and the programs that it has started, which would go on without it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -140,58 +139,54 @@ def run(job: Job) -> dict[str, Any]:
     Returns
     -------
     dict
-        As in the result file, without what names the cell.
+        Values of a cell of the result file; those it lacks are empty.
 
     Raises
     ------
     CryokitError
-        Whatever the method has to say.
+        If the method fails.
     """
     from cryokit import coordinates
     from cryokit._util.names import micrograph_name
 
-    truth = coordinates.read(job.truth, format="csv")
+    truth = run_files.labels(job.folder, job.dataset)
     names = {split: [micrograph_name(path) for path in paths] for split, paths in job.micrographs.items()}
+    own, seconds = None, {"fit": None, "pick": None}
     if job.picker is None:
-        found, told = _given(job, names)
-        if found is None:
-            return {"status": SKIPPED, "error": told[0]}
-        _write_picks(job, found["test"], names["test"])
-        return _outcome(job, truth, names, found, None, {"fit": None, "pick": None}, told)
-    picker = _picker(job)
-    # Without training micrographs a method that needs no labels learns from the micrographs it is to pick.
-    fitted = job.micrographs["train"] or job.micrographs["test"]
-    labels = truth[truth["micrograph"].isin(names["train"])] if job.labels else None
-    began = time.perf_counter()
-    picker.fit(list(fitted), labels)
-    seconds = {"fit": time.perf_counter() - began}
-    found = {}
-    for split in ("validation", "test"):
-        found[split], seconds["pick"] = _picked(picker, job.micrographs[split])
-    _write_picks(job, found["test"], names["test"])
-    own = None if found["test"]["score"].isna().any() else float(picker.threshold_)
-    outcome = _outcome(job, truth, names, found, own, seconds, getattr(picker, "decisions_", []))
-    if job.labels and getattr(picker, "validation", None) == 0:
-        # With nothing held out it had to guess, from micrographs that it knows by heart: no choice of its own.
-        outcome |= {"own_threshold": None, "own": None}
-    return outcome
+        picks, decisions = _given_picks(job, names)
+        if picks is None:
+            return {"status": result_file.SKIPPED, "error": decisions[0]}
+    else:
+        picker = _picker(job)
+        # Without training micrographs a method that needs no labels is fitted on the test micrographs.
+        training = job.micrographs["train"] or job.micrographs["test"]
+        labels = truth[truth["micrograph"].isin(names["train"])] if job.labels else None
+        began = time.perf_counter()
+        picker.fit(list(training), labels)
+        seconds["fit"] = time.perf_counter() - began
+        picks = {}
+        for split in ("validation", "test"):
+            picks[split], seconds["pick"] = _pick(picker, job.micrographs[split])
+        decisions = list(picker.decisions_)
+        # With labels and nothing held out the threshold was a guess from micrographs learned by heart, not a choice.
+        guessed = job.labels and picker.settings().get("validation") == 0
+        if not guessed and picks["test"]["score"].notna().all():
+            own = float(picker.threshold_)
+    folder = run_files.picks_folder(job.folder, job.method, job.dataset, job.seed)
+    coordinates.write_folder(picks["test"], folder, "csv", micrographs=names["test"])
+    outcome = {"status": result_file.DONE, "seconds": seconds, "own_threshold": own, "decisions": decisions}
+    return outcome | _scored(job, truth, names, picks, own)
 
 
-def _write_picks(job: Job, picks: pd.DataFrame, names: Sequence[str]) -> None:
-    from cryokit import coordinates
-
-    coordinates.write_folder(picks, Path(job.picks), "csv", micrographs=names)
-
-
-def _picked(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
-    """Return all candidates, and the median of the seconds per micrograph, reading not included."""
+def _pick(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
+    """Return all candidates, and the median of the seconds per micrograph, reading excluded."""
     from cryokit.coordinates import concatenate
     from cryokit.micrograph import read
 
     if not paths:
         return concatenate([]), None
-    if hasattr(picker, "pick_many"):
-        # A program whose start costs more than its picking; its time is an average, start and reading included.
+    if picker.external:
+        # A program whose start costs more than its picking: the time is an average, start and reading included.
         began = time.perf_counter()
         picks = picker.pick_many(paths, threshold=0)
         return picks, (time.perf_counter() - began) / len(paths)
@@ -205,88 +200,82 @@ def _picked(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float |
 
 
 def _picker(job: Job) -> Picker:
-    from cryokit.benchmark.methods import class_of
+    from cryokit.pickers import picker_class
 
-    cls = class_of(job.picker)
-    known = inspect.signature(cls).parameters
-    told = {"diameter": job.diameter, "seed": job.seed}
+    cls = picker_class(job.picker)
+    parameters = inspect.signature(cls).parameters
+    settings: dict[str, Any] = {"diameter": job.diameter, "seed": job.seed}
     if job.labels and job.micrographs["validation"]:
-        # The benchmark has labelled micrographs for the threshold: none of those to learn from need be held out.
-        told["validation"] = 0.0
-    told = {name: value for name, value in told.items() if name in known and value is not None}
-    return cls(**{**told, **job.settings})
+        # The benchmark has labelled micrographs for the threshold, so no training micrograph need be held out.
+        settings["validation"] = 0.0
+    settings = {name: value for name, value in settings.items() if name in parameters and value is not None}
+    return cls(**(settings | job.settings))
 
 
-def _given(job: Job, names: dict[str, list[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
-    """Return the picks that somebody else made by split, None where they are of other micrographs; and what to mind."""
+def _given_picks(job: Job, names: Mapping[str, Sequence[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
+    """Return picks as given by split (None if they are of other micrographs), and remarks on them."""
     from cryokit import coordinates
     from cryokit._util.wording import plural, some
-    from cryokit.errors import BenchmarkError, CoordinateError
 
-    given = Path(job.given)
+    path = Path(job.given)
     try:
-        picks, named = coordinates.read_folder(given, **job.settings)
+        picks, named = coordinates.read_folder(path, **job.settings)
     except CoordinateError as error:
-        raise BenchmarkError(f"{error}; cryokit convert makes a file of a known format of it") from None
+        raise BenchmarkError(f"{error}; convert it to a known format with cryokit convert") from None
     if not set(named) & set(names["test"]):
-        theirs = f"names {some(list(named))}" if len(named) else "names no micrograph"
         return None, [
-            f"{given.name}: {theirs}, and none of the test micrographs ({some(names['test'])}); names count without "
-            "folders and suffixes"
+            f"{path.name}: names {some(list(named)) or 'no micrograph'}, but none of the test micrographs "
+            f"({some(names['test'])}); names are compared without folders and suffixes"
         ]
-    told = []
+    remarks = []
     if missing := [name for name in names["test"] if name not in set(named)]:
-        told.append(
-            f"{plural(len(missing), 'test micrograph')} of {len(names['test'])} without picks ({some(missing)}): their "
+        remarks.append(
+            f"no picks on {len(missing)} of {plural(len(names['test']), 'test micrograph')} ({some(missing)}), whose "
             "particles count as missed"
         )
     if names["validation"] and picks["score"].notna().all() and not set(named) & set(names["validation"]):
-        told.append(
+        remarks.append(
             f"scores, but no picks on the validation micrographs ({some(names['validation'])}) to choose a threshold "
-            "on: every pick counts; add these, or leave out what is below your own threshold"
+            "with, so every pick counts; add those picks, or remove what is below your own threshold"
         )
-    return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, told
+    return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, remarks
 
 
-def _outcome(
+def _scored(
     job: Job,
     truth: pd.DataFrame,
-    names: dict[str, list[str]],
-    found: dict[str, pd.DataFrame],
+    names: Mapping[str, Sequence[str]],
+    picks: Mapping[str, pd.DataFrame],
     own: float | None,
-    seconds: dict[str, float | None],
-    decisions: Sequence[str],
 ) -> dict[str, Any]:
-    from cryokit.benchmark import results
+    """Choose the threshold on the validation micrographs, and score the picks on the test micrographs."""
     from cryokit.evaluate import by_view, evaluate
 
-    test = found["test"]
-    threshold = _threshold(found["validation"], truth, names["validation"], own)
-    here = truth[truth["micrograph"].isin(names["test"])]
+    threshold = _threshold(picks["validation"], truth, names["validation"], own)
+    labels = truth[truth["micrograph"].isin(names["test"])]
     settings = {"micrographs": names["test"], "seed": job.seed}
-    chosen = evaluate(test, here, threshold=threshold, **settings)
-    # One rule for all: most methods name no view, so what a method calls its picks is left aside here.
-    views = by_view(test.assign(view=""), here, threshold=threshold, **settings)
+    evaluation = evaluate(picks["test"], labels, threshold=threshold, **settings)
+    # The views that picks name are left aside here: most methods name none, and one rule has to serve all.
+    views = by_view(picks["test"].assign(view=""), labels, threshold=threshold, **settings)
+    if len(views) < 2:
+        views = {}
+    own_scores = {} if own is None else result_file.scores(evaluate(picks["test"], labels, threshold=own, **settings))
     return {
-        "status": DONE,
-        "error": None,
-        "seconds": seconds,
         "peak_memory_mb": peak_memory(),
         "threshold": threshold,
-        "own_threshold": own,
-        "scores": results.scores(chosen),
-        "own": None if own is None else results.scores(evaluate(test, here, threshold=own, **settings)),
-        "views": {view: results.scores(each) for view, each in views.items()} if len(views) > 1 else {},
-        "view_named_right": _named_right(chosen, set(views)) if len(views) > 1 else None,
-        "per_micrograph": results.per_micrograph(chosen),
-        "curve": results.curve(chosen),
-        "view_curves": {view: results.curve(each) for view, each in views.items()} if len(views) > 1 else {},
-        "decisions": list(decisions),
+        "scores": result_file.scores(evaluation),
+        "own": own_scores,
+        "localisation": result_file.localisation(evaluation),
+        "views": {view: result_file.scores(of_view) for view, of_view in views.items()},
+        "view_named_right": _named_right(evaluation, set(views)),
+        "per_micrograph": result_file.per_micrograph(evaluation),
+        "curve": result_file.curve(evaluation),
+        "view_curves": {view: result_file.curve(of_view) for view, of_view in views.items()},
     }
 
 
 def _named_right(evaluation: Evaluation, views: set[str]) -> float | None:
-    """Return the share of the true picks that name the view of their particle; None where no pick names a view."""
+    """Return the share of true picks that name the view of their particle; None if no pick names one of `views`."""
     true = evaluation.picks[evaluation.picks["outcome"] == "true"]
     if not set(true["view"]) & views:
         return None
@@ -294,20 +283,19 @@ def _named_right(evaluation: Evaluation, views: set[str]) -> float | None:
 
 
 def _threshold(picks: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str], own: float | None) -> float | None:
-    """Return the best threshold on the validation micrographs; without any, the method's own."""
-    from cryokit.errors import PickerError
-    from cryokit.evaluate.thresholds import best_threshold
+    """Return the best threshold on the validation micrographs, or the method's own without any."""
+    from cryokit.evaluate.thresholds import SLACK, best_threshold
 
     if not names or picks["score"].isna().any():
         return own
     try:
         return best_threshold(picks, truth[truth["micrograph"].isin(names)], micrographs=names, slack=SLACK)
-    except PickerError:  # none of the picks is where a particle is
+    except PickerError:  # no pick matches a label
         return own
 
 
 def peak_memory() -> float | None:
-    """Return the most memory that this process, or one that it started, has held, in MB; None where unknown."""
+    """Return the peak memory of this process, or of one it has started, in MB; None if unknown."""
     try:
         import resource
     except ImportError:  # Windows
@@ -315,27 +303,25 @@ def peak_memory() -> float | None:
     unit = 2**20 if sys.platform == "darwin" else 2**10
     own, started = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     with contextlib.suppress(OSError, TypeError):
-        # Linux counts as a process's own what the one that started it held: its address space says what is.
+        # On Linux ru_maxrss includes what the parent held before the fork; VmHWM is of this process alone.
         own = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))[1])
     return max(own, started) / unit
 
 
 def main(path: str) -> int:
     """Do the job in a file, and write its outcome."""
-    from cryokit.benchmark import results
-
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     job = Job(**json.loads(Path(path).read_text(encoding="utf-8")))
     try:
         outcome = run(job)
     except CryokitError as error:
         logger.error("%s", error)
-        outcome = {"status": FAILED, "error": str(error)}
-    except Exception as error:  # a fault of ours in one method must not end the comparison of the others
+        outcome = {"status": result_file.FAILED, "error": str(error)}
+    except Exception as error:  # a bug in one method must not end the comparison of the others
         traceback.print_exc()
-        outcome = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
-    results.write({**outcome, "provenance": results.provenance()}, job.out)
-    return 1 if outcome["status"] == FAILED else 0
+        outcome = {"status": result_file.FAILED, "error": f"{type(error).__name__}: {error}"}
+    result_file.write({**outcome, "provenance": result_file.provenance()}, job.out)
+    return 1 if outcome["status"] == result_file.FAILED else 0
 
 
 if __name__ == "__main__":

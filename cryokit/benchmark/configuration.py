@@ -1,55 +1,53 @@
-"""What a benchmark runs: methods and datasets, from a YAML file.
+"""Configuration of a benchmark, its methods and datasets, from a YAML file.
 
-A file has these keys; all but ``name``, ``methods`` and one of ``datasets`` and ``sweeps`` may be left out.
+A file has these keys; all but ``name``, ``methods`` and one of ``datasets`` and ``sweeps`` are optional.
 
 ``name``, ``title``, ``note``
-    Of the run.
+    Name of the benchmark, and its heading and a remark for reports.
 ``methods``
-    Names of rows (`cryokit.benchmark.methods.ROWS`), ``all``, or mappings that change one or describe a new one.
+    Names of rows (`cryokit.benchmark.methods.ROWS`), ``all``, locations of pickers of your own
+    (``package.module:Class`` or ``path/to/file.py:Class``), or mappings that change a row or describe a new one.
 ``datasets``
-    Each either simulated (``simulate``: the protein, how many micrographs ``train``, ``validation``, ``test``, a
-    ``seed``, the ``diameter`` that the particle is to have in pixels, and arguments of `cryokit.simulate.simulate`),
-    or real: the name of a manifest, or any name together with ``micrographs`` and ``labels`` (folders). Of a real one
-    ``splits`` may list the micrographs' names; otherwise they are the manifest's, or those of
-    `cryokit.datasets.manifest.assign_splits`; and ``diameter`` may say how wide its particles are in pixels, where the
-    labels do not, or their boxes are wider. ``train_on``, of a simulated one, is a list of further simulated sets
-    that take the place of its training and validation micrographs: one for each protein, and none of the tested one.
-    ``train`` limits the training micrographs, ``methods`` the rows on this dataset. ``otherwise``, of a real one, is a
-    dataset that takes its place where it is not there.
+    Simulated or real datasets. A simulated one has ``simulate``: the ``protein``, the numbers of micrographs ``train``,
+    ``validation`` and ``test``, a ``seed``, the ``diameter`` of the particle in pixels, and arguments of
+    `cryokit.simulate.simulate`. Its optional ``train_on`` lists further simulated sets that replace its training and
+    validation micrographs, one for each protein, and none of the tested one. A real one has the name of a manifest, or
+    any name together with the folders ``micrographs`` and ``labels``; ``splits`` may list the micrographs' names
+    (default: those of the manifest, or of `cryokit.datasets.manifest.assign_splits`), ``diameter`` gives the particle
+    diameter in pixels if the labels do not or are wider boxes, and ``otherwise`` is a dataset that replaces it if it is
+    not available. For both, ``train`` limits the number of training micrographs, and ``methods`` are the rows to run.
 ``sweeps``
-    Each an ``axis`` (an argument of the simulation, or ``train``), its ``values``, a simulated ``dataset`` and
+    Each has an ``axis`` (an argument of the simulation, or ``train``), its ``values``, a simulated ``dataset``, and
     optionally ``methods``.
 ``seeds``
-    How often each cell is run, with the seeds 0, 1, ...
+    Number of runs of each cell, with the seeds 0, 1, ... (default 1).
 ``give_diameter``
-    Whether methods are told the particle's diameter (default true).
+    Whether methods are given the particle's diameter (default true).
 ``timeout``
-    Minutes after which a cell is given up (default 120).
+    Minutes after which a cell is stopped (default 120).
 ``quick``
-    Keys that take the place of the others in the profile ``quick``.
+    Keys that replace the others in the profile ``quick``.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from cryokit._util.validation import check_choice, check_number
 from cryokit.benchmark.methods import OWN, Row, row
-from cryokit.errors import BenchmarkError
+from cryokit.errors import ArgumentError, ArgumentTypeError, BenchmarkError, CryokitError
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 PROFILES = ("quick", "full")
-_QUICK_KEYS = ("name", "title", "note", "methods", "datasets", "sweeps", "seeds", "give_diameter", "timeout")
-_KEYS = (*_QUICK_KEYS, "quick")
-_DATASET_KEYS = (
-    *("name", "title", "note", "simulate", "micrographs", "labels", "splits", "train_on"),
-    *("diameter", "methods", "train", "otherwise"),
-)
-_COUNTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
+_KEYS = ("name", "title", "note", "methods", "datasets", "sweeps", "seeds", "give_diameter", "timeout")
+_REAL_KEYS = ("micrographs", "labels", "splits", "diameter", "otherwise")
+_SIMULATED_KEYS = ("simulate", "train_on")
+_DATASET_KEYS = ("name", "title", "note", "methods", "train", *_SIMULATED_KEYS, *_REAL_KEYS)
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,13 @@ class SimulatedSet:
     Attributes
     ----------
     protein : str
+        Name of the protein.
     counts : dict of str to int
-        Micrographs by split: train, validation, test.
+        Number of micrographs by split: train, validation, test.
     seed : int
+        Random seed.
     diameter : float or None
-        Pixels that the protein's usual diameter is to have; it sets the pixel size.
+        Particle diameter in pixels, which sets the pixel size; None for the protein's usual pixel size.
     settings : dict
         Arguments of `cryokit.simulate.simulate`.
     """
@@ -82,23 +82,25 @@ class DatasetSpec:
     Attributes
     ----------
     name, title, note : str
+        Name, heading and remark.
     simulate : SimulatedSet or None
-        None for a real one.
+        What to simulate; None for a real dataset.
     train_on : tuple of SimulatedSet
-        Instead of its own training and validation micrographs.
+        Sets that replace its own training and validation micrographs.
     micrographs, labels : str or None
-        Folders of a real one that is no manifest's.
+        Folders of a real dataset without a manifest.
     splits : dict of str to list of str, or None
+        Names of micrographs by split.
     diameter : float or None
-        Pixels, of a real one, in place of what its labels say.
+        Particle diameter in pixels of a real dataset, in place of what its labels say.
     train : int or None
-        At most so many training micrographs, spread over those there are.
+        Largest number of training micrographs, spread over those available.
     axes : dict of str to float
-        What a sweep varies, and its value here.
+        Axis of a sweep, and its value here.
     methods : tuple of Row or None
-        None for all of the run.
+        Rows to run on this dataset; None for all of the run.
     otherwise : DatasetSpec or None
-        What takes its place where it is not there.
+        Dataset that replaces it if it is not available.
     """
 
     name: str
@@ -116,13 +118,13 @@ class DatasetSpec:
     otherwise: DatasetSpec | None = None
 
     def choices(self) -> tuple[DatasetSpec, ...]:
-        """Return the dataset and the one that takes its place where it is not there, if there is such a one."""
+        """Return the dataset and, if there is one, the dataset that replaces it."""
         return (self,) if self.otherwise is None else (self, self.otherwise)
 
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """A whole benchmark; `raw` is what the file said."""
+    """A whole benchmark; `raw` is the content of its file."""
 
     name: str
     title: str
@@ -136,8 +138,40 @@ class BenchmarkConfig:
     raw: dict[str, Any]
 
     def rows(self, dataset: DatasetSpec) -> tuple[Row, ...]:
-        """Return the methods that run on a dataset."""
+        """Return the methods to run on a dataset."""
         return self.methods if dataset.methods is None else dataset.methods
+
+    def choices(self) -> dict[str, DatasetSpec]:
+        """Return all datasets by name, including those that replace others."""
+        return {choice.name: choice for spec in self.datasets for choice in spec.choices()}
+
+    def with_methods(self, methods: Iterable[str]) -> BenchmarkConfig:
+        """Return the benchmark with other methods, on all datasets; those named by location are trusted."""
+
+        def on_all(spec: DatasetSpec) -> DatasetSpec:
+            return replace(spec, methods=None, otherwise=None if spec.otherwise is None else on_all(spec.otherwise))
+
+        return replace(self, methods=rows(list(methods), trust=True), datasets=tuple(map(on_all, self.datasets)))
+
+    def with_datasets(self, names: Iterable[str]) -> BenchmarkConfig:
+        """Return the benchmark with some of its datasets only."""
+        known, names = self.choices(), list(dict.fromkeys(names))
+        chosen = []
+        for name in names:
+            check_choice("dataset", name, known)
+            spec = known[name]
+            # A dataset that would replace another one stands for itself if it is named, too.
+            replaced = spec.otherwise is not None and spec.otherwise.name in names
+            chosen.append(replace(spec, otherwise=None) if replaced else spec)
+        return replace(self, datasets=tuple(chosen))
+
+    def with_diameters(self, diameters: Mapping[str, float]) -> BenchmarkConfig:
+        """Return the benchmark with other particle diameters, in pixels, of real datasets."""
+        for name, diameter in diameters.items():
+            check_choice("dataset with a diameter", name, [spec.name for spec in self.datasets if not spec.simulate])
+            check_number(f"diameter of {name}", diameter, 0, above=True)
+        specs = (replace(spec, diameter=diameters.get(spec.name, spec.diameter)) for spec in self.datasets)
+        return replace(self, datasets=tuple(specs))
 
 
 def available() -> tuple[str, ...]:
@@ -151,7 +185,12 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 
 
-def read(name_or_path: str | os.PathLike, profile: str | None = None) -> BenchmarkConfig:
+def titles() -> dict[str, str]:
+    """Return the titles of the benchmarks that come with the package by name, without checking anything."""
+    return {name: _content(name)[1]["title"] for name in available()}
+
+
+def read(name_or_path: str | os.PathLike, profile: str | None = None, *, trust: bool = False) -> BenchmarkConfig:
     """Read a benchmark.
 
     Parameters
@@ -159,27 +198,97 @@ def read(name_or_path: str | os.PathLike, profile: str | None = None) -> Benchma
     name_or_path : str or path-like
         One of `available`, or a YAML file.
     profile : {"quick", "full"}, optional
-        With ``quick`` the file's ``quick`` keys count.
+        With ``quick`` the file's ``quick`` keys replace the others.
+    trust : bool
+        Whether pickers that the file names by location may be imported, which runs their code.
 
     Raises
     ------
     BenchmarkError
-        When there is none, or it is not valid; the message names the file and the key.
+        If there is no such benchmark, or it is not valid; the message names the file and the key.
     """
     path, content = _content(name_or_path)
     try:
-        return parse(content, profile)
-    except BenchmarkError as error:
+        return parse(content, profile, trust=trust)
+    except CryokitError as error:
         raise BenchmarkError(f"{path}: {error}") from None
 
 
-def titles() -> dict[str, str]:
-    """Return the titles of the benchmarks that come with the package, by their names; nothing is checked."""
-    return {name: _content(name)[1]["title"] for name in available()}
+def parse(content: Any, profile: str | None = None, *, trust: bool = False) -> BenchmarkConfig:
+    """Make a benchmark from the content of its file.
+
+    Parameters
+    ----------
+    content : mapping
+        Content of the file.
+    profile, trust
+        As for `read`.
+
+    Raises
+    ------
+    BenchmarkError
+        If a key is unknown or missing, or its value makes no sense.
+    PickerError
+        If a picker that is named by location cannot be imported, or is not trusted.
+    """
+    if profile is not None:
+        check_choice("profile", profile, PROFILES)
+    section = _Section(content, "", (*_KEYS, "quick"))
+    quick = _Section(section.content.pop("quick", None) or {}, "quick: ", _KEYS)
+    if profile == "quick":
+        section.content |= quick.content
+    try:
+        methods = rows(section.content.get("methods"), trust=trust)
+        specs = [_dataset(spec, trust) for spec in section.list("datasets")]
+        for sweep in section.list("sweeps"):
+            specs += _sweep(sweep, trust)
+        config = BenchmarkConfig(
+            name=section.text("name"),
+            title=section.text("title") or section.text("name"),
+            note=section.text("note"),
+            methods=methods,
+            datasets=tuple(specs),
+            seeds=section.number("seeds", 1, 1, whole=True),
+            give_diameter=section.flag("give_diameter", True),
+            timeout=section.number("timeout", 120, 0, above=True),
+            profile=profile,
+            raw=section.content,
+        )
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise BenchmarkError(str(error)) from None
+    if not config.name:
+        raise BenchmarkError("name: the benchmark needs one")
+    if not specs:
+        raise BenchmarkError("datasets: at least one dataset or sweep is needed")
+    _check_unique("datasets", [choice.name for spec in specs for choice in spec.choices()])
+    return config
+
+
+def rows(methods: Any, *, trust: bool = False) -> tuple[Row, ...]:
+    """Return the rows that a list of methods stands for; ``all`` are those that need no other program.
+
+    Parameters
+    ----------
+    methods : str, or list of str and mapping
+        As ``methods`` in the file.
+    trust : bool
+        Whether pickers that are named by location may be imported.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is none, one is unknown, or one is named twice.
+    """
+    if not isinstance(methods, (str, list, tuple)) or not methods:
+        raise BenchmarkError(f"methods: give a list of at least one, not {methods!r}")
+    methods = [methods] if isinstance(methods, str) else methods
+    chosen = [row(name, trust=trust) for method in methods for name in (OWN if method == "all" else (method,))]
+    _check_unique("methods", [one.name for one in chosen])
+    return tuple(chosen)
 
 
 def _content(name_or_path: str | os.PathLike) -> tuple[Path, Any]:
-    """Return the file of a benchmark, and what it says."""
+    """Return the file of a benchmark, and its content."""
     import yaml
 
     path = Path(name_or_path)
@@ -196,216 +305,136 @@ def _content(name_or_path: str | os.PathLike) -> tuple[Path, Any]:
         raise BenchmarkError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def parse(content: Any, profile: str | None = None) -> BenchmarkConfig:
-    """Make a benchmark from what its file says.
-
-    Raises
-    ------
-    BenchmarkError
-        When a key is unknown or missing, or its value makes no sense.
-    """
-    if profile is not None and profile not in PROFILES:
-        raise BenchmarkError(f"profile {profile!r}: there are {' and '.join(PROFILES)}")
-    content = _mapping(content, "the file", _KEYS)
-    quick = _mapping(content.pop("quick", None) or {}, "quick", _QUICK_KEYS)
-    if profile == "quick":
-        content |= quick
-    name = _text(content, "name")
-    if not name:
-        raise BenchmarkError("name: a benchmark needs one")
-    methods = rows(content.get("methods"))
-    specs = [_dataset(each) for each in _list(content.get("datasets", []), "datasets")]
-    for sweep in _list(content.get("sweeps", []), "sweeps"):
-        specs += _sweep(sweep)
-    if not specs:
-        raise BenchmarkError("datasets: at least one dataset or sweep is needed")
-    names = [each.name for spec in specs for each in spec.choices()]
-    if twice := sorted({each for each in names if names.count(each) > 1}):
-        raise BenchmarkError(f"two datasets are called {twice[0]!r}")
-    return BenchmarkConfig(
-        name=name,
-        title=_text(content, "title") or name,
-        note=_text(content, "note"),
-        methods=methods,
-        datasets=tuple(specs),
-        seeds=_count(content.get("seeds", 1), "seeds", 1),
-        give_diameter=_yes(content.get("give_diameter", True), "give_diameter"),
-        timeout=_positive(content.get("timeout", 120), "timeout"),
-        profile=profile,
-        raw=content,
-    )
-
-
-def rows(told: Any) -> tuple[Row, ...]:
-    """Return the rows that a list of methods means; ``all`` are those that need no other program.
-
-    Raises
-    ------
-    BenchmarkError
-        When there is none, one is unknown, or one is named twice.
-    """
-    told = [told] if isinstance(told, str) else _list(told, "methods")
-    found = [row(name) for each in told for name in (OWN if each == "all" else (each,))]
-    names = [each.name for each in found]
-    if not names:
-        raise BenchmarkError("methods: at least one is needed")
-    if twice := sorted({each for each in names if names.count(each) > 1}):
-        raise BenchmarkError(f"the method {twice[0]!r} is named twice")
-    return tuple(found)
-
-
-def _dataset(told: Any, axes: Mapping[str, float] | None = None) -> DatasetSpec:
-    told = {"name": told} if isinstance(told, str) else _mapping(told, "datasets", _DATASET_KEYS)
-    name = _text(told, "name", "datasets: ")
+def _dataset(content: Any, trust: bool, axes: Mapping[str, float] | None = None) -> DatasetSpec:
+    section = _Section({"name": content} if isinstance(content, str) else content, "datasets: ", _DATASET_KEYS)
+    name = section.text("name")
     if not name or set(name) & set("/\\") or name.startswith("."):
-        raise BenchmarkError(f"datasets: {name!r} is no name of a dataset")
-    micrographs, labels = (_text(told, key, f"{name}: ") or None for key in ("micrographs", "labels"))
-    if (micrographs is None) != (labels is None):
-        raise BenchmarkError(f"{name}: give both, the folders of the micrographs and of the labels")
-    simulated = _simulated(told["simulate"], f"{name}: simulate") if told.get("simulate") is not None else None
-    only_for = ("micrographs", "labels", "splits", "diameter", "otherwise") if simulated else ("train_on",)
-    if wrong := [key for key in only_for if told.get(key)]:
+        raise BenchmarkError(f"datasets: name: {name!r} cannot be the name of a dataset")
+    section.place = f"{name}: "
+    if bool(section.text("micrographs")) != bool(section.text("labels")):
+        raise BenchmarkError(f"{name}: micrographs, labels: give both folders")
+    simulated = section.content.get("simulate") is not None
+    if wrong := [key for key in (_REAL_KEYS if simulated else _SIMULATED_KEYS) if section.content.get(key)]:
         raise BenchmarkError(f"{name}: {wrong[0]}: only for a {'real' if simulated else 'simulated'} dataset")
-    otherwise = _dataset(told["otherwise"]) if told.get("otherwise") else None
+    simulate = _simulated(section.content["simulate"], f"{name}: simulate: ") if simulated else None
+    otherwise = _dataset(section.content["otherwise"], trust) if section.content.get("otherwise") else None
     if otherwise is not None and otherwise.otherwise is not None:
         raise BenchmarkError(f"{name}: otherwise: {otherwise.name} has an 'otherwise' of its own; give one dataset")
     return DatasetSpec(
         name=name,
-        title=_text(told, "title", f"{name}: "),
-        note=_text(told, "note", f"{name}: "),
-        simulate=simulated,
-        train_on=_train_on(told["train_on"], simulated, f"{name}: train_on") if told.get("train_on") else (),
-        micrographs=micrographs,
-        labels=labels,
-        splits=None if told.get("splits") is None else _splits(told["splits"], f"{name}: splits"),
-        diameter=None if told.get("diameter") is None else _positive(told["diameter"], f"{name}: diameter"),
-        train=None if told.get("train") is None else _count(told["train"], f"{name}: train", 0),
+        title=section.text("title"),
+        note=section.text("note"),
+        simulate=simulate,
+        train_on=_train_on(section.list("train_on"), simulate, f"{name}: train_on: "),
+        micrographs=section.text("micrographs") or None,
+        labels=section.text("labels") or None,
+        splits=None if section.content.get("splits") is None else _splits(section.content["splits"], name),
+        diameter=section.number("diameter", None, 0, above=True),
+        train=section.number("train", None, 0, whole=True),
         axes=dict(axes or {}),
-        methods=rows(told["methods"]) if told.get("methods") else None,
+        methods=rows(section.content["methods"], trust=trust) if section.content.get("methods") else None,
         otherwise=otherwise,
     )
 
 
-def _splits(told: Any, what: str) -> dict[str, list[str]]:
-    told = _mapping(told, what, _COUNTS)
-    splits = {key: [str(each) for each in _list(told.get(key, []), f"{what}: {key}")] for key in _COUNTS}
-    every = [each for names in splits.values() for each in names]
-    if twice := sorted({each for each in every if every.count(each) > 1}):
-        raise BenchmarkError(f"{what}: the micrograph {twice[0]!r} is listed twice, or in two splits")
+def _splits(content: Any, name: str) -> dict[str, list[str]]:
+    section = _Section(content, f"{name}: splits: ", SPLITS)
+    splits = {split: [str(micrograph) for micrograph in section.list(split)] for split in SPLITS}
+    _check_unique(f"{name}: splits", [micrograph for names in splits.values() for micrograph in names])
     return splits
 
 
-def _simulated(told: Any, what: str) -> SimulatedSet:
-    from cryokit.simulate import PROTEINS
+def _simulated(content: Any, place: str) -> SimulatedSet:
+    from cryokit.simulate import PROTEINS, Conditions
 
-    told = _mapping(told, what)
-    protein = told.pop("protein", None)
-    if protein not in PROTEINS:
-        raise BenchmarkError(f"{what}: protein {protein!r} is not one of {', '.join(PROTEINS)}")
-    counts = {key: _count(told.pop(key, 0), f"{what}: {key}", 0) for key in _COUNTS}
-    seed = _count(told.pop("seed", 0), f"{what}: seed", 0)
-    diameter = told.pop("diameter", None)
-    if diameter is not None:
-        diameter = _positive(diameter, f"{what}: diameter")
-        if "pixel_size" in told:
-            raise BenchmarkError(f"{what}: pixel_size: the diameter sets it; give one of them")
-    _check_simulation(told, what)
-    return SimulatedSet(protein=protein, counts=counts, seed=seed, diameter=diameter, settings=told)
-
-
-def _check_simulation(settings: Mapping[str, Any], what: str) -> None:
-    """Refuse what `cryokit.simulate.simulate` does not know; whether a number makes sense is its own business."""
-    from cryokit.simulate import Conditions
-
+    section = _Section(content, place)
+    check_choice(f"{place}protein", section.content.get("protein"), PROTEINS)
+    counts = {split: section.number(split, 0, 0, whole=True) for split in SPLITS}
+    seed = section.number("seed", 0, 0, whole=True)
+    diameter = section.number("diameter", None, 0, above=True)
+    if diameter is not None and "pixel_size" in section.content:
+        raise BenchmarkError(f"{place}pixel_size: the diameter sets it; give one of them")
+    own = ("protein", *SPLITS, "seed", "diameter")
+    settings = {key: value for key, value in section.content.items() if key not in own}
     known = ("shape", "pixel_size", "n_particles", "snr", "defocus", "carbon")
-    known = tuple(dict.fromkeys((*known, *(each.name for each in fields(Conditions)))))
-    for name, value in settings.items():
-        if name not in known:
-            there_are = ", ".join(("protein", *_COUNTS, "seed", "diameter", *known))
-            raise BenchmarkError(f"{what}: unknown {name!r}; there are: {there_are}")
+    known = dict.fromkeys([*known, *(setting.name for setting in fields(Conditions))])
+    # Whether a number makes sense is left to the simulation.
+    for name in settings:
+        check_choice(f"{place}setting", name, [*own, *known])
         if name == "shape":
-            if len([_count(side, f"{what}: shape", 32) for side in _list(value, f"{what}: shape")]) != 2:
-                raise BenchmarkError(f"{what}: shape: give rows and columns, not {value!r}")
+            for side in section.list(name):
+                check_number(f"{place}shape", side, 32, whole=True)
+            if len(settings[name]) != 2:
+                raise BenchmarkError(f"{place}shape: give rows and columns, not {settings[name]!r}")
         elif name == "carbon":
-            _yes(value, f"{what}: carbon")
-        elif name == "n_particles":
-            _count(value, f"{what}: n_particles", 0)
+            section.flag(name, False)
         else:
-            _number(value, f"{what}: {name}")
+            section.number(name, None, *([0] if name == "n_particles" else []), whole=name == "n_particles")
+    return SimulatedSet(section.content["protein"], counts, seed, diameter, settings)
 
 
-def _train_on(told: Any, tested: SimulatedSet, what: str) -> tuple[SimulatedSet, ...]:
-    sets = tuple(_simulated(each, what) for each in _list(told, what))
-    proteins = [each.protein for each in sets]
-    if tested.protein in proteins:
-        raise BenchmarkError(f"{what}: {tested.protein} is the protein that is tested; train on others")
-    if twice := sorted({each for each in proteins if proteins.count(each) > 1}):
-        raise BenchmarkError(f"{what}: there are two sets of {twice[0]}; make them one, with more micrographs")
+def _train_on(contents: Sequence[Any], tested: SimulatedSet | None, place: str) -> tuple[SimulatedSet, ...]:
+    sets = tuple(_simulated(content, place) for content in contents)
+    proteins = [one.protein for one in sets]
+    if tested is not None and tested.protein in proteins:
+        raise BenchmarkError(f"{place}{tested.protein} is the protein that is tested; train on others")
+    _check_unique(place.removesuffix(": "), proteins)
     return sets
 
 
-def _sweep(told: Any) -> list[DatasetSpec]:
-    told = _mapping(told, "sweeps", ("axis", "values", "dataset", "methods"))
-    axis, values = _text(told, "axis", "sweeps: "), _list(told.get("values"), "sweeps: values")
-    if not axis or not values or not told.get("dataset"):
+def _sweep(content: Any, trust: bool) -> list[DatasetSpec]:
+    section = _Section(content, "sweeps: ", ("axis", "values", "dataset", "methods"))
+    axis, values = section.text("axis"), section.list("values")
+    if not axis or not values:
         raise BenchmarkError("sweeps: a sweep needs an axis, values and a simulated dataset")
-    what = f"sweep of {axis}"
-    base = _mapping(told["dataset"], f"{what}: dataset", _DATASET_KEYS)
-    if base.get("simulate") is None:
-        raise BenchmarkError(f"{what}: dataset: a sweep needs a simulated one")
-    name, simulate = _text(base, "name", f"{what}: dataset: "), _mapping(base["simulate"], f"{what}: simulate")
+    base = _Section(section.content.get("dataset"), f"sweep of {axis}: dataset: ", _DATASET_KEYS)
+    simulate = _Section(base.content.get("simulate"), f"sweep of {axis}: simulate: ").content
+    name, methods = base.text("name"), section.content.get("methods")
     if not name:
-        raise BenchmarkError(f"{what}: dataset: name: it needs one")
+        raise BenchmarkError(f"sweep of {axis}: dataset: name: it needs one")
     specs = []
     for value in values:
-        number = _number(value, f"{what}: values")
-        made = {**base, "name": f"{name}_{axis}_{value:g}", "simulate": {**simulate, axis: value}}
-        if told.get("methods"):
-            made["methods"] = told["methods"]
-        specs.append(_dataset(made, {axis: number}))
+        check_number(f"sweep of {axis}: value", value)
+        point = {**base.content, "name": f"{name}_{axis}_{value:g}", "simulate": {**simulate, axis: value}}
+        specs.append(_dataset(point | ({"methods": methods} if methods else {}), trust, {axis: float(value)}))
     return specs
 
 
-def _mapping(value: Any, what: str, known: Collection[str] | None = None) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BenchmarkError(f"{what}: give a mapping of keys to values, not {value!r}")
-    if known is not None and (unknown := [key for key in value if key not in known]):
-        raise BenchmarkError(f"{what}: unknown key {unknown[0]!r}; there are: {', '.join(known)}")
-    return dict(value)
+def _check_unique(place: str, names: Sequence[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise BenchmarkError(f"{place}: {repeated[0]!r} is there twice")
 
 
-def _list(value: Any, what: str) -> list:
-    if not isinstance(value, (list, tuple)):
-        raise BenchmarkError(f"{what}: give a list, not {value!r}")
-    return list(value)
+class _Section:
+    """A mapping of the file that knows its place, for messages."""
 
+    def __init__(self, content: Any, place: str, known: Sequence[str] = ()) -> None:
+        if not isinstance(content, Mapping):
+            raise BenchmarkError(f"{place or 'the file: '}give a mapping of keys to values, not {content!r}")
+        if known and (unknown := [key for key in content if key not in known]):
+            raise BenchmarkError(f"{place}unknown key {unknown[0]!r}; there are: {', '.join(known)}")
+        self.content, self.place = dict(content), place
 
-def _text(content: Mapping[str, Any], key: str, where: str = "") -> str:
-    value = content.get(key, "")
-    if not isinstance(value, str):
-        raise BenchmarkError(f"{where}{key}: give a text, not {value!r}")
-    return value.strip()
+    def text(self, key: str) -> str:
+        return self._of_type(key, "", str, "a text").strip()
 
+    def flag(self, key: str, default: bool) -> bool:
+        return self._of_type(key, default, bool, "true or false")
 
-def _yes(value: Any, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise BenchmarkError(f"{what}: give true or false, not {value!r}")
-    return value
+    def list(self, key: str) -> list[Any]:
+        return list(self._of_type(key, [], (list, tuple), "a list"))
 
+    def number(
+        self, key: str, default: float | None, low: float = -float("inf"), *, whole: bool = False, above: bool = False
+    ) -> Any:
+        value = self.content.get(key)
+        if value is None:
+            return default
+        check_number(f"{self.place}{key}", value, low, whole=whole, above=above)
+        return int(value) if whole else float(value)
 
-def _count(value: Any, what: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BenchmarkError(f"{what}: give a whole number of at least {least}, not {value!r}")
-    return value
-
-
-def _number(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BenchmarkError(f"{what}: give a number, not {value!r}")
-    return float(value)
-
-
-def _positive(value: Any, what: str) -> float:
-    if not _number(value, what) > 0:
-        raise BenchmarkError(f"{what}: give a number above 0, not {value!r}")
-    return float(value)
+    def _of_type(self, key: str, default: Any, kind: Any, expected: str) -> Any:
+        value = self.content.get(key, default)
+        if not isinstance(value, kind):
+            raise BenchmarkError(f"{self.place}{key}: give {expected}, not {value!r}")
+        return value

@@ -1,7 +1,7 @@
-"""What the DeepCryoPicker paper reports, to be shown beside what was measured, never among it.
+"""Numbers that the DeepCryoPicker paper reports, to stand beside measured ones, never among them.
 
-The numbers are in ``reported.yaml``, each under the number of its table, as printed. Al-Azzawi et al. 2020, BMC
-Bioinformatics 21:509, tables 3, 5, 6, 7 and 8.
+They are in ``reported.yaml``, each under the number of its table, as printed: Al-Azzawi et al. 2020, BMC Bioinformatics
+21:509, tables 3, 5, 6, 7 and 8.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from cryokit.errors import DatasetError
+from cryokit._util.validation import check_choice
 
 AVERAGE = "average"
-SETTING = "4 + background"  # of `deepcryopicker` where nothing else is said; the paper's best
-# What a dataset's protein may be called -> what it is called in reported.yaml.
+SETTING = "4 + background"  # the default classes of `deepcryopicker`, and the best ones in the paper
+# beginning of a dataset's protein -> its name in reported.yaml
 _PROTEINS = {
     "klh": "klh",
     "keyhole": "klh",
@@ -33,8 +33,7 @@ _PROTEINS = {
 def _document() -> dict[str, Any]:
     import yaml
 
-    path = Path(__file__).with_name("reported.yaml")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.safe_load(Path(__file__).with_name("reported.yaml").read_text(encoding="utf-8"))
 
 
 def source() -> str:
@@ -54,7 +53,7 @@ def definitions() -> dict[str, str]:
 
 
 def tables() -> dict[int, str]:
-    """Return the numbers and titles of the paper's tables that are here.
+    """Return the numbers and titles of the paper's tables that are available.
 
     Examples
     --------
@@ -70,39 +69,37 @@ def table(number: int) -> pd.DataFrame:
     Parameters
     ----------
     number : {3, 5, 6, 7, 8}
+        Number of the table.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each of the table's. Shares (`precision`, `recall`, `f1`, `accuracy`, `patch_accuracy`) are fractions,
-        `cpu` and `gpu` minutes. `method` is the name of the picker here, `setting` a `classes_setting` of
+        One row for each of the table's. Rates (`precision`, `recall`, `f1`, `accuracy`, `patch_accuracy`) are
+        fractions, `cpu` and `gpu` minutes. `method` is the name of the picker here, `setting` a `classes_setting` of
         `deepcryopicker`.
 
     Raises
     ------
-    DatasetError
-        When the paper's table is not here.
+    ArgumentError
+        If the table is not available.
 
     Examples
     --------
     >>> table(7).query("method == 'deepem' and view == 'average'")[["accuracy", "f1"]].round(4).values.tolist()
     [[0.8904, 0.89]]
     """
-    found = _document()["tables"].get(number)
-    if found is None:
-        raise DatasetError(
-            f"table {number} of the paper is not among the reported ones ({', '.join(map(str, tables()))})"
-        )
-    return pd.DataFrame([{name: _number(value) for name, value in row.items()} for row in found["rows"]])
+    check_choice("table", number, tables())
+    rows = _document()["tables"][number]["rows"]
+    return pd.DataFrame([{name: _fraction(value) for name, value in row.items()} for row in rows])
 
 
 def notes(number: int) -> list[str]:
-    """Return what has to be known about a table of the paper, contradictions in it included."""
+    """Return remarks on a table of the paper, contradictions in it included."""
     return list(_document()["tables"][number].get("notes", []))
 
 
 def protein(name: str) -> str | None:
-    """Return the paper's protein for a dataset's, None when the paper has none such.
+    """Return the paper's name of a protein, None if the paper does not have it.
 
     Examples
     --------
@@ -114,13 +111,15 @@ def protein(name: str) -> str | None:
 
 
 def compared(method: Mapping[str, Any]) -> str | None:
-    """Return which method of the paper's comparison a method of a result is, None when it is none of them.
+    """Return which method of the paper's comparison a method of a result is, None if it is none of them.
+
+    The paper compares one DeepCryoPicker, of whose classes it says nothing and which learned from its own picks, with
+    methods that learned from labels.
 
     Parameters
     ----------
     method : mapping
-        An entry of ``methods`` of a result. The paper's comparison is with one DeepCryoPicker, of whose classes it says
-        nothing, and which learned from its own picks; the others learned from labels.
+        Entry of ``methods`` of a result.
 
     Examples
     --------
@@ -128,9 +127,9 @@ def compared(method: Mapping[str, Any]) -> str | None:
     'deepem'
     >>> compared({"picker": "deepcryopicker", "settings": {"classes_setting": "five classes"}, "labels": False})
     """
-    name = method.get("picker")
+    name = method["picker"]
     if name == "deepcryopicker":
-        setting = (method.get("settings") or {}).get("classes_setting", SETTING)
+        setting = method["settings"].get("classes_setting", SETTING)
         return name if setting == SETTING and not method["labels"] else None
     return name if method["labels"] and name in set(table(7)["method"]) else None
 
@@ -141,35 +140,29 @@ def row(method: Mapping[str, Any], *, protein_name: str) -> dict[str, Any]:
     Parameters
     ----------
     method : mapping
-        An entry of ``methods`` of a result: `picker` and `settings` say which method of the paper it is.
+        Entry of ``methods`` of a result.
     protein_name : str
-        The dataset's protein.
+        Protein of the dataset.
 
     Returns
     -------
     dict
-        ``table`` (7) with ``precision``, ``recall``, ``f1`` and ``accuracy``, averages of the two views, and
-        ``views``, the same by view; ``cpu`` and ``gpu``, minutes (table 8). What the paper does not have is left out.
+        ``precision``, ``recall``, ``f1`` and ``accuracy``, averages of the two views (table 7), and ``views``, the same
+        by view; ``cpu`` and ``gpu``, minutes (table 8). What the paper does not have is left out.
     """
-    found: dict[str, Any] = {}
     name, short = compared(method), protein(protein_name)
     if name is None or short is None:
-        return found
-    quantities = ["precision", "recall", "f1", "accuracy"]
-    told = table(7)
-    told = told[(told["method"] == name) & (told["protein"] == short)].set_index("view")[quantities]
-    if len(told):
-        by_view = {view: {key: float(value) for key, value in values.items()} for view, values in told.iterrows()}
-        found.update(by_view.pop(AVERAGE), table=7, views=by_view)
-    times = table(8)
-    times = times[(times["method"] == name) & (times["protein"] == short)]
-    if len(times):
-        found.update(cpu=float(times["cpu"].iloc[0]), gpu=float(times["gpu"].iloc[0]))
-    return found
+        return {}
+    scores, times = (
+        of_table[(of_table["method"] == name) & (of_table["protein"] == short)] for of_table in (table(7), table(8))
+    )
+    by_view = scores.set_index("view")[["precision", "recall", "f1", "accuracy"]].to_dict("index")
+    numbers: dict[str, Any] = {**by_view.pop(AVERAGE), "views": by_view} if by_view else {}
+    return numbers | (times[["cpu", "gpu"]].iloc[0].to_dict() if len(times) else {})
 
 
-def _number(value: Any) -> Any:
-    """Turn a percentage into a fraction; leave everything else as it is."""
+def _fraction(value: Any) -> Any:
+    """Turn a percentage into a fraction; return everything else as it is."""
     if isinstance(value, str) and value.endswith("%"):
         return round(float(value[:-1]) / 100, 6)
     return value

@@ -1,8 +1,9 @@
-"""The run: every method on every dataset, cell by cell, so that nothing finished is done twice or lost."""
+"""The run: every method on every dataset, cell by cell; finished cells are kept, so a stopped run can be continued."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
 import os
@@ -13,22 +14,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cryokit import __version__, coordinates
 from cryokit._util.files import make_folder, write_text
 from cryokit._util.wording import plural
-from cryokit.benchmark import cells, results
-from cryokit.benchmark import prepared_sets as data
+from cryokit.benchmark import cells, result_file, run_files, summary
 from cryokit.benchmark.configuration import BenchmarkConfig
-from cryokit.benchmark.methods import PROGRAMS, Row, class_of
+from cryokit.benchmark.methods import PROGRAMS, ROWS, Row, check_name
+from cryokit.benchmark.prepared_sets import Prepared, prepare
 from cryokit.datasets.integrity import sha256
 from cryokit.errors import BenchmarkError, CryokitError
-from cryokit.evaluate.paired import compare
+from cryokit.pickers import picker_class
 
 logger = logging.getLogger(__name__)
-
-_NEEDS_LABELS = "needs the labels of training micrographs, and this dataset has none to train on"
 
 
 def run(
@@ -46,257 +43,241 @@ def run(
     Parameters
     ----------
     config : BenchmarkConfig
+        Methods and datasets to run.
     out : path-like
-        Folder of the run: ``result.json`` (``result.partial.json`` until the run has come to its end), ``cells/`` (an
-        outcome and a log for each cell), ``picks/``, ``data/``.
-    sources, labels_from
-        As in `cryokit.benchmark.prepared_sets.prepare`.
+        Folder of the run: ``result.json`` (``result.partial.json`` until the run has finished), ``cells/`` (outcome and
+        log of each cell), ``picks/`` and ``data/``.
+    sources : iterable of path-like
+        Folders of real datasets, see `cryokit.benchmark.prepared_sets.prepare`.
+    labels_from : mapping of str to str, optional
+        Folders of your own labels by dataset.
     picks : mapping of str to str, optional
-        Picks that somebody else made, by the name of their row: files or folders of any format.
+        Files or folders of picks as given, in any format, by the name of their row.
     fresh : bool
-        Compute finished cells anew, too, and simulate micrographs anew.
+        Whether to recompute finished cells and to simulate micrographs again.
     progress : bool
+        Whether to show progress bars on a terminal.
 
     Returns
     -------
     dict
-        As in the file; see `cryokit.benchmark.results`.
+        Content of the result file (`cryokit.benchmark.result_file`).
 
     Raises
     ------
     BenchmarkError
-        When no dataset of the benchmark is there. One that is missing beside others is told and left out.
+        If none of the datasets is available (one missing among others is left out with a warning), the folder holds the
+        run of another benchmark or profile, or picks have the name of a method.
     """
     from tqdm import tqdm
 
     began = time.perf_counter()
-    out = make_folder(out)
-    extra = tuple(
-        Row(name, None, {"path": os.fspath(path)}, None, name, "picks as given") for name, path in (picks or {}).items()
-    )
-    sets = _datasets(config, out, sources, labels_from, fresh, progress)
+    given = [_given_row(config, name, path) for name, path in (picks or {}).items()]
+    _check_folder(Path(out), config)
+    out, sources = make_folder(out), list(sources)
+    sets = _prepare_all(config, out, sources, labels_from, fresh, progress)
     tasks = [
         (prepared, row, seed)
         for prepared in sets
-        for row in (*config.rows(prepared.spec), *extra)
+        for row in (*config.rows(prepared.spec), *given)
         for seed in range(config.seeds if row.picker is not None else 1)
     ]
-    named = {row.name: row for _, row, _ in tasks}
+    rows = {row.name: row for _, row, _ in tasks}
     result: dict[str, Any] = {
-        "cryokit_benchmark": results.FORMAT,
+        "cryokit_benchmark": result_file.FORMAT,
         "name": config.name,
         "title": config.title,
         "note": config.note,
         "profile": config.profile,
         "config": config.raw,
         "asked": {
-            "methods": list(named),
+            "methods": list(rows),
             "datasets": [prepared.spec.name for prepared in sets],
             "seeds": config.seeds,
         },
-        "provenance": results.provenance(),
+        "provenance": result_file.provenance(),
         "datasets": {prepared.spec.name: prepared.info for prepared in sets},
-        "methods": {name: _told(row) for name, row in named.items()},
+        "methods": {name: _described(row) for name, row in rows.items()},
         "cells": [],
         "comparisons": [],
     }
     bar = tqdm(tasks, desc=config.name, unit="cell", disable=None if progress else True)
     for prepared, row, seed in bar:
         bar.set_postfix_str(f"{row.name} on {prepared.spec.name}")
-        cell = _cell(config, out, prepared, row, seed, fresh)
-        result["cells"].append({"method": row.name, "dataset": prepared.spec.name, "seed": seed, **cell})
+        cell = {"method": row.name, "dataset": prepared.spec.name, "seed": seed}
+        result["cells"].append(cell | result_file.empty_cell() | _outcome(config, out, prepared, row, seed, fresh))
         result["provenance"]["seconds"] = round(time.perf_counter() - began, 1)
-        results.write(result, out / results.PARTIAL)
-    _judge_given(result, [row.name for row in named.values() if row.picker is None])
-    result["comparisons"] = comparisons(result)
-    devices = {((cell.get("provenance") or {}).get("machine") or {}).get("device") for cell in result["cells"]} - {None}
-    result["provenance"]["machine"]["device"] = ", ".join(sorted(devices)) or None
+        result_file.write(result, out / result_file.PARTIAL)
+    for row in rows.values():
+        if row.picker is None:
+            _judge_given([cell for cell in result["cells"] if cell["method"] == row.name])
+    result["comparisons"] = summary.comparisons(result)
     _warn_of_other_sources(result)
-    results.write(result, out / results.RESULT)
-    (out / results.PARTIAL).unlink(missing_ok=True)
+    result_file.write(result, out / result_file.RESULT)
+    (out / result_file.PARTIAL).unlink(missing_ok=True)
     return result
 
 
-def _judge_given(result: dict[str, Any], names: Sequence[str]) -> None:
-    """Let picks that are of one dataset be none of the others; those that are of none have failed."""
-    for name in names:
-        own = [cell for cell in result["cells"] if cell["method"] == name]
-        if not any(cell["status"] == cells.DONE for cell in own):
-            for cell in own:
-                cell["status"] = cells.FAILED
+def _given_row(config: BenchmarkConfig, name: str, path: str) -> Row:
+    """Return the row of picks as given; the name of a method is refused, because one row would stand for both."""
+    taken = {row.name for spec in config.choices().values() for row in config.rows(spec)}
+    if name in taken | {row.name for row in config.methods} | set(ROWS):
+        raise BenchmarkError(f"picks {name!r}: there is a method of this name; choose another name")
+    return Row(check_name(name, "picks"), None, {"path": os.fspath(path)}, None, name, "picks as given")
+
+
+def _check_folder(out: Path, config: BenchmarkConfig) -> None:
+    """Refuse a folder with the run of another benchmark or profile, whose result would be lost."""
+    for path in (out / result_file.RESULT, out / result_file.PARTIAL):
+        if not path.exists():
+            continue
+        try:
+            held = result_file.load(path)
+            name, profile = held["name"], held["profile"]
+        except (BenchmarkError, KeyError):
+            raise BenchmarkError(f"{path}: not a readable result; choose another folder, or remove it") from None
+        # Benchmarks made in Python have no profile.
+        if name != config.name or (None not in (profile, config.profile) and profile != config.profile):
+            raise BenchmarkError(
+                f"{out}: holds a run of the benchmark {name!r} (profile {profile}), which one of {config.name!r} "
+                f"(profile {config.profile}) would replace; choose another folder, or remove {path.name} in it"
+            )
+
+
+def _judge_given(own: Sequence[dict[str, Any]]) -> None:
+    """Skip picks as given on datasets that they are not of; those that are of no dataset have failed."""
+    if not any(cell["status"] == result_file.DONE for cell in own):
         for cell in own:
-            for told in cell.get("decisions") or ():
-                logger.warning("%s on %s: %s", name, cell["dataset"], told)
+            cell["status"] = result_file.FAILED
+    for cell in own:
+        for remark in cell["decisions"]:
+            logger.warning("%s on %s: %s", cell["method"], cell["dataset"], remark)
 
 
 def _warn_of_other_sources(result: Mapping[str, Any]) -> None:
-    now = result["provenance"]["commit"]
-    made = Counter(cell.get("commit") for cell in result["cells"] if cell["status"] == cells.DONE)
-    others = {commit: number for commit, number in made.items() if commit != now}
-    if others:
-        told = ", ".join(f"{commit or 'unknown'} ({plural(number, 'cell')})" for commit, number in others.items())
-        logger.warning("finished cells were kept that another state of the source made: %s; --fresh repeats them", told)
+    commits = Counter(cell["provenance"]["commit"] for cell in result["cells"] if cell["status"] == result_file.DONE)
+    del commits[result["provenance"]["commit"]]
+    if commits:
+        states = ", ".join(f"{commit or 'unknown'} ({plural(number, 'cell')})" for commit, number in commits.items())
+        logger.warning("kept finished cells from another state of the source: %s; --fresh recomputes them", states)
 
 
-def comparisons(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Compare on each dataset the method with the highest F1, and `auto`, with every other, micrograph by micrograph.
-
-    Parameters
-    ----------
-    result : mapping
-        With its cells.
-
-    Returns
-    -------
-    list of dict
-        ``dataset``, ``first``, ``second``, ``difference`` (F1 of the first minus that of the second), ``interval``,
-        ``p``, ``micrographs``.
-    """
-    found = []
-    for dataset in result["datasets"]:
-        counts: dict[str, pd.DataFrame] = {}
-        for cell in result["cells"]:
-            if cell["dataset"] == dataset and cell["status"] == cells.DONE:
-                rows = pd.DataFrame(cell["per_micrograph"])
-                counts[cell["method"]] = pd.concat([counts[cell["method"]], rows]) if cell["method"] in counts else rows
-        pooled = {name: _f1(table) for name, table in counts.items()}
-        if not pooled:
-            continue
-        leaders = dict.fromkeys([max(pooled, key=pooled.__getitem__), *(("auto",) if "auto" in pooled else ())])
-        done = set()
-        for first in leaders:
-            for second in counts:
-                if second == first or (second, first) in done:
-                    continue
-                done.add((first, second))
-                compared = compare(counts[first], counts[second])
-                found.append({"dataset": dataset, "first": first, "second": second, **compared._asdict()})
-    return found
-
-
-def _f1(table: pd.DataFrame) -> float:
-    tp, fp, fn = (int(table[name].sum()) for name in ("tp", "fp", "fn"))
-    return 2 * tp / max(1, 2 * tp + fp + fn)
-
-
-def failures(result: Mapping[str, Any]) -> list[str]:
-    """Return what failed, a line for each cell."""
-    return [
-        f"{cell['method']} on {cell['dataset']} (seed {cell['seed']}): {cell['error']}"
-        for cell in result["cells"]
-        if cell["status"] == cells.FAILED
-    ]
-
-
-def _told(row: Row) -> dict[str, Any]:
-    told = row.to_dict()
+def _described(row: Row) -> dict[str, Any]:
+    content = row.to_dict()
     if row.picker is None:
-        # Where somebody's picks lie is no part of the result.
-        told["settings"] = {**told["settings"], "path": Path(told["settings"]["path"]).name}
-    return told
+        # The folder in which somebody's picks lie does not belong in the result.
+        content["settings"] = {**content["settings"], "path": Path(content["settings"]["path"]).name}
+    return content
 
 
-def _datasets(
+def _prepare_all(
     config: BenchmarkConfig,
     out: Path,
     sources: Iterable[str | os.PathLike],
     labels_from: Mapping[str, str] | None,
     fresh: bool,
     progress: bool,
-) -> list[data.Prepared]:
-    told: dict[str, Any] = {"sources": list(sources), "labels_from": labels_from, "fresh": fresh, "progress": progress}
-    if unknown := sorted(set(labels_from or {}) - {each.name for spec in config.datasets for each in spec.choices()}):
+) -> list[Prepared]:
+    """Prepare every dataset, or the one that replaces it if it is not available."""
+    names = {choice.name for spec in config.datasets for choice in spec.choices()}
+    if unknown := sorted(set(labels_from or {}) - names):
         raise BenchmarkError(f"labels are given for {unknown[0]!r}, which is no dataset of this benchmark")
-    found, lacking = [], []
+    sets, missing = [], []
     for spec in config.datasets:
-        try:
-            prepared = data.prepare(spec, out, **told)
-        except CryokitError as error:
-            if spec.simulate is not None:
-                raise
-            if spec.otherwise is None:
-                lacking.append(str(error))
+        for choice in spec.choices():
+            try:
+                prepared = prepare(
+                    choice, out, sources=sources, labels_from=labels_from, fresh=fresh, progress=progress
+                )
+            except CryokitError as error:
+                if choice.simulate is not None:
+                    raise
+                missing.append(str(error))
+                hint = f"; trying {choice.otherwise.name} in its place" if choice.otherwise else ""
+                logger.warning("%s%s", error, hint)
                 continue
-            logger.warning("%s; in its place: %s", error, spec.otherwise.title or spec.otherwise.name)
-            spec = spec.otherwise
-            prepared = data.prepare(spec, out, **told)
-        # All methods read the same labels, in one format.
-        coordinates.write(prepared.labels, out / "data" / f"{spec.name}.labels.csv", "csv", joined=True)
-        found.append(prepared)
-    for reason in lacking:
-        logger.warning("left out: %s", reason)
-    if not found:
-        raise BenchmarkError("none of the datasets is there: " + "; ".join(lacking))
-    return found
+            # All methods read the same labels, in one format.
+            coordinates.write(prepared.labels, run_files.labels_file(out, choice.name), "csv", joined=True)
+            sets.append(prepared)
+            break
+    if not sets:
+        raise BenchmarkError(f"no dataset is available: {'; '.join(missing)}")
+    return sets
 
 
-def _cell(
-    config: BenchmarkConfig, out: Path, prepared: data.Prepared, row: Row, seed: int, fresh: bool
+def _outcome(
+    config: BenchmarkConfig, out: Path, prepared: Prepared, row: Row, seed: int, fresh: bool
 ) -> dict[str, Any]:
     """Return the outcome of a cell, from its file if it was finished before."""
     if row.labels and not prepared.paths["train"]:
-        return {"status": cells.SKIPPED, "error": _NEEDS_LABELS}
-    name = prepared.spec.name
-    place = out / "cells" / row.name / name / f"seed{seed}.json"
+        return {"status": result_file.SKIPPED, "error": "learns from labels, but there are no training micrographs"}
     settings = dict(row.settings)
-    given = Path(settings.pop("path")) if row.picker is None else None
+    given = settings.pop("path") if row.picker is None else None
     job = cells.Job(
         method=row.name,
-        dataset=name,
+        dataset=prepared.spec.name,
         seed=seed,
         picker=row.picker,
         settings=settings,
         labels=bool(row.labels),
         diameter=prepared.diameter if config.give_diameter else None,
-        micrographs={split: [os.fspath(path.resolve()) for path in paths] for split, paths in prepared.paths.items()},
-        truth=os.fspath((out / "data" / f"{name}.labels.csv").resolve()),
-        picks=os.fspath((out / "picks" / row.name / name / f"seed{seed}").resolve()),
-        out=os.fspath(place.resolve()),
-        given=None if given is None else os.fspath(given.resolve()),
+        micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
+        folder=_resolved(out),
+        given=None if given is None else _resolved(given),
     )
     key = _key(job, prepared.fingerprint)
-    if not fresh and (kept := _finished(place, key)) is not None:
+    if not fresh and (kept := _finished(job.out, key)) is not None:
         return kept
-    make_folder(place.parent)
+    make_folder(job.out.parent)
     began = time.perf_counter()
     try:
-        outcome = cells.run_in_process(job, 60 * config.timeout, place.with_suffix(".log"))
+        outcome = cells.run_in_process(job, 60 * config.timeout)
     except (CryokitError, OSError) as error:
-        outcome = {"status": cells.FAILED, "error": str(error)}
-    outcome = {"commit": results.commit(), "key": key, **outcome, "wall": round(time.perf_counter() - began, 1)}
-    write_text(place, json.dumps(outcome))
-    if outcome["status"] == cells.DONE:
-        told = outcome["scores"]
-        logger.info("%s on %s: F1 %.3f, average precision %.3f", row.name, name, told["f1"], told["average_precision"])
+        outcome = {"status": result_file.FAILED, "error": str(error)}
+    outcome["wall"] = round(time.perf_counter() - began, 1)
+    write_text(job.out, json.dumps({"key": key, **outcome}))
+    name = f"{row.name} on {job.dataset}"
+    if outcome["status"] == result_file.DONE:
+        scores = outcome["scores"]
+        logger.info("%s: F1 %.3f, AP %.3f", name, scores["f1"], scores["average_precision"])
     else:
-        logger.error("%s on %s %s: %s", row.name, name, outcome["status"], outcome["error"])
-    return {name: value for name, value in outcome.items() if name != "key"}
+        logger.error("%s %s: %s", name, outcome["status"], outcome["error"])
+    return outcome
+
+
+def _resolved(path: str | os.PathLike) -> str:
+    return os.fspath(Path(path).resolve())
 
 
 def _key(job: cells.Job, fingerprint: str) -> str:
-    """Return what an outcome depends on, but for the source: two equal keys are the same cell."""
-    told = asdict(job)
-    for path in ("picks", "out", "truth", "micrographs", "given"):
-        told.pop(path)
-    told |= {"data": fingerprint, "version": __version__, "backend": results.backend()}
+    """Return a digest of all that an outcome depends on, except the source: cells with equal keys are the same."""
+    content = asdict(job)
+    del content["folder"], content["micrographs"]
     variables = ["CRYOKIT_DEVICE", "CRYOKIT_PRECISION"]
     if job.picker in PROGRAMS:
-        variables.append(class_of(job.picker).variable)
-    told["environment"] = {name: os.environ.get(name) for name in variables}
-    told["files"] = {
-        name: sha256(Path(value))
-        for name, value in job.settings.items()
-        if isinstance(value, str) and value and Path(value).is_file()
+        variables.append(picker_class(job.picker).variable)
+    content |= {
+        "data": fingerprint,
+        "version": __version__,
+        "backend": result_file.backend(),
+        "environment": {name: os.environ.get(name) for name in variables},
+        "files": {
+            name: sha256(Path(value))
+            for name, value in job.settings.items()
+            if isinstance(value, str) and value and Path(value).is_file()
+        },
+        "given": None if job.given is None else _digest(job.given, job.settings),
+        # The code of a picker of your own may change from run to run, cryokit's has a version.
+        "code": sha256(Path(inspect.getfile(picker_class(job.picker)))) if ":" in (job.picker or "") else None,
     }
-    told["given"] = None if job.given is None else _digest(job.given, job.settings)
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(given: str, settings: Mapping[str, Any]) -> str:
-    """Return what somebody's picks are: not their files alone, since one may list others."""
+    """Return a digest of picks as given: of the picks, because a file may only list the files that hold them."""
     try:
         picks, names = coordinates.read_folder(given, **settings)
-    except CryokitError as error:  # the cell will say so
+    except CryokitError as error:  # the cell will report it
         return str(error)
     return hashlib.sha256((picks.to_csv(index=False) + "\n".join(names)).encode()).hexdigest()
 
@@ -306,6 +287,6 @@ def _finished(place: Path, key: str) -> dict[str, Any] | None:
         kept = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not (isinstance(kept, dict) and kept.get("status") == cells.DONE and kept.get("key") == key):
-        return None
-    return {name: value for name, value in kept.items() if name != "key"}
+    if isinstance(kept, dict) and kept.pop("key", None) == key and kept.get("status") == result_file.DONE:
+        return kept
+    return None

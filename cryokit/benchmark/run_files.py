@@ -1,14 +1,16 @@
-"""What lies beside a result in the folder of its run: micrographs, labels and every method's picks.
+"""Layout of a run's folder, and the micrographs, labels and picks that lie beside its result.
 
 ======================================================= =======================================================
-file                                                    what
+path                                                    content
 ======================================================= =======================================================
+``result.json``                                         result (`cryokit.benchmark.result_file`)
 ``data/<dataset>/<micrograph>.mrc``                     simulated micrographs
-``data/<dataset>.labels.csv``                           the labels of all micrographs
-``picks/<method>/<dataset>/seed<k>/<micrograph>.csv``   picks with their scores, those below the threshold included
+``data/<dataset>.labels.csv``                           labels of all micrographs of a dataset
+``cells/<method>/<dataset>/seed<k>.json``, ``.log``     outcome and log of a cell
+``picks/<method>/<dataset>/seed<k>/<micrograph>.csv``   picks with scores, including those below the threshold
 ======================================================= =======================================================
 
-A result may be looked at where the rest of its run is not; then there is nothing here.
+A result may be read without the rest of its run; `labels`, `micrographs` and `picks` then find nothing.
 """
 
 from __future__ import annotations
@@ -26,9 +28,24 @@ from cryokit.benchmark.summary import Result
 from cryokit.errors import DatasetError
 
 
+def labels_file(run: str | os.PathLike, dataset: str) -> Path:
+    """Return the file with the labels of a dataset."""
+    return Path(run) / "data" / f"{dataset}.labels.csv"
+
+
+def cell_file(run: str | os.PathLike, method: str, dataset: str, seed: int) -> Path:
+    """Return the file with the outcome of a cell."""
+    return Path(run) / "cells" / method / dataset / f"seed{seed}.json"
+
+
+def picks_folder(run: str | os.PathLike, method: str, dataset: str, seed: int) -> Path:
+    """Return the folder with the picks of a cell."""
+    return Path(run) / "picks" / method / dataset / f"seed{seed}"
+
+
 def labels(run: str | os.PathLike, dataset: str) -> pd.DataFrame | None:
-    """Return the labels of a dataset as a table of picks, None when they are not here."""
-    path = Path(run) / "data" / f"{dataset}.labels.csv"
+    """Return the labels of a dataset as a table of picks, None if they are not available."""
+    path = labels_file(run, dataset)
     return coordinates.read(path, format="csv") if path.is_file() else None
 
 
@@ -38,60 +55,62 @@ def micrographs(run: str | os.PathLike, dataset: str, data: Iterable[str | os.Pa
     Parameters
     ----------
     run : path-like
-        The folder of the run.
+        Folder of the run.
     dataset : str
+        Name of the dataset.
     data : iterable of path-like
-        Where the run was told to look for real micrographs: folders with ``<dataset>/micrographs``. Those that
-        ``cryokit data fetch`` has brought are looked at last.
+        Folders of real datasets, ``<dataset>/micrographs``, as the run had them. The cache of ``cryokit data fetch``
+        comes last.
 
     Returns
     -------
     dict of str to pathlib.Path
-        By the micrographs' names; empty when there are none.
+        Files by micrograph name; empty if there are none.
     """
     from cryokit.datasets import available, load
     from cryokit.micrograph import find
 
     places = [Path(run) / "data" / dataset, *(Path(folder) / dataset / "micrographs" for folder in data)]
-    found: list[Path] = next((find(place) for place in places if place.is_dir()), [])
-    if not found and dataset in available():
+    files = next((find(place) for place in places if place.is_dir()), [])
+    if not files and dataset in available():
         try:
-            found = load(dataset).micrographs(partial=True)
+            files = load(dataset).micrographs(partial=True)
         except DatasetError:  # none has been fetched
-            found = []
-    return {micrograph_name(path): Path(path) for path in found}
+            files = []
+    return {micrograph_name(path): Path(path) for path in files}
 
 
 def picks(
     run: str | os.PathLike, result: Result, dataset: str, micrograph: str, *, seed: int | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Return every method's picks on a micrograph, those that its threshold keeps.
+    """Return the picks of every method on a micrograph, at its threshold.
 
     Parameters
     ----------
     run : path-like
+        Folder of the run.
     result : mapping
+        Result as loaded.
     dataset, micrograph : str
+        Names of the dataset and of the micrograph.
     seed : int, optional
-        By default the least one that came to its end.
+        Seed of the cells; default: the smallest one that finished.
 
     Returns
     -------
     dict of str to pandas.DataFrame
-        Method to table of picks, the methods with the highest F1 on the dataset first. Methods whose picks are not here
-        are left out.
+        Tables of picks by method, best F1 on the dataset first. Methods whose picks are not available are left out.
     """
-    found = {}
+    tables = {}
     for method in summary.scores(result, dataset)["method"]:
-        done = [cell for cell in summary.finished(result, dataset, method) if seed in (None, cell["seed"])]
-        if not done:
+        finished = [cell for cell in summary.finished(result, dataset, method) if seed in (None, cell["seed"])]
+        if not finished:
             continue
-        cell = min(done, key=lambda cell: cell["seed"])
-        path = Path(run) / "picks" / method / dataset / f"seed{cell['seed']}" / f"{micrograph}.csv"
-        if not path.is_file():
-            continue
-        table = coordinates.read(path, format="csv")
-        if cell["threshold"] is not None:
-            table = table[~(table["score"] < cell["threshold"])]
-        found[method] = table
-    return found
+        cell = min(finished, key=lambda cell: cell["seed"])
+        path = picks_folder(run, method, dataset, cell["seed"]) / f"{micrograph}.csv"
+        if path.is_file():
+            table = coordinates.read(path, format="csv")
+            if cell["threshold"] is not None:
+                table = table[~(table["score"] < cell["threshold"])]
+            tables[method] = table
+    return tables

@@ -1,7 +1,8 @@
-"""What a result says, in sentences: who is first, who might as well be, and where a method loses.
+"""The verdict on a result, in sentences: which method is first, which are as good, and where a method loses.
 
-Wins and losses are told by the same rules. Two methods count as distinguishable when the paired test over micrographs
-gives a p below 0.05 and the bootstrap interval of the difference leaves out 0 (`cryokit.evaluate.paired`).
+The same rules apply to wins and losses. Two methods count as distinguishable if the paired test over micrographs gives
+a p below 0.05 and the bootstrap interval of their difference excludes 0 (`cryokit.evaluate.paired`). Methods are set in
+italics of Markdown, which `plain` removes.
 """
 
 from __future__ import annotations
@@ -11,74 +12,78 @@ import pandas as pd
 from cryokit._util.wording import plural
 from cryokit.benchmark import reported, summary
 from cryokit.benchmark.methods import PROGRAMS
+from cryokit.benchmark.result_file import DONE
 from cryokit.benchmark.summary import Result
 from cryokit.evaluate import paired
 
 DEFAULT = "auto"  # the package's own default method
-OWN = (DEFAULT, "auto_labels")
-# What the paper compares DeepCryoPicker with, and finds all of them behind it (its table 7).
+# Methods that the paper compares DeepCryoPicker with, and finds behind it (its table 7).
 COMPARED = ("deepem", "deeppicker", "pixer", "relion_template")
 KINDS = {False: "Without labels", True: "With labels"}
 
 
 def run(result: Result) -> list[str]:
-    """Return what is to be known about a whole result before its numbers are read: sentences in Markdown."""
-    said = []
-    if lacking := summary.not_run(result):
-        said.append(f"**Not run**: {'; '.join(lacking)}.")
-    if (result.get("config") or {}).get("give_diameter") is False:
-        said.append("No method was told the particle's diameter.")
+    """Return what to know about a whole result before reading its numbers."""
+    sentences = []
+    if missing := summary.not_run(result):
+        sentences.append(f"**Not run**: {'; '.join(missing)}.")
+    if result["config"].get("give_diameter") is False:
+        sentences.append("No method was given the particle's diameter.")
     if len({cell["seed"] for cell in result["cells"]}) == 1:
-        said.append("One training of each method: the spread between trainings is not in the intervals.")
-    return said
+        sentences.append("One training of each method: the intervals do not include the spread between trainings.")
+    return sentences
 
 
 def dataset(result: Result, name: str) -> list[str]:
-    """Return what is to be said about a dataset that is no point of a sweep.
+    """Return the sentences on a dataset that is no point of a sweep.
 
     Returns
     -------
     list of str
-        Sentences, methods in italics of Markdown (`plain` takes them out): what the test can tell at all; the first of
-        the methods without labels and of those with labels, and who is not distinguishable from it (with very few
-        micrographs: who is inside its interval); how picks as given stand, and `auto`; the paper's claim on KLH; what
-        has no scores.
+        What the test can show; the first of the methods without labels and of those with labels, and which are not
+        distinguishable from it (with very few micrographs: which are inside its interval); picks as given; `auto`, and
+        its comparison with other programs; the paper's claim on KLH; shifted picks; missing scores.
     """
-    said = [_test(result, name)]
-    said += [_first(result, name, labels) for labels in KINDS]
-    said += [_given(result, name, method) for method in result["methods"] if summary.given(result, method)]
-    said += [_default(result, name), *(_programs(result, name, own) for own in OWN)]
-    said += [_claim(result, name), _missing(result, name), _in_part(result, name)]
-    return [sentence for sentence in said if sentence]
+    table = summary.scores(result, name)
+    sentences = [
+        _test(result, name),
+        *(_first(result, name, labels) for labels in KINDS),
+        *(_given(result, name, method) for method in result["methods"] if summary.given(result, method)),
+        _default(result, name),
+        *(_programs(result, name, method) for method in (DEFAULT, "auto_labels")),
+        _claim(result, name),
+        _shifted(table),
+        *_missing(table),
+    ]
+    return [sentence for sentence in sentences if sentence]
 
 
 def sweep(result: Result) -> list[str]:
-    """Return who is first at how many points of every sweep, a sentence each."""
-    table = summary.sweep(result)
-    said = []
-    for (axis, protein), part in table.groupby(["axis", "protein"], sort=False):
-        points = part["value"].nunique()
+    """Return which methods are first at how many points of every sweep, one sentence each."""
+    sentences = []
+    for (axis, protein), part in summary.sweep(result).groupby(["axis", "protein"], sort=False):
         for labels, kind in KINDS.items():
-            group = part[(part["labels"] == labels) & (part["seeds"] > 0)]
-            tops = group.groupby("value")["f1"].transform("max")
-            # Where no method finds anything nobody is first.
-            firsts = group[(group["f1"] >= tops - summary.TIE) & (tops > 0)]
+            group = part[part["labels"] == labels]
+            about = f"{kind}, {axis} of {protein}"
+            scored = group[group["seeds"] > 0]
+            tops = scored.groupby("value")["f1"].transform("max")
+            # If no method finds anything, none is first.
+            firsts = scored[(scored["f1"] >= tops - summary.TIE) & (tops > 0)]
             if not len(firsts):
                 continue
-            told = ", ".join(f"*{title}* at {number}" for title, number in firsts["title"].value_counts().items())
             shared = int((firsts["value"].value_counts() > 1).sum())
-            ties = f" ({shared} shared)" if shared else ""
-            number = plural(group["method"].nunique(), "method")
-            said.append(f"{kind}, {axis} of {protein}: of {points} points and {number} the first is {told}{ties}.")
-            failed = part[(part["labels"] == labels) & (part["seeds"] == 0)]["title"].value_counts()
+            sentences.append(
+                f"{about}: of {part['value'].nunique()} points and {plural(scored['method'].nunique(), 'method')}, the "
+                f"first is {_listed(firsts['title'])}{f' ({shared} shared)' if shared else ''}."
+            )
+            failed = group.loc[group["seeds"] == 0, "title"]
             if len(failed):
-                lost = ", ".join(f"*{title}* at {number}" for title, number in failed.items())
-                said.append(f"{kind}, {axis} of {protein}: no scores of {lost}.")
-    return said
+                sentences.append(f"{about}: no scores of {_listed(failed)}.")
+    return sentences
 
 
 def plain(sentence: str) -> str:
-    """Return a sentence without the marks of Markdown, for the command line.
+    """Return a sentence without the marks of Markdown.
 
     Examples
     --------
@@ -89,21 +94,21 @@ def plain(sentence: str) -> str:
 
 
 def few(micrographs: int) -> str:
-    """Return what so few micrographs cannot show; an empty string where they are enough for the test.
+    """Return what a number of micrographs is too small for; an empty string if it is large enough for the test.
 
     Examples
     --------
     >>> few(3)
-    'With 3 micrographs no two methods can be told apart: the least p of the test is 0.25.'
+    'With 3 micrographs p is at least 0.25: no two methods can be distinguished.'
     >>> few(20)
     ''
     """
     if micrographs == 1:
-        return "With a single micrograph there is no interval and no test: no two methods can be told apart."
-    if paired.least_p(micrographs) < paired.LEVEL:
+        return "A single micrograph gives no interval and no test: no two methods can be distinguished."
+    least = paired.least_p(micrographs)
+    if least < paired.LEVEL:
         return ""
-    least = f"{paired.least_p(micrographs):.2g}"
-    return f"With {micrographs} micrographs no two methods can be told apart: the least p of the test is {least}."
+    return f"With {micrographs} micrographs p is at least {least:.2g}: no two methods can be distinguished."
 
 
 def probability(p: float) -> str:
@@ -118,60 +123,62 @@ def probability(p: float) -> str:
 
 
 def _test(result: Result, name: str) -> str:
-    """Say what the test cannot show on so few micrographs, and that it is made many times."""
+    """Say what the test cannot show with so few micrographs, and that it is made many times."""
     scored = summary.scores(result, name).query("seeds > 0")
     micrographs = len(result["datasets"][name]["micrographs"]["test"])
     if len(scored) < 2 or few(micrographs):
         return few(micrographs)
     least = paired.least_p(micrographs)
-    # Worth a word where it is near to what so many comparisons would find by chance.
-    words = (
-        f"{micrographs} micrographs cannot give a p below {least:.2g}, and it" if least > 0.001 else "The p of a pair"
-    )
-    return f"{words} is not corrected for the {plural(len(scored) - 1, 'comparison')} of each method."
+    # The least p is worth a word if it is near to what so many comparisons would find by chance.
+    bound = f"With {micrographs} micrographs p is at least {least:.2g}; it" if least > 0.001 else "p"
+    return f"{bound} is not corrected for the {plural(len(scored) - 1, 'comparison')} of each method."
 
 
 def _first(result: Result, name: str, labels: bool) -> str:
     table = summary.standing(result, name, labels=labels)
     if not len(table):
         return ""
-    level = table["f1"] >= table["f1"].iloc[0] - summary.TIE
-    firsts, rest, first = table[level], table[~level], table.iloc[0]
-    said = f"{KINDS[labels]}: {_names(firsts['title'])}"
+    tied = table["f1"] >= table["f1"].iloc[0] - summary.TIE
+    firsts, rest, first = table[tied], table[~tied], table.iloc[0]
     if len(firsts) > 1:
-        said += f" share the first place with an F1 of {first['f1']:.3f}"
-        it, its = f"*{first['title']}*", f"the interval of *{first['title']}*"
+        sentence = f"{_joined(firsts['title'])} share the first place with an F1 of {first['f1']:.3f}"
+        name_of_first, whose_interval = f"*{first['title']}*", f"the interval of *{first['title']}*"
     else:
-        said += f" is first with an F1 of {first['f1']:.3f}{_interval(first)}"
-        it, its = "it", "its interval"
+        sentence = f"*{first['title']}* is first with an F1 of {first['f1']:.3f}{_interval(first)}"
+        name_of_first, whose_interval = "it", "its interval"
     if len(rest):
-        said += (
-            f"; {_behind(rest, first, it, its, tested=not few(len(result['datasets'][name]['micrographs']['test'])))}"
-        )
+        tested = not few(len(result["datasets"][name]["micrographs"]["test"]))
+        sentence += f"; {_untested(rest, first, whose_interval) if not tested else _tested(rest, name_of_first)}"
     elif len(firsts) == 1:
-        said += "; there is no other method to compare it with"
+        sentence += "; there is no other method to compare it with"
     # F1 has seen the labels of the validation micrographs, the methods' own thresholds have not.
-    own = pd.DataFrame() if labels or not _validated(result, name) else table.dropna(subset=["own_f1"])
-    if len(own) > 1:
+    own = table.dropna(subset=["own_f1"])
+    if not labels and _validated(result, name) and len(own) > 1:
         best = own["own_f1"].max()
-        titles = _names(own.loc[own["own_f1"] >= best - summary.TIE, "title"])
-        said += f". Without the labels of the validation micrographs the best is {titles} with {best:.3f}"
-    return f"{said}."
+        titles = _joined(own.loc[own["own_f1"] >= best - summary.TIE, "title"])
+        sentence += f". Without the labels of the validation micrographs the best is {titles} with {best:.3f}"
+    return f"{KINDS[labels]}: {sentence}."
 
 
-def _behind(rest: pd.DataFrame, first: pd.Series, it: str, its: str, *, tested: bool) -> str:
-    """Say who might as well be first, or who is next."""
-    following = f"the next is *{rest['title'].iloc[0]}* ({rest['f1'].iloc[0]:.3f}"
-    if not tested:
-        # The test cannot say anything; the interval, too narrow as it is, still says something.
-        near = rest[rest["f1"] >= first["f1_low"]]
-        told = ", ".join(f"*{row.title}* ({row.f1:.3f})" for row in near.itertuples())
-        return f"inside {its}: {told}" if told else f"{following})"
+def _tested(rest: pd.DataFrame, first: str) -> str:
+    """Say which methods are not distinguishable from the first, or which is next."""
     near = rest[~rest["distinguishable"]]
-    told = ", ".join(f"*{row.title}* ({row.f1:.3f}, {probability(row.p)})" for row in near.itertuples())
-    if told:
-        return f"not distinguishable from {it}: {told}"
-    return f"every other one is distinguishable from {it}, {following}, {probability(rest['p'].iloc[0])})"
+    if len(near):
+        listed = ", ".join(f"*{row.title}* ({row.f1:.3f}, {probability(row.p)})" for row in near.itertuples())
+        return f"not distinguishable from {first}: {listed}"
+    following = rest.iloc[0]
+    return (
+        f"all others are distinguishable from {first}, the next is *{following['title']}* ({following['f1']:.3f}, "
+        f"{probability(following['p'])})"
+    )
+
+
+def _untested(rest: pd.DataFrame, first: pd.Series, interval: str) -> str:
+    """Say which methods are inside the interval of the first (too narrow, but all that so few micrographs give)."""
+    near = rest[rest["f1"] >= first["f1_low"]]
+    if len(near):
+        return f"inside {interval}: {', '.join(f'*{row.title}* ({row.f1:.3f})' for row in near.itertuples())}"
+    return f"the next is *{rest['title'].iloc[0]}* ({rest['f1'].iloc[0]:.3f})"
 
 
 def _validated(result: Result, name: str) -> bool:
@@ -179,101 +186,107 @@ def _validated(result: Result, name: str) -> bool:
 
 
 def _default(result: Result, name: str) -> str:
+    """Say where the default method stands among those without labels, and against the best with labels."""
     table = summary.standing(result, name, labels=False)
     if DEFAULT not in set(table["method"]):
         return ""
-    own = table[table["method"] == DEFAULT].iloc[0]
-    place = 1 + int((table["f1"] > own["f1"] + summary.TIE).sum())
+    own, first = table.set_index("method").loc[DEFAULT], table.iloc[0]
+    rank = 1 + int((table["f1"] > own["f1"] + summary.TIE).sum())
     against = summary.against(result, name, DEFAULT)
-    said = []
-    if place > 1:
-        first = table.iloc[0]
+    sentences = []
+    if rank > 1:
+        threshold = f" ({own['own_f1']:.3f} at its own threshold)" if _validated(result, name) else ""
         where = "inside" if own["f1"] >= first["f1_low"] else "outside"
         interval = "" if pd.isna(first["f1_low"]) else f", {where} its interval"
-        threshold = f" ({own['own_f1']:.3f} at its own threshold)" if _validated(result, name) else ""
-        said.append(
-            f"*{own['title']}* is number {place} of {len(table)} without labels{threshold}: "
-            f"{_pair(against, first['method'])}{interval}"
-        )
-    learned = against[against["labels"].eq(True)]
-    if len(learned):
-        said.append(f"{'It' if said else f'*{summary.title(result, DEFAULT)}*'} is, against the best with labels, "
-                    f"{_pair(against, learned['method'].iloc[0])}")  # fmt: skip
-    return ". ".join(said) + "." if said else ""
+        pair = _pair(against, first["method"])
+        sentences.append(f"*{own['title']}* ranks {rank} of {len(table)} without labels{threshold}, {pair}{interval}.")
+    with_labels = against.loc[against["labels"].eq(True), "method"]
+    if len(with_labels):
+        pair = _pair(against, with_labels.iloc[0])
+        sentences.append(f"Compared with the best with labels, *{own['title']}* is {pair}.")
+    return " ".join(sentences)
 
 
 def _given(result: Result, name: str, method: str) -> str:
-    """Say how picks that somebody else has made stand, and what is to be minded about them."""
+    """Say where picks as given stand, and what to mind about them."""
+    scored = summary.scores(result, name).query("method == @method and seeds > 0")
+    if not len(scored):
+        return ""
+    row = scored.iloc[0]
     against = summary.against(result, name, method)
-    own = summary.scores(result, name).query("method == @method and seeds > 0")
-    if not len(own):
-        return ""
-    row = own.iloc[0]
-    firsts = [against[against["labels"].eq(labels)]["method"].head(1) for labels in KINDS]
-    told = [f"F1 {row['f1']:.3f}{_interval(row)}"]
-    told += [_pair(against, first.iloc[0]) for first in firsts if len(first)]
-    minded = [word for cell in summary.finished(result, name, method) for word in cell.get("decisions") or ()]
-    return f"*{row['title']}* (picks as given): {'; '.join([*told, *minded])}."
+    best = [against.loc[against["labels"].eq(labels), "method"].head(1) for labels in KINDS]
+    phrases = [f"F1 {row['f1']:.3f}{_interval(row)}"]
+    phrases += [_pair(against, other) for others in best for other in others]
+    phrases += [remark for cell in summary.finished(result, name, method) for remark in cell["decisions"]]
+    return f"*{row['title']}* (picks as given): {'; '.join(phrases)}."
 
 
-def _programs(result: Result, name: str, own: str) -> str:
-    """Compare a method of the package with the programs of others that were given at least as many labels."""
-    against = summary.against(result, name, own) if own in result["methods"] else pd.DataFrame()
-    if not len(against):
+def _programs(result: Result, name: str, method: str) -> str:
+    """Compare one of the package's methods with other programs that were given at least as many labels."""
+    if method not in result["methods"]:
         return ""
-    programs = against[[result["methods"][method].get("picker") in PROGRAMS for method in against["method"]]]
-    fair = programs[programs["labels"] >= summary.learns(result, own)]
-    told = "; ".join(_pair(against, method) for method in fair["method"])
-    return f"*{summary.title(result, own)}* and other programs: {told}." if told else ""
+    against = summary.against(result, name, method)
+    pairs = [
+        _pair(against, row.method)
+        for row in against.itertuples()
+        if result["methods"][row.method]["picker"] in PROGRAMS and row.labels >= summary.learns(result, method)
+    ]
+    return f"*{summary.title(result, method)}* and other programs: {'; '.join(pairs)}." if pairs else ""
 
 
 def _claim(result: Result, name: str) -> str:
-    """Say whether DeepCryoPicker is ahead of what the paper has it ahead of."""
-    if reported.protein(result["datasets"][name]["protein"]) != "klh":
+    """Say whether DeepCryoPicker is ahead of the methods that the paper has it ahead of."""
+    methods = {key: reported.compared(method) for key, method in result["methods"].items()}
+    own = next((key for key, paper in methods.items() if paper == "deepcryopicker"), None)
+    if own is None or reported.protein(result["datasets"][name]["protein"]) != "klh":
         return ""
-    own = next(
-        (key for key, method in result["methods"].items() if reported.compared(method) == "deepcryopicker"), None
-    )
-    against = summary.against(result, name, own) if own else None
-    if against is None or not len(against):
-        return ""
-    rivals = [key for key in against["method"] if reported.compared(result["methods"][key]) in COMPARED]
-    told = "; ".join(_pair(against, method) for method in rivals)
-    said = f"The paper has DeepCryoPicker ahead of its competitors on KLH. Here *{summary.title(result, own)}* is"
-    return f"{said} {told}." if told else ""
+    against = summary.against(result, name, own)
+    pairs = "; ".join(_pair(against, key) for key in against["method"] if methods[key] in COMPARED)
+    claim = "The paper has DeepCryoPicker ahead of its competitors on KLH"
+    return f"{claim}; here *{summary.title(result, own)}* is {pairs}." if pairs else ""
 
 
-def _missing(result: Result, name: str) -> str:
-    table = summary.scores(result, name)
+def _shifted(table: pd.DataFrame) -> str:
+    """Name the methods whose picks are shifted as a whole."""
+    rows = table[table["shifted"]].itertuples()
+    listed = ", ".join(f"*{row.title}* ({row.dx_share:+.1%} in x, {row.dy_share:+.1%} in y)" for row in rows)
+    return f"Picks shifted significantly, by more than 1 % of the diameter: {listed}." if listed else ""
+
+
+def _missing(table: pd.DataFrame) -> list[str]:
+    """Name the methods without scores, or with scores of some seeds only."""
     if not len(table):
-        return "No method was run on it."
-    told = [f"*{row.title}* ({row.status})" for row in table[table["seeds"] == 0].itertuples()]
-    return f"No scores: {', '.join(told)}." if told else ""
-
-
-def _in_part(result: Result, name: str) -> str:
-    table = summary.scores(result, name)
-    part = table[(table["seeds"] > 0) & (table["status"] != summary.DONE)]
-    told = ", ".join(f"*{row.title}* ({row.status})" for row in part.itertuples())
-    return f"Scores of some seeds only, those that came to their end: {told}." if told else ""
-
-
-def _names(titles: pd.Series) -> str:
-    *some, last = [f"*{title}*" for title in titles]
-    return f"{', '.join(some)} and {last}" if some else last
+        return ["No method was run on it."]
+    unfinished = table[table["status"] != DONE]
+    groups = {"No scores": unfinished["seeds"] == 0, "Scores of some seeds only": unfinished["seeds"] > 0}
+    sentences = []
+    for what, chosen in groups.items():
+        listed = ", ".join(f"*{row.title}* ({row.status})" for row in unfinished[chosen].itertuples())
+        sentences.append(f"{what}: {listed}." if listed else "")
+    return sentences
 
 
 def _pair(against: pd.DataFrame, method: str) -> str:
-    """Say how the method that `against` is about stands to another one; with p, where the test can show anything."""
-    row = against[against["method"] == method].iloc[0]
-    words = "ahead of" if row["difference"] > 0 else "behind"
-    level = abs(row["difference"]) < summary.TIE
-    said = f"level with *{row['title']}*" if level else f"{words} *{row['title']}* by {abs(row['difference']):.3f}"
+    """Say how the method that `against` is of compares with another one; with p, if the test can show anything."""
+    row = against.set_index("method").loc[method]
+    direction = "ahead of" if row["difference"] > 0 else "behind"
+    phrase = f"{direction} *{row['title']}* by {abs(row['difference']):.3f}"
+    if abs(row["difference"]) < summary.TIE:
+        phrase = f"level with *{row['title']}*"
     sure = "" if row["distinguishable"] else ", not distinguishable"
-    return said if few(row["micrographs"]) else f"{said} ({probability(row['p'])}{sure})"
+    return phrase if few(row["micrographs"]) else f"{phrase} ({probability(row['p'])}{sure})"
 
 
 def _interval(row: pd.Series) -> str:
     if pd.isna(row["f1_low"]):
         return ""
     return f" (95 % interval {row['f1_low']:.3f} to {row['f1_high']:.3f})"
+
+
+def _joined(titles: pd.Series) -> str:
+    *most, last = [f"*{title}*" for title in titles]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _listed(titles: pd.Series) -> str:
+    return ", ".join(f"*{title}* at {number}" for title, number in titles.value_counts().items())

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from cryokit._util.files import write_text
 from cryokit._util.resources import folder
-from cryokit.benchmark import results, summary
-from cryokit.cli import notebook_runner as notebooks
+from cryokit.benchmark import result_file, summary
+from cryokit.cli import notebook_runner
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
 def write_report(
-    result_json: str | os.PathLike,
+    result: str | os.PathLike,
     out: str | os.PathLike,
     *,
     data: Iterable[str | os.PathLike] = (),
@@ -28,15 +28,15 @@ def write_report(
 
     Parameters
     ----------
-    result_json : path-like
-        The result file, or the folder of the run. Where the run's micrographs and picks lie beside it, the picks are
-        drawn on the micrographs.
+    result : path-like
+        Result file, or folder of the run. If the run's micrographs and picks lie beside it, the picks are drawn on the
+        micrographs.
     out : path-like
-        The HTML file.
+        HTML file to write.
     data : iterable of path-like
-        Where real micrographs are: folders with ``<dataset>/micrographs``, as ``cryokit benchmark --data`` takes them.
+        Folders of real micrographs, ``<dataset>/micrographs``, as for ``cryokit benchmark --data``.
     profile : {"quick", "full"}
-        Draw one micrograph of each dataset, or three.
+        Whether to draw one micrograph of each dataset, or three.
 
     Returns
     -------
@@ -46,33 +46,34 @@ def write_report(
     Raises
     ------
     BenchmarkError
-        When the result cannot be read.
+        If the result cannot be read.
     NotebookError
-        When the notebook fails, with the cell and its traceback.
+        If the notebook fails, with the cell and its traceback.
     """
     import nbformat
 
     from cryokit.plot.notebook_html import to_html
 
-    result_json, out = Path(result_json), Path(out)
-    title = summary.heading(results.load(result_json))
-    given = {
-        "result_file": os.fspath(result_json.resolve()),
-        "data": [os.fspath(Path(each).resolve()) for each in data],
+    title = summary.heading(result_file.load(result))
+    parameters = {
+        "result_file": os.fspath(Path(result).resolve()),
+        "data": [os.fspath(Path(path).resolve()) for path in data],
     }
     with tempfile.TemporaryDirectory(prefix="cryokit-report-") as temporary:
-        executed = notebooks.run(folder("benchmarks") / "report.py", given, profile=profile, out=temporary)
+        report = folder("benchmarks") / "report.py"
+        executed = notebook_runner.run(report, parameters, profile=profile, out=temporary)
         notebook = nbformat.read(executed, 4)
-    notebook.cells = list(_told(notebook.cells))
+    notebook.cells = list(_without_code(notebook.cells))
     write_text(out, to_html(notebook, name=title))
-    return out
+    return Path(out)
 
 
-def _told(cells: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
+def _without_code(cells: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
     """Leave out code, what is recorded for tests, and cells of which nothing is left."""
     for cell in cells:
         if cell.cell_type == "code":
-            cell.outputs = [each for each in cell.outputs if notebooks.RECORD_TYPE not in each.get("data", {})]
+            record = notebook_runner.RECORD_TYPE
+            cell.outputs = [output for output in cell.outputs if record not in output.get("data", {})]
             # As nbconvert's own TagRemovePreprocessor tells the template to leave out a cell's code.
             cell.metadata["transient"] = {"remove_source": True}
             if not cell.outputs:

@@ -20,19 +20,8 @@ from cryokit.evaluate.localisation import Localisation, localise
 
 logger = logging.getLogger(__name__)
 
-_SWEPT = (
-    "tolerance",
-    "tp",
-    "fp",
-    "fn",
-    "precision",
-    "recall",
-    "f1",
-    "average_precision",
-    "recall_ceiling",
-    "best_f1",
-    "centre_error",
-)
+_COUNTS = ["tp", "fp", "fn"]
+_RATES = ["precision", "recall", "f1", "average_precision", "recall_ceiling", "best_f1", "centre_error"]
 
 
 def evaluate(
@@ -134,11 +123,18 @@ def evaluate(
     curve = metrics.curve(score, true, int((labels["view"] != IGNORE).sum()))
     best = curve.iloc[curve["f1"].argmax()] if len(curve) else {"f1": 0.0, "threshold": math.nan}
     per_micrograph = _per_micrograph(matched, matched_labels, names)
+    tp, fp, fn = (int(per_micrograph[name].sum()) for name in _COUNTS)
     return Evaluation(
         criterion=criterion,
         tolerance=tolerance,
         threshold=None if threshold is None else float(threshold),
-        **{name: int(per_micrograph[name].sum()) for name in ("tp", "fp", "fn", "ignored")},
+        tp=tp,
+        fp=fp,
+        fn=fn,
+        ignored=int(per_micrograph["ignored"].sum()),
+        **{name: float(value) for name, value in metrics.rates(tp, fp, fn).items()},
+        false_positive_rate=float(metrics.ratio(fp, tp + fp)),
+        false_negative_rate=float(metrics.ratio(fn, tp + fn)),
         centre_error=float(matched["distance"].mean()),
         localisation=_localisation(matched[matched["outcome"] == "true"], labels),
         average_precision=metrics.average_precision(curve),
@@ -150,7 +146,7 @@ def evaluate(
         per_micrograph=per_micrograph,
         per_view=_per_view(matched, matched_labels),
         intervals=metrics.bootstrap(
-            per_micrograph[["tp", "fp", "fn"]].to_numpy(),
+            per_micrograph[_COUNTS].to_numpy(),
             score,
             true,
             pd.Index(names).get_indexer(counted["micrograph"]),
@@ -229,7 +225,8 @@ def sweep(
     """
     settings = {"bootstrap": 0, **settings}
     results = [evaluate(picks, labels, tolerance=tolerance, **settings) for tolerance in tolerances]
-    return pd.DataFrame({name: [getattr(result, name) for result in results] for name in _SWEPT})
+    columns = ["tolerance", *_COUNTS, *_RATES]
+    return pd.DataFrame({name: [getattr(result, name) for result in results] for name in columns})
 
 
 def check_matching(tolerance: float | None, criterion: str, diameter: float | None = None) -> float:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from cryokit._util.plain import plain
 from cryokit._util.wording import plural, some
-from cryokit.evaluate import metrics
 from cryokit.evaluate.localisation import Localisation
 
 # attribute -> its title in the summary
@@ -48,6 +47,14 @@ class Evaluation:
         Matched picks, picks that match no particle, particles without a pick.
     ignored : int
         Picks that match no particle but lie on an ignore label: neither true nor false.
+    precision, recall, f1, accuracy : float
+        TP / (TP + FP), the share of the picks that are particles; TP / (TP + FN), the share of the particles that were
+        picked; 2 TP / (2 TP + FP + FN), the harmonic mean of the two; and TP / (TP + FP + FN), the Jaccard index,
+        because picks have no true negatives that could be counted. 0 without a denominator.
+    false_positive_rate, false_negative_rate : float
+        FP / (TP + FP) and FN / (TP + FN), as the KLH bake-off (Zhu et al., J. Struct. Biol. 145:3-14, 2004) is said to
+        use the words. The former is 1 - precision, not the FP / (FP + TN) of statistics. The definitions were not
+        checked against the paper.
     centre_error : float
         Mean distance between matched centres in pixels; NaN without matches.
     localisation : Localisation
@@ -90,6 +97,12 @@ class Evaluation:
     fp: int
     fn: int
     ignored: int
+    precision: float
+    recall: float
+    f1: float
+    accuracy: float
+    false_positive_rate: float
+    false_negative_rate: float
     centre_error: float
     localisation: Localisation
     average_precision: float
@@ -104,39 +117,6 @@ class Evaluation:
     picks: pd.DataFrame
     labels: pd.DataFrame
     unlabelled: tuple[str, ...]
-
-    @property
-    def precision(self) -> float:
-        """TP / (TP + FP), the share of the picks that are particles; 0 without picks."""
-        return float(metrics.rates(self.tp, self.fp, self.fn)["precision"])
-
-    @property
-    def recall(self) -> float:
-        """TP / (TP + FN), the share of the particles that were picked; 0 without particles."""
-        return float(metrics.rates(self.tp, self.fp, self.fn)["recall"])
-
-    @property
-    def f1(self) -> float:
-        """2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
-        return float(metrics.rates(self.tp, self.fp, self.fn)["f1"])
-
-    @property
-    def accuracy(self) -> float:
-        """TP / (TP + FP + FN), the Jaccard index: picks have no true negatives that could be counted."""
-        return float(metrics.rates(self.tp, self.fp, self.fn)["accuracy"])
-
-    @property
-    def false_positive_rate(self) -> float:
-        """FP / (TP + FP), as the KLH bake-off (Zhu et al., J. Struct. Biol. 145:3-14, 2004) is said to use the word.
-
-        It is 1 - precision, not the FP / (FP + TN) of statistics. The definition was not checked against the paper.
-        """
-        return float(metrics.ratio(self.fp, self.tp + self.fp))
-
-    @property
-    def false_negative_rate(self) -> float:
-        """FN / (TP + FN), 1 - recall; see `false_positive_rate` for the source."""
-        return float(metrics.ratio(self.fn, self.tp + self.fn))
 
     @property
     def macro(self) -> dict[str, float]:

@@ -30,6 +30,8 @@ class Localisation:
         Root mean square distance between pick and label, in pixels.
     diameter : float
         Mean diameter of the matched labels, in pixels.
+    dx_share, dy_share, rms_share : float
+        `dx`, `dy` and `rms` as shares of the diameter.
 
     Notes
     -----
@@ -54,21 +56,9 @@ class Localisation:
     dy_error: float
     rms: float
     diameter: float
-
-    @property
-    def dx_share(self) -> float:
-        """`dx` as a share of the diameter."""
-        return self.dx / self.diameter
-
-    @property
-    def dy_share(self) -> float:
-        """`dy` as a share of the diameter."""
-        return self.dy / self.diameter
-
-    @property
-    def rms_share(self) -> float:
-        """`rms` as a share of the diameter."""
-        return self.rms / self.diameter
+    dx_share: float
+    dy_share: float
+    rms_share: float
 
     @property
     def shifted(self) -> bool:
@@ -82,9 +72,8 @@ class Localisation:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes, the shares of the diameter and `shifted`."""
-        shares = ("dx_share", "dy_share", "rms_share", "shifted")
-        return asdict(self) | {name: getattr(self, name) for name in shares}
+        """Return the attributes and `shifted`."""
+        return asdict(self) | {"shifted": self.shifted}
 
     def warning(self) -> str:
         """Return one line that says how the picks are shifted and what to check; an empty string if they are not."""
@@ -116,14 +105,14 @@ def localise(offsets: NDArray[np.float64], micrographs: NDArray[Any], diameters:
     """
     n = len(offsets)
     if not n:
-        return Localisation(0, *[np.nan] * 6)
+        return Localisation(0, *[np.nan] * 9)
     mean = offsets.mean(axis=0)
     deviations = offsets - mean
     number = np.unique(micrographs, return_inverse=True)[1]
     sums = np.stack([np.bincount(number, column) for column in deviations.T], axis=1)
     errors = np.fmax(_standard_error(deviations, n), _standard_error(sums, n))
-    rms = np.sqrt((offsets**2).sum(axis=1).mean())
-    return Localisation(n, *map(float, (*mean, *errors, rms, diameters.mean())))
+    rms, diameter = np.sqrt((offsets**2).sum(axis=1).mean()), diameters.mean()
+    return Localisation(n, *map(float, (*mean, *errors, rms, diameter, *mean / diameter, rms / diameter)))
 
 
 def _standard_error(parts: NDArray[np.float64], n: int) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ A ratio without a denominator is 0, as in stardist: precision without picks, rec
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ def ratio(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole != 0)[()]
 
 
-def rates(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> dict[str, np.ndarray]:
+def rates(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> dict[str, Any]:
     """Return precision, recall, F1 and accuracy (the Jaccard index) of counts.
 
     Examples

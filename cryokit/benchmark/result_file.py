@@ -1,0 +1,211 @@
+"""The result of a run: one JSON file with the configuration, the datasets, the methods and a cell for each combination.
+
+``cells`` holds what `cryokit.benchmark.cells.run` returns, for every method, dataset and seed: scores on the test
+micrographs, the threshold, counts of each micrograph, curves, times, and what the cell was computed with. A cell that
+failed or was skipped has the same keys, without values, and says why under ``error``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryokit import __version__
+from cryokit._util.cores import usable_cores
+from cryokit._util.files import write_text
+from cryokit._util.plain import json_text, plain
+from cryokit.errors import BenchmarkError
+from cryokit.evaluate import Evaluation
+
+FORMAT = 2
+RESULT = "result.json"
+PARTIAL = "result.partial.json"  # of a run that has not finished
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+POINTS = 100  # of a curve
+PACKAGES = ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras")
+_COUNTS = ("tp", "fp", "fn")
+_RATES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
+
+
+def empty_cell() -> dict[str, Any]:
+    """Return a cell with all its keys and no values."""
+    return {
+        "status": FAILED,
+        "error": None,
+        "seconds": {"fit": None, "pick": None},
+        "wall": None,
+        "peak_memory_mb": None,
+        "threshold": None,
+        "own_threshold": None,
+        "scores": {},
+        "own": {},
+        "localisation": {},
+        "views": {},
+        "view_named_right": None,
+        "per_micrograph": [],
+        "curve": {},
+        "view_curves": {},
+        "decisions": [],
+        "provenance": {},
+    }
+
+
+def scores(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the numbers of an evaluation, with five decimals."""
+    return {
+        **{name: _rounded(getattr(evaluation, name)) for name in _RATES},
+        **{name: getattr(evaluation, name) for name in _COUNTS},
+        "intervals": {name: [_rounded(end) for end in ends] for name, ends in evaluation.intervals.items()},
+    }
+
+
+def localisation(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the mean shift and the scatter of the true picks, in pixels and as shares of the diameter."""
+    return {name: _rounded(value) for name, value in evaluation.localisation.to_dict().items()}
+
+
+def curve(evaluation: Evaluation) -> dict[str, list[float]]:
+    """Return the precision-recall curve, thinned to at most `POINTS` points: first, last, and evenly in recall."""
+    points = evaluation.curve
+    if len(points) > POINTS:
+        recall = points["recall"].to_numpy()
+        wanted = np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS - 1))
+        points = points.iloc[sorted({0, len(points) - 1, *wanted.clip(0, len(points) - 1).tolist()})]
+    return {name: [_rounded(value) for value in points[name]] for name in ("recall", "precision", "threshold")}
+
+
+def per_micrograph(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return the counts of each micrograph."""
+    return plain(evaluation.per_micrograph[["micrograph", "particles", *_COUNTS]].to_dict("records"))
+
+
+def provenance() -> dict[str, Any]:
+    """Return the versions, commit, backend and kind of machine that results are computed with; no names of machines."""
+    packages = {}
+    for package in PACKAGES:
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "cryokit": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": packages,
+        "backend": backend(),
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": usable_cores(),
+            "memory_gb": _memory(),
+            "device": _device(),
+        },
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def backend() -> str:
+    """Return the backend that Keras runs on."""
+    return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def commit() -> str | None:
+    """Return the commit of the running source, with ``+`` if files differ from it; None outside a repository."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=20, check=True).stdout
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "cryokit").strip()
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def failures(result: Mapping[str, Any]) -> list[str]:
+    """Return one line for each cell that failed."""
+    return [
+        f"{cell['method']} on {cell['dataset']} (seed {cell['seed']}): {cell['error']}"
+        for cell in result["cells"]
+        if cell["status"] == FAILED
+    ]
+
+
+def reduced(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result without its curves and decisions: small enough to commit, enough for all tables.
+
+    The decisions on picks as given are kept, because they say which picks counted.
+    """
+    given = {name for name, method in result["methods"].items() if method["picker"] is None}
+    cells = [
+        {**cell, "curve": {}, "view_curves": {}, "decisions": cell["decisions"] if cell["method"] in given else []}
+        for cell in result["cells"]
+    ]
+    return {**result, "cells": cells}
+
+
+def write(result: Mapping[str, Any], path: str | os.PathLike) -> Path:
+    """Write a result, whole or not at all."""
+    write_text(path, json_text(result))
+    return Path(path)
+
+
+def load(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a result.
+
+    Parameters
+    ----------
+    path : path-like
+        JSON file, or folder of the run.
+
+    Raises
+    ------
+    BenchmarkError
+        If it is missing, damaged, or of another format.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / (RESULT if (path / RESULT).is_file() or not (path / PARTIAL).is_file() else PARTIAL)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        written = content["cryokit_benchmark"]
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, KeyError, TypeError):
+        raise BenchmarkError(f"{path}: not a benchmark's result, or damaged; run the benchmark again") from None
+    if written != FORMAT:
+        raise BenchmarkError(f"{path}: written in format {written!r}, but this version of cryokit reads {FORMAT}")
+    return content
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 5) if isinstance(value, float) else value
+
+
+def _device() -> str | None:
+    """Return the kind of device that networks run on in this process; None if Keras has not been imported."""
+    if "keras" not in sys.modules:
+        return None
+    from cryokit.networks.devices import list_devices
+
+    return os.environ.get("CRYOKIT_DEVICE") or list_devices()[0].partition(":")[0]
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,270 @@
+"""Tables of a result as they are shown: alike in ``RESULTS.md``, in the report and on the command line.
+
+The functions return tables whose column names are headings. `DIGITS` says how many decimals a column has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from cryokit._util.wording import plural
+from cryokit.benchmark import reported, summary, verdict
+from cryokit.benchmark.summary import Result
+from cryokit.evaluate.metrics import rates
+from cryokit.evaluate.paired import COUNTS
+
+DIGITS = {
+    "diameter, px": 1,
+    "dx, %": 1,
+    "dy, %": 1,
+    "RMS, %": 1,
+    "fit, s": 1,
+    "pick, s": 2,
+    "peak memory, MB": 0,
+    "measured, s": 2,
+    "CPU, s (reported)": 0,
+    "GPU, s (reported)": 0,
+}
+DEFAULT_DIGITS = 3
+QUANTITIES = {"f1": "F1", "average_precision": "average precision"}  # of a sweep
+VIEWS_RULE = (
+    "Recall is over the particles of the view; picks on particles of other views are not counted, and false picks "
+    "count in every view, for all methods alike. *View named right* is the share of the true picks that name their "
+    "particle's view, if a method names views."
+)
+_SCORES = {
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "accuracy",
+    "average_precision": "AP",
+    "recall_ceiling": "ceiling",
+    "best_f1": "best F1",
+    "own_f1": "own F1",
+}
+_SHIFTS = {"dx_share": "dx, %", "dy_share": "dy, %", "rms_share": "RMS, %"}
+_IN_PAPER = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
+
+
+def in_short(result: Result) -> dict[str, list[str]]:
+    """Return sentences on each dataset and on the sweeps, by title; titles without sentences are left out."""
+    sentences = {
+        result["datasets"][name]["title"]: verdict.dataset(result, name) for name in summary.dataset_names(result)
+    }
+    sentences["Sweeps"] = verdict.sweep(result)
+    return {title: lines for title, lines in sentences.items() if lines}
+
+
+def datasets(result: Result) -> pd.DataFrame:
+    """Return the datasets and their numbers of micrographs and particles; without the points of sweeps, if possible."""
+    rows = []
+    for name in summary.dataset_names(result) or result["datasets"]:
+        dataset = result["datasets"][name]
+        row = {"dataset": dataset["title"], "kind": dataset["kind"], "protein": dataset["protein"]}
+        row["diameter, px"] = dataset["diameter"]
+        for split, micrographs in dataset["micrographs"].items():
+            row[f"{split}: micrographs (particles)"] = f"{len(micrographs)} ({dataset['particles'][split]})"
+        row["views of the test"] = ", ".join(f"{number} {view}" for view, number in dataset["views"].items())
+        rows.append({**row, "note": dataset["note"]})
+    return pd.DataFrame(rows)
+
+
+def scores(result: Result, dataset: str) -> pd.DataFrame:
+    """Return the scores of the methods that have some on a dataset."""
+    table = summary.scores(result, dataset)
+    table = table[table["seeds"] > 0]
+    shown = pd.DataFrame({"method": table["title"], "labels": summary.yes_no(table["labels"]), "F1": table["f1"]})
+    shown["95 % interval"] = _intervals(zip(table["f1_low"], table["f1_high"], strict=True))
+    if (table["seeds"] > 1).any():
+        shown["SD"] = table["f1_spread"]
+    shares = 100 * table[list(_SHIFTS)].rename(columns=_SHIFTS)
+    return pd.concat([shown, table[list(_SCORES)].rename(columns=_SCORES), shares], axis="columns")
+
+
+def views(result: Result, dataset: str) -> pd.DataFrame:
+    """Return the scores of each view and their average; empty if there are no views."""
+    table = summary.views(result, dataset)
+    shown = pd.DataFrame({"method": table["title"], "labels": summary.yes_no(table["labels"]), "view": table["view"]})
+    columns = {"precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "AP"}
+    columns["named_right"] = "view named right"
+    return pd.concat([shown, table[list(columns)].rename(columns=columns)], axis="columns")
+
+
+def beside_reported(result: Result, dataset: str) -> pd.DataFrame:
+    """Return measured scores beside those that the paper reports for the same method and protein (its table 7).
+
+    Returns
+    -------
+    pandas.DataFrame
+        For each method that the paper reports, one row per measured view and one of their average; if views were not
+        told apart, one row (view ``all``) beside the paper's average. Accuracy is another quantity in the two
+        (`cryokit.benchmark.reported.definitions`). Empty if the paper reports nothing.
+    """
+    table, by_view = summary.scores(result, dataset), summary.views(result, dataset)
+    protein = result["datasets"][dataset]["protein"]
+    rows = []
+    for row in table[table["seeds"] > 0].to_dict("records"):
+        paper = reported.row(result["methods"][row["method"]], protein_name=protein)
+        if "f1" not in paper:
+            continue
+        views = by_view[by_view["method"] == row["method"]].to_dict("records") or [{**row, "view": "all"}]
+        for values in views:
+            whole = values["view"] in ("all", reported.AVERAGE)
+            printed = paper if whole else paper["views"].get(values["view"], {})
+            rows.append({"method": row["title"], "view": values["view"], **_beside(values, printed)})
+    return pd.DataFrame(rows, columns=["method", "view", *_beside({}, {})])
+
+
+def class_settings(result: Result) -> pd.DataFrame:
+    """Return DeepCryoPicker's three settings of classes, pooled over the datasets, beside the paper's table 5.
+
+    Points of sweeps, and datasets on which one of the settings has no scores, are left out, so that all settings are
+    measured on the same micrographs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per setting; ``datasets`` is their number. Empty if fewer than two settings were run.
+    """
+    methods: dict[str, str] = {}
+    for name, method in result["methods"].items():
+        if method["picker"] == "deepcryopicker" and not method["labels"]:
+            methods.setdefault(method["settings"].get("classes_setting", reported.SETTING), name)
+    shared = [
+        name
+        for name in summary.dataset_names(result)
+        if methods and all(summary.finished(result, name, method) for method in methods.values())
+    ]
+    rows = []
+    for printed in reported.table(5).to_dict("records"):
+        if printed["setting"] in methods and shared and len(methods) > 1:
+            method = methods[printed["setting"]]
+            counts = sum(summary.per_micrograph(result, name, method)[COUNTS].sum() for name in shared)
+            row = {"classes": printed["setting"], "datasets": len(shared)}
+            rows.append({**row, **_beside(rates(*counts), printed)})
+    return pd.DataFrame(rows)
+
+
+def paired(result: Result, dataset: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the paired tests of the first method on a dataset, then of every row of picks as given: words, table."""
+    table = summary.scores(result, dataset)
+    scored = table[table["seeds"] > 0].set_index("method")
+    if len(scored) < 2:
+        return
+    given = [method for method in scored.index[1:] if summary.given(result, method)]
+    for method in (scored.index[0], *given):
+        tests = summary.against(result, dataset, method)
+        micrographs = int(tests["micrographs"].iloc[0])
+        yield (
+            f"*{scored['title'][method]}*, F1 {scored['f1'][method]:.3f}, paired with each other method on "
+            f"{plural(micrographs, 'micrograph')}. {verdict.few(micrographs)}".rstrip(),
+            pd.DataFrame(
+                {
+                    "method": tests["title"],
+                    "labels": summary.yes_no(tests["labels"]),
+                    "ahead by": tests["difference"],
+                    "95 % interval": _intervals(tests["interval"]),
+                    "p": ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["p"]],
+                    "distinguishable": summary.yes_no(tests["distinguishable"]),
+                }
+            ),
+        )
+
+
+def sweep(result: Result, points: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return the points of one sweep (rows of `summary.sweep`), one column for each value."""
+    table = summary.sweep_table(points, quantity)
+    table.columns = [value if value == "mean" else f"{value:g}" for value in table.columns]
+    methods = list(table.index)
+    table.insert(0, "labels", summary.yes_no(summary.learns(result, method) for method in methods))
+    table.insert(0, "method", [summary.title(result, method) for method in methods])
+    return table.reset_index(drop=True)
+
+
+def times(result: Result) -> pd.DataFrame:
+    """Return times and memory on each dataset that is no point of a sweep, the fastest method first."""
+    columns = {"title": "method", "labels": "labels", "f1": "F1", "fit": "fit, s", "pick": "pick, s"}
+    columns["memory"] = "peak memory, MB"
+    parts = [pd.DataFrame(columns=["dataset", *columns.values()])]
+    for name in summary.dataset_names(result):
+        table = summary.scores(result, name)
+        table = table[table["seeds"] > 0].sort_values("pick", kind="stable", na_position="last")
+        table = table[list(columns)].rename(columns=columns).assign(labels=summary.yes_no(table["labels"]))
+        table.insert(0, "dataset", result["datasets"][name]["title"])
+        parts.append(table)
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def times_beside_reported(result: Result) -> pd.DataFrame:
+    """Return measured seconds per micrograph beside the paper's table 8; empty if the paper reports none."""
+    rows = []
+    for name in summary.dataset_names(result):
+        dataset = result["datasets"][name]
+        for row in summary.scores(result, name).itertuples():
+            paper = reported.row(result["methods"][row.method], protein_name=dataset["protein"])
+            if "cpu" in paper and row.seeds:
+                times = {"CPU, s (reported)": 60 * paper["cpu"], "GPU, s (reported)": 60 * paper["gpu"]}
+                rows.append({"dataset": dataset["title"], "method": row.title, "measured, s": row.pick, **times})
+    return pd.DataFrame(rows)
+
+
+def failures(result: Result) -> pd.DataFrame:
+    """Return what failed or was skipped; the seeds of cells with the same reason share a row."""
+    table = summary.failures(result)
+    groups = table.groupby(["dataset", "method", "status", "error"], sort=False)["seed"]
+    shown = groups.agg(lambda seeds: ", ".join(map(str, seeds))).reset_index()
+    shown["method"] = [summary.title(result, method) for method in shown["method"]]
+    shown["dataset"] = [result["datasets"][name]["title"] for name in shown["dataset"]]
+    shown = shown[["dataset", "method", "seed", "status", "error"]]
+    return shown.rename(columns={"seed": "seeds", "status": "what", "error": "why"})
+
+
+def text(result: Result) -> str:
+    """Return the scores on every dataset and the sentences on them as plain text, for the command line."""
+    columns = ["method", "labels", "precision", "recall", "F1", "95 % interval", "AP", "own F1", *_SHIFTS.values()]
+    parts = []
+    for name, dataset in result["datasets"].items():
+        micrographs = plural(len(dataset["micrographs"]["test"]), "micrograph")
+        lines = [f"{dataset['title']}: {micrographs}, {plural(dataset['particles']['test'], 'particle')}"]
+        table = summary.scores(result, name)
+        shown = scores(result, name)[columns].assign(**{"pick, s": table["pick"]})
+        if len(shown):
+            lines.append(formatted(shown).to_string(index=False))
+        lines += [f"{row.title}: {row.status}: {row.error}" for row in table[table["error"] != ""].itertuples()]
+        parts.append("\n".join(lines))
+    for heading, sentences in {**in_short(result), "Whole run": verdict.run(result)}.items():
+        if sentences:
+            parts.append("\n".join([f"{heading}:", *(f"  {verdict.plain(sentence)}" for sentence in sentences)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def formatted(table: pd.DataFrame, digits: Mapping[str, int] = DIGITS) -> pd.DataFrame:
+    """Return a table as text: numbers with the decimals of their column (3 by default), missing values as a dash.
+
+    Examples
+    --------
+    >>> formatted(pd.DataFrame({"F1": [0.5, np.nan], "dx, %": [1.26, None]})).to_numpy().tolist()
+    [['0.500', '1.3'], ['-', '-']]
+    """
+
+    def text_of(value: object, decimals: int) -> str:
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            return "-"
+        # Adding 0 turns a negative zero into a positive one.
+        return f"{round(value, decimals) + 0.0:.{decimals}f}" if isinstance(value, float) else str(value)
+
+    return pd.DataFrame(
+        {name: [text_of(value, digits.get(name, DEFAULT_DIGITS)) for value in table[name].tolist()] for name in table}
+    )
+
+
+def _beside(measured: Mapping[str, float], printed: Mapping[str, float]) -> dict[str, float]:
+    """Return measured quantities, then the paper's; NaN for what is not there."""
+    values = {heading: float(measured.get(name, np.nan)) for name, heading in _IN_PAPER.items()}
+    return values | {f"{heading} (reported)": printed.get(name, np.nan) for name, heading in _IN_PAPER.items()}
+
+
+def _intervals(ends: Iterable[tuple[float, float]]) -> list[str]:
+    return ["-" if np.isnan(low) else f"{low:.3f} to {high:.3f}" for low, high in ends]
