@@ -132,9 +132,8 @@ def test_export_writes_labels_and_lists(tmp_path, cache, capsys):
     assert main(["data", "export", str(manifest), "--out", str(out)]) == 0
     assert "train 3 micrographs, 2 labelled; test 1 micrograph, 1 labelled" in capsys.readouterr().out
     # No validation micrographs, so no list of them; no labels of c, so no file that would say it has no particles.
-    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == [
-        *("labels/a.csv", "labels/b.csv", "labels/d.csv", "test.txt", "train.txt")
-    ]
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*"))
+    assert written == ["labels/a.csv", "labels/b.csv", "labels/d.csv", "test.txt", "train.txt"]
     assert find([f"@{out / 'train.txt'}"]) == [(cache / "own" / f"{name}.mrc").resolve() for name in "abc"]
     labels, names = coordinates.read_folder(out / "labels")
     assert names == ["a", "b", "d"]

@@ -126,9 +126,8 @@ def test_star_written_has_the_columns_of_relions_autopicker(tmp_path, count):
     write(table("mic", x=range(count), y=range(count), score=0.5), tmp_path / "mic.star")
     blocks = starfile.read(tmp_path / "mic.star", always_dict=True)
     assert list(blocks) == [""]
-    assert list(blocks[""].columns) == [
-        *("rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit", "rlnClassNumber", "rlnAnglePsi")
-    ]
+    columns = ["CoordinateX", "CoordinateY", "AutopickFigureOfMerit", "ClassNumber", "AnglePsi"]
+    assert blocks[""].columns.tolist() == [f"rln{name}" for name in columns]
     assert len(blocks[""]) == count
     assert "loop_" in (tmp_path / "mic.star").read_text()
 

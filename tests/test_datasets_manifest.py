@@ -116,7 +116,7 @@ def test_a_path_that_could_leave_the_folder_is_refused(tmp_path, path):
 
 def test_two_micrographs_of_one_name_are_refused(tmp_path):
     content = changed("files", 1, value=VALID["files"][0] | {"path": "more/a.b.png"})
-    with pytest.raises(DatasetError, match=r"files\[1\]\.path: .*a\.b.*files\[0\]"):
+    with pytest.raises(DatasetError, match=r"files\[1\]\.path: .*files\[0\]"):
         manifest.read(write(tmp_path, content))
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 from cryokit._util.files import write_text
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import sizes, table, validate
-from cryokit.coordinates.textfiles import number_text, read_number_rows
+from cryokit.coordinates.textfiles import read_number_rows
 from cryokit.errors import CoordinateError
 
 HELIX_VIEWS = {-1: "helix start", -2: "helix end", -3: ""}
@@ -88,5 +88,9 @@ def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -
         x, y = np.rint(x), np.rint(y)
     codes = {view: code for code, view in HELIX_VIEWS.items() if view}
     fifth = picks["view"].map(lambda view: codes.get(view, -3)) if picks["view"].isin(codes).any() else picks["score"]
-    lines = zip(x, y, size, size, fifth, strict=True)
-    write_text(path, "".join("\t".join(filter(None, map(number_text, line))) + "\n" for line in lines))
+    # The shortest text that gives a number back, without a needless ".0"; nothing for a score that is NaN.
+    lines = (
+        "\t".join(np.format_float_positional(value, trim="-") for value in line if not np.isnan(value)) + "\n"
+        for line in zip(x, y, size, size, fifth, strict=True)
+    )
+    write_text(path, "".join(lines))

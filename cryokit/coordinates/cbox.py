@@ -59,20 +59,19 @@ def _new_columns(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nd
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
     """Write a CBOX file of crYOLO 1.8 or later (see `cryokit.coordinates.formats`)."""
     size = sizes(picks, options.box_size, path)
-    unknown = np.full(len(picks), np.nan)
     boxes = pd.DataFrame(
         {
             "CoordinateX": picks["x"].to_numpy() - size / 2,
             "CoordinateY": picks["y"].to_numpy() - size / 2,
-            "CoordinateZ": unknown,
+            "CoordinateZ": np.nan,
             "Width": size,
             "Height": size,
-            "Depth": unknown,
+            "Depth": np.nan,
             "EstWidth": picks["diameter"].to_numpy(),
             "EstHeight": picks["diameter"].to_numpy(),
             "Confidence": picks["score"].to_numpy(),
-            "NumBoxes": unknown,
-            "Angle": unknown,
+            "NumBoxes": np.nan,
+            "Angle": np.nan,
         }
     )
     blocks = {

@@ -15,7 +15,7 @@ from cryokit._util.files import write_text
 from cryokit._util.names import micrograph_name
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import COLUMNS, NUMERIC, require_columns, validate
-from cryokit.coordinates.textfiles import header_fields, numbers, read_columns, write_columns
+from cryokit.coordinates.textfiles import header_fields, numbers, read_columns
 
 
 def recognises(text: str) -> bool:
@@ -43,5 +43,5 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
     """Write a CSV file, with the column ``micrograph`` if joined (see `cryokit.coordinates.formats`)."""
-    columns = {name: picks[name] for name in COLUMNS if options.joined or name != "micrograph"}
-    write_text(path, write_columns(columns, ","))
+    columns = [name for name in COLUMNS if options.joined or name != "micrograph"]
+    write_text(path, picks[columns].to_csv(index=False, lineterminator="\n"))

@@ -59,9 +59,8 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     hidden = 1 - np.count_nonzero(covered) / np.count_nonzero(mask)
     if hidden > 0.1:
         logger.warning(
-            "%s: %.0f %% of the marked area is not covered by the %d discs found (diameter %.1f); "
-            "give the diameter if this is not it",
-            *(path, 100 * hidden, len(x), measured),
+            f"{path}: {hidden:.0%} of the marked area is not covered by the {len(x)} discs found (diameter "
+            f"{measured:.1f}); give the diameter if this is not it"
         )
     return table(micrograph, x=x, y=y, diameter=diameter or measured), [micrograph]
 

@@ -100,15 +100,6 @@ def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndar
     return values
 
 
-def write_columns(columns: dict[str, Sequence], delimiter: str) -> str:
-    """Return columns as delimited text with a header line; numbers in full precision, NaN as an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(map(number_text, values) for values in columns.values()), strict=True))
-    return text.getvalue()
-
-
 def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.ndarray:
     """Convert a column of text to float64; empty fields become NaN.
 
@@ -124,19 +115,3 @@ def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.n
         except ValueError:
             raise CoordinateError(f"{path}: {value!r} in column {column!r} of pick {row} is not a number") from None
     return np.array(result, dtype=np.float64)
-
-
-def number_text(value: float | str) -> str:
-    """Return the shortest text that gives a number back, without a needless ``.0``; text is returned as it is.
-
-    Examples
-    --------
-    >>> number_text(996.0), number_text(0.1), number_text(float("nan")), number_text("a")
-    ('996', '0.1', '', 'a')
-    """
-    if isinstance(value, str):
-        return value
-    if np.isnan(value):
-        return ""
-    text = repr(float(value))
-    return text[:-2] if text.endswith(".0") else text

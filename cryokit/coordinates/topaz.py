@@ -17,7 +17,7 @@ from cryokit._util.files import write_text
 from cryokit._util.names import micrograph_name
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import require_columns, table, validate
-from cryokit.coordinates.textfiles import header_fields, numbers, read_columns, write_columns
+from cryokit.coordinates.textfiles import header_fields, numbers, read_columns
 
 _NEEDED = ("image_name", "x_coord", "y_coord")
 
@@ -39,7 +39,6 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
     """Write a Topaz table; without any score the column is left out (see `cryokit.coordinates.formats`)."""
-    columns = {"image_name": picks["micrograph"], "x_coord": picks["x"], "y_coord": picks["y"]}
-    if picks["score"].notna().any():
-        columns["score"] = picks["score"]
-    write_text(path, write_columns(columns, "\t"))
+    columns = ["micrograph", "x", "y", *(["score"] if picks["score"].notna().any() else [])]
+    header = [*_NEEDED, "score"][: len(columns)]
+    write_text(path, picks.to_csv(columns=columns, header=header, sep="\t", index=False, lineterminator="\n"))

@@ -374,21 +374,16 @@ def _check_together(files: tuple[DataFile, ...], node: _Node) -> None:
     for index, file in enumerate(files):
         # Some file systems cannot hold two names that differ in case only.
         first = paths.setdefault(file.path.lower(), index)
-        if first != index:
-            raise DatasetError(f"{node.path}: files[{index}].path: {file.path} is the path of files[{first}] as well")
-        if file.role == "micrograph":
+        if first == index and file.role == "micrograph":
             first = names.setdefault(file.micrograph, index)
-            if first != index:
-                raise DatasetError(f"{node.path}: files[{index}].path: {file.micrograph} is files[{first}] already")
+        if first != index:
+            raise DatasetError(f"{node.path}: files[{index}].path: {file.path} has the name of files[{first}]")
     for index, file in enumerate(files):
+        place = f"{node.path}: files[{index}]"
         if file.micrograph and file.micrograph not in names:
-            raise DatasetError(
-                f"{node.path}: files[{index}].micrograph: no file with the role micrograph is named {file.micrograph}"
-            )
+            raise DatasetError(f"{place}.micrograph: no file with the role micrograph is named {file.micrograph}")
         if file.role.startswith("label-") and coordinate_file_micrograph(file.path) != file.micrograph:
-            raise DatasetError(
-                f"{node.path}: files[{index}].path: {file.path} is not named after its micrograph {file.micrograph}"
-            )
+            raise DatasetError(f"{place}.path: {file.path} is not named after its micrograph {file.micrograph}")
 
 
 def _is_safe(path: str) -> bool:
