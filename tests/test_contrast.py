@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from cryokit.errors import MicrographError
+from cryokit.errors import ArgumentError, MicrographError
 from cryokit.imaging import contrast_score, detect_contrast
 from cryokit.micrograph import find, read
 
@@ -29,13 +29,12 @@ def phantom(seed, diameter=40, particles=60, size=640, strength=-1.0):
 
 @pytest.mark.real
 @pytest.mark.parametrize("dataset", DIAMETERS)
-def test_real_micrographs_are_dark_and_their_negatives_bright(shared, dataset, caplog):
-    files = find(shared / "data" / dataset / "micrographs")
-    for path in files:
+def test_real_micrographs_are_dark_and_their_negatives_bright(real_data, dataset, caplog):
+    for path in find(real_data(dataset) / "micrographs"):
         data = read(path).data
-        for diameter in (None, DIAMETERS[dataset]):
-            assert detect_contrast(data, diameter) == "dark", path.name
-            assert detect_contrast(-data, diameter) == "bright", path.name
+        assert detect_contrast(data) == "dark", path.name
+        assert detect_contrast(data, DIAMETERS[dataset]) == "dark", path.name
+        assert detect_contrast(-data) == "bright", path.name
     assert "doubtful" not in caplog.text
 
 
@@ -103,16 +102,17 @@ def test_noise_without_particles_is_called_doubtful(caplog):
 
 def test_large_micrographs_take_little_time():
     image = np.tile(phantom(0, size=512), (8, 8))
-    start = time.perf_counter()
+    start = time.process_time()  # not the clock: a busy machine does not count
     assert detect_contrast(image) == "dark"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5  # about 0.2
 
 
-def test_nothing_to_see_is_an_error():
-    with pytest.raises(MicrographError, match="without any variation"):
-        detect_contrast(np.full((64, 64), 3.0))
+def test_a_micrograph_in_which_nothing_shows_is_an_error():
+    for even in (np.full((64, 64), 3.0), np.zeros((500, 400), np.float32)):
+        with pytest.raises(MicrographError, match="variation"):
+            detect_contrast(even)
     with pytest.raises(MicrographError, match="NaN"):
         detect_contrast(np.where(np.eye(64) > 0, np.nan, phantom(0, size=64)))
     for diameter in (0, -5, np.nan):
-        with pytest.raises(MicrographError, match="diameter"):
+        with pytest.raises(ArgumentError, match=f"diameter.*{diameter}"):
             detect_contrast(phantom(0, size=64), diameter)
