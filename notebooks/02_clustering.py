@@ -37,7 +37,7 @@ from scipy import ndimage
 
 from cryokit import coordinates, evaluate, micrograph, pickers, plot, segmentation, simulate
 from cryokit.cli.notebook_runner import record
-from cryokit.plot import particle_shapes as plot_shapes
+from cryokit.plot import particle_shapes
 
 plt.rcParams["figure.constrained_layout.use"] = True
 FOLDERS = {"klh": "klh", "apoferritin": "apoferritin_10146", "ribosome": "ribosome_10028"}
@@ -572,7 +572,7 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 4.8))
 for ax, percentile in zip(axes, (0, 20, 60), strict=True):
     boxes = segmentation.irregular_views(view.masks["cleaned"], view.diameter, percentile=percentile)
     title = f"{lumps}: areas above the {percentile}th percentile"
-    plot_shapes.outlines(ax, view.stages["opened"], boxes, title=title)
+    particle_shapes.outlines(ax, view.stages["opened"], boxes, title=title)
 plt.show()
 
 # %% [markdown]
@@ -794,7 +794,7 @@ for ratio, (above, below) in zip(ratios, axes.T, strict=True):
     view = noisy["ribosome", ratio][0]
     plot.show_micrograph(above, view.stages["binned"], title=f"ribosome, SNR {ratio:g}")
     mask = view.masks["cluster"]
-    plot_shapes.mask_overlay(below, view.stages["opened"], mask, title=f"its mask: {mask.mean():.0%}")
+    particle_shapes.mask_overlay(below, view.stages["opened"], mask, title=f"its mask: {mask.mean():.0%}")
 plt.show()
 shares = [float(noisy["ribosome", ratio][0].masks["cluster"].mean()) for ratio in ratios]
 record("smallest share of the mask", min(shares))
@@ -825,7 +825,7 @@ for (mistake, settings), (above, below) in zip(mistakes.items(), axes.T, strict=
     above.imshow(view.masks["cluster"], cmap="gray", interpolation="nearest")
     above.set(title=f"{mistake}: F1 {scored.f1:.2f}", xticks=[], yticks=[])
     above.title.set_fontsize("medium")
-    plot_shapes.outlines(below, view.stages["opened"], view.picked)
+    particle_shapes.outlines(below, view.stages["opened"], view.picked)
     found[mistake] = scored.f1
 plt.show()
 for mistake, f1 in found.items():
@@ -852,7 +852,7 @@ for ax, method in zip(axes, methods, strict=True):
     found[method] = sum(len(view.picked) for view in views)
     fullest = max(views, key=lambda view: len(view.picked))
     title = f"{method}: {found[method]}"
-    plot_shapes.outlines(ax, fullest.stages["opened"], fullest.picked, title=title, legend=False)
+    particle_shapes.outlines(ax, fullest.stages["opened"], fullest.picked, title=title, legend=False)
     ax.title.set_fontsize("small")
 plt.show()
 for method in methods:

@@ -46,7 +46,7 @@ from IPython.display import display
 from cryokit import coordinates, evaluate, micrograph, pickers, plot, segmentation, simulate
 from cryokit.cli.notebook_runner import record
 from cryokit.errors import PickerError
-from cryokit.networks import patches as trainingset
+from cryokit.networks.patches import CLASSES, TrainingSet, augment, build
 from cryokit.plot.particle_shapes import gallery, outlines
 from cryokit.segmentation.selection import select, select_irregular, select_side, select_top
 
@@ -593,8 +593,8 @@ record("table 1", counted)
 # ## 8. The training set
 #
 # Five classes: the three views, *negative* and *background*. `Examination.training_particles` gives the good particles
-# their view, and everything else becomes a negative. `trainingset.build` cuts patches of one and a half diameters,
-# all at the same scale, finds background that touches nothing in the table, and balances the classes.
+# their view, and everything else becomes a negative. `cryokit.networks.patches.build` cuts patches of one and a half
+# diameters, all at the same scale, finds background that touches nothing in the table, and balances the classes.
 #
 # What should be a negative? The paper takes the rejected particles, ice and debris. The table here has the rejected
 # ones, and the *near misses*: candidates below the picker's threshold but not far below it. Those are what a
@@ -622,7 +622,7 @@ display(particles.groupby("class").size().rename("particles").to_frame())
 # %%
 options = dict(per_class=per_class, contrast=klh.picker.contrast_, seed=seed)
 try:
-    trainingset.build(klh.images, particles, **options)
+    build(klh.images, particles, **options)
     refused = ""
 except PickerError as error:
     refused = str(error)
@@ -639,10 +639,10 @@ record("the class without samples is refused", "'irregular'" in refused)
 
 # %%
 having = {*particles["class"], "background"}
-present = [name for name in trainingset.CLASSES if name in having]
+present = [name for name in CLASSES if name in having]
 all_candidates = training_table(0)
 try:
-    crowded = trainingset.build(klh.images, all_candidates, classes=present, **options)
+    crowded = build(klh.images, all_candidates, classes=present, **options)
     room = len(crowded.table.loc[crowded.table["class"] == "background", "original"].unique())
     print(f"room for {room} patches of background")
 except PickerError as error:
@@ -657,7 +657,7 @@ record("background patches among all candidates", room)
 # samples are helped by copies turned by 90, 180 and 270 degrees, and, in the training only, by augmented ones.
 
 # %%
-training_set = trainingset.build(klh.images, particles, classes=present, **options)
+training_set = build(klh.images, particles, classes=present, **options)
 display(training_set.counts())
 split_of = training_set.table.groupby("micrograph")["split"].unique()
 display(split_of.map(", ".join).rename("split").to_frame().T)
@@ -675,7 +675,7 @@ plain = training_set.table.query("rotation == 0 and augmentation == ''")
 original = training_set.patches[plain.index[(plain["class"] == present[0]).argmax()]]
 rng = np.random.default_rng(seed)
 changed = [(np.rot90(original, turns), f"turned by {90 * turns} degrees") for turns in range(4)]
-changed += [trainingset.augment(original, rng, diameter=training_set.size / 1.5) for _ in range(8)]
+changed += [augment(original, rng, diameter=training_set.size / 1.5) for _ in range(8)]
 figure, axes = plt.subplots(3, 4, figsize=(11, 9.4))
 for ax, (patch, words) in zip(axes.flat, changed, strict=True):
     ax.imshow(patch, cmap="gray", vmin=0, vmax=255)
@@ -697,7 +697,7 @@ plt.show()
 
 # %%
 path = training_set.save(output / "klh.npz")
-loaded = trainingset.TrainingSet.load(path)
+loaded = TrainingSet.load(path)
 same = np.array_equal(loaded.patches, training_set.patches) and loaded.table.equals(training_set.table)
 print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; read again it is the same: {same}")
 record("read again it is the same", bool(same))

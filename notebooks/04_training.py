@@ -60,15 +60,15 @@ from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, 
 from cryokit.cli.notebook_runner import record
 from cryokit.evaluate.thresholds import best_threshold, threshold_from_scores
 from cryokit.imaging.preparation import WORKING_DIAMETER, recorded, whitened
-from cryokit.networks import patches as trainingset
 from cryokit.networks import training
 from cryokit.networks.describe import layers, multiply_adds
+from cryokit.networks.patches import CLASS_SETTINGS, CLASSES, augment, build, standardised
 from cryokit.networks.training import MODERN, PAPER, PAPER_EPOCHS, Samples
 from cryokit.networks.training.batches import TrainingBatches
 from cryokit.networks.training.crops import crops
-from cryokit.networks.training.measures import distinct_settings, without
-from cryokit.pickers import compact_picking as compact
-from cryokit.plot import trainings as plot_training
+from cryokit.networks.training.measures import distinct_settings, only_classes
+from cryokit.pickers import compact_picking
+from cryokit.plot import trainings
 from cryokit.segmentation.selection import select
 
 plt.rcParams["figure.constrained_layout.use"] = True
@@ -104,8 +104,8 @@ record("multiply-adds of a window", int(sums["multiply_adds"]))
 def draw_network(table, title):
     """Draw a network, and below each layer its share of parameters and multiply-adds."""
     _, (above, below) = plt.subplots(2, 1, figsize=(12, 5.8), height_ratios=[1.2, 1])
-    plot_training.network(above, table, title=title)
-    plot_training.layer_shares(below, table)
+    trainings.network(above, table, title=title)
+    trainings.layer_shares(below, table)
     plt.show()
 
 
@@ -187,10 +187,10 @@ for name, (method, images, particles) in (real() if data_dir else simulated()).i
 truth, particles = coordinates.concatenate(truth), pd.concat(tables, ignore_index=True)
 
 having = {*particles["class"], "background"}
-training_set = trainingset.build(
+training_set = build(
     micrographs.values(),
     particles,
-    classes=[name for name in trainingset.CLASSES if name in having],
+    classes=[name for name in CLASSES if name in having],
     per_class=per_class,
     size=paper_config.window,
     box=1.25,
@@ -263,10 +263,10 @@ for name, settings in PRESETS.items():
     record(f"test accuracy, {name}", measured["test"])
 
 figure, axes = plt.subplots(1, 2, figsize=(12, 4.6))
-plot_training.curves(axes[0], histories, "loss", title="dashed: training, solid: validation, dot: the weights kept")
+trainings.curves(axes[0], histories, "loss", title="dashed: training, solid: validation, dot: the weights kept")
 axes[0].axhline(np.log(len(classes)), color="0.5", linewidth=1)
 axes[0].text(epochs[0], np.log(len(classes)), "knows nothing: log C", va="bottom", ha="right", color="0.3")
-plot_training.curves(axes[1], histories, "accuracy", legend=False)
+trainings.curves(axes[1], histories, "accuracy", legend=False)
 axes[1].axhline(1 / len(classes), color="0.5", linewidth=1)
 axes[1].text(epochs[0], 1 / len(classes), "guesses: 1 / C", va="bottom", ha="right", color="0.3")
 plt.show()
@@ -298,7 +298,7 @@ for name, number in reached.items():
 best = trained["today (Adam)"]
 matrix = training.confusion_matrix(best, samples["test"], classes=classes)
 figure, ax = plt.subplots(figsize=(6.2, 5.4))
-plot_training.confusion(ax, matrix)
+trainings.confusion(ax, matrix)
 plt.show()
 own = pd.Series(np.diag(matrix) / matrix.sum(axis=1), index=classes)
 others = [name for name in classes if name != "negative"]
@@ -356,7 +356,7 @@ sheets = {
 sheets = {title: np.flatnonzero(which) for title, which in sheets.items() if which.any()}
 figure, axes = plt.subplots(len(sheets), 1, figsize=(12, 2 * len(sheets)), squeeze=False)
 for ax, (title, which) in zip(axes[:, 0], sheets.items(), strict=True):
-    plot_training.samples(ax, samples["test"].x[which[:10]], columns=10, title=f"{title} ({len(which)})")
+    trainings.samples(ax, samples["test"].x[which[:10]], columns=10, title=f"{title} ({len(which)})")
 plt.show()
 
 # %% [markdown]
@@ -399,14 +399,15 @@ for row in table_3[table_3["settings"] == "today"].itertuples():
 # Augmentation makes new patches from old ones by changes that do not change the class. Two kinds:
 #
 # - *turned*: rotated and mirrored, contrast and brightness changed a little, anew in each epoch (`augmentation=True`)
-# - *filtered*: as the paper, by a random choice of the stages of notebook 01, computed once (`trainingset.augment`)
+# - *filtered*: as the paper, by a random choice of the stages of notebook 01, computed once
+#   (`cryokit.networks.patches.augment`)
 #
 # It matters where patches are few. Below each class has only `few` cut-outs. Each network goes five times through
 # twelve copies of each, which are all the same, or turned, or filtered: as many steps for all three.
 
 # %%
-four = distinct_settings(trainingset.CLASS_SETTINGS, classes)["4 + background"]
-part = without(training_set, four)
+four = distinct_settings(CLASS_SETTINGS, classes)["4 + background"]
+part = only_classes(training_set, four)
 part_test = Samples(*part.arrays("test"))
 originals = part.subset("train")
 plain = originals.table.query("rotation == 0 and augmentation == ''")
@@ -422,14 +423,14 @@ def drawn(draw):
 
 def as_samples(patches, labels):
     """Return bytes as what a network takes."""
-    return Samples(trainingset.standardised(patches)[..., None], labels)
+    return Samples(standardised(patches)[..., None], labels)
 
 
 def filtered(patches, copies, draw):
     """Return the patches, and then so many filtered copies of all of them less one."""
     rng = np.random.default_rng((seed, draw, 1))
     diameter = training_set.size / 1.25
-    changed = [trainingset.augment(patch, rng, diameter=diameter)[0] for _ in range(copies - 1) for patch in patches]
+    changed = [augment(patch, rng, diameter=diameter)[0] for _ in range(copies - 1) for patch in patches]
     return np.stack([*patches, *changed])
 
 
@@ -440,7 +441,7 @@ sheet = [one.x] * 8
 sheet += [TrainingBatches(one, 1, True, seed, epoch)[0][0] for epoch in range(8)]
 sheet += [as_samples(filtered(patches[which], 8, 0), np.tile(labels[which], 8)).x]
 figure, ax = plt.subplots(figsize=(12, 4.6))
-plot_training.samples(ax, np.concatenate(sheet), ("the same", "turned", "filtered"), columns=8)
+trainings.samples(ax, np.concatenate(sheet), ("the same", "turned", "filtered"), columns=8)
 plt.show()
 
 # %%
@@ -610,7 +611,7 @@ for place, (name, members) in enumerate(shown.items()):
     found_there = training.saliency(best, pictures, classes.index(name))
     for column, (picture, one) in enumerate(zip(pictures, found_there, strict=True), start=2 * place):
         plot.show_micrograph(axes[0, column], picture[..., 0], title=name)
-        plot_training.saliency_overlay(axes[1, column], picture, ndimage.gaussian_filter(one, 2))
+        trainings.saliency_overlay(axes[1, column], picture, ndimage.gaussian_filter(one, 2))
 plt.show()
 
 # %% [markdown]
@@ -725,9 +726,9 @@ plt.show()
 settings = replace(MODERN, learning_rate=2e-3, batch_size=16, epochs=6, patience=None, class_weights=False)
 lean_history = training.train(lean, maps["train"], maps["validation"], settings, seed=seed, progress=False)
 figure, axes = plt.subplots(1, 2, figsize=(12, 4))
-plot_training.curves(axes[0], lean_history, "loss", title="the compact network")
+trainings.curves(axes[0], lean_history, "loss", title="the compact network")
 axes[0].set_ylim(0, 0.5)
-plot_training.curves(axes[1], lean_history, "accuracy", legend=False)
+trainings.curves(axes[1], lean_history, "accuracy", legend=False)
 always = maps["validation"].class_shares(2)[1]
 axes[1].axhline(always, color="0.5", linewidth=1)
 axes[1].text(settings.epochs, always, "says background everywhere", va="top", ha="right", color="0.3")
@@ -746,8 +747,8 @@ record("validation accuracy of positions", float(lean_history.table["val_accurac
 
 # %%
 unseen = names_of["test"][0]
-score_map = compact.score_map(lean, lean_config, prepared[unseen])
-candidates = compact.candidates(score_map, prepared[unseen].frame, unseen, diameters[unseen])
+score_map = compact_picking.score_map(lean, lean_config, prepared[unseen])
+candidates = compact_picking.candidates(score_map, prepared[unseen].frame, unseen, diameters[unseen])
 figure, axes = plt.subplots(1, 2, figsize=(12, 6.2))
 plot.show_micrograph(axes[0], prepared[unseen].data, title=f"{unseen}, prepared: particles bright")
 rows, columns = score_map.particle.shape
@@ -775,8 +776,8 @@ record("times the multiply-adds of the compact network, window by window", one_b
 # %%
 others = names_of["validation"]
 on_validation = coordinates.concatenate(
-    compact.candidates(
-        compact.score_map(lean, lean_config, prepared[name]), prepared[name].frame, name, diameters[name]
+    compact_picking.candidates(
+        compact_picking.score_map(lean, lean_config, prepared[name]), prepared[name].frame, name, diameters[name]
     )
     for name in others
 )
@@ -816,13 +817,13 @@ print(*(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB" for file in sorted(fo
 pprint(networks.header(folder), width=110, compact=True, sort_dicts=False)
 
 loaded = networks.Model.load(folder)
-again = compact.score_map(loaded.network, loaded.config, prepared[unseen])
+again = compact_picking.score_map(loaded.network, loaded.config, prepared[unseen])
 unchanged = bool(np.array_equal(again.scores, score_map.scores))
 print(f"loaded again: threshold {loaded.threshold:.3f}, scores unchanged: {unchanged}")
 record("loaded again it gives the same scores", unchanged)
 record("threshold", loaded.threshold)
 
-picks = compact.candidates(again, prepared[unseen].frame, unseen, loaded.diameter, least=loaded.threshold)
+picks = compact_picking.candidates(again, prepared[unseen].frame, unseen, loaded.diameter, least=loaded.threshold)
 teacher = evaluate.evaluate(found[unseen], truth, micrographs=[unseen], bootstrap=0)
 pupil = evaluate.evaluate(picks, truth, micrographs=[unseen], bootstrap=0)
 figure, axes = plt.subplots(1, 2, figsize=(12, 6.8))

@@ -57,16 +57,16 @@ from matplotlib.patches import Rectangle
 from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, simulate
 from cryokit._util.prefetch import ahead
 from cryokit.cli.notebook_runner import record
-from cryokit.imaging import score_cleaning as cleaning
-from cryokit.imaging import suppression as nms
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks
 from cryokit.imaging.preparation import WORKING_DIAMETER, levelled, recorded, whitened
+from cryokit.imaging.score_cleaning import clean, joined_areas, largest_area
+from cryokit.imaging.suppression import nms_distance, nms_iou
 from cryokit.networks import describe
 from cryokit.networks.fully_convolutional import fully_convolutional
 from cryokit.networks.scoring import dense, sliding
 from cryokit.networks.scoring.running import runner
 from cryokit.networks.training import MODERN, Samples, train
-from cryokit.pickers import compact_picking as compact
+from cryokit.pickers import compact_picking
 from cryokit.pickers.many_files import pick_files
 from cryokit.plot.pictures import CURVE_COLOURS
 
@@ -360,14 +360,14 @@ closeness = (0.1, 0.3)
 working = paper.working_diameter  # of the particle, in pixels of the picture
 particle = scores.particle
 above = particle >= likely
-cut_off = cleaning.largest_area(working, scores.frame.step, particles=1.0)
+cut_off = largest_area(working, scores.frame.step, particles=1.0)
 column, row = (np.rint(place).astype(int) for place in scores.frame.from_source(x, y))
 at_truth = np.zeros_like(above)
 at_truth[row.clip(0, above.shape[0] - 1), column.clip(0, above.shape[1] - 1)] = True
 rows, kept = [], {}
 for close in closeness:
-    area = cleaning.joined_areas(particle, likely, closeness=close)
-    kept[close] = cleaning.clean(particle, likely, cut_off, closeness=close)
+    area = joined_areas(particle, likely, closeness=close)
+    kept[close] = clean(particle, likely, cut_off, closeness=close)
     cells = np.bincount(area.ravel())[1:]
     rows.append(
         {
@@ -390,7 +390,7 @@ record("positions above the threshold", int(above.sum()))
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(16, 5.6))
-area = cleaning.joined_areas(particle, likely, closeness=closeness[-1])
+area = joined_areas(particle, likely, closeness=closeness[-1])
 colour_of = np.append(0, np.random.default_rng(seed).permutation(area.max()) % 20)
 plot.show_micrograph(axes[0], picture)
 colours = np.where(area > 0, colour_of[area], np.nan)
@@ -433,9 +433,9 @@ def suppressed(x, y, score, view):
     """Return what stays of candidates, by four rules."""
     return {
         "all candidates": np.arange(x.size),
-        "IoU, each view by itself": nms.nms_iou(x, y, working, score, limit=limit, classes=view),
-        "IoU, all views together": nms.nms_iou(x, y, working, score, limit=limit),
-        "distance, all together": nms.nms_distance(x, y, score, 0.5 * working),
+        "IoU, each view by itself": nms_iou(x, y, working, score, limit=limit, classes=view),
+        "IoU, all views together": nms_iou(x, y, working, score, limit=limit),
+        "distance, all together": nms_distance(x, y, score, 0.5 * working),
     }
 
 
@@ -612,7 +612,7 @@ for method, preparing, scoring in (
     (
         "auto",
         lambda: whitened(recorded(scene), auto.diameter_, auto.contrast_, WORKING_DIAMETER),
-        lambda: compact.score_map(lean.network, lean.config, ready),
+        lambda: compact_picking.score_map(lean.network, lean.config, ready),
     ),
 ):
     parts[method] = {
@@ -654,10 +654,10 @@ for device in devices.list_devices():
             other = pickers.load(output / "auto")
         with devices.using(device):
             picks = other.pick(scene)
-            again = functools.partial(compact.score_map, other.model_.network, other.model_.config, ready)
+            again = functools.partial(compact_picking.score_map, other.model_.network, other.model_.config, ready)
             took, scored = seconds(again), again().particle
         both = evaluate.evaluate(picks, own, micrographs=[scene.name], diameter=diameter, bootstrap=0)
-        usual = compact.score_map(lean.network, lean.config, ready).particle
+        usual = compact_picking.score_map(lean.network, lean.config, ready).particle
         rows.append(
             {
                 "device": device,
@@ -691,8 +691,8 @@ record("batch and single, largest difference", float(abs(together[1] - run(one)[
 
 # %% [markdown]
 # **Reading ahead**: while the device works on one micrograph, a thread reads the next, so that the slower of the two
-# sets the pace and not their sum. `cryokit._util.prefetch.ahead` does that, and `pick_files` uses it. To show it, the disk
-# here is a slow one: `disk` seconds a micrograph, as over a network; and picking, where it is faster than that, waits
+# sets the pace and not their sum. `cryokit._util.prefetch.ahead` does that, and `pick_files` uses it. To show it, the
+# disk here is a slow one: `disk` seconds a micrograph, as over a network; and picking, where it is faster than that, waits
 # until it has taken as long.
 
 

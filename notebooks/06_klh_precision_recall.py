@@ -51,14 +51,22 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from cryokit import coordinates, evaluate, micrograph, plot
-from cryokit.benchmark import configuration as config
-from cryokit.benchmark import reported, results, run_files, summary, verdict
+from cryokit.benchmark import configuration, reported, result_file, run_files, summary, verdict
 from cryokit.benchmark.run import run
+from cryokit.benchmark.tables import VIEWS_RULE, beside_reported, datasets
 from cryokit.cli.notebook_runner import record
 from cryokit.errors import CryokitError
 from cryokit.evaluate import paired
 from cryokit.pickers.places import off_centre
-from cryokit.plot import comparison as plot_benchmark
+from cryokit.plot.comparison import (
+    explain_marks,
+    explain_overlays,
+    f1_intervals,
+    overlays,
+    precision_recall,
+    styles,
+    time_against_f1,
+)
 
 plt.rcParams["figure.constrained_layout.use"] = True
 output = Path(output_dir)
@@ -108,8 +116,8 @@ logger.setLevel(logging.INFO)
 #
 # ## 2. The run
 #
-# What is to be compared is a small text. `cryokit.benchmark.configuration.parse` takes it as a dictionary, `cryokit benchmark
-# --config` as a file.
+# What is to be compared is a small text. `cryokit.benchmark.configuration.parse` takes it as a dictionary, `cryokit
+# benchmark --config` as a file.
 
 # %%
 SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template", "deepem", "deeppicker"]
@@ -138,11 +146,11 @@ asked = {
     "timeout": 20,
 }
 if quick:
-    comparison = config.parse(asked)
+    comparison = configuration.parse(asked)
 else:
-    comparison = config.read("klh", "full")
+    comparison = configuration.read("klh", "full")
     asked = comparison.raw | ({"methods": list(methods)} if methods else {})
-    comparison = config.parse(asked)
+    comparison = configuration.parse(asked)
 config_file = output / "klh.yaml"
 config_file.parent.mkdir(parents=True, exist_ok=True)
 config_file.write_text(yaml.safe_dump(asked, sort_keys=False), encoding="utf-8")
@@ -163,7 +171,7 @@ settings = {
 }
 started = time.perf_counter()
 if result:
-    found = results.load(result)
+    found = result_file.load(result)
     folder = Path(result) if Path(result).is_dir() else Path(result).parent
 else:
     found = run(comparison, folder, progress=False, **settings)
@@ -202,7 +210,7 @@ if complete:
     plt.show()
 else:
     print(f"{folder}: the micrographs of this run are not here; their pictures are left out")
-display(summary.datasets(found).set_index("dataset").T)
+display(datasets(found).set_index("dataset").T)
 
 # %% [markdown]
 # The outcome. *AP* is the average precision, *ceiling* the highest recall at any threshold; both follow in a moment.
@@ -298,8 +306,8 @@ if curves and complete:
     figure, axes = plt.subplots(1, 3, figsize=(16, 6.2))
     every = coordinates.read(folder / "picks" / middle / dataset / f"seed{cell['seed']}" / f"{names[0]}.csv")
     at_levels = {f"{words} ({level:.2f})": every[every["score"] >= level] for words, level in levels.items()}
-    plot_benchmark.overlays(axes, micrograph.read(paths[names[0]]), at_levels, truth)
-    plot_benchmark.explain_overlays(figure)
+    overlays(axes, micrograph.read(paths[names[0]]), at_levels, truth)
+    explain_overlays(figure)
     plt.show()
 
 # %% [markdown]
@@ -324,7 +332,7 @@ if curves and complete:
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(15, 8.2))
 for ax, labels in zip(axes, (False, True), strict=True):
-    plot_benchmark.precision_recall(ax, found, dataset, labels=labels)
+    precision_recall(ax, found, dataset, labels=labels)
     ax.set_title("learned from labels" if labels else "no labels", fontsize="medium")
 plt.show()
 
@@ -342,7 +350,7 @@ views = [view for view in by_view["view"].unique() if view != reported.AVERAGE]
 if views:
     figure, axes = plt.subplots(1, len(views), figsize=(7.5 * len(views), 9), squeeze=False)
     for ax, view in zip(axes[0], views, strict=True):
-        plot_benchmark.precision_recall(ax, found, dataset, view=view)
+        precision_recall(ax, found, dataset, view=view)
         ax.set_title(f"{view} views ({told['views'].get(view, 0)} particles)", fontsize="medium")
     plt.show()
 else:
@@ -353,7 +361,7 @@ else:
 
 # %%
 if views:
-    display(Markdown(summary.views_rule(found, dataset)))
+    display(Markdown(VIEWS_RULE))
     wide = by_view.pivot_table("f1", index="method", columns="view").loc[scored.index, [*views, reported.AVERAGE]]
     named_right = by_view.drop_duplicates("method").set_index("method")["named_right"]
     shown = wide.assign(**{"view named right": named_right}).set_axis(scored["title"])
@@ -368,9 +376,9 @@ if views:
 # not measured here**.
 
 # %%
-beside = summary.beside_reported(found, dataset)
+beside = beside_reported(found, dataset)
 if len(beside):
-    shown = beside.set_index([("method", ""), ("view", "")]).rename_axis([None, None])
+    shown = beside.set_index(["method", "view"]).rename_axis([None, None])
     display(shown.style.format("{:.3f}", na_rep=""))
 else:
     print("the paper reports nothing of these methods")
@@ -399,8 +407,8 @@ if complete:
     kept = run_files.picks(folder, found, dataset, names[0])
     figure, axes = plt.subplots(-(-len(FIRST_SIX) // 3), 3, figsize=(16, 6.2 * -(-len(FIRST_SIX) // 3)), squeeze=False)
     by_title = {summary.title(found, method): kept[method] for method in FIRST_SIX if method in kept}
-    plot_benchmark.overlays(axes, micrograph.read(paths[names[0]]), by_title, truth)
-    plot_benchmark.explain_overlays(figure)
+    overlays(axes, micrograph.read(paths[names[0]]), by_title, truth)
+    explain_overlays(figure)
     plt.show()
 
 # %% [markdown]
@@ -501,8 +509,8 @@ if complete:
 
 # %%
 figure, ax = plt.subplots(figsize=(11, 1.6 + 0.42 * len(scores)))
-plot_benchmark.f1_intervals(ax, found, dataset, own=True)
-plot_benchmark.explain_marks(ax, own=True, several=scored["seeds"].max() > 1)
+f1_intervals(ax, found, dataset, own=True)
+explain_marks(ax, own=True, several=scored["seeds"].max() > 1)
 plt.show()
 
 # %% [markdown]
@@ -516,7 +524,7 @@ for method in scored.index:
     counts = summary.per_micrograph(found, dataset, method).groupby("micrograph")[["tp", "fp", "fn"]].sum()
     per_micrograph[method] = 2 * counts["tp"] / (2 * counts["tp"] + counts["fp"] + counts["fn"])
 per_micrograph = pd.DataFrame(per_micrograph).reindex(names)
-looks = plot_benchmark.styles(found)
+looks = styles(found)
 figure, ax = plt.subplots(figsize=(13, 5))
 for method in per_micrograph:
     look = looks[method]
@@ -551,7 +559,8 @@ first = scored.index[0]
 against = (
     summary.against(found, dataset, first).set_index("title").rename_axis(f"{summary.title(found, first)} ahead of")
 )
-shown = against[["difference", "low", "high", "p", "distinguishable"]]
+shown = against.assign(low=against["interval"].str[0], high=against["interval"].str[1])
+shown = shown[["difference", "low", "high", "p", "distinguishable"]]
 shown = shown.assign(distinguishable=np.where(shown["distinguishable"], "yes", ""))
 display(shown.style.format("{:.3f}", subset=["difference", "low", "high", "p"]))
 record("first", first)
@@ -670,7 +679,7 @@ for labels in (False, True):
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(15, 7.4))
-plot_benchmark.time_against_f1(left, found, dataset)
+time_against_f1(left, found, dataset)
 order = scored.sort_values("fit")
 colours = [looks[method].colour for method in order.index]
 bars = right.barh(order["title"], order["fit"].clip(lower=0.01), color=colours)
@@ -786,8 +795,8 @@ if complete:
         "of micrographs binned by 2": coordinates.scale(mine, 0.5),
     }
     figure, axes = plt.subplots(1, 4, figsize=(17, 5.4))
-    plot_benchmark.overlays(axes, images[0], mistakes, truth)
-    plot_benchmark.explain_overlays(figure)
+    overlays(axes, images[0], mistakes, truth)
+    explain_overlays(figure)
     plt.show()
     for words, table in mistakes.items():
         each = evaluate.evaluate(table, truth, micrographs=names, bootstrap=0)
