@@ -1,4 +1,4 @@
-"""What the pickers that cluster enhanced micrographs share: fitting, coordinates, files, and all that they see."""
+"""Base of the pickers that cluster enhanced micrographs, and all that they see on the way to their picks."""
 
 from __future__ import annotations
 
@@ -7,93 +7,88 @@ import logging
 import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from cryokit._util.validation import check_number
 from cryokit.coordinates import table
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentTypeError
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.preparation import detected_contrast, recorded
 from cryokit.micrograph import Micrograph
-from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings
+from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, make_whole
 from cryokit.segmentation import Clustering, Particle
 from cryokit.segmentation.selection import Decision
 
 logger = logging.getLogger(__name__)
 
 FEWEST_PIXELS = 8  # along a side of the pictures
-SMALLEST = 1.0  # diameters: in a smaller picture there is no particle with its surroundings
+SMALLEST = 1.0  # diameters: a smaller picture has no room for a particle with its surroundings
 
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """All that a picker saw in one micrograph, in working pixels: for notebooks, and for making training sets.
+    """All that a picker saw in one micrograph: for notebooks, and for making training sets.
 
     Attributes
     ----------
     name : str
-        Of the micrograph.
-    stages : dict of str to ndarray of float32, shape (rows, columns)
-        The pictures of the preprocessing chain, in order; empty where there was nothing to look at.
-    clustering : Clustering or None
-    masks : dict of str to ndarray of bool, shape (rows, columns)
-        From the particle cluster to the cleaned mask, in order.
-    evidence : ndarray of float32, shape (rows, columns), or None
-        How much speaks for a particle at each pixel.
-    particles : list of Particle
-        Candidates, best first.
+        Name of the micrograph.
     diameter : float
-        Of the particle, working pixels.
+        Particle diameter in working pixels, those of the pictures.
     frame : Frame
         Frame of the pictures in the micrograph as stored.
     threshold : float
         Lowest score of a pick.
+    stages : dict of str to ndarray of float32, shape (rows, columns)
+        Pictures of the preprocessing chain, in order; empty for a micrograph that is constant or too small.
+    clustering : Clustering or None
+        Clusters of the last picture.
+    masks : dict of str to ndarray of bool, shape (rows, columns)
+        Masks from the particle cluster to the cleaned mask, in order.
+    evidence : ndarray of float32, shape (rows, columns), or None
+        Evidence for a particle at each pixel.
+    particles : list of Particle
+        Candidates, best first, in working pixels.
     """
 
     name: str
-    stages: dict[str, NDArray[np.float32]]
-    clustering: Clustering | None
-    masks: dict[str, NDArray[np.bool_]]
-    evidence: NDArray[np.float32] | None
-    particles: list[Particle]
     diameter: float
     frame: Frame
     threshold: float
+    stages: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    clustering: Clustering | None = None
+    masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    evidence: NDArray[np.float32] | None = None
+    particles: list[Particle] = field(default_factory=list)
 
     @property
     def picked(self) -> list[Particle]:
-        """The candidates that the picker takes for particles."""
+        """Candidates that the picker takes for particles."""
         return [particle for particle in self.particles if particle.score >= self.threshold]
 
     def picks(self, threshold: float | None = None) -> pd.DataFrame:
-        """Return the candidates at or above a score, in pixels of the micrograph.
+        """Return the candidates at or above a score.
 
         Parameters
         ----------
         threshold : float, optional
-            The picker's own when not given.
+            Lowest score; default: the picker's.
 
         Returns
         -------
         pandas.DataFrame
-            A table of picks.
+            Table of picks in pixels of the micrograph, best first.
         """
         threshold = self.threshold if threshold is None else threshold
         chosen = [particle for particle in self.particles if particle.score >= threshold]
-        x, y = self.frame.to_source([particle.x for particle in chosen], [particle.y for particle in chosen])
-        return table(
-            self.name,
-            x,
-            y,
-            [particle.score for particle in chosen],
-            self.diameter * self.frame.step,
-            [particle.view for particle in chosen],
-        )
+        scores, views = [particle.score for particle in chosen], [particle.view for particle in chosen]
+        return table(self.name, *self._places(chosen), scores, self.diameter * self.frame.step, views)
 
     def training_particles(self, decisions: Iterable[Decision], *, debris: float | None = 0.05) -> pd.DataFrame:
         """Return the particles of a training set: good ones by their view, the others as negatives.
@@ -101,102 +96,99 @@ class Examination:
         Parameters
         ----------
         decisions : iterable of Decision
-            On `picked`, of `cryokit.segmentation.selection.select`.
+            Decisions on `picked`, by `cryokit.segmentation.selection.select`.
         debris : float or None
-            Candidates that were not picked (ice, debris, dense noise) are negatives, too, if they have at least this
-            score; None for none of them. Nearly every place of a micrograph is a candidate of score 0: with 0 hardly a
-            place is left for background.
+            Lowest score of candidates that were not picked (ice, debris, dense noise) but are negatives, too; None for
+            none of them. Nearly every place of a micrograph is a candidate of score 0, so that 0 leaves hardly a place
+            for background.
 
         Returns
         -------
         pandas.DataFrame
-            Columns micrograph, x, y, diameter, class; pixels of the micrograph. See `cryokit.networks.patches.build`.
+            Columns micrograph, x, y, diameter, class, in pixels of the micrograph; see
+            `cryokit.networks.patches.build`.
         """
-        rows = [(each.particle, each.particle.view if each.good else "negative") for each in decisions]
+        rows = [(decision.particle, decision.particle.view if decision.good else "negative") for decision in decisions]
         if debris is not None:
             missed = (particle for particle in self.particles if debris <= particle.score < self.threshold)
             rows += [(particle, "negative") for particle in missed]
-        x, y = self.frame.to_source([particle.x for particle, _ in rows], [particle.y for particle, _ in rows])
-        return pd.DataFrame(
-            {
-                "micrograph": self.name,
-                "x": x,
-                "y": y,
-                "diameter": self.diameter * self.frame.step,
-                "class": [what for _, what in rows],
-            }
-        )
+        x, y = self._places([particle for particle, _ in rows])
+        diameter, classes = self.diameter * self.frame.step, [name for _, name in rows]
+        return pd.DataFrame({"micrograph": self.name, "x": x, "y": y, "diameter": diameter, "class": classes})
+
+    def _places(self, particles: list[Particle]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.frame.to_source([particle.x for particle in particles], [particle.y for particle in particles])
 
 
+@dataclass(eq=False)
 class ClusteringPicker(Picker):
     """Base of the pickers of DeepCryoPicker's first half: enhance, cluster, clean, measure shapes.
 
-    `fit` finds out only what was not given: the contrast, and the diameter (as the method ``template`` does, unless a
-    subclass knows better).
+    `fit` detects the contrast and estimates the diameter (as the method ``template`` does, unless a subclass knows
+    better), as far as they are not given. A subclass defines ``_look``, and the chain `usual_preprocessing`.
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Particle diameter in pixels of the micrograph; estimated by default.
+    contrast : {"dark", "bright"}, optional
+        Contrast of the particles in the micrograph; detected by default.
+    max_micrographs : int
+        Largest number of micrographs, spread evenly over those given, from which contrast and diameter are estimated.
+    clusters : int
+        Number of clusters, 2 to 64.
+    preprocessing : Preprocessing or mapping, optional
+        Preprocessing chain, or the parameters in which it differs from the default chain.
+
+    Attributes
+    ----------
+    diameter_ : float
+        Particle diameter, given or estimated.
+    contrast_ : {"dark", "bright"}
+        Contrast, given or detected.
     """
 
     learned_in: ClassVar[str] = "diameter_"
-    own_threshold: ClassVar[float] = 0.5
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()
 
-    def __init__(
-        self,
-        diameter: float | None,
-        contrast: Literal["dark", "bright"] | None,
-        max_micrographs: int,
-        preprocessing: Preprocessing | Mapping[str, Any] | None,
-    ) -> None:
-        check_settings(diameter, contrast, max_micrographs)
-        self.diameter = diameter
-        self.contrast = contrast
-        self.max_micrographs = max_micrographs
-        if not isinstance(preprocessing, Preprocessing):
+    diameter: float | None = None
+    contrast: Literal["dark", "bright"] | None = None
+    max_micrographs: int = 12
+    clusters: int = 4
+    preprocessing: Preprocessing | Mapping[str, Any] | None = None
+    diameter_: float | None = field(default=None, init=False, repr=False)
+    contrast_: Literal["dark", "bright"] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.diameter, self.contrast)
+        make_whole(self, "max_micrographs")
+        check_number("clusters", self.clusters, 2, 64, whole=True)
+        if not isinstance(self.preprocessing, Preprocessing):
             try:
-                preprocessing = dataclasses.replace(self.usual_preprocessing, **(preprocessing or {}))
+                self.preprocessing = dataclasses.replace(self.usual_preprocessing, **(self.preprocessing or {}))
             except TypeError as error:
-                raise PickerError(f"preprocessing: {error}; see cryokit.imaging.Preprocessing") from None
-        self.preprocessing = preprocessing
-        self.threshold_ = self.own_threshold
-        self.diameter_: float | None = None
-        self.contrast_: Literal["dark", "bright"] | None = None
+                raise ArgumentTypeError(f"preprocessing: {error}; see cryokit.imaging.Preprocessing") from None
 
     def fit(
         self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
     ) -> ClusteringPicker:
-        """Find out the contrast and the diameter, where they were not given; labels are not used.
-
-        Parameters
-        ----------
-        micrographs : iterable of Micrograph or path
-        labels : None
-            Ignored: the method needs none.
-
-        Returns
-        -------
-        ClusteringPicker
-            Itself.
+        """Detect the contrast and estimate the diameter, unless they are given; labels are not used.
 
         Raises
         ------
         PickerError
-            When there is no micrograph, or they are too small to estimate the diameter.
+            If there is no micrograph, or they are too small to estimate the diameter.
         """
         micrographs = Micrographs.to_learn_from(micrographs).spread(self.max_micrographs)
+        self.decisions_ = []
         self.contrast_ = self.contrast or detected_contrast(micrographs, self.diameter)
         self.diameter_ = self.diameter or self._estimated_diameter(_large(micrographs))
-        logger.info(
-            "%s: particles are %s, %.1f pixels across (%s)",
-            self.name,
-            self.contrast_,
-            self.diameter_,
-            "given" if self.diameter else "estimated",
-        )
+        self._decide_scale()
         return self
 
     def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
-        picks = self._examined(micrograph, keep=("stretched", "opened")).picks(threshold)
-        return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        return self._examined(micrograph, keep=("stretched", "opened")).picks(threshold)
 
     def examine(self, micrograph: Micrograph | str | os.PathLike) -> Examination:
         """Return everything that is seen on the way to the picks of one micrograph.
@@ -204,15 +196,12 @@ class ClusteringPicker(Picker):
         Parameters
         ----------
         micrograph : Micrograph or path
-
-        Returns
-        -------
-        Examination
+            Micrograph as stored.
 
         Raises
         ------
         PickerError
-            When the picker has not been fitted.
+            If the picker has not been fitted.
         """
         return self._examined(micrograph, keep=STAGES)
 
@@ -221,8 +210,7 @@ class ClusteringPicker(Picker):
         micrograph = as_micrograph(micrograph)
         image, frame = recorded(micrograph)
         frame = frame.then(self.preprocessing.frame(image.shape, self.diameter_))
-        diameter = self.diameter_ / frame.step
-        seen: dict[str, Any] = dict(stages={}, clustering=None, masks={}, evidence=None, particles=[])
+        empty = Examination(micrograph.name, self.diameter_ / frame.step, frame, self.threshold_)
         if min(image.shape) < SMALLEST * self.diameter_ or min(frame.shape) < FEWEST_PIXELS:
             logger.warning(
                 "%s: %d x %d pixels are too few for particles of %.0f; give the diameter in pixels of the micrograph",
@@ -230,21 +218,41 @@ class ClusteringPicker(Picker):
                 *image.shape,
                 self.diameter_,
             )
-        elif np.ptp(image) > 0:
-            stages = self.preprocessing.stages(image, self.diameter_, self.contrast_, keep=keep)
-            seen = dict(stages=stages) | self._look(stages, diameter)
-        return Examination(name=micrograph.name, diameter=diameter, frame=frame, threshold=self.threshold_, **seen)
+            return empty
+        if not np.ptp(image) > 0:
+            return empty
+        stages = self.preprocessing.stages(image, self.diameter_, self.contrast_, keep=keep)
+        seen = self._look(stages, empty.diameter)
+        seen["particles"].sort(key=lambda particle: -particle.score)
+        return dataclasses.replace(empty, stages=stages, **seen)
 
     def _estimated_diameter(self, micrographs: Micrographs) -> float:
-        # A late import: who gives the diameter does without the other method.
+        # A late import: whoever gives the diameter does without the other method.
         from cryokit.pickers.template import TemplatePicker
 
         logger.info("%s: estimates the diameter as the method template does", self.name)
-        return TemplatePicker(contrast=self.contrast_).fit(micrographs).diameter_
+        template = TemplatePicker(contrast=self.contrast_, max_micrographs=self.max_micrographs)
+        return template.estimated_diameter(template.reduced(micrographs))
 
     @abstractmethod
     def _look(self, stages: dict[str, NDArray], diameter: float) -> dict[str, Any]:
         """Return clustering, masks, evidence and particles of an enhanced picture, as in `Examination`."""
+
+
+def value_at(picture: NDArray, x: ArrayLike, y: ArrayLike) -> NDArray:
+    """Return the values of the pixels nearest to some places.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (rows, columns)
+        Picture to look up.
+    x, y : array_like of float, shape (n,)
+        Columns and rows; places outside have the value of the border.
+    """
+    rows, columns = (
+        np.clip(np.rint(line).astype(int), 0, size - 1) for line, size in zip((y, x), picture.shape, strict=True)
+    )
+    return picture[rows, columns]
 
 
 def _large(micrographs: Micrographs) -> Micrographs:

@@ -317,7 +317,7 @@ class DeepCryoPicker(Picker):
 
     # --- training --------------------------------------------------------------------------------------------------
 
-    def _found_particles(self, micrographs: Micrographs) -> component1.Found:
+    def _found_particles(self, micrographs: Micrographs) -> component1.TrainingParticles:
         found = component1.training_particles(micrographs, diameter=self.diameter, contrast=self.contrast)
         self.diameter_, self.contrast_ = float(found.picker.diameter_), found.picker.contrast_
         self._decide_scale()
