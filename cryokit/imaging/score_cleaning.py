@@ -15,13 +15,11 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cryokit.errors import PickerError
+from cryokit._util.validation import check_number, check_picture
 
-# Scores of neighbouring pixels that differ by no more belong to one area.
-CLOSENESS = 0.1
-# A joined area of so many particles' areas is none: two touching particles may join, three in a row are rare.
-LARGEST = 3.0
-AROUND = np.ones((3, 3), dtype=int)  # neighbours touch by a side or a corner
+CLOSENESS = 0.1  # largest difference of neighbouring scores that belong to one area
+LARGEST = 3.0  # areas of a particle that a joined area may have: two particles may touch, three in a row are rare
+_ALL_AROUND = np.ones((3, 3), bool)  # pixels touch by a side or a corner
 
 
 def largest_area(diameter: float, step: float = 1.0, *, particles: float = LARGEST) -> float:
@@ -30,52 +28,49 @@ def largest_area(diameter: float, step: float = 1.0, *, particles: float = LARGE
     Parameters
     ----------
     diameter : float
-        Of a particle, in pixels of the image.
+        Particle diameter in pixels of the picture that was scored.
     step : float
-        Pixels of the image between neighbouring scores of the map.
+        Pixels of the picture between neighbouring scores of the map.
     particles : float
-        The cut-off in areas of one particle, taken for a disc.
+        Cut-off in areas of one particle, taken for a disc.
 
     Returns
     -------
     float
-        Pixels of the map.
+        Cut-off in pixels of the map.
 
     Raises
     ------
-    PickerError
-        When a value is not positive.
+    ArgumentError
+        If a value is not a positive number.
 
     Examples
     --------
     >>> round(largest_area(160, 8, particles=1))
     314
     """
-    if not (diameter > 0 and step > 0 and particles > 0):
-        raise PickerError(
-            f"a cut-off needs a positive diameter, step and number of particles, not {diameter:g}, {step:g} and "
-            f"{particles:g}"
-        )
+    for name, value in (("diameter", diameter), ("step", step), ("particles", particles)):
+        check_number(name, value, 0, above=True)
     return particles * math.pi / 4 * (diameter / step) ** 2
 
 
 def clean(scores: NDArray, threshold: float, largest_area: float, *, closeness: float = CLOSENESS) -> NDArray[np.bool_]:
-    """Say which pixels of a score map are candidates once joined areas above the cut-off are gone.
+    """Tell which pixels of a score map are candidates once joined areas above the cut-off are gone.
 
-    Peaks are found on the map as it is and those outside the mask dropped (``find_peaks(..., allowed=clean(...))``).
-    Were the scores of an area set to 0 instead, its rim, which is steeper and so not joined with it, would become a
-    ring of peaks.
+    Find the peaks of the map as it is and drop those outside the mask (``find_peaks(..., allowed=clean(...))``). Were
+    the scores of an area set to 0 instead, its rim, which is steeper and so not joined with it, would become a ring of
+    peaks.
 
     Parameters
     ----------
     scores : ndarray of float, shape (rows, columns)
-        Probability of a particle. NaN is no candidate.
+        Probability of a particle; NaN is no candidate.
     threshold : float
-        Pixels with at least this score are candidates.
+        Lowest score of a candidate.
     largest_area : float
-        Pixels of the map; a joined area with more pixels goes. See the function `largest_area`.
+        Largest joined area that stays, in pixels of the map (see the function `largest_area`).
     closeness : float
-        Neighbouring candidates (of the eight around a pixel) whose scores differ by at most this are joined. 0 joins
+        Largest difference of scores at which neighbouring candidates (of the eight around a pixel) are joined. 0 joins
         only equal scores, 1 everything above the threshold that touches.
 
     Returns
@@ -84,8 +79,8 @@ def clean(scores: NDArray, threshold: float, largest_area: float, *, closeness: 
 
     Raises
     ------
-    PickerError
-        When the map is not two-dimensional, the cut-off is not positive, or the closeness is negative.
+    ArgumentError
+        If the map is not two-dimensional, the cut-off is not positive, or the closeness is negative.
 
     Examples
     --------
@@ -94,12 +89,11 @@ def clean(scores: NDArray, threshold: float, largest_area: float, *, closeness: 
     >>> np.argwhere(kept).tolist()
     [[1, 1], [1, 2]]
     """
-    if not largest_area > 0:
-        raise PickerError(f"the largest area of a particle has to be a positive number of pixels, not {largest_area:g}")
+    check_number("largest_area", largest_area, 0, above=True)
     scores = _checked(scores, closeness)
     above = scores >= threshold
     # Closeness only splits: what touches and is small as a whole need not be looked at pixel by pixel.
-    touching, _ = ndimage.label(above, structure=AROUND)
+    touching, _ = ndimage.label(above, structure=_ALL_AROUND)
     pixels = np.bincount(touching.ravel(), minlength=1)
     pixels[0] = 0
     suspects = (pixels > largest_area)[touching]
@@ -110,11 +104,12 @@ def clean(scores: NDArray, threshold: float, largest_area: float, *, closeness: 
 
 
 def joined_areas(scores: NDArray, threshold: float, *, closeness: float = CLOSENESS) -> NDArray[np.int32]:
-    """Return the joined areas that `clean` weighs.
+    """Label the joined areas whose sizes `clean` compares with the cut-off.
 
     Parameters
     ----------
     scores : ndarray of float, shape (rows, columns)
+        Probability of a particle.
     threshold, closeness : float
         As in `clean`.
 
@@ -125,8 +120,8 @@ def joined_areas(scores: NDArray, threshold: float, *, closeness: float = CLOSEN
 
     Raises
     ------
-    PickerError
-        When the map is not two-dimensional, or the closeness is negative.
+    ArgumentError
+        If the map is not two-dimensional, or the closeness is negative.
 
     Examples
     --------
@@ -141,31 +136,27 @@ def joined_areas(scores: NDArray, threshold: float, *, closeness: float = CLOSEN
 
 
 def _checked(scores: NDArray, closeness: float) -> NDArray[np.float64]:
-    scores = np.asarray(scores)
-    if scores.ndim != 2:
-        raise PickerError(f"a score map of one class has rows and columns, not the shape {scores.shape}")
-    if not closeness >= 0:
-        raise PickerError(f"the closeness of scores has to be 0 or more, not {closeness:g}")
+    check_number("closeness", closeness, 0)
     # Differences of float32 scores would miss a closeness given in decimal digits by their rounding.
-    return scores.astype(np.float64)
+    return check_picture("scores", scores, empty=True).astype(np.float64)
 
 
 def _joined(scores: NDArray, chosen: NDArray[np.bool_], closeness: float) -> NDArray[np.int32]:
-    """Label the joined areas among the chosen pixels."""
+    """Label the joined areas among the chosen pixels: the components of a graph of close neighbours."""
     rows, columns = scores.shape
-    number = np.cumsum(chosen.ravel()).reshape(chosen.shape) - 1
-    first, second = [], []
+    node = np.cumsum(chosen.ravel()).reshape(chosen.shape) - 1
+    edges = []
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here = np.s_[: rows - down, max(0, -right) : columns - max(0, right)]
-        there = np.s_[down:, max(0, right) : columns - max(0, -right)]
+        pixels = np.s_[: rows - down, max(0, -right) : columns - max(0, right)]
+        neighbours = np.s_[down:, max(0, right) : columns - max(0, -right)]
         with np.errstate(invalid="ignore"):
-            close = chosen[here] & chosen[there] & (np.abs(scores[here] - scores[there]) <= closeness)
-        first.append(number[here][close])
-        second.append(number[there][close])
-    first, second = np.concatenate(first), np.concatenate(second)
-    n = int(chosen.sum())
-    graph = coo_array((np.ones(first.size, dtype=bool), (first, second)), shape=(n, n))
-    area = np.zeros(scores.shape, dtype=np.int32)
-    if n:
+            close = np.abs(scores[pixels] - scores[neighbours]) <= closeness
+        close &= chosen[pixels] & chosen[neighbours]
+        edges.append((node[pixels][close], node[neighbours][close]))
+    first, second = np.concatenate(edges, axis=1)
+    nodes = int(chosen.sum())
+    graph = coo_array((np.ones(first.size, bool), (first, second)), shape=(nodes, nodes))
+    area = np.zeros(scores.shape, np.int32)
+    if nodes:
         area[chosen] = connected_components(graph, directed=False)[1] + 1
     return area
