@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cryokit.imaging.prepared import Prepared
 
 from cryokit.coordinates import table
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
+from cryokit.imaging.frame import Frame, Picture
 from cryokit.networks import create
 from cryokit.networks.training.crops import crops
 
@@ -13,12 +13,12 @@ CONFIG = create("compact")
 
 
 def picture(rows=300, columns=340):
-    """Return a picture whose grey values say where they are."""
+    """Return a picture whose grey values say where they are, binned by 2."""
     y, x = np.mgrid[:rows, :columns].astype(np.float32)
-    return Prepared(1 + y * 1000 + x, (rows * 2, columns * 2), 0, 0, 28.0)
+    return Picture(1 + y * 1000 + x, Frame((rows, columns), (rows * 2, columns * 2), 0.5, 0.5, 2.0, 2.0))
 
 
-def places(samples, prepared):
+def places(samples):
     """Return x and y of every position of every crop, read from the grey values; NaN outside the picture."""
     offset = (CONFIG.window - 1) / 2
     lattice = offset + CONFIG.stride * np.arange(samples.y.shape[1])
@@ -42,8 +42,8 @@ def test_positions_have_the_class_of_what_is_there():
     samples = crops([prepared], [labels], CONFIG, 60, seed=1)
     assert samples.x.shape == (60, 162, 162, 1)
     assert samples.y.shape == samples.weights.shape == (60, 24, 24)
-    x, y = places(samples, prepared)
-    centres = np.stack(prepared.from_micrograph(labels["x"], labels["y"]))
+    x, y = places(samples)
+    centres = np.stack(prepared.frame.from_source(labels["x"], labels["y"]))
     distance = np.min([np.hypot(x - cx, y - cy) for cx, cy in centres.T], axis=0)
     inside = np.isfinite(distance)
     particle = samples.y == CONFIG.classes.index("particle")
@@ -56,11 +56,11 @@ def test_positions_have_the_class_of_what_is_there():
     assert samples.weights[inside & (distance > 0.36 * 28)].all()
 
 
-def test_nothing_is_asked_outside_and_around_ignored_labels():
+def test_positions_outside_and_around_ignored_labels_have_no_weight():
     prepared = picture(200, 200)
     labels = table("m", [200.5], [200.5], diameter=56, view="ignore")
     samples = crops([prepared], [labels], CONFIG, 80, seed=2)
-    x, y = places(samples, prepared)
+    x, y = places(samples)
     assert not (samples.y == CONFIG.classes.index("particle")).any()
     near = np.hypot(x - 100, y - 100) < 0.4 * 28 - 0.5
     assert near.any()
@@ -95,5 +95,5 @@ def test_same_seed_same_crops():
 
 def test_without_background_maps_mean_nothing():
     config = create("compact", classes=("top", "side"))
-    with pytest.raises(PickerError, match="background"):
+    with pytest.raises(ArgumentError, match="background"):
         crops([picture()], [table("m")], config, 4)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import itertools
 import os
 import re
 import subprocess
@@ -230,11 +231,18 @@ def set_precision(network: keras.Model, precision: str) -> None:
         When the precision is unknown.
     """
     _check_precision(precision, "precision")
-    last = network.layers[-1]
-    for layer in network.layers:
-        layer.dtype_policy = "float32" if layer is last else precision
+    *layers, last = leaf_layers(network)
+    for layer in layers:
+        layer.dtype_policy = precision
+    last.dtype_policy = "float32"
     # Functions compiled for the former precision.
     network.predict_function = network.test_function = network.train_function = None
+
+
+def leaf_layers(network: keras.Model) -> list[keras.Layer]:
+    """Return the layers of a network, with those of networks within it in place of them."""
+    inner = (leaf_layers(layer) if hasattr(layer, "layers") else [layer] for layer in network.layers)
+    return list(itertools.chain.from_iterable(inner))
 
 
 def limit_threads(threads: int) -> None:

@@ -1,131 +1,131 @@
-"""Batches for Keras, in an order and with changes that depend on the seed, the epoch and the batch only."""
+"""Batches whose order and augmentation depend on the seed, the epoch and the batch only."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit.networks.devices import import_keras
 from cryokit.networks.training.samples import Samples
-
-if TYPE_CHECKING:
-    import keras
 
 CONTRAST, BRIGHTNESS = 0.2, 0.1  # in standard deviations of a standardised patch
 
 
-class TrainingBatches:
-    """One epoch of training: shuffled, all batches of one size, augmented when asked.
+class ShuffledBatches:
+    """One epoch of arrays in random order, in batches of one size.
 
-    The last batch is filled up with the epoch's first samples: with one size, backends compile one function, and
-    no sample of a short batch weighs more than others. Batches can be taken in any order and any number of times.
+    The last batch is filled up with the epoch's first samples: with one size, backends compile one function, and no
+    sample of a short batch weighs more than others. Batches can be taken in any order and any number of times.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray, each of shape (n, ...)
+        Inputs, targets and, optionally, weights.
+    batch_size : int
+        Samples of a batch; at most n are taken.
+    seed, epoch : int
+        Random seed and number of the epoch.
     """
 
-    def __init__(self, samples: Samples, batch_size: int, augmentation: bool, seed: int, epoch: int) -> None:
-        self.samples = samples
-        self.augmentation = augmentation
+    def __init__(self, arrays: Sequence[NDArray], batch_size: int, seed: int, epoch: int) -> None:
+        self.arrays = arrays
         self.seed, self.epoch = seed, epoch
-        batch_size = min(batch_size, len(samples))
-        order = np.random.default_rng((seed, epoch)).permutation(len(samples))
-        steps = number_of_steps(len(samples), batch_size)
-        self.order = np.resize(order, (steps, batch_size))
-        self.square = samples.x.shape[1] == samples.x.shape[2]
-        # The mean weight is 1, so that the learning rate means the same with weights and without.
-        self.scale = None if samples.weights is None else np.float32(1 / samples.weights.mean(dtype=np.float64))
+        number = len(arrays[0])
+        batch_size = min(batch_size, number)
+        order = np.random.default_rng((seed, epoch)).permutation(number)
+        self.order = np.resize(order, (math.ceil(number / batch_size), batch_size))
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, index: int) -> tuple[NDArray, ...]:
-        chosen = self.order[index]
-        samples = self.samples
-        batch = [samples.x[chosen], samples.y[chosen]]
-        if samples.weights is not None:
-            batch.append(samples.weights[chosen] * self.scale)
+        return tuple(array[self.order[index]] for array in self.arrays)
+
+
+class TrainingBatches(ShuffledBatches):
+    """One epoch of samples: shuffled, and augmented on request.
+
+    Parameters
+    ----------
+    samples : Samples
+        Training samples.
+    batch_size : int
+        Samples of a batch.
+    augmentation : bool
+        Whether to augment, as `TrainingSettings` says.
+    seed, epoch : int
+        Random seed and number of the epoch.
+    """
+
+    def __init__(self, samples: Samples, batch_size: int, augmentation: bool, seed: int, epoch: int) -> None:
+        super().__init__(samples.arrays(), batch_size, seed, epoch)
+        self.augmentation = augmentation
+
+    def __getitem__(self, index: int) -> tuple[NDArray, ...]:
+        batch = super().__getitem__(index)
         if self.augmentation:
             rng = np.random.default_rng((self.seed, self.epoch, index))
-            turned(batch, int(rng.integers(8)), self.square)
-            shape = (len(chosen), 1, 1, 1)
-            batch[0] *= rng.uniform(1 - CONTRAST, 1 + CONTRAST, shape).astype(np.float32)
-            batch[0] += rng.uniform(-BRIGHTNESS, BRIGHTNESS, shape).astype(np.float32)
-        return tuple(batch)
+            turn_parts(batch, int(rng.integers(8)))
+            pictures = batch[0]
+            shape = (len(pictures), 1, 1, 1)
+            pictures *= rng.uniform(1 - CONTRAST, 1 + CONTRAST, shape).astype(np.float32)
+            pictures += rng.uniform(-BRIGHTNESS, BRIGHTNESS, shape).astype(np.float32)
+        return batch
 
 
 class ValidationBatches:
-    """All samples once, as they are."""
+    """All samples once, as they are.
+
+    Parameters
+    ----------
+    samples : Samples
+        Validation samples.
+    batch_size : int
+        Samples of a batch; the last one may have fewer.
+    """
 
     def __init__(self, samples: Samples, batch_size: int) -> None:
-        self.samples, self.batch_size = samples, batch_size
-        self.scale = None if samples.weights is None else np.float32(1 / samples.weights.mean(dtype=np.float64))
+        self.arrays, self.batch_size = samples.arrays(), batch_size
 
     def __len__(self) -> int:
-        return number_of_steps(len(self.samples), self.batch_size)
+        return math.ceil(len(self.arrays[0]) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray, ...]:
-        chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        samples = self.samples
-        if samples.weights is None:
-            return samples.x[chosen], samples.y[chosen]
-        return samples.x[chosen], samples.y[chosen], samples.weights[chosen] * self.scale
+        start = index * self.batch_size
+        return tuple(array[start : start + self.batch_size] for array in self.arrays)
 
 
-def dataset(batches: TrainingBatches | ValidationBatches) -> keras.utils.PyDataset:
-    """Return batches as Keras' `fit` takes them."""
-    return _dataset_type()(batches)
-
-
-@functools.cache
-def _dataset_type() -> type[keras.utils.PyDataset]:
-    # Made when it is first needed: its base class costs the import of Keras.
-    class Dataset(import_keras().utils.PyDataset):
-        def __init__(self, batches: TrainingBatches | ValidationBatches) -> None:
-            super().__init__()
-            self.batches = batches
-
-        def __len__(self) -> int:
-            return len(self.batches)
-
-        def __getitem__(self, index: int) -> tuple[NDArray, ...]:
-            return self.batches[index]
-
-    return Dataset
-
-
-def number_of_steps(samples: int, batch_size: int) -> int:
-    """Return how many batches hold so many samples.
-
-    Examples
-    --------
-    >>> number_of_steps(33, 16), number_of_steps(3, 16)
-    (3, 1)
-    """
-    return -(-samples // batch_size)
-
-
-def turned(batch: list[NDArray], first: int, square: bool) -> None:
+def turn_parts(batch: Sequence[NDArray], first: int) -> None:
     """Mirror and rotate eighths of a batch, each in another of the 8 ways (of 4 where sides differ), in place.
 
-    The order within a shuffled batch is random, so parts that lie together can be turned at once. All arrays of the
+    The order within a shuffled batch is random, so samples that lie together can be turned at once. All arrays of the
     batch that have rows and columns (axes 1 and 2) are turned alike.
+
+    Parameters
+    ----------
+    batch : sequence of ndarray
+        Arrays of a batch, pictures first.
+    first : int
+        Way in which the first eighth is turned; see `turn`.
     """
-    parts = np.linspace(0, len(batch[0]), 9).astype(int)
+    square = batch[0].shape[1] == batch[0].shape[2]
+    ends = np.linspace(0, len(batch[0]), 9).astype(int)
     for part in range(8):
-        here = slice(parts[part], parts[part + 1])
+        samples = slice(ends[part], ends[part + 1])
         way = (first + part) % 8
-        if here.start == here.stop or way == 0:
+        if samples.start == samples.stop or way == 0:
             continue
         for array in batch:
             if array.ndim > 1:
-                array[here] = turn(array[here], way, square).copy()
+                array[samples] = turn(array[samples], way, square).copy()
 
 
 def turn(array: NDArray, way: int, square: bool = True) -> NDArray:
     """Return a view in which axes 1 and 2 are rotated by ``way % 4`` quarters, and mirrored first if `way` >= 4.
 
-    Without `square`, quarters are halves, so that the shape stays.
+    If `square` is false, quarter turns become half turns, so that the shape stays.
     """
     if way >= 4:
         array = array[:, :, ::-1]

@@ -9,18 +9,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryokit.coordinates import IGNORE
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.preparation import WORKING_DIAMETER
 from cryokit.networks.architectures.network_config import NetworkConfig, particle_classes
 from cryokit.networks.training.samples import Samples
 
 # Distances from a particle's centre, in diameters.
-CENTRE = 0.18  # so near a position shows the particle
-AROUND = 0.35  # from here on it does not; between the two nothing is asked
-IGNORED = 0.4  # around labels to be ignored nothing is asked, either
+CENTRE = 0.18  # up to here a position shows the particle
+AROUND = 0.35  # from here on it shows background; positions between the two have no weight
+IGNORED = 0.4  # up to here around labels to be ignored, positions have no weight
 POSITIONS = 24  # along a side of a crop's map
-ON_PARTICLES = 0.5  # share of the crops that are put on a particle; the others lie anywhere
+ON_PARTICLES = 0.5  # share of the crops that are placed on a particle; the others lie anywhere
 _BACKGROUND = ("background", "negative")
 
 
@@ -38,69 +38,72 @@ def crops(
     """Cut crops at random places, with the class of each of their positions.
 
     A position within `CENTRE` diameters of a particle's centre has the particle's class, one beyond `AROUND` is
-    background; between, and near labels of the view ``ignore``, the weight is 0. Beyond the micrograph's border there
-    is nothing (zeros), as in picking, so that particles at the border are learned as they will be met.
+    background; between the two, and near labels of the view ``ignore``, the weight is 0. Beyond the micrograph's border
+    the crops are zero, as in picking, so that particles at the border are learned as they will be met.
 
     Parameters
     ----------
     pictures : sequence of Picture
         Prepared micrographs, all at the same scale.
     labels : sequence of pandas.DataFrame
-        For each of them its labels (`cryokit.coordinates.table`), in pixels of the micrograph as stored. A view that
-        is a class of the network is taken for it; other views but ``ignore`` are its first particle class.
+        Labels of each micrograph (`cryokit.coordinates.table`), in pixels of the micrograph as stored. A view that is a
+        class of the network has that class; other views but ``ignore`` have its first particle class.
     config : NetworkConfig
-        Of a fully convolutional network.
+        Settings of a fully convolutional network.
     number : int
-        Of crops.
+        Number of crops.
     seed : int
+        Random seed.
     positions : int
-        Along a side of a crop's map.
+        Positions along a side of a crop's map.
     diameter : float
         Particle diameter in pixels of the pictures.
     areas : sequence of float, optional
-        Relative areas of the pictures; their sizes by default. Given these, a picture is only asked for if crops are cut
-        from it, and only one is held at a time.
+        Relative areas of the pictures; by default their sizes. If they are given, a picture is only asked for if crops
+        are cut from it, and only one is held at a time.
 
     Returns
     -------
     Samples
         x of shape (number, side, side, 1) with side = window + stride (positions - 1), y and weights of shape
         (number, positions, positions).
+
+    Raises
+    ------
+    ArgumentError
+        If the network's classes lack background or particles.
     """
     background = next((config.classes.index(name) for name in _BACKGROUND if name in config.classes), None)
     if background is None or not particle_classes(config.classes):
-        raise PickerError(f"classes {', '.join(config.classes)}: maps need background and at least one particle")
+        raise ArgumentError(f"classes must have background and at least one particle, not {config.classes}")
     rng = np.random.default_rng(seed)
     side = config.window + config.stride * (positions - 1)
-    # Room for crops whose middle is anywhere on the micrograph.
+    # Room for crops whose centre is anywhere on the micrograph.
     border = side // 2 + 1
     x = np.empty((number, side, side, 1), np.float32)
     y = np.full((number, positions, positions), background, np.int32)
     weights = np.ones((number, positions, positions), np.float32)
-    # Large micrographs show more, and are drawn more often.
+    # Large micrographs show more, so they are drawn more often.
     area = np.array([picture.data.size for picture in pictures] if areas is None else areas, float)
     drawn = np.sort(rng.choice(len(labels), size=number, p=area / area.sum()))
     offsets = (config.window - 1) / 2 + config.stride * np.arange(positions)
-    for k, which in enumerate(drawn):
-        if not k or which != drawn[k - 1]:
-            picture = pictures[which]
-            target = _Targets.of(picture.frame, labels[which], config, diameter)
+    for crop, index in enumerate(drawn):
+        if crop == 0 or index != drawn[crop - 1]:
+            picture = pictures[index]
+            targets = _Targets(picture.frame, labels[index], config, diameter)
             padded = np.pad(picture.data, border)
-            rows, columns = picture.data.shape
-        if len(target.x) and rng.random() < ON_PARTICLES:
-            nearest = rng.integers(len(target.x))
-            middle = np.array([target.y[nearest], target.x[nearest]])
-            middle += rng.uniform(-0.5, 0.5, 2) * config.stride * positions
+            shape = np.array(picture.data.shape)
+        if len(targets.x) and rng.random() < ON_PARTICLES:
+            particle = rng.integers(len(targets.x))
+            centre = np.array([targets.y[particle], targets.x[particle]])
+            centre += rng.uniform(-0.5, 0.5, 2) * config.stride * positions
         else:
-            middle = rng.uniform(0, (rows, columns))
-        start = np.clip(
-            np.round(middle - side / 2).astype(int), -border, (rows + border - side, columns + border - side)
-        )
-        inside = tuple(slice(s + border, s + border + side) for s in start)
-        x[k, :, :, 0] = padded[inside]
-        target.draw(y[k], weights[k], start[1] + offsets, start[0] + offsets)
+            centre = rng.uniform(0, shape)
+        top, left = np.clip(np.round(centre - side / 2).astype(int), -border, shape + border - side)
+        x[crop, :, :, 0] = padded[top + border : top + border + side, left + border : left + border + side]
+        targets.draw(y[crop], weights[crop], left + offsets, top + offsets)
         # Outside nothing can be labelled, nor picked.
-        weights[k] *= _within(start[0] + offsets, rows)[:, None] & _within(start[1] + offsets, columns)[None, :]
+        weights[crop] *= _within(top + offsets, shape[0])[:, None] & _within(left + offsets, shape[1])
     return Samples(x, y, weights)
 
 
@@ -111,37 +114,30 @@ def _within(line: NDArray, size: int) -> NDArray[np.bool_]:
 class _Targets:
     """Labels of one micrograph in pixels of its prepared picture."""
 
-    def __init__(self, x: NDArray, y: NDArray, classes: NDArray, ignored: NDArray, diameter: float) -> None:
-        self.x, self.y, self.classes = x, y, classes
-        self.ignored, self.diameter = ignored, diameter
-
-    @classmethod
-    def of(cls, frame: Frame, labels: pd.DataFrame, config: NetworkConfig, diameter: float) -> _Targets:
-        view = labels["view"].astype(str).to_numpy()
+    def __init__(self, frame: Frame, labels: pd.DataFrame, config: NetworkConfig, diameter: float) -> None:
+        views = labels["view"].astype(str).to_numpy()
         x, y = frame.from_source(labels["x"], labels["y"])
+        numbers = {name: number for number, name in enumerate(config.classes)}
         first = particle_classes(config.classes)[0]
-        numbers = np.array([config.classes.index(v) if v in config.classes else first for v in view], np.int32)
-        kept = view != IGNORE
-        ignored = np.column_stack([x[~kept], y[~kept]])
-        return cls(x[kept], y[kept], numbers[kept], ignored, diameter)
+        kept = views != IGNORE
+        self.x, self.y = x[kept], y[kept]
+        self.classes = np.array([numbers.get(view, first) for view in views[kept]], np.int32)
+        self.ignored_x, self.ignored_y = x[~kept], y[~kept]
+        self.diameter = diameter
 
     def draw(self, classes: NDArray, weights: NDArray, columns: NDArray, rows: NDArray) -> None:
         """Fill in classes and weights of the positions at `columns` and `rows`."""
         reach = AROUND * self.diameter
-        near = (
-            (self.x > columns[0] - reach)
-            & (self.x < columns[-1] + reach)
-            & (self.y > rows[0] - reach)
-            & (self.y < rows[-1] + reach)
-        )
+        near = (self.x > columns[0] - reach) & (self.x < columns[-1] + reach)
+        near &= (self.y > rows[0] - reach) & (self.y < rows[-1] + reach)
         distance = np.full(classes.shape, np.inf)
         if near.any():
-            each = np.hypot(columns[None, :, None] - self.x[near], rows[:, None, None] - self.y[near])
-            nearest = each.argmin(axis=-1)
-            distance = each.min(axis=-1)
+            distances = np.hypot(columns[:, None] - self.x[near], rows[:, None, None] - self.y[near])
+            distance = distances.min(axis=-1)
             centre = distance < CENTRE * self.diameter
-            classes[centre] = self.classes[near][nearest][centre]
+            classes[centre] = self.classes[near][distances.argmin(axis=-1)][centre]
             weights[(distance < reach) & ~centre] = 0
-        if len(self.ignored):
-            gap = np.hypot(columns[None, :, None] - self.ignored[:, 0], rows[:, None, None] - self.ignored[:, 1])
-            weights[(gap.min(axis=-1) < IGNORED * self.diameter) & (distance >= CENTRE * self.diameter)] = 0
+        if len(self.ignored_x):
+            distances = np.hypot(columns[:, None] - self.ignored_x, rows[:, None, None] - self.ignored_y)
+            ignored = distances.min(axis=-1) < IGNORED * self.diameter
+            weights[ignored & (distance >= CENTRE * self.diameter)] = 0

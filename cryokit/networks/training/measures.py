@@ -1,8 +1,9 @@
-"""How well a network classifies: accuracy, confusion matrix, and the paper's table 3 again."""
+"""How well a network classifies: accuracy, confusion matrix, and the paper's table 3 measured anew."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
 from cryokit.networks.devices import import_keras
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, SPLITS, TrainingSet
 from cryokit.networks.training.loop import train
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Table 3 of the paper, in per cent: accuracy by class setting and epochs.
+# Table 3 of the paper: accuracy in per cent, by class setting and epochs.
 PUBLISHED = {
     "4 + background": {20: 99.83, 32: 99.89, 64: 99.72},
     "4 + negative": {20: 97.83, 32: 97.78, 64: 97.83},
@@ -32,13 +33,16 @@ PUBLISHED = {
 
 
 def probabilities(network: keras.Model, pictures: ArrayLike, *, batch_size: int = 64) -> NDArray[np.float32]:
-    """Return the class probabilities of pictures, batch by batch.
+    """Return the class probabilities of pictures, computed in batches.
 
     Parameters
     ----------
     network : keras.Model
+        Network with class probabilities as output.
     pictures : ndarray of float32, shape (n, rows, columns, channels)
+        Pictures as the network takes them.
     batch_size : int
+        Pictures of a batch.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def probabilities(network: keras.Model, pictures: ArrayLike, *, batch_size: int 
     """
     keras = import_keras()
 
-    # As in training: XLA only costs time on TensorFlow's processor.
+    # As in training: XLA only costs time with TensorFlow on the processor.
     network.jit_compile = keras.backend.backend() == "jax"
     return network.predict(np.asarray(pictures, np.float32), batch_size=batch_size, verbose=0)
 
@@ -54,16 +58,18 @@ def probabilities(network: keras.Model, pictures: ArrayLike, *, batch_size: int 
 def confusion_matrix(
     network: keras.Model, samples: Samples, *, classes: Sequence[str] | None = None, batch_size: int = 64
 ) -> pd.DataFrame:
-    """Return how many samples of each class (rows) the network takes for which class (columns).
+    """Return how many samples of each class (rows) the network assigns to each class (columns).
 
     Parameters
     ----------
     network : keras.Model
+        Network with class probabilities as output.
     samples : Samples
-        With weights, these are added up in place of the samples. Each position of a map counts.
+        Samples to classify; every position of a map counts. If they have weights, these are added up instead of counts.
     classes : sequence of str, optional
-        Names; by default numbers.
+        Names of the classes; by default their numbers.
     batch_size : int
+        Samples of a batch.
 
     Returns
     -------
@@ -72,8 +78,8 @@ def confusion_matrix(
 
     Raises
     ------
-    PickerError
-        When the samples do not fit the network, or the names its classes.
+    ArgumentError
+        If the samples do not fit the network, or the names do not fit its classes.
 
     Examples
     --------
@@ -87,45 +93,43 @@ def confusion_matrix(
     background    2           0
     """
     number = check_fit(network, samples)
-    if classes is None:
-        classes = [str(k) for k in range(number)]
-    if len(classes) != number:
-        raise PickerError(f"classes {tuple(classes)!r}: give {number} names, as many as the network has outputs")
-    counted = np.zeros(number * number, np.int64 if samples.weights is None else np.float64)
+    names = [str(index) for index in range(number)] if classes is None else list(classes)
+    if len(names) != number:
+        raise ArgumentError(f"classes must be {number} names, as many as the network has outputs, not {names}")
+    counts = np.zeros(number * number, np.int64 if samples.weights is None else np.float64)
     # Maps of many positions would fill the memory at once.
     for start in range(0, len(samples), 16 * batch_size):
-        chosen = slice(start, start + 16 * batch_size)
-        found = probabilities(network, samples.x[chosen], batch_size=batch_size).argmax(axis=-1)
-        weights = None if samples.weights is None else samples.weights[chosen].ravel()
-        counted += np.bincount((samples.y[chosen] * number + found).ravel(), weights, minlength=number * number)
-    names = list(classes)
-    return pd.DataFrame(
-        counted.reshape(number, number), index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted")
-    )
+        part = slice(start, start + 16 * batch_size)
+        predicted = probabilities(network, samples.x[part], batch_size=batch_size).argmax(axis=-1)
+        weights = None if samples.weights is None else samples.weights[part].ravel()
+        counts += np.bincount((samples.y[part] * number + predicted).ravel(), weights, minlength=number * number)
+    index, columns = pd.Index(names, name="true"), pd.Index(names, name="predicted")
+    return pd.DataFrame(counts.reshape(number, number), index=index, columns=columns)
 
 
 def accuracy(network: keras.Model, samples: Samples, *, batch_size: int = 64) -> float:
-    """Return the share of samples (of their weight) whose most probable class is the right one.
+    """Return the share of the samples (of their weight) whose most probable class is the true one.
 
-    This is the "accuracy" of the paper's table 3, of patches. Of picked particles there is none, since detection has
-    no true negatives.
+    This is the "accuracy" of patches in the paper's table 3. Picked particles have none, since detection has no true
+    negatives.
     """
     matrix = confusion_matrix(network, samples, batch_size=batch_size).to_numpy()
     return float(np.trace(matrix) / matrix.sum())
 
 
-def without(training_set: TrainingSet, classes: Sequence[str]) -> TrainingSet:
+def only_classes(training_set: TrainingSet, classes: Sequence[str]) -> TrainingSet:
     """Return the part of a training set that has these classes, in this order.
 
     Raises
     ------
-    PickerError
-        When it lacks one of them.
+    ArgumentError
+        If the set lacks one of them.
     """
     missing = [name for name in classes if name not in training_set.classes]
     if missing:
-        raise PickerError(
-            f"the training set has no class {', '.join(missing)} (it has {', '.join(training_set.classes)})"
+        raise ArgumentError(
+            f"classes must be among those of the training set ({', '.join(training_set.classes)}), not "
+            f"{', '.join(missing)}"
         )
     chosen = training_set.table["class"].isin(list(classes)).to_numpy()
     table = training_set.table[chosen].reset_index(drop=True)
@@ -142,24 +146,29 @@ def classification_table(
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Compute the paper's table 3 anew: accuracy of patches by class setting and epochs.
+    """Measure the paper's table 3 anew: accuracy of patches by class setting and epochs.
 
-    Of each setting the classes that the training set does not have are left out (a protein with one view has no
-    others), and of settings that then are the same, all but the first. Networks are trained on the split ``train``,
-    chosen by ``validation`` and measured on ``test``, which lies in other micrographs than the rest.
+    Classes of a setting that the training set does not have are left out (a protein with one view has no others); of
+    settings that are then the same, only the first is kept. Networks are trained on the split ``train``, chosen by
+    ``validation`` and measured on ``test``, whose micrographs are not those of the other splits.
 
     Parameters
     ----------
     training_set : TrainingSet
-        With the splits ``train`` and ``test``; without ``validation`` the last weights count, as in the paper.
+        Training set with the splits ``train`` and ``test``; without ``validation`` the last weights count, as in the
+        paper.
     build : callable
         Takes the classes and returns a new network for the set's patches, the same at each call, such as
         ``lambda classes: DeepCryoPickerConfig(classes).build()``.
     epochs : sequence of int
+        Numbers of epochs.
     settings : TrainingSettings
-        At a constant rate and without patience each training goes on where that of fewer epochs stopped.
+        Settings of the trainings. At a constant rate and without patience, each training continues the one of fewer
+        epochs.
     class_settings : mapping of str to sequence of str
+        Classes by the name of the setting.
     seed : int
+        Random seed of the trainings.
     progress : bool
         Whether to show bars.
 
@@ -168,25 +177,23 @@ def classification_table(
     pandas.DataFrame
         Columns ``setting``, ``classes``, ``epochs`` (asked for), ``epochs_trained``, ``best_epoch``, ``train``,
         ``validation``, ``test`` (accuracies, 0 to 1), ``published`` (of the same setting and epochs in the paper, on
-        other patches; NaN where it has none) and ``seconds`` of training, all that went before included.
+        other patches; NaN where it has none) and ``seconds`` of training, including the shorter ones it continues.
 
     Raises
     ------
-    PickerError
-        When no setting has two classes here, or a network does not fit the patches.
+    ArgumentError
+        If no setting has two classes here, or a network does not fit the patches.
 
     Notes
     -----
     Al-Azzawi et al. 2020, BMC Bioinformatics 21:509, table 3. Its accuracies are of patches that come from the
     micrographs it trained on.
     """
-    import tempfile
-
     rows = []
-    for name, classes in distinct_settings(class_settings, training_set.classes).items():
-        part = without(training_set, classes)
-        there = [split for split in SPLITS if (part.table["split"] == split).any()]
-        samples = {split: Samples(*part.arrays(split)) for split in there}
+    for setting, classes in distinct_settings(class_settings, training_set.classes).items():
+        part = only_classes(training_set, classes)
+        splits = [split for split in SPLITS if (part.table["split"] == split).any()]
+        samples = {split: Samples(*part.arrays(split)) for split in splits}
         with tempfile.TemporaryDirectory() as folder:
             for number in sorted(epochs):
                 network = build(classes)
@@ -196,47 +203,47 @@ def classification_table(
                     samples.get("validation"),
                     replace(settings, epochs=number),
                     seed=seed,
-                    # The weights of the shorter training are where the longer one goes on.
+                    # A longer training continues with the weights of the shorter one.
                     folder=folder if settings.schedule == "constant" else None,
                     progress=progress,
                 )
-                found = {split: accuracy(network, samples[split]) for split in there}
+                accuracies = {split: accuracy(network, samples[split]) for split in splits}
                 rows.append(
                     {
-                        "setting": name,
+                        "setting": setting,
                         "classes": ", ".join(classes),
                         "epochs": number,
                         "epochs_trained": len(history.table),
                         "best_epoch": history.best_epoch,
-                        **{split: found.get(split, np.nan) for split in SPLITS},
-                        "published": PUBLISHED.get(name, {}).get(number, np.nan) / 100,
+                        **{split: accuracies.get(split, np.nan) for split in SPLITS},
+                        "published": PUBLISHED.get(setting, {}).get(number, np.nan) / 100,
                         "seconds": float(history.table["seconds"].sum()),
                     }
                 )
-                logger.info("%s, %d epochs: %s", name, number, found)
+                logger.info("%s, %d epochs: %s", setting, number, accuracies)
     return pd.DataFrame(rows)
 
 
 def distinct_settings(
     class_settings: Mapping[str, Sequence[str]], classes: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the settings without the classes that are not there, each combination once.
+    """Return the settings without the classes that are not available, each combination once.
 
     Raises
     ------
-    PickerError
-        When none has two classes.
+    ArgumentError
+        If no setting has two of the classes.
 
     Examples
     --------
     >>> distinct_settings(CLASS_SETTINGS, ("top", "negative", "background"))
     {'4 + background': ('top', 'background'), '4 + negative': ('top', 'negative'), 'five classes': ...}
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for name, wanted in class_settings.items():
-        those = tuple(each for each in wanted if each in classes)
-        if len(those) > 1 and those not in found.values():
-            found[name] = those
-    if not found:
-        raise PickerError(f"the classes {', '.join(classes)} are too few to tell any apart; give two of a setting")
-    return found
+    settings: dict[str, tuple[str, ...]] = {}
+    for name, members in class_settings.items():
+        available = tuple(member for member in members if member in classes)
+        if len(available) > 1 and available not in settings.values():
+            settings[name] = available
+    if not settings:
+        raise ArgumentError(f"classes must include two of a setting, not only {', '.join(classes)}")
+    return settings

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,17 +21,17 @@ class Samples:
     Attributes
     ----------
     x : ndarray of float32, shape (n, rows, columns, channels)
-        As the network takes them. Not copied where they are float32 already.
+        Pictures as the network takes them. Not copied if they are float32 already.
     y : ndarray of int32, shape (n,) or (n, h, w)
-        Class numbers: of each picture, or of each position of the network's map. Maps must lie in the middle of their
-        pictures if training augments, since both are mirrored and rotated.
+        Class of each picture, or of each position of the network's map. Maps must be centred on their pictures if the
+        training augments, since both are mirrored and rotated.
     weights : ndarray of float32, shape of `y`, optional
-        How much each counts, 0 for not at all; only their ratios matter.
+        Weight of each class in `y`, 0 to leave it out; only their ratios matter.
 
     Raises
     ------
-    PickerError
-        When shapes do not fit, or something is no number.
+    ArgumentError
+        If the shapes do not fit, or values are not finite numbers.
 
     Examples
     --------
@@ -41,28 +45,24 @@ class Samples:
 
     def __post_init__(self) -> None:
         x, y = np.asarray(self.x), np.asarray(self.y)
-        if x.ndim != 4 or not all(x.shape) or x.dtype.kind not in "fiu":
-            raise PickerError(f"x: give numbers of the shape (n, rows, columns, channels), not {x.dtype} {x.shape}")
-        if y.ndim not in (1, 3) or len(y) != len(x) or not y.size or y.dtype.kind not in "iu" or y.min() < 0:
-            raise PickerError(
-                f"y: give class numbers 0, 1, ... of the shape ({len(x)},) or ({len(x)}, rows, columns), not "
-                f"{y.dtype} {y.shape}" + (f" from {y.min()}" if y.size and y.dtype.kind in "i" else "")
+        if x.ndim != 4 or not x.size or x.dtype.kind not in "fiu":
+            raise ArgumentError(f"x must be numbers of the shape (n, rows, columns, channels), not {_described(x)}")
+        if y.ndim not in (1, 3) or len(y) != len(x) or not y.size or y.dtype.kind not in "iu":
+            raise ArgumentError(
+                f"y must be class numbers of the shape ({len(x)},) or ({len(x)}, rows, columns), not {_described(y)}"
             )
-        x = np.ascontiguousarray(x, np.float32)
-        _require_finite(x, "x")
-        object.__setattr__(self, "x", x)
+        if y.min() < 0:
+            raise ArgumentError(f"y must be class numbers from 0 on, not {y.min()}")
+        object.__setattr__(self, "x", _finite("x", x))
         object.__setattr__(self, "y", np.ascontiguousarray(y, np.int32))
         if self.weights is None:
             return
         weights = np.asarray(self.weights)
         if weights.shape != y.shape or weights.dtype.kind not in "fiub":
-            raise PickerError(
-                f"weights: give numbers of the shape of y, {y.shape}, not {weights.dtype} {weights.shape}"
-            )
-        weights = np.ascontiguousarray(weights, np.float32)
-        _require_finite(weights, "weights")
+            raise ArgumentError(f"weights must be numbers of the shape of y, {y.shape}, not {_described(weights)}")
+        weights = _finite("weights", weights)
         if weights.min() < 0 or not weights.any():
-            raise PickerError("weights: give numbers of 0 and more, not all of them 0")
+            raise ArgumentError("weights must be 0 or more, and not all of them 0")
         object.__setattr__(self, "weights", weights)
 
     def __len__(self) -> int:
@@ -73,46 +73,58 @@ class Samples:
         """Whether there is a class for each position instead of one for the picture."""
         return self.y.ndim == 3
 
+    def arrays(self) -> tuple[NDArray, ...]:
+        """Return x, y and, if there are any, the weights, scaled to a mean of 1.
+
+        So the learning rate means the same with weights and without.
+        """
+        if self.weights is None:
+            return self.x, self.y
+        return self.x, self.y, self.weights * np.float32(1 / self.weights.mean(dtype=np.float64))
+
     def class_shares(self, classes: int) -> NDArray[np.float64]:
-        """Return each class's share of the weight, shape (classes,)."""
+        """Return the share of each class in the weight of all, shape (classes,)."""
         weights = None if self.weights is None else self.weights.ravel()
-        counted = np.bincount(self.y.ravel(), weights, minlength=classes)
-        return counted / counted.sum()
+        counts = np.bincount(self.y.ravel(), weights, minlength=classes)
+        return counts / counts.sum()
 
 
-def _require_finite(values: NDArray[np.float32], name: str) -> None:
+def _described(array: NDArray) -> str:
+    return f"{array.dtype} of the shape {array.shape}"
+
+
+def _finite(name: str, values: NDArray[Any]) -> NDArray[np.float32]:
+    values = np.ascontiguousarray(values, np.float32)
     # Sums find what is not finite without an array of truth values as large as the samples.
     sums = values.reshape(len(values), -1).sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(~np.isfinite(sums))
     if len(wrong):
-        raise PickerError(f"{name}: sample {wrong[0]} of {len(values)} has values that are NaN or infinite")
+        raise ArgumentError(f"{name} must be finite, but sample {wrong[0]} of {len(values)} has NaN or infinity")
+    return values
 
 
-def check_fit(network, samples: Samples) -> int:
+def check_fit(network: keras.Model, samples: Samples) -> int:
     """Return the number of the network's classes.
 
     Raises
     ------
-    PickerError
-        When the samples do not fit the network.
+    ArgumentError
+        If the samples do not fit the network.
     """
-    wanted = network.input_shape
-    if len(wanted) != 4 or any(
-        side not in (None, given) for side, given in zip(wanted[1:], samples.x.shape[1:], strict=True)
-    ):
-        raise PickerError(f"x: pictures of the shape {samples.x.shape[1:]} for a network that takes {wanted[1:]}")
+    side = samples.x.shape[1:]
+    expected = network.input_shape[1:]
+    if len(expected) != 3 or any(known not in (None, given) for known, given in zip(expected, side, strict=True)):
+        raise ArgumentError(f"x must be pictures of the shape {expected} for this network, not {side}")
     try:
-        given = tuple(network.compute_output_shape((1, *samples.x.shape[1:])))
+        output = tuple(network.compute_output_shape((1, *side)))
     except ValueError as error:
-        raise PickerError(f"x: pictures of {samples.x.shape[1:]} are too small for the network ({error})") from None
-    if given[1:-1] != samples.y.shape[1:]:
-        one = "one class a picture" if len(given) == 2 else f"maps of {given[1]} x {given[2]} positions"
-        raise PickerError(
-            f"y: shape {samples.y.shape} for a network that gives {one}; give ({len(samples)}, ...) alike"
-        )
-    classes = given[-1]
+        raise ArgumentError(f"x must be larger pictures for this network than {side} ({error})") from None
+    if output[1:-1] != samples.y.shape[1:]:
+        shape = (len(samples), *output[1:-1])
+        raise ArgumentError(f"y must have the shape {shape} for this network, not {samples.y.shape}")
+    classes = output[-1]
     if classes < 2:
-        raise PickerError("the network has one output; give it one for each class, background included")
+        raise ArgumentError("network must have an output for each class, background included; it has 1")
     if samples.y.max() >= classes:
-        raise PickerError(f"y: class {samples.y.max()} for a network of {classes} classes (0 to {classes - 1})")
+        raise ArgumentError(f"y must be classes from 0 to {classes - 1} for this network, not {samples.y.max()}")
     return classes

@@ -2,100 +2,70 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-
-from cryokit.errors import PickerError
+from cryokit.networks.checked_settings import CheckedSettings, choice, number
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(CheckedSettings):
     """Settings of `cryokit.networks.training.train`.
 
     Attributes
     ----------
     optimizer : {"adam", "sgd"}
+        Optimizer.
     learning_rate : float
-        The largest of the schedule.
+        Learning rate; the largest one of a schedule.
     momentum : float
-        Of SGD; Adam has its own.
-    schedule : {"constant", "cosine"}
-        ``cosine`` rises over the first twentieth of the steps and then falls to a hundredth along half a cosine. It
-        depends on nothing but the number of the step. Lowering the rate whenever the validation loss stops falling
-        needs several epochs to notice that, which trainings of 5 to 20 epochs do not have, and a validation set.
+        Momentum of SGD; Adam has its own.
+    schedule : {"constant", "cosine", "staircase"}
+        Schedule of the learning rate. ``cosine`` rises over the first steps (`warm_up`) and then falls to a hundredth
+        along half a cosine; ``staircase``, DeepPicker's, multiplies the rate by 0.95 every 400 steps. All depend on the
+        number of the step only. Lowering the rate when the validation loss stops falling would need a validation set,
+        and several epochs to notice, which trainings of 5 to 20 epochs lack.
+    warm_up : float
+        Share of the steps over which ``cosine`` rises.
     batch_size : int
+        Samples of a batch.
     epochs : int
-        At most so many.
+        Largest number of epochs.
     patience : int or None
-        Stop when the validation loss has not fallen for so many epochs; None: never. Without validation samples there
-        is nothing to stop by, and all epochs are trained.
+        Epochs without a lower validation loss after which the training stops; None for no early stop. Without
+        validation samples all epochs are trained.
     class_weights : bool
-        Weigh the loss by one over the share of the sample's class in the training, so that each class counts the same.
-        In a balanced set this changes nothing.
+        Whether to weigh the loss of a sample by one over the share of its class in the training samples, so that each
+        class counts the same. In a balanced set this changes nothing.
     augmentation : bool
-        Mirror and rotate the samples by multiples of 90 degrees, and change their contrast (up to 20 %) and brightness
-        (up to 0.1), anew in every epoch.
+        Whether to mirror and rotate the samples by multiples of 90 degrees, and change their contrast (up to 20 %) and
+        brightness (up to 0.1), anew in every epoch.
     mixed_precision : bool
-        Compute in float16 where that is safe, with scaled losses, and keep the weights in float32: for graphics cards
-        (a processor only gets slower).
+        Whether to compute in float16 where that is safe, with scaled losses, and keep the weights in float32: for
+        graphics cards (a processor only gets slower).
 
     Raises
     ------
-    PickerError
-        When a value is not possible; the message names it.
-
-    Examples
-    --------
-    >>> TrainingSettings(epochs=0)
-    Traceback (most recent call last):
-    ...
-    cryokit.errors.PickerError: epochs 0: give a whole number, 1 or more
+    ArgumentError
+        If a value is not possible; the message names it.
     """
 
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    schedule: Literal["constant", "cosine"] = "cosine"
-    batch_size: int = 32
-    epochs: int = 15
-    patience: int | None = 5
-    class_weights: bool = True
-    augmentation: bool = True
-    mixed_precision: bool = False
-
-    def __post_init__(self) -> None:
-        for name, known in (("optimizer", ("adam", "sgd")), ("schedule", ("constant", "cosine"))):
-            if getattr(self, name) not in known:
-                raise PickerError(f"{name} {getattr(self, name)!r}: give one of {', '.join(known)}")
-        if not (_number(self.learning_rate) and self.learning_rate > 0):
-            raise PickerError(f"learning_rate {self.learning_rate!r}: give a number above 0, such as 0.001")
-        if not (_number(self.momentum) and 0 <= self.momentum < 1):
-            raise PickerError(f"momentum {self.momentum!r}: give a number from 0 to below 1")
-        for name in ("batch_size", "epochs", "patience"):
-            value = getattr(self, name)
-            if name == "patience" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise PickerError(f"{name} {value!r}: give a whole number, 1 or more")
-        for name in ("class_weights", "augmentation", "mixed_precision"):
-            if not isinstance(getattr(self, name), bool):
-                raise PickerError(f"{name} {getattr(self, name)!r}: give True or False")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON values; ``TrainingSettings(**values)`` makes the settings again."""
-        return {name: value.item() if isinstance(value, np.generic) else value for name, value in asdict(self).items()}
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
+    optimizer: Literal["adam", "sgd"] = choice("adam", "adam", "sgd")
+    learning_rate: float = number(1e-3, 0, above=True)
+    momentum: float = number(0.9, 0, 0.9999)
+    schedule: Literal["constant", "cosine", "staircase"] = choice("cosine", "constant", "cosine", "staircase")
+    warm_up: float = number(0.05, 0, 0.5)
+    batch_size: int = number(32, 1, whole=True)
+    epochs: int = number(15, 1, whole=True)
+    patience: int | None = number(5, 1, whole=True, optional=True)
+    class_weights: bool = choice(True, True, False)
+    augmentation: bool = choice(True, True, False)
+    mixed_precision: bool = choice(False, True, False)
 
 
 # The paper's (Al-Azzawi et al. 2020, BMC Bioinformatics 21:509, table 3 and appendix): SGD at a constant rate of 1e-4
 # on mini-batches of 16. It names no momentum; 0.9 is the preset of MATLAB's `sgdm`. Its augmentation belongs to the
-# training set (`cryokit.networks.patches.augment`), and it says nothing of weights or of stopping early.
+# training set (`cryokit.networks.patches.augment`), and it mentions neither weights nor early stopping.
 PAPER_EPOCHS = (20, 32, 64)
 PAPER = TrainingSettings(
     optimizer="sgd",
