@@ -692,8 +692,8 @@ record("batch and single, largest difference", float(abs(together[1] - run(one)[
 # %% [markdown]
 # **Reading ahead**: while the device works on one micrograph, a thread reads the next, so that the slower of the two
 # sets the pace and not their sum. `cryokit._util.prefetch.ahead` does that, and `pick_files` uses it. To show it, the
-# disk here is a slow one: `disk` seconds a micrograph, as over a network; and picking, where it is faster than that, waits
-# until it has taken as long.
+# disk here is a slow one: `disk` seconds a micrograph, as over a network; and picking, where it is faster than that,
+# waits until it has taken as long.
 
 
 # %%

@@ -9,7 +9,9 @@ from cryokit import coordinates
 from cryokit.benchmark import result_file as result_files
 
 NOTEBOOK = "06_klh_precision_recall"
-SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template", "deepem", "deeppicker"]
+WITH_LABELS = ["relion_template", "deepem", "deeppicker"]
+WITHOUT_LABELS = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "BlobPicker"]
+METHODS = [*WITHOUT_LABELS[:4], *WITH_LABELS, "BlobPicker"]
 
 
 @pytest.fixture(scope="module")
@@ -19,25 +21,26 @@ def run(notebook):
 
 
 def test_all_methods_come_to_their_end(results, run):
-    assert results["methods"] == len(SEVEN)
+    assert results["methods"] == len(METHODS)
     assert results["failed or skipped"] == []
-    assert list(result_files.load(run)["methods"]) == [*SEVEN, "by_hand"]
+    assert list(result_files.load(run)["methods"]) == [*METHODS, "by_hand"]
 
 
 def test_methods_pick(results):
     f1 = results["F1"]
-    assert set(f1) == set(SEVEN)
+    assert set(f1) == set(METHODS)
     assert f1["auto_pretrained"] > 0.85
     assert f1["relion_template"] > 0.85
     assert min(f1[method] for method in ("autocryopicker", "deepcryopicker", "deepem", "deeppicker")) > 0.6
+    assert f1["BlobPicker"] > 0.4
     assert max(f1.values()) == f1[results["first"]]
-    assert results["best F1 without labels"] == max(f1[method] for method in SEVEN[:4])
-    assert results["best F1 with labels"] == max(f1[method] for method in SEVEN[4:])
+    assert results["best F1 without labels"] == max(f1[method] for method in WITHOUT_LABELS)
+    assert results["best F1 with labels"] == max(f1[method] for method in WITH_LABELS)
 
 
 def test_side_views_are_the_harder_ones(results):
     side, top = results["F1 of side views"], results["F1 of top views"]
-    assert set(side) == set(top) == set(SEVEN)
+    assert set(side) == set(top) == set(METHODS)
     for method in ("template", "autocryopicker"):
         assert side[method] < top[method] - 0.1
 
@@ -55,7 +58,7 @@ def test_false_picks_are_told_apart(results, run):
     assert sum(kinds.values()) == sum(results["false picks"].values())
     # The overlays and the table are of the same matching.
     cells = {cell["method"]: cell["scores"] for cell in result_files.load(run)["cells"]}
-    assert results["false picks"] == {method: cells[method]["fp"] for method in SEVEN}
+    assert results["false picks"] == {method: cells[method]["fp"] for method in METHODS}
 
 
 def test_paper_is_quoted_where_it_has_numbers(results, notebook):
@@ -93,7 +96,7 @@ def test_own_picks_are_scored_as_they_were_made(results, notebook):
 
 
 def test_finished_cells_are_kept(results):
-    assert results["rows of the table with picks added"] == len(SEVEN) + 1
+    assert results["rows of the table with picks added"] == len(METHODS) + 1
     assert results["exit status of the command"] == 0
     assert results["seconds with picks added"] < 0.5 * results["seconds of the run"]
 
@@ -111,7 +114,7 @@ def test_finished_run_is_shown_without_computing(results, run, run_notebook, tmp
     assert (run / "result.json").read_bytes() == before
     assert not (tmp_path / NOTEBOOK / "run").exists()
     assert again["F1"].items() > results["F1"].items()
-    assert again["methods"] == len(SEVEN) + 1
+    assert again["methods"] == len(METHODS) + 1
     assert again["found by some method"] >= results["found by some method"]
 
 
