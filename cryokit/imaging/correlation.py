@@ -13,21 +13,23 @@ from scipy import fft
 
 
 class SymmetricPatches:
-    """Discs around the pixels of one micrograph, seen by the mean of each ring around their centre.
+    """Discs around the pixels of a micrograph, each described by the mean grey value of its rings.
 
     Parameters
     ----------
     data : ndarray of float32, shape (rows, columns)
-        Flattened micrograph, of mean 0. Outside it counts as 0: with a share s of the disc inside, noise correlates as
-        strongly as elsewhere and a particle by the square root of s less. (Mirroring would make half particles whole
-        and everything at the border symmetric.)
+        Flattened micrograph of mean 0. Beyond its border pixels count as 0: with a share s of the disc inside, noise
+        correlates as strongly as elsewhere and a particle by the square root of s less. (Mirroring would make half
+        particles whole and everything at the border symmetric.)
     radius : int
-        Of the disc, in pixels.
+        Radius of the discs in pixels.
 
     Attributes
     ----------
     deviation : ndarray of float32, shape (rows, columns)
-        Standard deviation in the disc around each pixel, of what lies inside the micrograph.
+        Standard deviation of the grey values in the disc around each pixel, as far as it lies inside the micrograph.
+    ring_sizes : ndarray of int, shape (radius + 1,)
+        Number of pixels in each ring.
     """
 
     def __init__(self, data: NDArray, radius: int) -> None:
@@ -54,7 +56,17 @@ class SymmetricPatches:
         self.ring_sizes = np.bincount(self._ring_of, minlength=radius + 2)[: radius + 1]
 
     def profiles(self, row: NDArray, column: NDArray) -> NDArray[np.float32]:
-        """Return the mean of each ring around the given pixels, shape (n, radius + 1)."""
+        """Return the mean of each ring around some pixels.
+
+        Parameters
+        ----------
+        row, column : ndarray of int, shape (n,)
+            Centres of the rings.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, radius + 1)
+        """
         side = 2 * self.radius + 1
         windows = np.lib.stride_tricks.sliding_window_view(self._padded, (side, side))
         means = np.zeros((side * side, self.radius + 2), dtype=np.float32)
@@ -72,12 +84,12 @@ class SymmetricPatches:
         Parameters
         ----------
         reference : ndarray, shape (radius + 1,)
-            Radial profile: the grey value at the distances 0, 1, ... pixels from the centre.
+            Radial profile: the grey values 0, 1, ... pixels from the centre.
 
         Returns
         -------
         ndarray of float32, shape (rows, columns)
-            In [-1, 1]; 0 everywhere for a reference that is the same at all distances.
+            Correlation in [-1, 1]; 0 everywhere for a reference that is the same at all distances.
         """
         image = np.interp(self._distance, np.arange(len(reference)), reference)
         image = (image - (image * self._disc).sum()) * (self._disc > 0)

@@ -1,4 +1,4 @@
-"""Making micrographs flat and comparable before anything looks for particles in them."""
+"""Filters that make micrographs flat and comparable before anything looks for particles in them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-_SAMPLED = 512  # pixels of a line that are looked at to see whether it was recorded, at least
-_RINGS = 40  # in which a spectrum is averaged, up to the Nyquist frequency
+_SAMPLED = 512  # least number of pixels of a line that tell whether it was recorded
+_RINGS = 40  # rings in which a spectrum is averaged, up to the Nyquist frequency
 
 
 def flatten(data: NDArray, diameter: float, *, contrast: Literal["dark", "bright"]) -> NDArray[np.float32]:
@@ -43,10 +43,10 @@ def flatten(data: NDArray, diameter: float, *, contrast: Literal["dark", "bright
 
 
 def _blurred(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Return what `scipy.ndimage.gaussian_filter` gives with ``mode="reflect"``.
+    """Return the picture that `scipy.ndimage.gaussian_filter` returns with ``mode="reflect"``, in a fifth of its time.
 
-    The image mirrored at its borders is a sum of cosines, each of which the filter only makes smaller: a wide blur
-    costs no more than a narrow one.
+    A picture mirrored at its borders is a sum of cosines, each of which the filter only makes smaller: a wide blur
+    takes no longer than a narrow one.
     """
     reach = int(4 * sigma + 0.5)
     step = np.arange(1, reach + 1)
@@ -54,8 +54,8 @@ def _blurred(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     total = 1 + 2 * kernel.sum()
     waves = fft.dctn(image, workers=-1)
     for axis, size in enumerate(image.shape):
-        left = (1 + 2 * np.cos(np.outer(np.pi / size * np.arange(size), step)) @ kernel) / total
-        waves *= np.expand_dims(left.astype(np.float32), 1 - axis)
+        response = (1 + 2 * np.cos(np.outer(np.pi / size * np.arange(size), step)) @ kernel) / total
+        waves *= np.expand_dims(response.astype(np.float32), 1 - axis)
     return fft.idctn(waves, workers=-1, overwrite_x=True)
 
 
@@ -70,22 +70,22 @@ def _in_deviations(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def whiten(image: NDArray, diameter: float) -> NDArray[np.float32]:
     """Give a levelled micrograph the same power spectrum as any other.
 
-    What a microscope, a detector or somebody's noise filter did to all of a micrograph alike is a factor on its
-    Fourier transform. It is divided out (by the square root of the power, averaged over rings and smoothed), so that a
-    network trained on some micrographs, or on simulated ones, meets the same background on others. What takes its
-    place falls off above a quarter of the sampling rate and below one wave in 1.4 diameters.
+    The microscope, the detector or a noise filter multiply the Fourier transform of a micrograph by a factor. It is
+    divided out (by the square root of the power, averaged over rings and smoothed), so that a network trained on some
+    micrographs, or on simulated ones, meets the same background on others. The spectrum that takes its place falls off
+    above a quarter of the sampling rate and below one wave in 1.4 diameters.
 
     Parameters
     ----------
     image : ndarray, shape (rows, columns)
-        As `flatten` gives it.
+        Micrograph as `flatten` returns it.
     diameter : float
-        Of the particle, in pixels of `image`.
+        Particle diameter in pixels of `image`.
 
     Returns
     -------
     ndarray of float32, shape (rows, columns)
-        In robust standard deviations, limited to 5 of them.
+        Grey values in robust standard deviations, limited to 5 of them.
     """
     spectrum = fft.rfft2(image.astype(np.float32, copy=False), workers=-1)
     fy = fft.fftfreq(image.shape[0])[:, None]
@@ -141,7 +141,7 @@ def without_outliers(data: NDArray) -> NDArray:
     Returns
     -------
     ndarray, shape (rows, columns), dtype of `data`
-        `data` itself where nothing has to be limited.
+        Limited micrograph; `data` itself if nothing had to be limited.
 
     Examples
     --------
@@ -157,17 +157,18 @@ def live_area(data: NDArray) -> tuple[slice, slice]:
     """Return the part of a micrograph that was recorded, without padding at its borders.
 
     Programs that shift frames or crop fill borders with a constant or repeat the last row or column. There the
-    difference between neighbouring rows (columns) nearly vanishes: less than half of the micrograph's median. Only
-    the outer eighth at each side is looked at, and most of it must be so from the border on.
+    difference between neighbouring rows (columns) nearly vanishes: less than half of the micrograph's median. Padding
+    begins at the border, nearly all of its lines are of this kind, and it takes at most an eighth of a side.
 
     Parameters
     ----------
     data : ndarray, shape (rows, columns)
+        Micrograph.
 
     Returns
     -------
     rows, columns : slice
-        All of the micrograph where nothing was padded.
+        Recorded part; all of the micrograph if nothing was padded.
 
     Examples
     --------
@@ -175,10 +176,11 @@ def live_area(data: NDArray) -> tuple[slice, slice]:
     >>> live_area(data)
     (slice(0, 64, None), slice(5, 64, None))
     """
-    return _live(data), _live(data.T)
+    return _live_lines(data), _live_lines(data.T)
 
 
-def _live(data: NDArray) -> slice:
+def _live_lines(data: NDArray) -> slice:
+    """Return the rows that were recorded."""
     size = len(data)
     if size < 16:
         return slice(0, size)
@@ -192,13 +194,14 @@ def _live(data: NDArray) -> slice:
     dead = change < 0.5 * usual
 
     def padding(dead: NDArray, lines: NDArray) -> int:
-        found = np.flatnonzero(dead[: size // 8])
-        while found.size and dead[: found[-1] + 1].mean() < 0.7:
-            found = found[:-1]
-        if not found.size:
+        """Return the number of padded lines before the first recorded one."""
+        dead_lines = np.flatnonzero(dead[: size // 8])
+        while dead_lines.size and dead[: dead_lines[-1] + 1].mean() < 0.7:
+            dead_lines = dead_lines[:-1]
+        if not dead_lines.size:
             return 0
         # `dead[i]` compares the lines i and i + 1: the latter was recorded, unless it is the last of a constant band.
-        start = int(found[-1]) + 1
+        start = int(dead_lines[-1]) + 1
         return start + int(lines[start].std() < 0.5 * usual_spread)
 
     return slice(padding(dead, data), size - padding(dead[::-1], data[::-1]))
