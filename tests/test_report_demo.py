@@ -169,6 +169,7 @@ def test_demo_report_is_self_contained_and_holds_the_numbers(shown):
     assert "cryokit pick" in page.of("pre")[0]
 
 
+@pytest.mark.slow
 def test_demo_command(tmp_path, capsys):
     arguments = ["--protein", "ribosome", "-n", "1", "--shape", "512", "640", "--seed", "7"]
     assert main(["demo", "--out", str(tmp_path), *arguments]) == 0
