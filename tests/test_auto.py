@@ -6,7 +6,7 @@ import pytest
 
 from cryokit import pickers
 from cryokit.coordinates import concatenate, table
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, read
 from cryokit.pickers.auto import AutoPicker
@@ -40,14 +40,14 @@ def test_learns_without_labels_and_picks_what_it_has_not_seen(fitted, apoferriti
 
 def test_says_what_it_decided(fitted):
     text = "\n".join(fitted.decisions_)
-    for word in ("dark (given)", "76 pixels", "template", "general", "particles agreed upon", "threshold"):
+    for word in ("dark (given)", "76 pixels", "template", "general", "agree on", "threshold"):
         assert word in text
 
 
 def test_pretrained_picks_without_training(apoferritin):
     picker = AutoPicker(diameter=76, pretrained=True).fit([apoferritin[0][0]])
     assert not len(picker.history_)
-    assert "untrained" in "\n".join(picker.decisions_)
+    assert "without training" in "\n".join(picker.decisions_)
     assert score(picker, apoferritin).f1 > 0.85
 
 
@@ -91,10 +91,9 @@ def test_turned_contrast_is_detected(apoferritin):
 def test_score_map_lies_on_the_micrograph(fitted, apoferritin):
     micrograph, truth = apoferritin[2]
     scores = fitted.score_map(micrograph)
-    assert scores.step == pytest.approx(4 * 76 / 28, rel=0.02)
+    assert scores.frame.step == pytest.approx(4 * 76 / 28, rel=0.02)
     whole = truth[truth["view"] == "top"]
-    column = np.rint((whole["x"] - scores.x0) / scores.step).astype(int)
-    row = np.rint((whole["y"] - scores.y0) / scores.step).astype(int)
+    column, row = (np.rint(place).astype(int) for place in scores.frame.from_source(whole["x"], whole["y"]))
     assert scores.particle[row, column].mean() > 0.6 > 3 * scores.particle.mean()
 
 
@@ -118,7 +117,7 @@ def test_labels_without_diameter_ask_for_it(apoferritin):
 
 @pytest.mark.parametrize("setting", [{"diameter": -1}, {"contrast": "grey"}, {"margin": 5}, {"seed": -1}])
 def test_impossible_settings_are_named(setting):
-    with pytest.raises(PickerError, match=next(iter(setting))):
+    with pytest.raises(ArgumentError, match=next(iter(setting))):
         AutoPicker(**setting)
 
 
@@ -135,9 +134,9 @@ def test_particles_larger_than_the_micrograph_are_refused(apoferritin):
 
 
 @pytest.mark.real
-def test_recorded_klh_without_labels(shared):
+def test_recorded_klh_without_labels(real_data):
     # None of these micrographs was used to choose a setting.
-    folder = shared / "data" / "klh"
+    folder = real_data("klh")
     micrographs = [read(path) for path in sorted((folder / "micrographs").iterdir())]
     labels = concatenate(
         pd.read_csv(path).assign(micrograph=path.stem, score=np.nan)
@@ -150,8 +149,8 @@ def test_recorded_klh_without_labels(shared):
 
 
 @pytest.mark.real
-def test_ribosome_without_labels(shared):
-    folder = shared / "data" / "ribosome_10028"
+def test_ribosome_without_labels(real_data):
+    folder = real_data("ribosome_10028")
     micrographs = [read(path) for path in sorted((folder / "micrographs").iterdir())]
     labels = concatenate(
         pd.read_csv(path).assign(micrograph=path.stem, score=np.nan)

@@ -455,15 +455,15 @@ def test_simulated_particles_are_covered(protein, gain):
         ("ribosome_10028", "ribosome.png", 0.25),
     ],
 )
-def test_real_particles_are_covered(shared, folder, name, gain):
+def test_real_particles_are_covered(real_data, folder, name, gain):
     import pandas as pd
 
     from cryokit.imaging import Preprocessing
     from cryokit.imaging.filters import live_area, without_outliers
     from cryokit.micrograph import read
 
-    path = shared / "data" / folder / "micrographs" / name
-    truth = pd.read_csv(shared / "data" / folder / "labels" / f"{path.stem}.csv")
+    path = real_data(folder) / "micrographs" / name
+    truth = pd.read_csv(real_data(folder) / "labels" / f"{path.stem}.csv")
     data = without_outliers(read(path).data)
     rows, columns = live_area(data)
     # A quarter of the large ones is enough.

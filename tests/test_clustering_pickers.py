@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from cryokit import coordinates, pickers
 from cryokit.coordinates import COLUMNS, concatenate
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.micrograph import Micrograph, find, read, write_mrc
@@ -537,7 +537,7 @@ def test_fitted_to_a_crop(method, scene):
 
 @pytest.mark.parametrize("value", [3, 0, -76, math.nan, math.inf])
 def test_impossible_diameters(method, value):
-    with pytest.raises(PickerError, match="diameter"):
+    with pytest.raises(ArgumentError, match="diameter"):
         pickers.create(method, diameter=value)
 
 
@@ -557,14 +557,14 @@ def test_impossible_diameters(method, value):
     ],
 )
 def test_impossible_settings(method, settings, name):
-    with pytest.raises(PickerError, match=name):
+    with pytest.raises((ValueError, TypeError), match=name.replace(" ", ".*")):
         pickers.create(method, **settings)
 
 
 @pytest.mark.parametrize("method", ["supercryoempicker", "supercryoempicker_published"])
 @pytest.mark.parametrize("value", [0, 0.5, 201, math.nan])
 def test_impossible_superpixels(method, value):
-    with pytest.raises(PickerError, match="superpixels"):
+    with pytest.raises(ArgumentError, match="superpixels"):
         pickers.create(method, superpixels=value)
 
 
@@ -579,12 +579,12 @@ def test_impossible_superpixels(method, value):
     ],
 )
 def test_settings_of_the_wrong_kind(method, settings, name):
-    with pytest.raises(PickerError, match=name):
+    with pytest.raises((ValueError, TypeError), match=name.replace(" ", ".*")):
         pickers.create(method, **settings)
 
 
 def test_impossible_seed():
-    with pytest.raises(PickerError, match="seed"):
+    with pytest.raises(ArgumentError, match="seed"):
         pickers.create("supercryoempicker", seed=-1)
 
 
@@ -633,24 +633,24 @@ UNSEEN = {
 
 
 @cache
-def real(shared, dataset):
+def real(real_data, dataset):
     """Paths, labels and their median diameter."""
-    paths = find(shared / "data" / dataset / "micrographs")[UNSEEN[dataset]]
-    labels, _ = coordinates.read_folder(shared / "data" / dataset / "labels")
+    paths = find(real_data(dataset) / "micrographs")[UNSEEN[dataset]]
+    labels, _ = coordinates.read_folder(real_data(dataset) / "labels")
     return paths, labels, float(labels.diameter[labels["view"] != "ignore"].median())
 
 
 @cache
-def real_examinations(shared, dataset, method, n=None):
-    paths, _, diameter = real(shared, dataset)
+def real_examinations(real_data, dataset, method, n=None):
+    paths, _, diameter = real(real_data, dataset)
     picker = pickers.create(method, diameter=diameter).fit(paths[:1])
     return [picker.examine(path) for path in paths[:n]]
 
 
-def real_result(shared, dataset, examinations, picks=None):
+def real_result(real_data, dataset, examinations, picks=None):
     picks = concatenate(each.picks() for each in examinations) if picks is None else picks
     names = [each.name for each in examinations]
-    return evaluate(picks, real(shared, dataset)[1], micrographs=names, bootstrap=0)
+    return evaluate(picks, real(real_data, dataset)[1], micrographs=names, bootstrap=0)
 
 
 SUITED = {
@@ -664,9 +664,9 @@ SUITED = {
 
 @pytest.mark.real
 @pytest.mark.parametrize("dataset", SUITED)
-def test_real_particles_are_found(shared, dataset):
+def test_real_particles_are_found(real_data, dataset):
     method, least = SUITED[dataset]
-    assert real_result(shared, dataset, real_examinations(shared, dataset, method)).f1 >= least
+    assert real_result(real_data, dataset, real_examinations(real_data, dataset, method)).f1 >= least
 
 
 @pytest.mark.real
@@ -674,41 +674,41 @@ def test_real_particles_are_found(shared, dataset):
     ("dataset", "least"),
     [("apoferritin_10146", 0.95), ("ribosome_10028", 0.95), ("klh", 0.9), ("klh_preprocessed", 0.9)],
 )
-def test_good_particles_of_real_micrographs_are_particles(shared, dataset, least):
-    examinations = real_examinations(shared, dataset, SUITED[dataset][0])
-    result = real_result(shared, dataset, examinations, kept(examinations))
+def test_good_particles_of_real_micrographs_are_particles(real_data, dataset, least):
+    examinations = real_examinations(real_data, dataset, SUITED[dataset][0])
+    result = real_result(real_data, dataset, examinations, kept(examinations))
     assert result.precision >= least
     assert result.recall >= 0.3
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("dataset", ["apoferritin_10146", "klh", "klh_preprocessed", "ribosome_10028"])
-def test_better_than_published(shared, dataset):
+def test_better_than_published(real_data, dataset):
     method = SUITED[dataset][0]
-    ours = real_examinations(shared, dataset, method)[:2]
-    published = real_examinations(shared, dataset, f"{method}_published", 2)
-    assert real_result(shared, dataset, ours).f1 > real_result(shared, dataset, published).f1 + 0.03
+    ours = real_examinations(real_data, dataset, method)[:2]
+    published = real_examinations(real_data, dataset, f"{method}_published", 2)
+    assert real_result(real_data, dataset, ours).f1 > real_result(real_data, dataset, published).f1 + 0.03
 
 
 @pytest.mark.real
-def test_real_particles_of_unknown_diameter(shared):
-    paths, _, diameter = real(shared, "apoferritin_10146")
+def test_real_particles_of_unknown_diameter(real_data):
+    paths, _, diameter = real(real_data, "apoferritin_10146")
     picker = pickers.create("autocryopicker").fit(paths[:1])
     assert 0.8 * diameter <= picker.diameter_ <= 1.25 * diameter
     # On others than the one that told the diameter.
-    result = real_result(shared, "apoferritin_10146", [picker.examine(path) for path in paths[1:3]])
+    result = real_result(real_data, "apoferritin_10146", [picker.examine(path) for path in paths[1:3]])
     assert result.f1 >= 0.9
 
 
 @pytest.mark.real
-def test_bright_copies_of_real_micrographs(shared):
-    paths, _, diameter = real(shared, "apoferritin_10146")
+def test_bright_copies_of_real_micrographs(real_data):
+    paths, _, diameter = real(real_data, "apoferritin_10146")
     negatives = [Micrograph(-micrograph.data, name=micrograph.name) for micrograph in map(read, paths[:2])]
     picker = pickers.create("autocryopicker", diameter=diameter).fit(negatives)
     assert picker.contrast_ == "bright"
-    bright = real_result(shared, "apoferritin_10146", [picker.examine(each) for each in negatives])
+    bright = real_result(real_data, "apoferritin_10146", [picker.examine(each) for each in negatives])
     dark = real_result(
-        shared, "apoferritin_10146", real_examinations(shared, "apoferritin_10146", "autocryopicker")[:2]
+        real_data, "apoferritin_10146", real_examinations(real_data, "apoferritin_10146", "autocryopicker")[:2]
     )
     assert bright.f1 == pytest.approx(dark.f1, abs=0.01)
 
@@ -717,8 +717,8 @@ def test_bright_copies_of_real_micrographs(shared):
 @pytest.mark.parametrize(
     ("dataset", "least"), [("apoferritin_10146", 0.8), ("ribosome_10028", 0.7), ("klh_preprocessed", None)]
 )
-def test_real_crops(shared, dataset, least):
-    paths, labels, diameter = real(shared, dataset)
+def test_real_crops(real_data, dataset, least):
+    paths, labels, diameter = real(real_data, dataset)
     micrograph = read(paths[0])
     for method in METHODS:
         crop, truth = cropped(micrograph, labels, 300, 500)

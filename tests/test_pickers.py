@@ -441,9 +441,9 @@ def test_no_more_micrographs_are_read_than_asked_for(tmp_path):
 # --- real micrographs ----------------------------------------------------------------------------------------------
 
 
-def real(shared, dataset, n=None):
-    paths = find(shared / "data" / dataset / "micrographs")[:n]
-    labels, _ = coordinates.read_folder(shared / "data" / dataset / "labels")
+def real(real_data, dataset, n=None):
+    paths = find(real_data(dataset) / "micrographs")[:n]
+    labels, _ = coordinates.read_folder(real_data(dataset) / "labels")
     return paths, labels
 
 
@@ -453,8 +453,8 @@ def real_f1(picker, paths, labels):
 
 
 @pytest.mark.real
-def test_real_apoferritin(shared):
-    paths, labels = real(shared, "apoferritin_10146")
+def test_real_apoferritin(real_data):
+    paths, labels = real(real_data, "apoferritin_10146")
     known = pickers.create("template", diameter=76).fit(paths)
     assert real_f1(known, paths, labels) >= 0.95
     # The estimate from two micrographs, the score on three others, to save time.
@@ -463,8 +463,8 @@ def test_real_apoferritin(shared):
 
 
 @pytest.mark.real
-def test_real_ribosome(shared):
-    paths, labels = real(shared, "ribosome_10028")
+def test_real_ribosome(real_data):
+    paths, labels = real(real_data, "ribosome_10028")
     known = real_f1(pickers.create("template", diameter=50).fit(paths), paths, labels)
     assert known >= 0.94
     assert real_f1(pickers.create("template").fit(paths), paths, labels) >= known - 0.03
@@ -475,6 +475,6 @@ def test_real_ribosome(shared):
     ("dataset", "diameter", "n", "least"),
     [("klh", None, None, 0.85), ("klh_preprocessed", 170, None, 0.85), ("betagal_10017", 108, 2, 0.74)],
 )
-def test_other_real_micrographs(shared, dataset, diameter, n, least):
-    paths, labels = real(shared, dataset, n)
+def test_other_real_micrographs(real_data, dataset, diameter, n, least):
+    paths, labels = real(real_data, dataset, n)
     assert real_f1(pickers.create("template", diameter=diameter).fit(paths), paths, labels) >= least

@@ -480,11 +480,11 @@ def test_topaz_trains_saves_and_picks_again(scenes, tmp_path):
 
 @pytest.mark.real
 @pytest.mark.usefixtures("installed")
-def test_pretrained_topaz_finds_real_apoferritin(shared):
+def test_pretrained_topaz_finds_real_apoferritin(real_data):
     from cryokit.coordinates import read
     from cryokit.micrograph import find
 
-    folder = shared / "data" / "apoferritin_10146"
+    folder = real_data("apoferritin_10146")
     path = sorted(find([folder / "micrographs"]))[0]
     labels = read(folder / "labels" / f"{path.stem}.csv")
     picks = TopazPicker(model="resnet8_u32", pretrained=True).fit([path], labels).pick(path, threshold=0)

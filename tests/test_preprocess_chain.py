@@ -265,9 +265,9 @@ def test_pictures_of_different_shapes_are_not_compared():
 @pytest.mark.parametrize(
     ("dataset", "diameter"), [("klh", 170), ("apoferritin_10146", 76), ("ribosome_10028", 50), ("betagal_10017", 108)]
 )
-def test_real_particles_are_darker_after_the_chain_than_before(shared, dataset, diameter):
-    path = sorted((shared / "data" / dataset / "micrographs").iterdir())[0]
-    labels = pd.read_csv(shared / "data" / dataset / "labels" / f"{path.stem}.csv")
+def test_real_particles_are_darker_after_the_chain_than_before(real_data, dataset, diameter):
+    path = sorted((real_data(dataset) / "micrographs").iterdir())[0]
+    labels = pd.read_csv(real_data(dataset) / "labels" / f"{path.stem}.csv")
     data = without_outliers(read(path).data)
     chain = Preprocessing()
     stages = chain.stages(data, diameter)

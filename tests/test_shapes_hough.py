@@ -496,9 +496,9 @@ def test_memory_stays_small_on_a_crowded_large_picture():
 
 
 @pytest.mark.real
-def test_apoferritin_without_labels(shared):
+def test_apoferritin_without_labels(real_data):
     """Rings on a real micrograph, only binned and levelled: nearly all that is found is a particle."""
-    folder = shared / "data" / "apoferritin_10146"
+    folder = real_data("apoferritin_10146")
     path = min((folder / "micrographs").iterdir())
     binned, frame = resize(read(path).data, 40 / 76)
     flat = flatten(binned, 40, contrast="dark")

@@ -658,11 +658,11 @@ def test_command_passes_settings_on_and_reports_errors(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("protein", "folder"), [("klh", "klh"), ("apoferritin", "apoferritin_10146"), ("ribosome", "ribosome_10028")]
 )
-def test_power_spectrum_and_grey_levels_are_like_real_ones(shared, protein, folder):
+def test_power_spectrum_and_grey_levels_are_like_real_ones(real_data, protein, folder):
     from cryokit.micrograph import find, read
 
-    real = [read(path) for path in find([shared / "data" / folder / "micrographs"])[-3:]]
-    labels = [pd.read_csv(shared / "data" / folder / "labels" / f"{m.name}.csv") for m in real]
+    real = [read(path) for path in find([real_data(folder) / "micrographs"])[-3:]]
+    labels = [pd.read_csv(real_data(folder) / "labels" / f"{m.name}.csv") for m in real]
     shape = real[0].data.shape
     made = [m for m, _ in simulate_set(protein, 3, shape=shape, n_particles=len(labels[0]), carbon=False, seed=1)]
 

@@ -861,8 +861,8 @@ def test_it_is_fast():
 
 
 @pytest.mark.real
-def test_real_micrographs(shared):
-    folder = shared / "data" / "apoferritin_10146"
+def test_real_micrographs(real_data):
+    folder = real_data("apoferritin_10146")
     labels = []
     paths = sorted(path for path in folder.rglob("*.png"))[:3]
     for path in paths:
