@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,10 @@ class Micrograph:
         self.data = np.ascontiguousarray(self.data, dtype=np.float32)
         if self.data.ndim != 2:
             raise ArgumentError(f"{self.name or 'micrograph'}: data must be 2-D, not of shape {self.data.shape}")
+
+
+# What a picker takes: a micrograph, or the path of one that is read when its turn comes.
+MicrographLike: TypeAlias = Micrograph | str | os.PathLike
 
 
 def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float | None = None) -> Micrograph:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -19,7 +18,7 @@ from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import SLACK, best_threshold, threshold_from_scores
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, recorded, rescaled, whitened
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks.devices import using
 from cryokit.networks.scoring.centring import MICROGRAPHS
 from cryokit.pickers import compact_picking
@@ -129,9 +128,7 @@ class AutoPicker(Picker):
         check_settings(self.diameter, self.contrast, self.max_micrographs, self.seed)
         check_number("margin", self.margin, 0, 2)
 
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> AutoPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> AutoPicker:
         """Learn from micrographs; see `Picker.fit`.
 
         Parameters
@@ -172,7 +169,7 @@ class AutoPicker(Picker):
         self.model_ = model
         return self
 
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
@@ -188,7 +185,7 @@ class AutoPicker(Picker):
             margin=self.margin,
         )
 
-    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
         """Return the scores of every position of one micrograph; see `Picker.score_map`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from cryokit.errors import ArgumentTypeError
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.preparation import detected_contrast, recorded
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import MicrographLike
 from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, make_whole
 from cryokit.segmentation import Clustering, Particle
 from cryokit.segmentation.selection import Decision
@@ -169,9 +168,7 @@ class ClusteringPicker(Picker):
             except TypeError as error:
                 raise ArgumentTypeError(f"preprocessing: {error}; see cryokit.imaging.Preprocessing") from None
 
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> ClusteringPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> ClusteringPicker:
         """Detect the contrast and estimate the diameter, unless they are given; labels are not used.
 
         Raises
@@ -186,11 +183,11 @@ class ClusteringPicker(Picker):
         self._decide_scale()
         return self
 
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
         return self._examined(micrograph, keep=("stretched", "opened")).picks(threshold)
 
-    def examine(self, micrograph: Micrograph | str | os.PathLike) -> Examination:
+    def examine(self, micrograph: MicrographLike) -> Examination:
         """Return everything that is seen on the way to the picks of one micrograph.
 
         Parameters
@@ -205,7 +202,7 @@ class ClusteringPicker(Picker):
         """
         return self._examined(micrograph, keep=STAGES)
 
-    def _examined(self, micrograph: Micrograph | str | os.PathLike, keep: Collection[str]) -> Examination:
+    def _examined(self, micrograph: MicrographLike, keep: Collection[str]) -> Examination:
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
         image, frame = recorded(micrograph)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +13,7 @@ from cryokit._util.wording import plural
 from cryokit.coordinates import concatenate
 from cryokit.errors import PickerError
 from cryokit.imaging.preparation import detected_contrast
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.clustering import ClusteringPicker, Examination
 from cryokit.pickers.interface import Micrographs, spread
@@ -48,7 +47,7 @@ class TrainingParticles:
 
 
 def training_particles(
-    micrographs: Iterable[Micrograph | str | os.PathLike],
+    micrographs: Iterable[MicrographLike],
     *,
     diameter: float | None = None,
     contrast: Literal["dark", "bright"] | None = None,

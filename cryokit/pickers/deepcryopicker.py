@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -27,7 +26,7 @@ from cryokit.imaging.preparation import DETAIL, levelled, levelled_frame, record
 from cryokit.imaging.scale import scale_factor
 from cryokit.imaging.score_cleaning import clean, largest_area
 from cryokit.imaging.suppression import nms_iou
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks import Model, create, particle_classes
 from cryokit.networks.devices import using
 from cryokit.networks.patches.rows import BACKGROUND, VIEWS
@@ -197,9 +196,7 @@ class DeepCryoPicker(Picker):
         self._config(CLASS_SETTINGS[self.classes_setting])
 
     @using()
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> DeepCryoPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> DeepCryoPicker:
         """Find training particles, or take them from labels, and train the network.
 
         Parameters
@@ -245,7 +242,7 @@ class DeepCryoPicker(Picker):
         return self
 
     @using()
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
@@ -254,7 +251,7 @@ class DeepCryoPicker(Picker):
         return self._picks(self._scores(picture), frame, micrograph.name, threshold)
 
     @using()
-    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
         """Return the scores of every position of one micrograph; see `Picker.score_map`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)

@@ -22,7 +22,7 @@ from cryokit._util.validation import check_choice, check_number
 from cryokit.coordinates.picks import concatenate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.imaging.frame import Picture
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.pickers import registry
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Picker(ABC):
             cls.name = vars(cls).get("name", cls.__name__)
             cls.title = vars(cls).get("title", cls.name)
 
-    def fit(self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None) -> Picker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> Picker:
         """Learn from micrographs. By default there is nothing to learn.
 
         Parameters
@@ -129,7 +129,7 @@ class Picker(ABC):
         return self
 
     @abstractmethod
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph.
 
         Parameters
@@ -150,9 +150,7 @@ class Picker(ABC):
             If the picker has not been fitted.
         """
 
-    def pick_many(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], *, threshold: float | None = None
-    ) -> pd.DataFrame:
+    def pick_many(self, micrographs: Iterable[MicrographLike], *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of many micrographs, one after the other.
 
         Parameters
@@ -168,7 +166,7 @@ class Picker(ABC):
         """
         return concatenate(self.pick(micrograph, threshold=threshold) for micrograph in Micrographs(micrographs))
 
-    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
         """Return the scores of all positions of one micrograph.
 
         Parameters
@@ -285,7 +283,7 @@ class Micrographs(Sequence[Micrograph]):
     (['first', 'missing', 'third'], ['first', 'third'], (3, 4))
     """
 
-    def __init__(self, items: Iterable[Micrograph | str | os.PathLike], *, sum_frames: bool = False) -> None:
+    def __init__(self, items: Iterable[MicrographLike], *, sum_frames: bool = False) -> None:
         self.problems: dict[str, str] = {}
         self.sum_frames = sum_frames
         if isinstance(items, Micrographs):
@@ -295,7 +293,7 @@ class Micrographs(Sequence[Micrograph]):
             self._indices: Sequence[int] = range(len(self._items))
 
     @classmethod
-    def to_learn_from(cls, items: Iterable[Micrograph | str | os.PathLike]) -> Micrographs:
+    def to_learn_from(cls, items: Iterable[MicrographLike]) -> Micrographs:
         """Return micrographs of which there is at least one.
 
         Raises
@@ -390,7 +388,7 @@ class Pictures(Sequence[Picture]):
             self._last = index, picture
 
 
-def as_micrograph(micrograph: Micrograph | str | os.PathLike) -> Micrograph:
+def as_micrograph(micrograph: MicrographLike) -> Micrograph:
     """Return the micrograph, read from its file if a path is given."""
     return micrograph if isinstance(micrograph, Micrograph) else files.read(micrograph)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from cryokit._util.wording import plural, some
 from cryokit.coordinates import IGNORE, validate
 from cryokit.errors import PickerError
 from cryokit.imaging.peaks import inside
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import MicrographLike
 from cryokit.pickers.interface import Micrographs
 
 STRAY = 0.05  # share of the labels of a micrograph that may lie outside of it
@@ -42,9 +41,7 @@ class Labelled(NamedTuple):
     decision: str
 
 
-def labelled(
-    micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame, diameter: float | None = None
-) -> Labelled:
+def labelled(micrographs: Iterable[MicrographLike], labels: pd.DataFrame, diameter: float | None = None) -> Labelled:
     """Return the micrographs that labels are of, and these labels.
 
     A micrograph that no label names is left out, rather than taken for empty: nobody has looked at it. One that is

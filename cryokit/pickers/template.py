@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -22,7 +21,7 @@ from cryokit.imaging.correlation import SymmetricPatches
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import find_peaks, inside, without_side_lobes
 from cryokit.imaging.preparation import flattened, middle, recorded, rescaled
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import MicrographLike
 from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, diameters_to_try
 
 logger = logging.getLogger(__name__)
@@ -98,9 +97,7 @@ class TemplatePicker(Picker):
     def __post_init__(self) -> None:
         check_settings(self.diameter, self.contrast, self.max_micrographs)
 
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> TemplatePicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> TemplatePicker:
         """Make the reference; labels are not used.
 
         Parameters
@@ -126,7 +123,7 @@ class TemplatePicker(Picker):
             return self.make_reference(reduced, diameter, [diameter])
         return self.make_reference(reduced, self.diameter)
 
-    def reduced(self, micrographs: Iterable[Micrograph | str | os.PathLike]) -> list[Picture]:
+    def reduced(self, micrographs: Iterable[MicrographLike]) -> list[Picture]:
         """Read micrographs, find out their contrast, and keep only the detail that the finest reference can have.
 
         Parameters
@@ -234,7 +231,7 @@ class TemplatePicker(Picker):
         )
         return self
 
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)

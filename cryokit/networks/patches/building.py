@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import logging
 import math
-import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ import pandas as pd
 from cryokit import __version__
 from cryokit.errors import PickerError
 from cryokit.imaging.preparation import CLIPPED
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks.patches.balancing import divide, fill, quotas
 from cryokit.networks.patches.cutting import PatchSource, prepare
 from cryokit.networks.patches.originals import Pool, gather
@@ -45,7 +44,7 @@ class NoSamples(PickerError):
 
 
 def build(
-    micrographs: Iterable[Micrograph | str | os.PathLike],
+    micrographs: Iterable[MicrographLike],
     particles: pd.DataFrame,
     *,
     classes: Sequence[str] = CLASSES,

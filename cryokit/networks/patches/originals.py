@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cryokit._util.wording import plural, some
 from cryokit.datasets.integrity import sha256
 from cryokit.errors import MicrographError, PickerError
-from cryokit.micrograph import Micrograph, read
+from cryokit.micrograph import Micrograph, MicrographLike, read
 from cryokit.networks.patches import background
 from cryokit.networks.patches.cutting import PatchSource
 from cryokit.networks.patches.rows import BACKGROUND, Diameters
@@ -83,7 +83,7 @@ class Gathered:
 
 
 def gather(
-    micrographs: Iterable[Micrograph | str | os.PathLike],
+    micrographs: Iterable[MicrographLike],
     rows: pd.DataFrame,
     prepare: Callable[[Micrograph], PatchSource],
     pools: dict[str, Pool],
@@ -167,7 +167,7 @@ def gather(
     return found
 
 
-def _called(item: Micrograph | str | os.PathLike) -> str:
+def _called(item: MicrographLike) -> str:
     return (item.name or "(no name)") if isinstance(item, Micrograph) else os.fspath(item)
 
 

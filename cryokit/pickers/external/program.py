@@ -20,7 +20,7 @@ import pandas as pd
 from cryokit.coordinates import concatenate
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging.peaks import inside
-from cryokit.micrograph import Micrograph, write_mrc
+from cryokit.micrograph import Micrograph, MicrographLike, write_mrc
 from cryokit.pickers.interface import Micrographs, Picker, check_settings
 from cryokit.pickers.label_checks import labelled
 
@@ -94,9 +94,7 @@ class ExternalPicker(Picker):
     def __post_init__(self) -> None:
         check_settings(self.diameter, self.contrast)
 
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> ExternalPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> ExternalPicker:
         """Record the particle diameter: the program has been trained, or needs no training.
 
         Parameters
@@ -128,13 +126,11 @@ class ExternalPicker(Picker):
         self.contrast_ = self.contrast or "dark"
         return self
 
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`, and `pick_many` for many."""
         return self.pick_many([micrograph], threshold=threshold)
 
-    def pick_many(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], *, threshold: float | None = None
-    ) -> pd.DataFrame:
+    def pick_many(self, micrographs: Iterable[MicrographLike], *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of many micrographs, 16 to a start of the program.
 
         Parameters

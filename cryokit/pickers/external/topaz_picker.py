@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, read, table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import best_threshold
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import MicrographLike
 from cryokit.pickers.external.program import BATCH, Copy, ExternalPicker, run
 from cryokit.pickers.interface import Micrographs, check_settings, make_whole
 from cryokit.pickers.label_checks import hold_out, labelled
@@ -107,9 +106,7 @@ class TopazPicker(ExternalPicker):
         make_whole(self, "minibatch_size", low=2)
         check_number("validation", self.validation, 0, 0.5)
 
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> TopazPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> TopazPicker:
         """Train on labelled micrographs; without labels, or with `pretrained`, record the diameter.
 
         Parameters
