@@ -31,6 +31,7 @@ def flip_y(picks: pd.DataFrame, height: int | Mapping[str, int]) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
+        Table with y reversed.
 
     Raises
     ------
@@ -73,6 +74,7 @@ def scale(picks: pd.DataFrame, factor: float, *, blocks: bool = False) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
+        Table with x, y and diameter scaled.
 
     Raises
     ------

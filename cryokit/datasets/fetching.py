@@ -57,10 +57,8 @@ def fetch(
 
     Parameters
     ----------
-    name : str or path-like
-        Name of a dataset (`available`), or path of a manifest.
-    cache : path-like, optional
-        Folder of all datasets; `cache_folder()` by default.
+    name, cache
+        As for `cryokit.datasets.load`.
     source : path-like, optional
         Local folder to take the files from instead of downloading them. They are looked for in it and all folders
         below, under any name: a file is the right one if its hash is. Those with the right name are looked at first.

@@ -189,10 +189,8 @@ def surroundings(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Random numbers.
-    field : Field
-        Field that is simulated.
+    rng, field
+        As for `carbon_distance`.
     contamination : float
         Crystals per square micrometre; there is twice as much debris.
     floor : Floor
