@@ -14,7 +14,7 @@ from cryokit.errors import CoordinateError, PickerError
 from cryokit.imaging.frame import Frame
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.networks.devices import using
-from cryokit.networks.scoring.running import mirror
+from cryokit.networks.scoring.windows import mirror
 from cryokit.pickers import interface
 from cryokit.pickers.deeppicker import DeepPicker
 from cryokit.pickers.interface import Micrographs

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
 from cryokit.imaging.frame import Frame
-from cryokit.networks.scoring.running import mirror, mirrored
+from cryokit.networks.scoring.windows import mirror, mirrored
 from cryokit.pickers.places import distance_to_nearest, off_centre, scattered
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def cut(picture: NDArray, places: NDArray, size: int) -> NDArray[np.float32]:
     """Return the boxes around places, as the windows of `cryokit.networks.scoring` see them.
 
     A box starts at a whole pixel, so its centre is off by up to half a pixel: interpolation would change the grain of
-    the noise. Beyond the border the picture goes on as its mirror image (`cryokit.networks.scoring.running.mirrored`).
+    the noise. Beyond the border the picture goes on as its mirror image (`cryokit.networks.scoring.windows.mirrored`).
 
     Parameters
     ----------

@@ -18,7 +18,8 @@ from cryokit.imaging.suppression import nms_iou
 from cryokit.networks.architectures.fastparticlepicker_net import FastParticlePickerConfig
 from cryokit.networks.devices import import_keras
 from cryokit.networks.scoring import ScoreMap
-from cryokit.networks.scoring.running import mirrored, runner
+from cryokit.networks.scoring.running import runner
+from cryokit.networks.scoring.windows import mirrored
 from cryokit.networks.training import TrainingSettings, fit_batches
 from cryokit.networks.training.batches import turn
 from cryokit.pickers.boxes import Part, parts
@@ -26,7 +27,6 @@ from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 from cryokit.pickers.places import around, distance_to_nearest, scattered
 
-BOX_DIAMETERS = 1.25  # side of a box
 # Distances from a particle's centre in diameters: boxes nearer than the first show the particle, boxes farther than the
 # second do not, and none in between are trained on. Boxes of 1.25 diameters at these distances overlap on average by
 # 0.67 and 0.39 of their union.
@@ -87,6 +87,8 @@ class FastParticlePicker(NetworkPicker):
     Proc. 1836:020080; Girshick 2015, "Fast R-CNN", ICCV.
     """
 
+    box_diameters = 1.25
+
     width: float = 0.2
     cell: int = 8
     steps: int = 400
@@ -96,24 +98,15 @@ class FastParticlePicker(NetworkPicker):
         super().__post_init__()
         make_whole(self, "steps")
         check_number("overlap", self.overlap, 0, 1)
-        self._config()  # checks its settings
-
-    @property
-    def working_diameter(self) -> float:
-        """Particle diameter in pixels of the picture."""
-        return 6.0 * self.cell
+        self._config = FastParticlePickerConfig(width=self.width, cell=self.cell, box=self.window, seed=self.seed)
 
     @property
     def window(self) -> int:
-        """Side of the candidate boxes, and of the window in which the picture is levelled."""
-        return round(BOX_DIAMETERS * self.working_diameter)
-
-    def _config(self) -> FastParticlePickerConfig:
-        return FastParticlePickerConfig(width=self.width, cell=self.cell, box=self.window, seed=self.seed)
+        """Side of the candidate boxes, and of the window in which the picture is levelled: a particle is 6 cells."""
+        return round(self.box_diameters * 6 * self.cell)
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
-        config = self._config()
-        network = config.build()
+        network = self._config.build()
         epochs = min(EPOCHS, self.steps)
         steps = self.steps // epochs
         side = self.cell * math.ceil(CROP * self.working_diameter / self.cell)
@@ -121,17 +114,14 @@ class FastParticlePicker(NetworkPicker):
         cuts = parts(scenes, side, min(PARTS, number), ON_PARTICLES, np.random.default_rng(self.seed))
         history = fit_batches(
             network,
-            lambda epoch: _Batches(cuts, config, self.working_diameter, self.seed, epoch * steps, steps),
+            lambda epoch: _Batches(cuts, self._config, self.working_diameter, self.seed, epoch * steps, steps),
             _loss,
             TrainingSettings(learning_rate=RATE, epochs=epochs, warm_up=WARM_UP),
             seed=self.seed,
         )
-        losses = history.table["loss"].tolist()
-        self._decide(
-            f"trained on {number} parts of {plural(len(scenes), 'micrograph')} with "
-            f"{plural(sum(len(scene.particles) for scene in scenes), 'particle')}, loss {losses[-1]:.3f}"
-        )
-        self.model_ = self._model(network, config, losses=losses)
+        self.histories_.append(history)
+        self._decide(f"trained on {number} parts of {plural(len(scenes), 'micrograph')}")
+        self.model_ = self._model(network, self._config)
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
         judged, frame = self._judged(picture)

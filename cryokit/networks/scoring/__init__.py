@@ -1,7 +1,7 @@
-"""Scores of a network over a whole image: window by window (`sliding`), or all at once (`dense`).
+"""Scores of a network over a whole picture: window by window (`sliding`), or all at once (`dense`).
 
-Both give a `ScoreMap` with the same positions. What brings a micrograph to the image that a network scores, and what
-makes particles of a map, is elsewhere.
+Both return a `ScoreMap` with the same positions. `cryokit.imaging.preparation` makes the picture that a network scores,
+`cryokit.imaging.peaks` finds the particles in a map.
 """
 
 from cryokit.networks.scoring.centring import centred, turn_bias

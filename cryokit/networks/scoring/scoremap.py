@@ -1,4 +1,4 @@
-"""Scores of a network over an image, and where their positions are in it."""
+"""Scores of a network over a picture, and where their positions are in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit.errors import PickerError
+from cryokit._util.validation import check_picture
+from cryokit.errors import ArgumentError, PickerError
 from cryokit.imaging.frame import Frame
 from cryokit.networks.architectures.network_config import particle_classes
 from cryokit.networks.model import Model
@@ -27,9 +28,9 @@ class ScoreMap:
     Attributes
     ----------
     scores : ndarray of float32, shape (rows, columns, classes)
-        They add up to 1 over the classes.
+        Probabilities; they add up to 1 over the classes.
     classes : tuple of str
-        What the last axis stands for; numbers where the network was given without the names.
+        Names of the classes along the last axis; numbers if the network came without names.
     frame : Frame
         Frame of the lattice of positions in the picture that was scored, or in the micrograph as stored.
     """
@@ -45,7 +46,7 @@ class ScoreMap:
         Raises
         ------
         PickerError
-            When no class is a particle.
+            If no class is a particle.
         """
         indices = particle_classes(self.classes)
         if not indices:
@@ -72,14 +73,15 @@ class ScoreMap:
         Parameters
         ----------
         path : path-like
-            Ends in ``.mrc`` (or another suffix of `cryokit.micrograph.write_mrc`).
+            File to write; ends in ``.mrc`` (or another suffix of `cryokit.micrograph.write_mrc`).
         pixel_size : float, optional
-            Pixel size, in Angstrom, of the picture that `frame` leads to; that of the map is `frame.step` times as large.
+            Pixel size, in Angstrom, of the picture that `frame` leads to; that of the map is `frame.step` times as
+            large.
 
         Raises
         ------
-        MicrographError
-            As in `cryokit.micrograph.write_mrc`.
+        ArgumentError
+            If the file's suffix is another one.
         """
         from cryokit.micrograph import write_mrc
 
@@ -93,30 +95,27 @@ def network_and_classes(
 
     Raises
     ------
-    PickerError
-        When there are not as many names as outputs.
+    ArgumentError
+        If there are not as many names as outputs.
     """
     if isinstance(network, Model):
         network, classes = network.network, network.config.classes if classes is None else classes
     outputs = network.output_shape[-1]
     classes = tuple(map(str, range(outputs)) if classes is None else classes)
     if len(classes) != outputs:
-        raise PickerError(f"classes {classes!r}: network {network.name!r} has {outputs} outputs; name each")
+        raise ArgumentError(f"classes must name the {outputs} outputs of network {network.name!r}, not be {classes!r}")
     return network, classes
 
 
-def as_image(image: NDArray) -> NDArray[np.float32]:
-    """Return the image as float32.
+def scorable(picture: NDArray) -> NDArray[np.float32]:
+    """Return a picture as float32.
 
     Raises
     ------
-    PickerError
-        When it is not two-dimensional, is empty, or has pixels that are NaN or infinite.
+    ArgumentError
+        If it is not two-dimensional, is empty, or has pixels that are NaN or infinite.
     """
-    image = np.asarray(image)
-    if image.ndim != 2 or image.size == 0:
-        raise PickerError(f"an image to score has rows and columns; this array has the shape {image.shape}")
-    image = image.astype(np.float32, copy=False)
-    if not (np.isfinite(image.min()) and np.isfinite(image.max())):
-        raise PickerError("the image to score has pixels that are NaN or infinite; replace them first")
-    return image
+    picture = check_picture("the picture to score", picture).astype(np.float32, copy=False)
+    if not (np.isfinite(picture.min()) and np.isfinite(picture.max())):
+        raise ArgumentError("the picture to score has pixels that are NaN or infinite; replace them")
+    return picture
