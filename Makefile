@@ -105,10 +105,10 @@ lab: $(INSTALLED)
 	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
 clean:
-	rm -rf $(OUT) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) build dist .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -path './$(VENV)*' -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(VENV)-jax $(VENV)-torch
+	rm -rf $(VENV) $(VENV)-jax $(VENV)-torch $(VENV)-oldest
 
 FORCE:
