@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -107,6 +108,27 @@ def labels(ribosomes):
     from cryokit.coordinates import concatenate
 
     return concatenate(truth for _, truth in ribosomes)
+
+
+# --- benchmarks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """Folder and result of a run with a method that works and one with a wrong setting; not to be changed."""
+    from small_benchmark import benchmark
+
+    from cryokit.benchmark.run import run
+
+    folder = tmp_path_factory.mktemp("benchmark") / "run"
+    wrong = {"name": "autocryopicker", "settings": {"clusters": "many"}}
+    return folder, run(benchmark(methods=["template", wrong]), folder, progress=False)
+
+
+@pytest.fixture
+def copied_run(small_run, tmp_path) -> Path:
+    """A copy of the folder of `small_run`, whose finished cells are kept."""
+    return Path(shutil.copytree(small_run[0], tmp_path / "run"))
 
 
 # --- notebooks -----------------------------------------------------------------------------------------------------

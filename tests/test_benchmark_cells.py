@@ -1,24 +1,22 @@
-"""What a cell tells: its own memory, its views, what made it; and which cells are kept."""
+"""Cells and their datasets: memory, views, thresholds, and what makes a cell another one."""
 
-import json
 import subprocess
 import sys
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from test_benchmark_run import SIMULATED, benchmark
+from small_benchmark import SIMULATED, benchmark
 
 from cryokit import coordinates
-from cryokit.benchmark import cells, result_file
-from cryokit.benchmark import prepared_sets as data
+from cryokit.benchmark import cells
 from cryokit.benchmark import run as run_module
-from cryokit.benchmark.run import run
+from cryokit.benchmark.prepared_sets import prepare
 from cryokit.coordinates import table
 from cryokit.datasets import load
 from cryokit.errors import BenchmarkError
 from cryokit.evaluate import evaluate
-from cryokit.micrograph import write_mrc
+from cryokit.micrograph import read, write_mrc
 from cryokit.pickers import Picker, registry
 
 
@@ -28,40 +26,6 @@ def test_memory_is_the_process_s_own_not_of_the_one_that_started_it():
     alone = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert 10 < alone < 300 < held.nbytes / 2**20
     assert cells.peak_memory() > 400
-
-
-def test_a_cell_says_what_made_it(tmp_path):
-    (cell,) = run(benchmark(), tmp_path, progress=False)["cells"]
-    assert cell["provenance"]["commit"] == result_file.commit()
-    assert cell["provenance"]["packages"]["numpy"] == np.__version__
-    assert cell["provenance"]["machine"]["device"] is None  # no network was run
-    assert cell["wall"] > 0
-
-
-def test_cells_of_another_state_of_the_source_are_told(tmp_path, caplog):
-    run(benchmark(), tmp_path, progress=False)
-    (place,) = (tmp_path / "cells").rglob("seed0.json")
-    place.write_text(json.dumps({**json.loads(place.read_text()), "commit": "deadbeef0000+"}))
-    caplog.clear()
-    (cell,) = run(benchmark(), tmp_path, progress=False)["cells"]
-    assert cell["commit"] == "deadbeef0000+"
-    assert "another state of the source made: deadbeef0000+ (1 cell)" in caplog.text
-
-
-def test_an_interrupted_run_leaves_the_last_result_alone(tmp_path, monkeypatch):
-    run(benchmark(), tmp_path, progress=False)
-    whole = (tmp_path / result_file.RESULT).read_bytes()
-
-    def interrupted(job, *rest):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cells, "run_in_process", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(benchmark(methods=["template", "autocryopicker"]), tmp_path, progress=False)
-    assert (tmp_path / result_file.RESULT).read_bytes() == whole
-    assert len(result_file.load(tmp_path)["cells"]) == 1
-    (tmp_path / result_file.RESULT).unlink()
-    assert [cell["method"] for cell in result_file.load(tmp_path)["cells"]] == ["template"]
 
 
 @pytest.mark.parametrize(
@@ -74,36 +38,34 @@ def test_views_that_are_named_right(called, share):
     assert found == (None if share is None else pytest.approx(share))
 
 
-def test_labels_of_your_own_for_simulated_micrographs_are_refused(tmp_path):
-    with pytest.raises(BenchmarkError, match="is simulated and has its labels"):
-        run(benchmark(), tmp_path, labels_from={"sim": str(tmp_path)}, progress=False)
+def test_labels_of_your_own_for_simulated_micrographs_are_refused(small_run, tmp_path):
+    with pytest.raises(BenchmarkError, match="sim"):
+        prepare(benchmark().datasets[0], small_run[0], labels_from={"sim": str(tmp_path)}, progress=False)
 
 
-def test_methods_are_told_the_diameter_of_what_they_learn_from(tmp_path):
-    prepared = data.prepare(benchmark().datasets[0], tmp_path, progress=False)
+def test_methods_are_given_the_diameter_of_what_they_learn_from(small_run, tmp_path):
+    prepared = prepare(benchmark().datasets[0], small_run[0], progress=False)
     labels = prepared.labels
     learned = labels["micrograph"].str.contains("train|validation")
-    assert "labels" not in prepared.info["note"]
     assert prepared.diameter == labels.loc[learned, "diameter"].median()
-    alone = {**SIMULATED, "train": 0, "validation": 0}
-    asked = benchmark(datasets=[{"name": "alone", "simulate": alone}])
-    assert (
-        "that of the test micrographs' labels" in data.prepare(asked.datasets[0], tmp_path, progress=False).info["note"]
-    )
+    alone = benchmark(datasets=[{"name": "alone", "simulate": {**SIMULATED, "train": 0, "validation": 0}}])
+    alone = prepare(alone.datasets[0], tmp_path, progress=False)
+    assert alone.diameter == alone.labels["diameter"].median()
+    assert len(alone.info["note"]) > len(prepared.info["note"])
 
 
 class Pretender(Picker):
-    """Picks where it is told, with the scores it is told."""
+    """Picks two places of every micrograph."""
 
     name = "pretender"
-    told: ClassVar[dict] = {}
+    seen: ClassVar[dict] = {}
     score: ClassVar[float] = 0.8
 
     def __init__(self, validation: float = 0.2) -> None:
         self.validation = validation
 
     def fit(self, micrographs, labels=None):
-        self.told |= {"validation": self.validation, "labels": labels is not None}
+        self.seen |= {"validation": self.validation, "labels": labels is not None}
         self.threshold_ = 0.5
         return self
 
@@ -112,22 +74,15 @@ class Pretender(Picker):
 
 
 @pytest.fixture
-def pretended(tmp_path, monkeypatch):
+def pretended(copied_run, monkeypatch):
     """Return a function that runs a cell of `Pretender` in this process."""
     monkeypatch.setitem(registry._registered, "pretender", Pretender)
-    prepared = data.prepare(benchmark().datasets[0], tmp_path, progress=False)
-    truth = tmp_path / "truth.csv"
-    coordinates.write(prepared.labels, truth, "csv", joined=True)
+    prepared = prepare(benchmark().datasets[0], copied_run, progress=False)
 
     def cell(labels, score=0.8, without=()):
         monkeypatch.setattr(Pretender, "score", score)
-        paths = {name: [] if name in without else [str(path) for path in each] for name, each in prepared.paths.items()}
-        return cells.run(
-            cells.Job(
-                *("pretender", "sim", 0, "pretender", {}, labels, None, paths),
-                *(str(truth), str(tmp_path / "picks"), str(tmp_path / "out.json")),
-            )
-        )
+        paths = {name: [] if name in without else list(map(str, paths)) for name, paths in prepared.paths.items()}
+        return cells.run(cells.Job("pretender", "sim", 0, "pretender", {}, labels, None, paths, str(copied_run)))
 
     return cell
 
@@ -135,18 +90,20 @@ def pretended(tmp_path, monkeypatch):
 def test_picks_without_scores_all_count(pretended):
     found = pretended(False, score=np.nan)
     assert found["status"] == "done"
-    assert found["threshold"] is found["own"] is None
+    assert found["threshold"] is None
+    assert found["own"] == {}
     assert found["scores"]["tp"] + found["scores"]["fp"] <= 4  # two picks on each of two micrographs
 
 
 def test_methods_with_labels_learn_from_all_of_them_and_choose_no_threshold(pretended):
     found = pretended(True)
-    assert Pretender.told == {"validation": 0.0, "labels": True}
-    assert found["own"] is found["own_threshold"] is None
+    assert Pretender.seen == {"validation": 0.0, "labels": True}
+    assert found["own_threshold"] is None
+    assert found["own"] == {}
     # Without labelled micrographs for the threshold, and without labels, a method does as it does by itself.
     for labels, without in ((True, ("validation",)), (False, ())):
         found = pretended(labels, without=without)
-        assert Pretender.told == {"validation": 0.2, "labels": labels}
+        assert Pretender.seen == {"validation": 0.2, "labels": labels}
         assert found["own_threshold"] == 0.5
 
 
@@ -168,9 +125,9 @@ def mine(**told):
 
 
 def test_labels_that_do_not_say_how_wide_particles_are(real, tmp_path):
-    with pytest.raises(BenchmarkError, match="--diameter mine=PIXELS"):
-        data.prepare(mine(), tmp_path, sources=[real])
-    prepared = data.prepare(mine(diameter=16), tmp_path, sources=[real])
+    with pytest.raises(BenchmarkError, match=r"mine.*diameter"):
+        prepare(mine(), tmp_path, sources=[real])
+    prepared = prepare(mine(diameter=16), tmp_path, sources=[real])
     assert prepared.diameter == 16
     assert (prepared.labels["diameter"] == 16).all()
 
@@ -186,39 +143,61 @@ def test_labels_that_are_boxes_are_suspected(tmp_path, caplog):
         boxes = table(name, [300.0], [300.0], diameter=1.7 * usual)
         coordinates.write_folder(boxes, tmp_path / "klh" / "labels", "box", micrographs=[name])
     spec = benchmark(datasets=["klh"]).datasets[0]
-    prepared = data.prepare(spec, tmp_path / "run", sources=[tmp_path])
+    prepared = prepare(spec, tmp_path / "run", sources=[tmp_path])
     assert prepared.diameter == pytest.approx(1.7 * usual, abs=1)
     assert f"--diameter klh={usual:g}" in caplog.text
     caplog.clear()
     spec = benchmark(datasets=[{"name": "klh", "diameter": usual}]).datasets[0]
-    assert data.prepare(spec, tmp_path / "run", sources=[tmp_path]).diameter == usual
+    assert prepare(spec, tmp_path / "run", sources=[tmp_path]).diameter == usual
     assert not caplog.text
 
 
 def test_micrographs_of_the_splits_that_are_not_there_are_told(real, tmp_path, caplog):
     told = mine(diameter=16, splits={"train": ["a"], "validation": ["typo"], "test": ["b"]})
-    prepared = data.prepare(told, tmp_path, sources=[real])
-    assert "typo of its splits is not there with labels" in prepared.info["note"]
+    prepared = prepare(told, tmp_path, sources=[real])
+    assert "typo" in prepared.info["note"]
     assert "typo" in caplog.text
 
 
-def test_a_dataset_whose_labels_are_missing_gives_its_place_to_the_other(real, tmp_path):
-    (tmp_path / "mine" / "micrographs").mkdir(parents=True)
-    (tmp_path / "mine" / "micrographs" / "a.mrc").write_bytes((real / "mine" / "micrographs" / "a.mrc").read_bytes())
-    told = {"name": "mine", "otherwise": {"name": "sim", "simulate": SIMULATED}}
-    found = run(benchmark(datasets=[told]), tmp_path / "run", sources=[tmp_path], progress=False)
-    assert list(found["datasets"]) == ["sim"]
-
-
-def test_fresh_simulates_afresh(tmp_path):
+def test_fresh_simulates_afresh(copied_run):
     spec = benchmark().datasets[0]
-    first = data.prepare(spec, tmp_path, progress=False)
+    first = prepare(spec, copied_run, progress=False)
     (path,) = first.paths["validation"]
     right = path.read_bytes()
     path.write_bytes(right[:2000] + right[1000:2000] + right[3000:])
-    assert data.prepare(spec, tmp_path, progress=False).fingerprint != first.fingerprint
-    assert data.prepare(spec, tmp_path, fresh=True, progress=False).fingerprint == first.fingerprint
+    assert prepare(spec, copied_run, progress=False).fingerprint != first.fingerprint
+    assert prepare(spec, copied_run, fresh=True, progress=False).fingerprint == first.fingerprint
     assert path.read_bytes()[1024:] == right[1024:]  # the header has a time
+
+
+def test_other_conditions_make_other_micrographs(small_run, copied_run):
+    first = prepare(benchmark().datasets[0], small_run[0], progress=False)
+    noisier = benchmark(datasets=[{"name": "sim", "simulate": {**SIMULATED, "snr": 0.05}}])
+    other = prepare(noisier.datasets[0], copied_run, progress=False)
+    assert other.fingerprint != first.fingerprint
+    assert not np.array_equal(read(other.paths["test"][0]).data, read(first.paths["test"][0]).data)
+
+
+def test_more_training_micrographs_leave_the_others_as_they_are(small_run, tmp_path):
+    more = benchmark(datasets=[{"name": "sim", "simulate": {**SIMULATED, "train": 3}}])
+    other = prepare(more.datasets[0], tmp_path, progress=False)
+    for split in ("validation", "test"):
+        for path in other.paths[split]:
+            assert path.read_bytes() == (small_run[0] / "data" / "sim" / path.name).read_bytes()
+
+
+def test_proteins_to_learn_from_are_others_than_the_tested(tmp_path):
+    new = {
+        "name": "new",
+        "simulate": {"protein": "ribosome", "test": 1, "train": 5, "shape": [512, 512], "diameter": 40},
+        "train_on": [{"protein": "apoferritin", "train": 1, "validation": 1, "shape": [512, 512], "diameter": 40}],
+    }
+    prepared = prepare(benchmark(datasets=[new]).datasets[0], tmp_path, progress=False)
+    assert {split: len(paths) for split, paths in prepared.paths.items()} == {"train": 1, "validation": 1, "test": 1}
+    assert prepared.paths["train"][0].name.startswith("apoferritin")
+    # The magnification is such that both have the same diameter.
+    medians = prepared.labels.groupby("micrograph")["diameter"].median()
+    assert medians.to_numpy() == pytest.approx(40, abs=0.5)
 
 
 def test_what_makes_a_cell_another_one(tmp_path, monkeypatch):
@@ -226,9 +205,8 @@ def test_what_makes_a_cell_another_one(tmp_path, monkeypatch):
     paths = {"train": [], "validation": [], "test": ["a.mrc"]}
 
     def key(settings=None, picker="cryolo"):
-        return run_module._key(
-            cells.Job("m", "d", 0, picker, settings or {}, False, 20.0, paths, "t", "p", "o"), "fingerprint"
-        )
+        job = cells.Job("m", "d", 0, picker, settings or {}, False, 20.0, paths, "folder")
+        return run_module._key(job, "fingerprint")
 
     keys = [key(), key({"weights": str(tmp_path / "weights")})]
     (tmp_path / "weights").write_text("second")

@@ -1,252 +1,294 @@
-"""Running a benchmark: cells in processes of their own, resuming, failures, somebody's picks."""
+"""Running a benchmark: cells in processes of their own, resuming, failures, picks as given."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from small_benchmark import SIMULATED, benchmark
 
 from cryokit import coordinates
-from cryokit.benchmark import cells, result_file
-from cryokit.benchmark import configuration as config
-from cryokit.benchmark import prepared_sets as data
-from cryokit.benchmark.run import failures, run
+from cryokit.benchmark import cells, result_file, run_files
+from cryokit.benchmark.prepared_sets import prepare
+from cryokit.benchmark.result_file import failures
+from cryokit.benchmark.run import run
 from cryokit.cli import main
+from cryokit.coordinates import concatenate, table
 from cryokit.errors import BenchmarkError
 from cryokit.evaluate import evaluate
+from cryokit.evaluate.thresholds import SLACK
 from cryokit.micrograph import read
-
-SIMULATED = {"protein": "apoferritin", "train": 2, "validation": 1, "test": 2, "seed": 9, "shape": [512, 512]}
-
-
-def benchmark(**changes):
-    told = {"name": "small", "methods": ["template"], "datasets": [{"name": "sim", "simulate": SIMULATED}]}
-    return config.parse({**told, **changes})
+from cryokit.pickers import create
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """Return the folder and the result of a run with a method that works and one whose setting is nonsense."""
-    folder = tmp_path_factory.mktemp("run")
-    asked = benchmark(methods=["template", {"name": "autocryopicker", "settings": {"clusters": "many"}}])
-    return folder, asked, run(asked, folder, progress=False)
+def cell_of(result, method, dataset="sim"):
+    (cell,) = (cell for cell in result["cells"] if (cell["method"], cell["dataset"]) == (method, dataset))
+    return cell
 
 
-def test_the_result_is_what_the_picks_are_worth(ran):
-    folder, _, result = ran
+# --- a run ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_result_is_what_the_picks_are_worth(small_run):
+    folder, result = small_run
     assert result_file.load(folder) == json.loads((folder / result_file.RESULT).read_text())
-    (cell,) = (each for each in result["cells"] if each["method"] == "template")
-    assert cell["status"] == "done"
+    cell = cell_of(result, "template")
+    assert cell["status"] == result_file.DONE
     # Scored again from the files: the picks as written against the truth as simulated.
     names = result["datasets"]["sim"]["micrographs"]["test"]
-    picks, _ = coordinates.read_folder(folder / "picks" / "template" / "sim" / "seed0")
+    picks, _ = coordinates.read_folder(run_files.picks_folder(folder, "template", "sim", 0))
     truth, _ = coordinates.read_folder(folder / "data" / "sim" / "labels")
     again = evaluate(picks, truth, micrographs=names, threshold=cell["threshold"])
     assert (again.tp, again.fp, again.fn) == tuple(cell["scores"][name] for name in ("tp", "fp", "fn"))
     assert cell["scores"]["f1"] == pytest.approx(again.f1, abs=1e-4)
     assert cell["scores"]["f1"] > 0.5
+    for name, value in again.localisation.to_dict().items():
+        assert cell["localisation"][name] == pytest.approx(value, abs=1e-2)
     assert sum(row["tp"] for row in cell["per_micrograph"]) == again.tp
     assert cell["seconds"]["fit"] > 0 < cell["seconds"]["pick"]
     assert 50 < cell["peak_memory_mb"] < 4000
 
 
-def test_the_threshold_is_the_validation_micrographs_not_the_tested_ones(ran):
-    folder, _, result = ran
-    (cell,) = (each for each in result["cells"] if each["method"] == "template")
-    picker_picks = {}
-    from cryokit.pickers import create
-
-    prepared = data.prepare(benchmark().datasets[0], folder, progress=False)
+def test_the_threshold_is_the_validation_micrographs_not_the_tested_ones(small_run):
+    folder, result = small_run
+    prepared = prepare(benchmark().datasets[0], folder, progress=False)
     picker = create("template", diameter=prepared.diameter).fit(prepared.paths["train"])
-    for path in prepared.paths["validation"]:
-        picker_picks[path.stem] = picker.pick(read(path), threshold=0)
-    (picks,) = picker_picks.values()
-    truth = prepared.labels_of("validation")
+    picks = concatenate(picker.pick(read(path), threshold=0) for path in prepared.paths["validation"])
+    truth = prepared.labels[prepared.labels["micrograph"].isin(picks["micrograph"])]
     best = evaluate(picks, truth).best_f1
-    assert evaluate(picks, truth, threshold=cell["threshold"]).f1 >= best - cells.SLACK - 1e-9
+    threshold = cell_of(result, "template")["threshold"]
+    assert evaluate(picks, truth, threshold=threshold).f1 >= best - SLACK - 1e-9
 
 
-def test_a_method_that_fails_fails_alone(ran):
-    _, _, result = ran
-    (failed,) = failures(result)
-    assert failed.startswith("autocryopicker on sim (seed 0): ")
+def test_a_method_that_fails_fails_alone(small_run):
+    (failed,) = failures(small_run[1])
+    assert "autocryopicker on sim" in failed
     assert "clusters" in failed
+    # A cell without scores has the same keys as one with them.
+    assert set(cell_of(small_run[1], "autocryopicker")) == set(cell_of(small_run[1], "template"))
 
 
-def test_the_provenance_names_versions_and_data_but_no_place(ran):
-    folder, _, result = ran
-    told = result["provenance"]
-    assert told["packages"]["numpy"] == np.__version__
-    assert told["machine"]["cores"] >= 1
+def test_a_cell_says_what_made_it_but_not_where(small_run):
+    folder, result = small_run
+    cell = cell_of(result, "template")
+    assert cell["provenance"]["commit"] == result_file.commit()
+    assert cell["provenance"]["packages"]["numpy"] == result["provenance"]["packages"]["numpy"] == np.__version__
+    assert cell["provenance"]["machine"]["device"] is None  # no network was run
+    assert cell["provenance"]["machine"]["cores"] >= 1
+    assert cell["wall"] > 0
     assert len(result["datasets"]["sim"]["fingerprint"]) == 64
     assert str(folder) not in json.dumps(result)
 
 
-def test_finished_cells_are_kept_and_failed_ones_tried_again(ran, monkeypatch):
-    folder, asked, before = ran
+def test_finished_cells_are_kept_and_failed_ones_tried_again(small_run, copied_run, monkeypatch):
     started = []
     real = cells.run_in_process
     monkeypatch.setattr(cells, "run_in_process", lambda job, *rest: started.append(job.method) or real(job, *rest))
-    again = run(asked, folder, progress=False)
+    wrong = {"name": "autocryopicker", "settings": {"clusters": "many"}}
+    again = run(benchmark(methods=["template", wrong]), copied_run, progress=False)
     assert started == ["autocryopicker"]
-    assert again["cells"][0] == before["cells"][0]
+    assert cell_of(again, "template") == cell_of(small_run[1], "template")
     # Another setting is another cell.
     started.clear()
-    changed = benchmark(methods=[{"name": "template", "settings": {"max_micrographs": 1}}])
-    run(changed, folder, progress=False)
+    run(benchmark(methods=[{"name": "template", "settings": {"max_micrographs": 1}}]), copied_run, progress=False)
     assert started == ["template"]
 
 
-def test_other_conditions_make_other_micrographs(ran, tmp_path):
-    first = data.prepare(benchmark().datasets[0], tmp_path, progress=False)
-    kept = first.paths["test"][0].stat().st_mtime_ns
-    same = data.prepare(benchmark().datasets[0], tmp_path, progress=False)
-    assert same.paths["test"][0].stat().st_mtime_ns == kept
-    assert same.fingerprint == first.fingerprint
-    noisier = {**SIMULATED, "snr": 0.05}
-    other = data.prepare(
-        benchmark(datasets=[{"name": "sim", "simulate": noisier}]).datasets[0], tmp_path, progress=False
-    )
-    assert other.fingerprint != first.fingerprint
-    assert not np.array_equal(
-        read(other.paths["test"][0]).data, read(ran[0] / "data/sim/apoferritin_test_001.mrc").data
-    )
+def test_cells_of_another_state_of_the_source_are_named(copied_run, caplog):
+    place = run_files.cell_file(copied_run, "template", "sim", 0)
+    content = json.loads(place.read_text())
+    content["provenance"]["commit"] = "deadbeef0000+"
+    place.write_text(json.dumps(content))
+    run(benchmark(), copied_run, progress=False)
+    assert "deadbeef0000+" in caplog.text
 
 
-def test_more_training_micrographs_leave_the_tested_ones_as_they_are(ran, tmp_path):
-    more = {**SIMULATED, "train": 3}
-    other = data.prepare(benchmark(datasets=[{"name": "sim", "simulate": more}]).datasets[0], tmp_path, progress=False)
-    for split in ("validation", "test"):
-        for path in other.paths[split]:
-            assert path.read_bytes() == (ran[0] / "data" / "sim" / path.name).read_bytes()
+def test_an_interrupted_run_leaves_the_last_result_alone(copied_run, monkeypatch):
+    run(benchmark(), copied_run, progress=False)
+    whole = (copied_run / result_file.RESULT).read_bytes()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cells, "run_in_process", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark(methods=["template", "supercryoempicker"]), copied_run, progress=False)
+    assert (copied_run / result_file.RESULT).read_bytes() == whole
+    (copied_run / result_file.RESULT).unlink()
+    assert [cell["method"] for cell in result_file.load(copied_run)["cells"]] == ["template"]
 
 
-def test_proteins_to_learn_from_are_others_than_the_tested(tmp_path):
-    told = {
-        "name": "new",
-        "simulate": {"protein": "ribosome", "test": 1, "train": 5, "shape": [512, 512], "diameter": 40},
-        "train_on": [{"protein": "apoferritin", "train": 1, "validation": 1, "shape": [512, 512], "diameter": 40}],
-    }
-    prepared = data.prepare(benchmark(datasets=[told]).datasets[0], tmp_path, progress=False)
-    assert {split: len(paths) for split, paths in prepared.paths.items()} == {"train": 1, "validation": 1, "test": 1}
-    assert prepared.paths["train"][0].name.startswith("apoferritin")
-    # The magnification is such that both have the same diameter.
-    medians = prepared.labels.groupby("micrograph")["diameter"].median()
-    assert medians.to_numpy() == pytest.approx(40, abs=0.5)
-
-
-def test_somebody_s_picks_are_scored_like_a_method_s(ran, tmp_path):
-    folder, _, result = ran
-    truth, _ = coordinates.read_folder(folder / "data" / "sim" / "labels")
-    names = result["datasets"]["sim"]["micrographs"]["test"]
-    mine = truth[truth["micrograph"].isin(names)].assign(score=np.nan)
-    coordinates.write_folder(mine, tmp_path / "mine", "star", micrographs=names)
-    found = run(benchmark(), folder, picks={"mine": str(tmp_path / "mine")}, progress=False)
-    (cell,) = (each for each in found["cells"] if each["method"] == "mine")
-    assert cell["scores"]["f1"] == 1
-    assert cell["threshold"] is None
-    assert found["methods"]["mine"]["settings"] == {"path": "mine"}
-    assert [{each["first"], each["second"]} for each in found["comparisons"]] == [{"mine", "template"}]
-    # Picks of other micrographs are an error of that row.
-    coordinates.write_folder(mine.assign(micrograph="other"), tmp_path / "wrong", "star", micrographs=["other"])
-    found = run(benchmark(), folder, picks={"wrong": str(tmp_path / "wrong")}, progress=False)
-    assert "none of the test micrographs" in failures(found)[0]
+def test_too_long_is_a_failure(copied_run):
+    result = run(benchmark(timeout=1e-4), copied_run, fresh=True, progress=False)
+    assert cell_of(result, "template")["status"] == result_file.FAILED
+    assert f"{1e-4:g} minutes" in failures(result)[0]
 
 
 def test_methods_with_labels_are_skipped_where_there_is_none_to_learn_from(tmp_path):
     only = {**SIMULATED, "train": 0, "validation": 0, "test": 1}
-    asked = benchmark(methods=["auto_labels"], datasets=[{"name": "one", "simulate": only}])
-    (cell,) = run(asked, tmp_path, progress=False)["cells"]
-    assert cell["status"] == "skipped"
+    config = benchmark(methods=["auto_labels"], datasets=[{"name": "one", "simulate": only}])
+    (cell,) = run(config, tmp_path, progress=False)["cells"]
+    assert cell["status"] == result_file.SKIPPED
     assert "labels" in cell["error"]
 
 
-def test_too_long_is_a_failure(tmp_path):
-    result = run(benchmark(timeout=1e-4), tmp_path, progress=False)
-    assert "took longer" in failures(result)[0]
+def test_the_run_of_another_benchmark_is_not_replaced(copied_run):
+    before = (copied_run / result_file.RESULT).read_bytes()
+    with pytest.raises(BenchmarkError, match=r"'small'.*'other'"):
+        run(benchmark(name="other"), copied_run, progress=False)
+    (copied_run / result_file.RESULT).rename(copied_run / result_file.PARTIAL)
+    with pytest.raises(BenchmarkError, match=r"'small'.*'other'"):
+        run(benchmark(name="other"), copied_run, progress=False)
+    (copied_run / result_file.RESULT).write_text("{}")
+    with pytest.raises(BenchmarkError, match=r"result\.json"):
+        run(benchmark(), copied_run, progress=False)
+    assert (copied_run / result_file.PARTIAL).read_bytes() == before
 
 
-def test_a_real_dataset_in_a_folder_of_your_own(ran, tmp_path):
-    made = ran[0] / "data" / "sim"
-    asked = benchmark(
-        datasets=[
-            {"name": "mine", "micrographs": str(made), "labels": str(made / "labels")},
-            {"name": "nowhere"},
-        ]
-    )
-    result = run(asked, tmp_path, progress=False)
+# --- datasets ------------------------------------------------------------------------------------------------------
+
+
+def test_a_real_dataset_in_a_folder_of_your_own(small_run, tmp_path):
+    made = small_run[0] / "data" / "sim"
+    own = {"name": "mine", "micrographs": str(made), "labels": str(made / "labels")}
+    result = run(benchmark(datasets=[own, {"name": "nowhere"}]), tmp_path, progress=False)
     assert list(result["datasets"]) == ["mine"]
-    told = result["datasets"]["mine"]
-    assert told["kind"] == "real"
-    assert {split: len(names) for split, names in told["micrographs"].items()} == {
-        "train": 4,
-        "validation": 0,
-        "test": 1,
-    }
-    with pytest.raises(BenchmarkError, match="none of the datasets is there"):
-        run(benchmark(datasets=[{"name": "nowhere"}]), tmp_path, progress=False)
+    assert result["datasets"]["mine"]["kind"] == "real"
+    numbers = {split: len(names) for split, names in result["datasets"]["mine"]["micrographs"].items()}
+    assert numbers == {"train": 4, "validation": 0, "test": 1}
+    with pytest.raises(BenchmarkError, match="nowhere"):
+        run(benchmark(datasets=[{"name": "nowhere"}]), tmp_path / "none", progress=False)
 
 
-def test_another_dataset_takes_the_place_of_one_that_is_not_there(tmp_path):
-    told = {"name": "nowhere", "otherwise": {"name": "sim", "simulate": SIMULATED}}
-    assert list(run(benchmark(datasets=[told]), tmp_path, progress=False)["datasets"]) == ["sim"]
+def test_another_dataset_takes_the_place_of_one_that_is_not_available(copied_run, tmp_path):
+    replaced = {"name": "nowhere", "otherwise": {"name": "sim", "simulate": SIMULATED}}
+    assert list(run(benchmark(datasets=[replaced]), copied_run, progress=False)["datasets"]) == ["sim"]
+    # So where micrographs are there, but labels are missing.
+    (tmp_path / "nowhere" / "micrographs").mkdir(parents=True)
+    result = run(benchmark(datasets=[replaced]), copied_run, sources=[tmp_path], progress=False)
+    assert list(result["datasets"]) == ["sim"]
+
+
+# --- picks as given ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def truth(small_run):
+    """The particles with a score of 0.9, and as many weak candidates that are none."""
+    labels, _ = coordinates.read_folder(small_run[0] / "data" / "sim" / "labels")
+    particles = labels[labels["view"] != "ignore"].assign(score=0.9, view="")
+    return concatenate([particles, particles.assign(x=particles["x"] + 0.6 * particles["diameter"], score=0.1)])
+
+
+def with_picks(folder, tmp_path, picks, splits, **changes):
+    """Run with picks of the micrographs of some splits; return the result and the cells of the picks."""
+    names = [name for name in picks["micrograph"].unique() if any(split in name for split in splits)]
+    path = tmp_path / "mine"
+    coordinates.write_folder(picks[picks["micrograph"].isin(names)], path, "csv", micrographs=names)
+    result = run(benchmark(**changes), folder, picks={"mine": str(path)}, progress=False)
+    return result, [cell for cell in result["cells"] if cell["method"] == "mine"]
+
+
+def test_weak_candidates_are_cut_by_the_validation_micrographs(copied_run, truth, tmp_path):
+    result, (cell,) = with_picks(copied_run, tmp_path, truth, ("validation", "test"))
+    assert cell["scores"]["f1"] > 0.95
+    assert cell["decisions"] == []
+    assert result["methods"]["mine"]["labels"] is None
+    assert result["methods"]["mine"]["settings"] == {"path": "mine"}
+    assert [{pair["first"], pair["second"]} for pair in result["comparisons"]] == [{"mine", "template"}]
+    # They lie where a method's picks do, so that reports can draw them.
+    written, _ = coordinates.read_folder(run_files.picks_folder(copied_run, "mine", "sim", 0))
+    assert len(written) == truth["micrograph"].str.contains("test").sum()
+
+
+def test_without_picks_on_validation_micrographs_everything_counts(copied_run, truth, tmp_path, caplog):
+    _, (cell,) = with_picks(copied_run, tmp_path, truth, ("test",))
+    assert cell["scores"]["precision"] < 0.8
+    (remark,) = cell["decisions"]
+    assert "validation" in remark
+    assert remark in caplog.text
+
+
+def test_picks_without_scores_have_no_threshold(copied_run, truth, tmp_path):
+    particles = truth[truth["score"] > 0.5].assign(score=np.nan)
+    _, (cell,) = with_picks(copied_run, tmp_path, particles, ("test",))
+    assert cell["scores"]["f1"] == 1
+    assert cell["threshold"] is None
+
+
+def test_micrographs_without_picks_count_as_missed_and_are_named(copied_run, truth, tmp_path):
+    _, (cell,) = with_picks(copied_run, tmp_path, truth, ("validation", "test_001"))
+    assert cell["scores"]["recall"] < 0.9
+    (remark,) = cell["decisions"]
+    assert "apoferritin_test_002" in remark
+    assert "apoferritin_test_001" not in remark
+
+
+def test_picks_of_one_dataset_do_not_fail_on_the_others(copied_run, truth, tmp_path):
+    other = {**SIMULATED, "protein": "ribosome", "seed": 10, "train": 0, "validation": 0, "test": 1}
+    both = [{"name": "sim", "simulate": SIMULATED}, {"name": "new", "simulate": other}]
+    result, own = with_picks(copied_run, tmp_path, truth, ("test",), datasets=both)
+    assert [cell["status"] for cell in own] == [result_file.DONE, result_file.SKIPPED]
+    assert not failures(result)
+    # Picks of none of them are an error, which says what they are of.
+    elsewhere = table("elsewhere_test", [10.0], [10.0], 0.5)
+    result, own = with_picks(copied_run, tmp_path / "b", elsewhere, ("test",), datasets=both)
+    assert [cell["status"] for cell in own] == [result_file.FAILED, result_file.FAILED]
+    assert "elsewhere_test" in failures(result)[0]
+
+
+def test_a_file_that_cannot_be_read_fails_with_its_name(copied_run, tmp_path):
+    (tmp_path / "junk.txt").write_text("what is this\n")
+    result = run(benchmark(), copied_run, picks={"junk": str(tmp_path / "junk.txt")}, progress=False)
+    (failure,) = failures(result)
+    assert "junk.txt" in failure
+
+
+# --- the result file -----------------------------------------------------------------------------------------------
 
 
 def test_curves_are_thinned_but_keep_their_ends():
     rng = np.random.default_rng(0)
-    from cryokit.coordinates import concatenate, table
-
     xy = rng.uniform(0, 5000, (1500, 2))
     labels = table("m", xy[:, 0], xy[:, 1], diameter=20)
     picks = table("m", xy[:, 0], xy[:, 1], rng.random(1500), 20)
-    found = evaluate(picks, labels, bootstrap=0)
-    told = result_file.curve(found)
-    assert len(told["recall"]) <= result_file.POINTS
-    assert told["recall"][-1] == pytest.approx(found.curve["recall"].iloc[-1], abs=1e-4)
+    evaluation = evaluate(picks, labels, bootstrap=0)
+    curve = result_file.curve(evaluation)
+    assert len(curve["recall"]) <= result_file.POINTS
+    assert curve["recall"][-1] == pytest.approx(evaluation.curve["recall"].iloc[-1], abs=1e-4)
+    assert curve["threshold"][0] == pytest.approx(evaluation.curve["threshold"].iloc[0], abs=1e-4)
+    assert np.diff(curve["recall"]).min() >= 0
     # What follows the last true pick belongs to it: the curve ends where the picks do.
     false = table("m", 5000 + 100 * np.arange(1.0, 400), np.full(399, 50.0), np.linspace(0.001, 1e-5, 399), 20)
     longer = result_file.curve(evaluate(concatenate([picks, false]), labels, bootstrap=0))
     assert len(longer["recall"]) <= result_file.POINTS
     assert longer["precision"][-1] == pytest.approx(1500 / 1899, abs=1e-3)
     assert longer["threshold"][-1] == pytest.approx(1e-5)
-    assert told["threshold"][0] == pytest.approx(found.curve["threshold"].iloc[0], abs=1e-4)
-    assert np.diff(told["recall"]).min() >= 0
 
 
-def test_a_result_that_is_none_is_refused(tmp_path):
-    with pytest.raises(BenchmarkError, match="cannot be read"):
-        result_file.load(tmp_path / "none.json")
-    (tmp_path / "a.json").write_text("[]")
-    with pytest.raises(BenchmarkError, match="not a benchmark's result"):
-        result_file.load(tmp_path / "a.json")
-    (tmp_path / "a.json").write_text('{"cryokit_benchmark": 99}')
-    with pytest.raises(BenchmarkError, match="format 99"):
-        result_file.load(tmp_path / "a.json")
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"cryokit_benchmark": 99}'])
+def test_a_result_that_is_none_is_refused(content, tmp_path):
+    path = Path(tmp_path / "a.json")
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BenchmarkError, match=r"a\.json"):
+        result_file.load(path)
 
 
-def test_command(ran, tmp_path, capsys):
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_command(copied_run, tmp_path, capsys):
     own = tmp_path / "own.yaml"
     own.write_text(json.dumps(benchmark().raw))
-    assert main(["benchmark", "--config", str(own), "--out", str(ran[0])]) == 0
-    assert "template" in capsys.readouterr().out
-    assert main(["benchmark", "--list"]) == 0
-    listed = capsys.readouterr().out
-    assert "quick" in listed
-    assert "deepem" in listed
-    for words, told in (
-        (["--config", str(own)], "--out"),
-        (["--config", str(own), "--out", str(tmp_path / "o"), "--datasets", "x"], "no dataset of this benchmark"),
-        (["--config", str(own), "--out", str(tmp_path / "o"), "--picks", "x"], "NAME=PATH"),
-        (["--config", str(own), "--out", str(tmp_path / "o"), "--picks", "x=nowhere"], "does not exist"),
-        (["--config", str(own), "--out", str(tmp_path / "o"), "--picks", f"template={own}"], "another name"),
-    ):
-        assert main(["benchmark", *words]) == 1
-        assert told in capsys.readouterr().err
-
-
-def test_command_ends_with_the_list_of_failures(ran, capsys):
-    own = ran[0] / "own.yaml"
-    own.write_text(json.dumps(ran[1].raw))
-    assert main(["benchmark", "--config", str(own), "--out", str(ran[0])]) == 1
-    told = capsys.readouterr()
-    assert "template" in told.out
-    assert "1 of 2 cells failed" in told.err
+    words = ["benchmark", "--config", str(own), "--out", str(copied_run), "--profile", "full"]
+    (copied_run / result_file.RESULT).unlink()  # of a benchmark without a profile
+    assert main(words) == 0
+    assert f"{result_file.load(copied_run)['cells'][0]['scores']['f1']:.3f}" in capsys.readouterr().out
+    own.write_text(
+        json.dumps(benchmark(methods=["template", {"name": "autocryopicker", "settings": {"clusters": "many"}}]).raw)
+    )
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert "template" in printed.out
+    assert "1 of 2 cells failed" in printed.err

@@ -1,4 +1,4 @@
-"""The command line of the comparison: what is run, what is refused, what is told, and how it ends."""
+"""The command line of the comparison: what is run, what is refused, what is written, and how it ends."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cryokit import coordinates
-from cryokit.benchmark import result_file, summary, verdict
+from cryokit.benchmark import result_file, tables
 from cryokit.benchmark import run as run_module
 from cryokit.cli import main
 from cryokit.coordinates import table
@@ -54,55 +54,49 @@ def made(tmp_path):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Run nothing: return a list that what would have been run is added to."""
+    """Run nothing: return a list to which the configurations are added that would have been run."""
     found = []
 
-    def run(config, *_, **__):
+    def prepare_all(config, *_):
         found.append(config)
         raise BenchmarkError("would run now")
 
-    monkeypatch.setattr(run_module, "run", run)
+    monkeypatch.setattr(run_module, "_prepare_all", prepare_all)
     return found
 
 
 def refused(capsys, *words):
     assert main(["benchmark", *map(str, words)]) == 1
-    told = capsys.readouterr()
-    assert not told.out
-    assert told.err.count("\n") == 1
-    return told.err
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert printed.err.count("\n") == 1
+    return printed.err
 
 
-def test_a_result_is_told_again_without_a_run(made, asked, tmp_path, capsys):
+def misused(capsys, *words):
+    with pytest.raises(SystemExit, match="2"):
+        main(["benchmark", *map(str, words)])
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_result_is_shown_again_without_a_run(made, asked, tmp_path, capsys):
     before = made.read_bytes()
     assert main(["benchmark", "--result", str(made.parent), "--summary", str(tmp_path / "small.json")]) == 0
-    told = capsys.readouterr().out
     result = result_file.load(made)
-    assert summary.text(result) in told
+    assert capsys.readouterr().out == tables.text(result)
     small = result_file.load(tmp_path / "small.json")
     assert [cell["scores"] for cell in small["cells"]] == [cell["scores"] for cell in result["cells"]]
     assert not any(cell["curve"] for cell in small["cells"])
+    assert tables.text(small) == tables.text(result)
     assert not asked
     assert made.read_bytes() == before
 
 
-def test_who_is_ahead_of_whom_is_told_below_the_tables(made, capsys):
-    assert main(["benchmark", "--result", str(made)]) == 0
-    told = capsys.readouterr().out
-    result = result_file.load(made)
-    below = told.partition(summary.text(result))[2]
-    for name in ("klh_sim", "apoferritin_sim"):
-        title = result["datasets"][name]["title"]
-        (part,) = (each for each in below.split("\n\n") if each.strip().startswith(f"{title}:"))
-        told = [line.strip() for line in part.strip().splitlines()[1:]]
-        assert told == [verdict.plain(line) for line in verdict.dataset(result, name)]
-
-
 def test_the_report_is_of_the_result_given(made, tmp_path, monkeypatch):
-    from cryokit.cli import benchmark_page as html
+    from cryokit.cli import benchmark_page
 
     calls = []
-    monkeypatch.setattr(html, "write_report", lambda *words, **named: calls.append((*words, named)) or words[1])
+    monkeypatch.setattr(benchmark_page, "write_report", lambda *words, **named: calls.append((*words, named)))
     words = ["benchmark", "--result", str(made), "--report", str(tmp_path / "a.html"), "--data", str(tmp_path)]
     assert main(words) == 0
     assert calls == [(made, tmp_path / "a.html", {"data": [tmp_path]})]
@@ -113,67 +107,71 @@ def test_a_result_is_exclusive_with_a_run(made, own, capsys):
         ["--out", "run"],
         ["--config", "klh"],
         ["--profile", "quick"],
+        ["--trust"],
         ["--methods", "auto"],
         ["--datasets", "klh_sim"],
         ["--seeds", "1"],
-        ["--picks", "mine=picks"],
-        ["--labels", "klh=labels"],
+        ["--picks", f"mine={own}"],
+        ["--labels", f"klh={own}"],
         ["--diameter", "klh=160"],
         ["--fresh"],
     ):
-        assert f"so {words[0]} has no place beside it" in refused(capsys, "--result", made, *words)
-    assert "cannot be read" in refused(capsys, "--result", made.parent / "none.json")
-    assert "not a benchmark's result" in refused(capsys, "--result", own)
+        assert words[0] in refused(capsys, "--result", made, *words)
+    assert "none.json" in refused(capsys, "--result", made.parent / "none.json")
+    assert "own.yaml" in refused(capsys, "--result", own)
+    assert "--out" in refused(capsys, "--config", own)
 
 
 @pytest.mark.parametrize("option", ["--report", "--summary"])
 def test_a_file_that_would_replace_the_result_is_refused(option, made, own, asked, tmp_path, capsys):
     before = made.read_bytes()
     for place in (made, made.parent):
-        assert "is the result itself" in refused(capsys, "--result", place, option, made)
-    assert "is a folder" in refused(capsys, "--result", made, option, tmp_path)
+        assert f"{option} {made}" in refused(capsys, "--result", place, option, made)
+    assert f"{option} {tmp_path}" in refused(capsys, "--result", made, option, tmp_path)
     out = tmp_path / "out"
-    assert "is the result itself" in refused(capsys, "--config", own, "--out", out, option, out / "result.json")
+    assert f"{option} {out}" in refused(capsys, "--config", own, "--out", out, option, out / "result.json")
     assert made.read_bytes() == before
     assert not asked
 
 
-def test_a_folder_with_the_run_of_another_benchmark_is_refused(made, own, asked, tmp_path, capsys):
-    told = refused(capsys, "--config", own, "--out", made.parent)
-    assert "holds a run of the benchmark 'made_up', which one of 'own' would replace" in told
-    assert "choose another --out" in told
-    made.rename(made.with_name("result.partial.json"))
+def test_a_folder_with_the_run_of_another_benchmark_or_profile_is_refused(made, own, asked, tmp_path, capsys):
     assert "'made_up'" in refused(capsys, "--config", own, "--out", made.parent)
-    made.write_text("{}")
-    assert "choose another --out" in refused(capsys, "--config", own, "--out", made.parent)
-    assert not asked
-    # A run of the same one is gone on with.
-    result_file.write({**benchmark_result.result(), "name": "own"}, tmp_path / "run" / "result.json")
-    assert "would run now" in refused(capsys, "--config", own, "--out", tmp_path / "run")
-
-
-def test_a_folder_with_the_run_of_another_profile_is_refused(made, own, asked, tmp_path, capsys):
     there = {**benchmark_result.result(), "name": "own", "profile": "full"}
     result_file.write(there, tmp_path / "run" / "result.json")
-    told = refused(capsys, "--config", own, "--out", tmp_path / "run")
-    assert "the benchmark 'own' in the profile full, which one of the profile quick would replace" in told
+    assert "full" in refused(capsys, "--config", own, "--out", tmp_path / "run")
     assert not asked
+    # A run of the same one is gone on with.
     refused(capsys, "--config", own, "--profile", "full", "--out", tmp_path / "run")
     assert asked
 
 
-def test_diameters_are_of_real_datasets(own, asked, capsys):
-    words = ("--config", own, "--out", own.parent / "run", "--diameter")
-    for given, told in (
-        ("real", "give DATASET=PIXELS"),
-        ("real=wide", "give DATASET=PIXELS"),
-        ("real=0", "give DATASET=PIXELS"),
-        ("other=20", "no real dataset of this benchmark; there are: real"),
+def test_options_reach_the_configuration(own, asked, tmp_path, capsys):
+    words = ["--methods", "auto", "pixer", "--datasets", "real", "--diameter", "real=33.5", "--seeds", "3"]
+    refused(capsys, "--config", own, "--out", tmp_path / "run", *words)
+    (config,) = asked
+    assert [row.name for row in config.methods] == ["auto", "pixer"]
+    assert [(spec.name, spec.diameter) for spec in config.datasets] == [("real", 33.5)]
+    assert config.seeds == 3
+
+
+def test_wrong_values_of_options_are_named(own, asked, tmp_path, capsys):
+    words = ("--config", own, "--out", tmp_path / "run")
+    for option, value in (
+        ("--diameter", "real"),
+        ("--diameter", "real=wide"),
+        ("--diameter", "real=0"),
+        ("--picks", "x"),
+        ("--picks", "x=nowhere"),
+        ("--labels", "=x"),
+        ("--seeds", "0"),
     ):
-        assert told in refused(capsys, *words, given)
+        message = misused(capsys, *words, option, value)
+        assert option in message
+        assert value.rpartition("=")[2] in message
+    for option, value in (("--diameter", "other=20"), ("--datasets", "x"), ("--methods", "deepme")):
+        assert value.partition("=")[0] in refused(capsys, *words, option, value)
+    assert "'mine'" in refused(capsys, *words, "--picks", f"mine={own}", "--picks", f"mine={tmp_path}")
     assert not asked
-    refused(capsys, *words, "real=33.5")
-    assert [spec.diameter for spec in asked[0].datasets] == [33.5, None]
 
 
 def test_a_folder_with_the_name_of_a_benchmark_is_not_taken_for_its_file(asked, tmp_path, monkeypatch, capsys):
@@ -183,48 +181,27 @@ def test_a_folder_with_the_name_of_a_benchmark_is_not_taken_for_its_file(asked, 
     assert asked[0].name == "klh"
 
 
-def test_methods_are_those_of_a_dataset_that_takes_another_s_place_too(own, asked, capsys):
-    refused(capsys, "--config", own, "--out", own.parent / "run", "--methods", "auto", "pixer")
-    (config,) = asked
-    for spec in (config.datasets[0], config.datasets[0].otherwise, config.datasets[1]):
-        assert [row.name for row in config.rows(spec)] == ["auto", "pixer"]
-
-
-def test_a_dataset_that_takes_another_s_place_can_be_asked_for(own, asked, capsys):
-    for words in (["made"], ["made", "real"], ["real", "other"]):
-        refused(capsys, "--config", own, "--out", own.parent / "run", "--datasets", *words)
-    assert [[spec.name for spec in config.datasets] for config in asked] == [
-        ["made"],
-        ["made", "real"],
-        ["real", "other"],
-    ]
-    # Where both are asked for, none takes the other's place: it would be there twice.
-    assert [config.datasets[-1].otherwise for config in asked] == [None, None, None]
-    assert asked[2].datasets[0].otherwise.name == "made"
-    told = refused(capsys, "--config", own, "--out", own.parent / "run", "--datasets", "nowhere")
-    assert "there are: real, made, other" in told
-
-
 @pytest.mark.parametrize(
-    ("name", "told"),
+    "name",
     [
-        ("../../mine", "letters, digits"),
-        ("/mine", "letters, digits"),
-        (".mine", "does not begin with a dot"),
-        ("my picks", "letters, digits"),
-        ("a\\b", "letters, digits"),
-        ("template", "a method of this name"),  # of the run
-        ("wide", "a method of this name"),  # of a dataset
-        ("narrow", "a method of this name"),  # of what may take a dataset's place
-        ("eman2_cnn", "a method of this name"),  # not run, but known
+        "../../mine",
+        "/mine",
+        ".mine",
+        "my picks",
+        "a\\b",
+        "template",  # a method of the run
+        "wide",  # of a dataset
+        "narrow",  # of what may replace a dataset
+        "eman2_cnn",  # not run, but known
     ],
 )
-def test_names_of_picks(name, told, own, asked, capsys):
+def test_names_of_picks(name, own, asked, capsys):
     words = ("--config", own, "--out", own.parent / "run")
-    assert told in refused(capsys, *words, "--picks", f"{name}={own}")
+    assert repr(name) in refused(capsys, *words, "--picks", f"{name}={own}")
     assert not asked
     assert not (own.parent / "run").exists()
-    assert "would run now" in refused(capsys, *words, "--picks", f"mine+2.0-b={own}")
+    refused(capsys, *words, "--picks", f"mine+2.0-b={own}")
+    assert asked
 
 
 def waited(seconds, found):

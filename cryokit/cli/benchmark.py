@@ -81,11 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the benchmark, or read a result; print its tables; return the exit status."""
-    from cryokit.benchmark import result_file
-
     if options.list:
         sys.stdout.write(_listed())
         return 0
+    from cryokit.benchmark import result_file
+
     place = options.result or options.out
     if place is None:
         raise ArgumentError("--out DIR is needed for the folder of the run (or --result FILE, to run nothing)")
