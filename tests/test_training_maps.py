@@ -93,7 +93,8 @@ def test_same_seed_same_crops():
     assert not np.array_equal(first.x, other.x)
 
 
-def test_without_background_maps_mean_nothing():
-    config = create("compact", classes=("top", "side"))
-    with pytest.raises(ArgumentError, match="background"):
-        crops([picture()], [table("m")], config, 4)
+def test_wrong_arguments_are_named():
+    with pytest.raises(ArgumentError, match=r"classes.*top, side"):
+        crops([picture()], [table("m")], create("compact", classes=("top", "side")), 4)
+    with pytest.raises(ArgumentError, match=r"number.* 0$"):
+        crops([picture()], [table("m")], CONFIG, 0)
