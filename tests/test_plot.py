@@ -21,15 +21,15 @@ def ax():
 
 def circles(ax):
     """Colour -> (centres, diameters) of the circles on `ax`."""
-    found = {}
+    drawn = {}
     for collection in ax.collections:
         assert isinstance(collection, EllipseCollection)
         colour = tuple(np.round(collection.get_edgecolor()[0][:3] * 255).astype(int))
-        found["#{:02X}{:02X}{:02X}".format(*colour)] = (
+        drawn["#{:02X}{:02X}{:02X}".format(*colour)] = (
             collection.get_offsets().tolist(),
             collection.get_widths().tolist(),
         )
-    return found
+    return drawn
 
 
 def words(ax):

@@ -86,9 +86,9 @@ def test_confusion_in_per_cent_and_counts(ax):
 
 
 def test_kernels_are_side_by_side_in_their_own_contrast(ax):
-    found = np.zeros((5, 3, 3))
-    found[0, 0, 0], found[4, 2, 1] = 0.5, -20.0
-    plot_training.kernels(ax, found, columns=2)
+    weights = np.zeros((5, 3, 3))
+    weights[0, 0, 0], weights[4, 2, 1] = 0.5, -20.0
+    plot_training.kernels(ax, weights, columns=2)
     sheet = np.ma.filled(drawn(ax).images[0].get_array(), np.nan)
     assert sheet.shape == (11, 7)
     assert (sheet[0, 0], sheet[10, 1]) == (1, -1)
@@ -96,17 +96,17 @@ def test_kernels_are_side_by_side_in_their_own_contrast(ax):
     assert np.isnan(sheet[3]).all()
     assert np.isnan(sheet[:, 3]).all()
     assert np.isnan(sheet[8:, 4:]).all()
-    plot_training.kernels(ax, found)
-    for wrong, columns in [(np.zeros((3, 3)), None), (found, 0)]:
+    plot_training.kernels(ax, weights)
+    for wrong, columns in [(np.zeros((3, 3)), None), (weights, 0)]:
         with pytest.raises(ArgumentError, match=r"\(3, 3\)|columns .* 0$"):
             plot_training.kernels(ax, wrong, columns=columns)
 
 
 def test_saliency_lies_over_its_picture(ax):
     picture = np.random.default_rng(0).normal(size=(10, 12, 1))
-    found = np.zeros((10, 12))
-    found[2, 3], found[5, 6], found[7, 7] = 4.0, -2.0, 1.0
-    plot_training.saliency_overlay(ax, picture, found, limit=2.0, title="top")
+    saliency = np.zeros((10, 12))
+    saliency[2, 3], saliency[5, 6], saliency[7, 7] = 4.0, -2.0, 1.0
+    plot_training.saliency_overlay(ax, picture, saliency, limit=2.0, title="top")
     below, above = drawn(ax).images
     np.testing.assert_allclose(below.get_array(), picture[..., 0], rtol=1e-6)
     red, _, blue = above.to_rgba(above.get_array())[2, 3, :3]
@@ -121,7 +121,7 @@ def test_saliency_lies_over_its_picture(ax):
     plot_training.saliency_overlay(ax, np.ones((4, 4)), np.zeros((4, 4)))
     drawn(ax)
     with pytest.raises(ArgumentError, match="saliency"):
-        plot_training.saliency_overlay(ax, picture, found[1:])
+        plot_training.saliency_overlay(ax, picture, saliency[1:])
 
 
 def test_samples_share_a_contrast(ax):

@@ -311,9 +311,9 @@ def test_views_are_judged_among_themselves_in_the_order_given():
     assert [decision.particle for decision in decisions] == particles
     for view, test in (("top", select_top), ("side", select_side), ("irregular", select_irregular)):
         expected = test([particle for particle in particles if particle.view == view])
-        told = [decision for decision in decisions if decision.particle.view == view]
-        assert [(d.good, d.reason) for d in told] == [(d.good, d.reason) for d in expected]
-        assert [d.good for d in told].count(True) == 4
+        of_view = [decision for decision in decisions if decision.particle.view == view]
+        assert [(d.good, d.reason) for d in of_view] == [(d.good, d.reason) for d in expected]
+        assert [d.good for d in of_view].count(True) == 4
 
 
 def test_options_reach_the_test_that_has_them():

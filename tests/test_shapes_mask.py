@@ -162,8 +162,8 @@ def test_discs_keep_their_place_and_size():
     cleaned = clean(noisy, 40)
     labels, n = ndimage.label(cleaned, np.ones((3, 3)))
     assert n == 3
-    found = sorted((x, y) for y, x in ndimage.center_of_mass(cleaned, labels, [1, 2, 3]))
-    for (x, y), (x0, y0) in zip(found, sorted(centres), strict=True):
+    places = sorted((x, y) for y, x in ndimage.center_of_mass(cleaned, labels, [1, 2, 3]))
+    for (x, y), (x0, y0) in zip(places, sorted(centres), strict=True):
         assert math.hypot(x - x0, y - y0) < 1
     assert abs(cleaned.sum() / clear.sum() - 1) < 0.1
 
@@ -235,4 +235,4 @@ def test_a_large_mask_is_cleaned_quickly():
     mask = ndimage.gaussian_filter(np.random.default_rng(0).random((1500, 1500)), 4) > 0.503
     start = time.process_time()
     clean(mask, 40)
-    assert time.process_time() - start < 2  # 0.2 s on a quiet machine
+    assert time.process_time() - start < 4  # seconds; 0.2 on a quiet machine

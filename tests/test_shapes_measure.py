@@ -200,11 +200,9 @@ def test_thousands_of_objects_are_measured_quickly():
     start = time.process_time()
     shapes = components(mask)
     assert len(shapes) == 2025
-    assert time.process_time() - start < 1.0  # 0.13 s on a quiet machine
-    start = time.process_time()
-    for shape in shapes[:500]:
-        assert shape.feret.longest > 20
-    assert time.process_time() - start < 1.0  # 0.2 s
+    assert all(shape.circularity > 0.9 for shape in shapes)
+    assert all(shape.feret.longest > 20 for shape in shapes[:500])
+    assert time.process_time() - start < 4  # seconds; 0.4 on a quiet machine
 
 
 # --- Feret diameters -----------------------------------------------------------------------------------------------

@@ -105,27 +105,27 @@ def test_a_ring_is_a_top_view_once_it_is_filled():
 
 def test_overlapping_discs_are_two_top_views():
     mask = disc((110, 160), 50, 52, 40) | disc((110, 160), 82, 60, 40)
-    found = sorted(top_views(mask, 40), key=lambda particle: particle.x)
-    assert [(p.x, p.y) for p in found] == [pytest.approx((50, 52), abs=1), pytest.approx((82, 60), abs=1)]
-    assert found[0].shape is found[1].shape  # one object in the mask
-    assert all(particle.score < 0.95 for particle in found)
+    particles = sorted(top_views(mask, 40), key=lambda particle: particle.x)
+    assert [(p.x, p.y) for p in particles] == [pytest.approx((50, 52), abs=1), pytest.approx((82, 60), abs=1)]
+    assert particles[0].shape is particles[1].shape  # one object in the mask
+    assert all(particle.score < 0.95 for particle in particles)
 
 
 def test_strongest_circle_first():
     half = disc((120, 260), 60, 60, 40)
     half[60:] = False
-    found = top_views(half | disc((120, 260), 140, 60, 40) | disc((120, 260), 220, 60, 40)[::-1], 40, strength=0.2)
-    scores = [particle.score for particle in found]
+    particles = top_views(half | disc((120, 260), 140, 60, 40) | disc((120, 260), 220, 60, 40)[::-1], 40, strength=0.2)
+    scores = [particle.score for particle in particles]
     assert scores == sorted(scores, reverse=True)
-    assert sorted(round(particle.x) for particle in found[:2]) == [140, 220]
-    assert found[2].x == pytest.approx(60, abs=6)
+    assert sorted(round(particle.x) for particle in particles[:2]) == [140, 220]
+    assert particles[2].x == pytest.approx(60, abs=6)
 
 
 def test_a_disc_cut_by_the_border_is_half_seen():
     whole, cut = disc((120, 200), 60, 60, 40), disc((120, 200), 199, 60, 40)
-    found = top_views(whole | cut, 40)
-    assert [round(particle.x / 10) for particle in found] == [6, 20]
-    assert 0.4 <= found[1].score <= 0.7
+    particles = top_views(whole | cut, 40)
+    assert [round(particle.x / 10) for particle in particles] == [6, 20]
+    assert 0.4 <= particles[1].score <= 0.7
 
 
 @pytest.mark.parametrize("kept", [0, 4])
@@ -197,8 +197,8 @@ def test_best_filled_rectangle_first():
     notched = rectangle((100, 300), 50, 50, 46, 36)
     notched[40:60, 20:40] = False
     mask = notched | rectangle((100, 300), 130, 50, 46, 36) | rectangle((100, 300), 220, 50, 46, 36, 30)
-    found = side_views(mask, 40)
-    assert [round(particle.x, -1) for particle in found] == [130, 220, 50]
+    particles = side_views(mask, 40)
+    assert [round(particle.x, -1) for particle in particles] == [130, 220, 50]
 
 
 def test_limits_of_side_views_are_options():
@@ -226,14 +226,14 @@ def squares(sides, gap=5):
 
 def test_irregular_views_by_hand():
     # Areas 100, 144, 196, 256, 324; their 20th percentile is 135.2. The sides of those left average 15.
-    found = irregular_views(squares([10, 12, 14, 16, 18]), 16)
+    particles = irregular_views(squares([10, 12, 14, 16, 18]), 16)
     unit = math.pi * 16**2 / 4
-    assert [particle.score for particle in found] == pytest.approx([1, 1, 196 / unit, 144 / unit])
-    assert {particle.diameter for particle in found} == {1.125 * 15}
-    assert all(particle.view == "irregular" and particle.circle is None for particle in found)
-    assert all(math.isnan(particle.angle) for particle in found)
+    assert [particle.score for particle in particles] == pytest.approx([1, 1, 196 / unit, 144 / unit])
+    assert {particle.diameter for particle in particles} == {1.125 * 15}
+    assert all(particle.view == "irregular" and particle.circle is None for particle in particles)
+    assert all(math.isnan(particle.angle) for particle in particles)
     # The third square starts at column 5 + 10 + 5 + 12 + 5 = 37: its centre is at 37 + 6.5.
-    assert (found[2].x, found[2].y) == (43.5, 9.5)
+    assert (particles[2].x, particles[2].y) == (43.5, 9.5)
 
 
 def test_irregular_views_take_the_middle_of_the_bounding_box():
@@ -412,9 +412,9 @@ def test_overlap_with_a_circle_is_a_share(diameter):
 def test_touching_particles_are_several_objects():
     mask = disc((120, 200), 50, 60, 40) | disc((120, 200), 88, 60, 40) | disc((120, 200), 160, 60, 40)
     assert len(components(mask)) == 2
-    found = sorted(objects(mask, 40), key=lambda shape: shape.x)
-    assert [shape.x for shape in found] == pytest.approx([50, 88, 160], abs=1.5)
-    assert [shape.area for shape in found] == pytest.approx([math.pi * 400] * 3, rel=0.05)
+    shapes = sorted(objects(mask, 40), key=lambda shape: shape.x)
+    assert [shape.x for shape in shapes] == pytest.approx([50, 88, 160], abs=1.5)
+    assert [shape.area for shape in shapes] == pytest.approx([math.pi * 400] * 3, rel=0.05)
 
 
 def test_strings_on_an_object_go():
