@@ -18,7 +18,7 @@ from cryokit.simulate.density import project, rotation_matrix
 @pytest.fixture(scope="module")
 def klh():
     """At half the usual magnification: particles are 85 pixels across."""
-    return list(simulate_set("klh", 6, seed=31, shape=(1024, 1024), pixel_size=4.4, n_particles=32))
+    return list(simulate_set("klh", 5, seed=31, shape=(1024, 1024), pixel_size=4.4, n_particles=32))
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +67,10 @@ def test_references_are_the_projections_of_the_views(picker):
     cloud = MODELS["klh"][0].cloud()
     top, lying = (project(cloud, rotation_matrix(0, tilt, 0), (side, side), pixel) for tilt in (0, 90))
     # Particles dark, and ringed by the defocus.
-    imaged = lambda image: _through_the_lens(image, pixel)  # noqa: E731
+    top, lying = _through_the_lens(top, pixel), _through_the_lens(lying, pixel)
     for reference, view in zip(picker.references_, picker.views_, strict=True):
         own, other = (lying, top) if view == "side" else (top, lying)
-        assert alike(reference, imaged(own)) > 0.75
-        assert alike(reference, imaged(own)) > alike(reference, imaged(other)) + 0.1
+        assert alike(reference, own) > max(0.75, alike(reference, other) + 0.1)
 
 
 def _through_the_lens(image, pixel):
@@ -111,7 +110,7 @@ def test_the_figure_of_merit_is_the_largest_correlation_coefficient_in_the_circl
 def test_the_figure_of_merit_does_not_depend_on_orientation_brightness_or_contrast(picker, micrographs):
     picture, _ = picker._prepare(micrographs[4])
     merit = picker._merit(picture)
-    assert np.allclose(picker._merit(3 * picture + 5), merit, atol=5e-3)
+    np.testing.assert_allclose(picker._merit(3 * picture + 5), merit, atol=5e-3)
     assert np.abs(np.rot90(picker._merit(np.rot90(picture).copy()), -1) - merit).max() < 0.05
     side = next(r for r, view in zip(picker.references_, picker.views_, strict=True) if view == "side")
     merits = []
@@ -119,9 +118,9 @@ def test_the_figure_of_merit_does_not_depend_on_orientation_brightness_or_contra
         scene = np.random.default_rng(3).normal(0, 0.01, (120, 120)).astype(np.float32)
         box = averaging.turned(side, degrees)
         scene[40 : 40 + len(box), 50 : 50 + len(box)] += box
-        found = picker._merit(scene)
-        assert np.unravel_index(found.argmax(), found.shape) == (40 + len(box) // 2, 50 + len(box) // 2)
-        merits.append(found.max())
+        merit = picker._merit(scene)
+        assert np.unravel_index(merit.argmax(), merit.shape) == (40 + len(box) // 2, 50 + len(box) // 2)
+        merits.append(merit.max())
     assert min(merits) > 0.9
     assert np.ptp(merits) < 0.08
 
@@ -129,8 +128,8 @@ def test_the_figure_of_merit_does_not_depend_on_orientation_brightness_or_contra
 def test_symmetric_references_need_fewer_rotations(picker):
     def rotations(reference):
         other = RelionTemplatePicker()
-        other.diameter_ = picker.diameter_
-        other._take(reference[None])
+        other.diameter_, other.references_ = picker.diameter_, reference[None].astype(np.float32)
+        other._rotate_references()
         return len(other._rotated)
 
     row, column = np.indices(picker.references_.shape[1:]) - picker.references_.shape[-1] // 2
@@ -148,11 +147,11 @@ def test_saved_and_loaded_it_picks_the_same(picker, micrographs, tmp_path):
     assert path.suffix == ".npz"
     again = RelionTemplatePicker.load(path)
     assert (again.views_, again.decisions_) == (picker.views_, picker.decisions_)
-    pd.testing.assert_frame_equal(again.pick(micrographs[5], threshold=0), picker.pick(micrographs[5], threshold=0))
+    pd.testing.assert_frame_equal(again.pick(micrographs[4], threshold=0), picker.pick(micrographs[4], threshold=0))
 
 
 def test_same_seed_same_references_and_limits_are_kept(micrographs, labels):
-    settings = dict(particles=20, classes=2, validation=0)
+    settings = dict(particles=20, classes=2, step=30, validation=0)
     first, second, other = (
         RelionTemplatePicker(**settings, seed=seed).fit(micrographs[:2], labels) for seed in (1, 1, 2)
     )
@@ -160,27 +159,28 @@ def test_same_seed_same_references_and_limits_are_kept(micrographs, labels):
     assert first.calibration_ == second.calibration_
     assert not np.array_equal(first.references_, other.references_)
     assert len(first.references_) == 2
-    assert "averages of 20 particles" in " ".join(first.decisions_)
+    assert sum("20 particles" in decision for decision in first.decisions_) == 2
 
 
 def test_more_particles_make_more_classes_within_the_limit(micrographs, labels):
     plain = labels.assign(view=np.where(labels["view"] == IGNORE, IGNORE, ""))
-    few, many = (RelionTemplatePicker(classes=n, validation=0).fit(micrographs[:4], plain) for n in (1, 4))
+    few, many = (RelionTemplatePicker(classes=n, step=30, validation=0).fit(micrographs[:3], plain) for n in (1, 4))
     assert (len(few.references_), few.views_) == (1, [""])
     assert 2 <= len(many.references_) <= 4
 
 
 def test_without_pixel_size_the_filter_follows_the_diameter(micrographs, labels, picker):
-    unknown = [Micrograph(each.data, None, each.name, None) for each in micrographs[:2]]
-    other = RelionTemplatePicker(validation=0).fit(unknown, labels)
+    settings = dict(particles=20, classes=2, step=30, validation=0)
+    unknown = [Micrograph(micrograph.data, None, micrograph.name, None) for micrograph in micrographs[:2]]
+    other = RelionTemplatePicker(**settings).fit(unknown, labels)
     assert other.period_ == pytest.approx(other.working_diameter / 10)
     # 20 Angstrom are less than a pixel of the picture here, 374 / 24 Angstrom wide.
     assert picker.period_ == pytest.approx(20 / (374 / 24), rel=0.02)
-    finer = RelionTemplatePicker(validation=0, resolution=60).fit(micrographs[:2], labels)
-    assert finer.period_ == pytest.approx(60 / (374 / 24), rel=0.02)
+    coarser = RelionTemplatePicker(**settings, resolution=60).fit(micrographs[:2], labels)
+    assert coarser.period_ == pytest.approx(60 / (374 / 24), rel=0.02)
 
 
-def test_two_looks_are_told_apart_and_averaged():
+def test_two_shapes_are_told_apart_and_averaged():
     rng = np.random.default_rng(5)
     side = 41
     row, column = np.indices((side, side)) - side // 2
@@ -193,7 +193,7 @@ def test_two_looks_are_told_apart_and_averaged():
         images.append(image + rng.normal(0, 0.5, image.shape))
     averages, members = averaging.class_averages(np.array(images, np.float32), 2, 15, 26, rng)
     assert members.tolist() == [20, 20]
-    best = [[alike(average, look) for look in (bar, ring)] for average in averages]
+    best = [[alike(average, shape) for shape in (bar, ring)] for average in averages]
     assert sorted(np.argmax(best, axis=1).tolist()) == [0, 1]
     assert np.max(best, axis=1).min() > 0.8
 
@@ -202,15 +202,17 @@ def test_boxes_are_cut_between_the_pixels():
     row, column = np.mgrid[:60, :70]
     picture = np.exp(-((column - 30.3) ** 2 + (row - 20.7) ** 2) / 8).astype(np.float32)
     (box,) = averaging.cut(picture, np.array([[30.3, 20.7]]), 15)
-    at = np.arange(15) - 7
+    offset = np.arange(15) - 7
     assert box.shape == (15, 15)
-    assert (box * at).sum() / box.sum() == pytest.approx(0, abs=0.01)
-    assert (box * at[:, None]).sum() / box.sum() == pytest.approx(0, abs=0.01)
+    assert (box * offset).sum() / box.sum() == pytest.approx(0, abs=0.01)
+    assert (box * offset[:, None]).sum() / box.sum() == pytest.approx(0, abs=0.01)
     assert np.isfinite(averaging.cut(picture, np.array([[-0.4, 59.4]]), 15)).all()
 
 
 def test_low_pass_keeps_long_periods_and_removes_short_ones():
-    wave = lambda period: np.sin(2 * np.pi * np.arange(96) / period) * np.ones((96, 1))  # noqa: E731
+    def wave(period):
+        return np.sin(2 * np.pi * np.arange(96) / period) * np.ones((96, 1))
+
     assert np.allclose(averaging.low_passed(wave(12), 8), wave(12), atol=1e-4)
     assert np.abs(averaging.low_passed(wave(6), 8)).max() < 1e-4
     assert np.array_equal(averaging.low_passed(wave(3), 1.5), wave(3).astype(np.float32))
@@ -225,30 +227,13 @@ def test_platt_gives_the_shares_of_overlapping_groups():
     assert -offset / slope == pytest.approx(0.45, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (dict(particles=0), "particles"),
-        (dict(classes=0), "classes"),
-        (dict(resolution=0), "resolution"),
-        (dict(step=0), "step"),
-        (dict(step=200), "step"),
-        (dict(validation=0.8), "validation"),
-    ],
-)
-def test_bad_settings_are_one_clear_error(settings, words):
-    with pytest.raises(PickerError, match=words):
-        RelionTemplatePicker(**settings)
-
-
 def test_bad_input_is_one_clear_error(micrographs, labels):
-    with pytest.raises(PickerError, match="learns from labels"):
+    with pytest.raises(PickerError, match="relion_template"):
         RelionTemplatePicker().fit(micrographs[:1])
-    with pytest.raises(PickerError, match="no label is of these"):
+    with pytest.raises(PickerError, match=micrographs[0].name):
         RelionTemplatePicker().fit(micrographs[:1], table("other", [1], [1], diameter=85))
-    with pytest.raises(PickerError, match="has not been fitted"):
+    with pytest.raises(PickerError, match="relion_template"):
         RelionTemplatePicker().pick(micrographs[0])
-    with pytest.raises(PickerError, match=r"none of the labelled|no better than other places"):
-        platt(np.array([0.4, 0.1]), np.array([False, True]))
-    with pytest.raises(PickerError, match="nothing but particles"):
-        platt(np.array([0.4, 0.1]), np.array([True, True]))
+    for values, true in (([0.4, 0.1], [False, True]), ([0.4, 0.1], [True, True]), ([0.4, 0.1], [False, False])):
+        with pytest.raises(PickerError):
+            platt(np.array(values), np.array(true))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.networks import create
-from cryokit.networks.training import History, Samples, TrainingSettings, train
+from cryokit.networks.training import Samples, TrainingSettings
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene
 
-BOX_DIAMETERS = 1.6  # side of a box: the paper's has 272 pixels for KLH, which is 170 across
 # Diameters from a particle's centre within which a box still shows it, and how many boxes of one particle there may be.
 CENTRED, SHOWN = 0.1, 4
 LOWER_BOUND = 0.6  # the paper's lowest score of a pick; here that of a false pick to learn from
@@ -74,17 +72,12 @@ class DeepEM(NetworkPicker):
     most : int
         Largest number of picks per micrograph.
 
-    Attributes
-    ----------
-    histories_ : list of cryokit.networks.training.History
-        History of each round after `fit`; only their summaries are saved.
-
     Notes
     -----
     Zhu, Ouyang and Mao 2017, BMC Bioinformatics 18:348.
     """
 
-    transient: ClassVar[tuple[str, ...]] = ("histories_",)
+    box_diameters = 1.6  # the paper's box has 272 pixels for KLH, which is 170 across
 
     box: int = 65
     boxes: int = 800
@@ -95,7 +88,6 @@ class DeepEM(NetworkPicker):
     dropout: float = 0.5
     stride: int = 3
     most: int = 2000
-    histories_: list[History] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,27 +96,14 @@ class DeepEM(NetworkPicker):
         check_number("learning_rate", self.learning_rate, 0, above=True)
         self._config = create("deepem", box=self.box, dropout=self.dropout, seed=self.seed)
 
-    @property
-    def working_diameter(self) -> float:
-        """Particle diameter in pixels of the resized micrograph."""
-        return self.box / BOX_DIAMETERS
-
-    @property
-    def window(self) -> int:
-        """Side of the network's window in pixels."""
-        return self.box
-
     def _learn(self, scenes: Sequence[Scene]) -> None:
         rng = np.random.default_rng(self.seed)
         diameter = self.working_diameter
         number = min(self.boxes, SHOWN * sum(len(scene.particles) for scene in scenes))
         good, bad = examples.both(scenes, self.box, number, self.boxes, diameter, rng, shift=CENTRED * diameter)
-        settings = TrainingSettings(
-            learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.epochs, patience=None
-        )
+        settings = TrainingSettings(learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.epochs)
         network = self._config.build()
         self.model_ = self._model(network, self._config)
-        self.histories_ = []
         for turn in range(self.rounds):
             if turn:
                 false = self._false_picks(scenes)
@@ -136,9 +115,8 @@ class DeepEM(NetworkPicker):
                 )
             boxes = examples.rotated(np.concatenate([good, bad]))
             classes = np.tile(np.repeat([0, 1], [len(good), len(bad)]), 4)
-            self.histories_.append(train(network, Samples(boxes, classes), None, settings, seed=self.seed + turn))
-        summaries = [history.summary() for history in self.histories_]
-        self.model_ = self._model(network, self._config, trainings=summaries)
+            self._train(network, Samples(boxes, classes), settings, self.seed + turn)
+        self.model_ = self._model(network, self._config)
 
     def _false_picks(self, scenes: Sequence[Scene]) -> NDArray[np.float32]:
         """Return boxes of what is picked where no particle is."""

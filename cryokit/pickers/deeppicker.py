@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,24 +16,24 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_choice
 from cryokit._util.wording import plural
-from cryokit.coordinates import concatenate
-from cryokit.evaluate.thresholds import UNDECIDED, threshold_from_scores
+from cryokit.evaluate.thresholds import UNDECIDED
 from cryokit.imaging.preparation import detected_contrast, levelled
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import MicrographLike
 from cryokit.networks import create
 from cryokit.networks.architectures.deeppicker_net import WINDOW
 from cryokit.networks.devices import using
-from cryokit.networks.training import History, Samples, TrainingSettings, train
+from cryokit.networks.training import Samples, TrainingSettings, train
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.interface import Micrographs, Pictures, make_whole
-from cryokit.pickers.labelled import FAINTEST, NetworkPicker, Scene
+from cryokit.pickers.labelled import NetworkPicker, Scene
 
 if TYPE_CHECKING:
     import keras
 
     from cryokit.networks import NetworkConfig
 
-WORKING_DIAMETER = WINDOW / 1.6  # the network's window is 1.6 diameters wide
+BOX_DIAMETERS = 1.6  # side of the network's window
+WORKING_DIAMETER = WINDOW / BOX_DIAMETERS
 # Diameters from a particle's centre within which a box still shows it, and how many boxes of one particle there may be.
 CENTRED, SHOWN = 0.1, 8
 NEGATIVES = 3  # boxes of background per box of a particle: most of a micrograph is background
@@ -123,7 +122,7 @@ class DeepPicker(NetworkPicker):
     learned once per process for each seed and each way to train.
     """
 
-    working_diameter = WORKING_DIAMETER
+    box_diameters = BOX_DIAMETERS
     window = WINDOW
 
     pretrain: bool = True
@@ -147,9 +146,7 @@ class DeepPicker(NetworkPicker):
         self._config = create("deeppicker", width=self.width, seed=self.seed)
 
     @using()
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> DeepPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> DeepPicker:
         """Learn from micrographs, with labels or without; see `cryokit.pickers.labelled.LabelledPicker.fit`.
 
         Raises
@@ -160,13 +157,12 @@ class DeepPicker(NetworkPicker):
         """
         if labels is not None:
             return super().fit(micrographs, labels)
-        self.decisions_, self.model_ = [], None
+        self._forget()
         micrographs = Micrographs.to_learn_from(micrographs).spread(self.max_micrographs)
         self._find_out_scale(micrographs)
         network = self._taught_by_others()
         pictures = Pictures(micrographs, self._prepare)
         self.model_ = self._model(network, self._config)
-        trainings = []
         for turn in range(self.rounds):
             scenes = self._labelled_by_itself(micrographs.names, pictures)
             number = sum(len(scene.particles) for scene in scenes)
@@ -177,23 +173,17 @@ class DeepPicker(NetworkPicker):
                 )
                 break
             self._decide(f"round {turn + 1}: learns from {number} sure picks of its own")
-            trainings.append(self._teach(network, scenes, self.seed + 1 + turn).summary())
-        self.model_ = self._model(network, self._config, trainings=trainings)
-        picks = concatenate(
-            self._picks(name, picture, FAINTEST) for name, picture in zip(micrographs.names, pictures, strict=True)
-        )
+            self._teach(network, scenes, self.seed + 1 + turn)
+        self.model_ = self._model(network, self._config)
         # Below 0.5 the network itself says background.
-        self.threshold_ = max(UNDECIDED, threshold_from_scores(picks["score"]))
-        self._decide(
-            f"threshold {self.threshold_:.2f}, from the distribution of the scores on "
-            f"{plural(len(micrographs), 'micrograph')}"
-        )
+        self._choose_threshold(micrographs.names, pictures, lowest=UNDECIDED)
+        self._centre(pictures)
         return self
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
         network = self._taught_by_others() if self.pretrain else self._config.build()
-        history = self._teach(network, scenes, self.seed)
-        self.model_ = self._model(network, self._config, trainings=[history.summary()])
+        self._teach(network, scenes, self.seed)
+        self.model_ = self._model(network, self._config)
 
     @property
     def _settings(self) -> TrainingSettings:
@@ -206,9 +196,9 @@ class DeepPicker(NetworkPicker):
         self._decide(f"began with {plural(OTHERS, 'simulated micrograph')} of other molecules")
         return network
 
-    def _teach(self, network: keras.Model, scenes: Sequence[Scene], seed: int) -> History:
+    def _teach(self, network: keras.Model, scenes: Sequence[Scene], seed: int) -> None:
         number = min(self.boxes, SHOWN * sum(len(scene.particles) for scene in scenes))
-        return train(network, _samples(scenes, number, np.random.default_rng(seed)), None, self._settings, seed=seed)
+        self._train(network, _samples(scenes, number, np.random.default_rng(seed)), self._settings, seed)
 
     def _find_out_scale(self, micrographs: Micrographs) -> None:
         """Estimate the diameter and detect the contrast, unless they are given."""

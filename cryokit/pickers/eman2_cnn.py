@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +31,6 @@ from cryokit.pickers.places import off_centre
 if TYPE_CHECKING:
     import keras
 
-BOX_DIAMETERS = 1.5  # side of a box: EMAN2 advises 1.5 to 2 diameters
 CLAMP = 4.0  # standard deviations to which grey values are limited
 # Standard deviation of the Gaussian low-pass, in diameters. EMAN2's is 20 A, for particles of 100 to 400 A.
 BLUR = 0.05
@@ -93,6 +94,8 @@ class Eman2CnnPicker(NetworkPicker):
     Tang et al. 2007, J. Struct. Biol. 157:38; Bell et al. 2018, J. Struct. Biol. 204:283; the source of EMAN2.21.
     """
 
+    box_diameters = 1.5  # EMAN2 advises 1.5 to 2
+
     box: int = BOX // 2
     filters: int = 20
     references: int = 500
@@ -105,21 +108,9 @@ class Eman2CnnPicker(NetworkPicker):
         make_whole(self, "references", "rotated", low=FEWEST)
         make_whole(self, "epochs")
         check_number("deviations", self.deviations, 0, 10)
-        self._config(mean=False)  # checks its settings
-
-    @property
-    def working_diameter(self) -> float:
-        """Particle diameter in pixels of the picture."""
-        return self.box / BOX_DIAMETERS
-
-    @property
-    def window(self) -> int:
-        """Side of a box, and of the window in which the picture is levelled."""
-        return self.box
-
-    def _config(self, mean: bool) -> Eman2Config:
         # Networks of the same shape must not start alike.
-        return Eman2Config(box=self.box, filters=self.filters, mean=mean, seed=2 * self.seed + mean)
+        self._config = Eman2Config(box=self.box, filters=self.filters, seed=2 * self.seed)
+        self._judge_config = dataclasses.replace(self._config, mean=True, seed=2 * self.seed + 1)
 
     def _learn(self, scenes: Sequence[Scene]) -> None:
         rng = np.random.default_rng(self.seed)
@@ -136,11 +127,10 @@ class Eman2CnnPicker(NetworkPicker):
                 )
         good_boxes = self._boxes(scenes, good, rng)
         background_boxes = self._boxes(scenes, background, rng)
-        configs = self._config(mean=False), self._config(mean=True)
-        finder, judge = (config.build() for config in configs)
+        finder, judge = self._config.build(), self._judge_config.build()
         blobs = np.zeros((len(good_boxes) + len(background_boxes), self.box // 2, self.box // 2, 1), np.float32)
         blobs[: len(good_boxes)] = self._blob()
-        losses = {"finder": self._fit(finder, good_boxes, background_boxes, blobs)}
+        self._fit(finder, good_boxes, background_boxes, blobs)
 
         ignored = self._drawn([scene.ignored for scene in scenes], rng)
         false = self._false(finder, scenes, min(self.references, counts["good"]) - _count(ignored))
@@ -151,22 +141,17 @@ class Eman2CnnPicker(NetworkPicker):
         if counts["bad"] >= FEWEST:
             bad_boxes = self._boxes(scenes, bad, rng)
             answers = np.repeat(np.float32([1, 0]), [len(good_boxes), len(bad_boxes)])[:, None]
-            losses["judge"] = self._fit(judge, good_boxes, bad_boxes, answers)
-            others["judge"] = configs[1], judge
+            self._fit(judge, good_boxes, bad_boxes, answers)
+            others["judge"] = self._judge_config, judge
         else:
             self._decide(f"fewer than {FEWEST} bad references: all candidates are kept")
-        self.model_ = self._model(finder, configs[0], others, references=counts, losses=losses)
+        self.model_ = self._model(finder, self._config, others, references=counts)
 
-    def _fit(self, network: keras.Model, good: NDArray, other: NDArray, targets: NDArray) -> list[float]:
+    def _fit(self, network: keras.Model, good: NDArray, other: NDArray, targets: NDArray) -> None:
         boxes = np.concatenate([good, other])
-        history = fit_batches(
-            network,
-            lambda epoch: ShuffledBatches((boxes, targets), BATCH, self.seed, epoch),
-            "mean_squared_error",
-            TrainingSettings(learning_rate=RATE, epochs=self.epochs, warm_up=WARM_UP),
-            seed=self.seed,
-        )
-        return history.table["loss"].tolist()
+        batches = functools.partial(ShuffledBatches, (boxes, targets), BATCH, self.seed)
+        settings = TrainingSettings(learning_rate=RATE, epochs=self.epochs, warm_up=WARM_UP)
+        self.histories_.append(fit_batches(network, batches, "mean_squared_error", settings, seed=self.seed))
 
     def _prepare(self, micrograph: Micrograph) -> Picture:
         """Return the levelled picture without fine noise, of standard deviation 1, clamped."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,15 +22,14 @@ from cryokit.evaluate.thresholds import SLACK, UNDECIDED, best_threshold, thresh
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
 from cryokit.imaging.preparation import DETAIL, levelled
-from cryokit.micrograph import Micrograph
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks import Model
 from cryokit.networks.devices import using
+from cryokit.networks.scoring import ScoreMap, dense
 from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
-from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings
+from cryokit.networks.training import History, Samples, TrainingSettings, train
+from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings, make_whole, spread
 from cryokit.pickers.label_checks import hold_out, labelled
-
-if TYPE_CHECKING:
-    from cryokit.networks.scoring import ScoreMap
 
 FAINTEST = 0.02  # candidates with less are not worth keeping
 APART = 0.5  # diameters between two picks of a network that judges windows at least
@@ -173,13 +171,12 @@ class LabelledPicker(Picker):
     bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast, seed=self.seed)
+        check_settings(self.diameter, self.contrast)
+        make_whole(self, "seed", low=0)
         check_number("validation", self.validation, 0, 0.5)
 
     @using()
-    def fit(
-        self, micrographs: Iterable[Micrograph | str | os.PathLike], labels: pd.DataFrame | None = None
-    ) -> LabelledPicker:
+    def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> LabelledPicker:
         """Learn from labelled micrographs.
 
         Parameters
@@ -205,9 +202,7 @@ class LabelledPicker(Picker):
         CoordinateError
             If the labels are no table of picks.
         """
-        self.decisions_ = []
-        self.bias_ = (0.0, 0.0)
-        setattr(self, self.learned_in, None)
+        self._forget()
         micrographs = Micrographs.to_learn_from(micrographs)
         if labels is None:
             raise PickerError(f"method {self.name!r} learns from labels; give them, as cryokit train --labels does")
@@ -215,20 +210,25 @@ class LabelledPicker(Picker):
         self._decide(decision)
         self.contrast_ = self.contrast or self._contrast(micrographs)
         training, held_out = hold_out(micrographs, self.validation, self.seed)
+        pictures = Pictures(training, self._prepare)
         try:
-            scenes = self._scenes(training, labels)
+            scenes = self._scenes(training, pictures, labels)
             if not any(len(scene.particles) for scene in scenes):
                 raise PickerError("no particle is labelled on the micrographs to learn from; give more of them")
             self._learn(scenes)
         except BaseException:
-            setattr(self, self.learned_in, None)
+            self._forget()
             raise
-        self._choose_threshold(held_out, training, labels)
-        self._centre(micrographs)
+        if held_out:
+            truth = labels[labels["micrograph"].isin(held_out.names)]
+            self._choose_threshold(held_out.names, Pictures(held_out, self._prepare), truth)
+        else:
+            self._choose_threshold(training.names, pictures)
+        self._centre(pictures)
         return self
 
     @using()
-    def pick(self, micrograph: Micrograph | str | os.PathLike, *, threshold: float | None = None) -> pd.DataFrame:
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`."""
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
@@ -236,11 +236,17 @@ class LabelledPicker(Picker):
         return self._picks(micrograph.name, self._prepare(micrograph), threshold)
 
     @using()
-    def score_map(self, micrograph: Micrograph | str | os.PathLike) -> ScoreMap:
+    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
         """Return the scores of all positions of one micrograph; see `Picker.score_map`."""
         self._require_fitted()
         picture, frame = self._prepare(as_micrograph(micrograph))
         return self._scores(picture).within(centred(frame, self.bias_))
+
+    def _forget(self) -> None:
+        """Return to the state before `fit`."""
+        self.decisions_ = []
+        self.bias_ = (0.0, 0.0)
+        setattr(self, self.learned_in, None)
 
     @abstractmethod
     def _learn(self, scenes: Sequence[Scene]) -> None:
@@ -261,8 +267,7 @@ class LabelledPicker(Picker):
     def _prepare(self, micrograph: Micrograph) -> Picture:
         return levelled(micrograph, self.diameter_, self.contrast_, self.working_diameter / self.diameter_, self.window)
 
-    def _scenes(self, micrographs: Micrographs, labels: pd.DataFrame) -> list[Scene]:
-        pictures = Pictures(micrographs, self._prepare)
+    def _scenes(self, micrographs: Micrographs, pictures: Pictures, labels: pd.DataFrame) -> list[Scene]:
         scenes = []
         for index, micrograph in enumerate(micrographs):
             picture = self._prepare(micrograph)
@@ -281,50 +286,89 @@ class LabelledPicker(Picker):
         picks = table(name, x[kept], y[kept], np.clip(candidates.score[kept], 0, 1), self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
-    def _centre(self, micrographs: Micrographs) -> None:
+    def _centre(self, pictures: Sequence[Picture]) -> None:
         """Measure by how much the candidates lie beside the particles."""
 
         def locate(picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             candidates = self._find(picture, self.threshold_)
             return candidates.x, candidates.y
 
-        pictures = (self._prepare(micrograph).data for micrograph in micrographs.spread(MICROGRAPHS))
-        self.bias_ = turn_bias(locate, pictures, self.working_diameter)
+        chosen = (pictures[index].data for index in spread(range(len(pictures)), MICROGRAPHS))
+        self.bias_ = turn_bias(locate, chosen, self.working_diameter)
 
-    def _choose_threshold(self, held_out: Micrographs, training: Micrographs, labels: pd.DataFrame) -> None:
-        chosen = held_out or training
-        picks = concatenate(self._picks(micrograph.name, self._prepare(micrograph), FAINTEST) for micrograph in chosen)
+    def _choose_threshold(
+        self,
+        names: Sequence[str],
+        pictures: Sequence[Picture],
+        truth: pd.DataFrame | None = None,
+        lowest: float = 0.0,
+    ) -> None:
+        """Choose the threshold on some micrographs: the best for labels, or else from the distribution of the scores.
+
+        Parameters
+        ----------
+        names, pictures
+            Names and prepared pictures of the micrographs.
+        truth : pandas.DataFrame, optional
+            Labels of these micrographs, if nothing has been learned from them.
+        lowest : float
+            Lowest threshold to take from the distribution.
+        """
+        picks = concatenate(self._picks(name, picture, FAINTEST) for name, picture in zip(names, pictures, strict=True))
         best = None
-        truth = labels[labels["micrograph"].isin(chosen.names)]
-        if held_out and (truth["view"] != IGNORE).any():
+        if truth is not None and (truth["view"] != IGNORE).any():
             with contextlib.suppress(PickerError):  # no pick is where a particle is
-                best = best_threshold(picks, truth, micrographs=chosen.names, diameter=self.diameter_, slack=SLACK)
-        self.threshold_ = threshold_from_scores(picks["score"]) if best is None else best
+                best = best_threshold(picks, truth, micrographs=names, diameter=self.diameter_, slack=SLACK)
+        self.threshold_ = max(lowest, threshold_from_scores(picks["score"])) if best is None else best
         origin = "from the distribution of the scores on" if best is None else "the best for"
-        part = " held out" if held_out else ""
-        self._decide(f"threshold {self.threshold_:.2f}, {origin} {plural(len(chosen), 'micrograph')}{part}")
+        part = "" if truth is None else " held out"
+        self._decide(f"threshold {self.threshold_:.2f}, {origin} {plural(len(names), 'micrograph')}{part}")
 
 
 @dataclass(eq=False)
 class NetworkPicker(LabelledPicker):
     """Base of the labelled pickers with one network or more, which are saved as a folder (`cryokit.networks.Model`).
 
-    ``_learn`` ends with ``self.model_ = self._model(network, config, others)``. The first network scores positions;
-    `others` are the method's further networks by name (``self.model_.companions``).
+    A method says how wide its window is: in diameters with `box_diameters`, and in pixels with a setting `box` or an
+    attribute `window`. ``_learn`` trains networks by `_train`, and ends with
+    ``self.model_ = self._model(network, config, others)``. The first network scores positions; `others` are the
+    method's further networks by name (``self.model_.companions``).
 
     Attributes
     ----------
     stride : int or None
         Pixels of the picture between scores; None for the network's own stride.
+    histories_ : list of cryokit.networks.training.History
+        History of each training after `fit`; only their summaries are saved.
     """
 
     learned_in: ClassVar[str] = "model_"
+    transient: ClassVar[tuple[str, ...]] = ("histories_",)
+    box_diameters: ClassVar[float]
     stride = None
+
     model_: Model | None = field(default=None, init=False, repr=False)
+    histories_: list[History] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def window(self) -> int:
+        """Side of the network's window in pixels of the picture, and of the window in which the picture is levelled."""
+        return self.box
+
+    @property
+    def working_diameter(self) -> float:
+        """Particle diameter in pixels of the picture."""
+        return self.window / self.box_diameters
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.histories_ = []
+
+    def _train(self, network: Any, samples: Samples, settings: TrainingSettings, seed: int) -> None:
+        """Train a network on boxes, and keep the history."""
+        self.histories_.append(train(network, samples, None, settings, seed=seed))
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
-        from cryokit.networks.scoring import dense
-
         return dense(picture, self.model_, stride=self.stride)
 
     def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
@@ -347,7 +391,7 @@ class NetworkPicker(LabelledPicker):
         others : dict of str to (NetworkConfig, keras.Model), optional
             Further networks, by name.
         **provenance
-            Values of JSON, such as summaries of the trainings.
+            Values of JSON to save beside the summaries of the trainings.
         """
         return Model(
             network=network,
@@ -362,7 +406,7 @@ class NetworkPicker(LabelledPicker):
                 "detail": DETAIL,
                 "levelled": self.window,
             },
-            provenance=provenance,
+            provenance={"trainings": [history.summary() for history in self.histories_], **provenance},
             method=self.name,
             companions=others or {},
         )
@@ -370,7 +414,5 @@ class NetworkPicker(LabelledPicker):
 
 def particle_map(probability: NDArray, frame: Frame) -> ScoreMap:
     """Return probabilities of a particle, and their frame, as a score map of the classes particle and background."""
-    from cryokit.networks.scoring import ScoreMap
-
     probability = np.asarray(probability, np.float32)
     return ScoreMap(np.stack([probability, 1 - probability], axis=-1), ("particle", "background"), frame)

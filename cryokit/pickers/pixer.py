@@ -27,7 +27,7 @@ from cryokit.networks.architectures.pixer_net import (
     PixerConfig,
 )
 from cryokit.networks.scoring import ScoreMap, dense
-from cryokit.networks.training import Samples, TrainingSettings, probabilities, train
+from cryokit.networks.training import Samples, TrainingSettings, probabilities
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
@@ -35,7 +35,6 @@ from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_
 if TYPE_CHECKING:
     import keras
 
-BOX_DIAMETERS = 1.25  # side of the classification network's box
 # Radii in diameters: pixels within the first of a particle's centre are part of it, pixels beyond the second are
 # background. Those between the two, and those around ignored labels, do not count.
 INSIDE, OUTSIDE, IGNORED = 0.3, 0.42, 0.5
@@ -93,6 +92,8 @@ class PixerPicker(NetworkPicker):
     network", BMC Bioinformatics 20:41.
     """
 
+    box_diameters = 1.25  # of the classification network's box
+
     width: float = 0.125
     size: Literal["quarter", "full"] = "quarter"
     crops: int = 120
@@ -103,48 +104,25 @@ class PixerPicker(NetworkPicker):
         super().__post_init__()
         check_choice("size", self.size, ("quarter", "full"))
         make_whole(self, "crops", "per_class", "epochs")
-        self._configs()  # they check their settings
-
-    @property
-    def working_diameter(self) -> float:
-        """Particle diameter in pixels of the picture."""
-        return self.window / BOX_DIAMETERS
+        # 6, 12, 18 and 24 become 2, 3, 5 and 6: a quarter, halves rounded up.
+        dilations = DILATIONS if self.size == "full" else tuple(math.floor(d / 4 + 0.5) for d in DILATIONS)
+        self._config = PixerConfig(width=self.width, dilations=dilations, seed=2 * self.seed)
+        self._judge_config = PixerClassifierConfig(width=self.width, box=self.window, seed=2 * self.seed + 1)
 
     @property
     def window(self) -> int:
         """Side of the classification network's box, and of the window in which the picture is levelled."""
         return FULL_BOX if self.size == "full" else QUARTER_BOX
 
-    def _configs(self) -> tuple[PixerConfig, PixerClassifierConfig]:
-        # 6, 12, 18 and 24 become 2, 3, 5 and 6: a quarter, halves rounded up.
-        dilations = DILATIONS if self.size == "full" else tuple(math.floor(d / 4 + 0.5) for d in DILATIONS)
-        return (
-            PixerConfig(width=self.width, dilations=dilations, seed=2 * self.seed),
-            PixerClassifierConfig(width=self.width, box=self.window, seed=2 * self.seed + 1),
-        )
-
     def _learn(self, scenes: Sequence[Scene]) -> None:
         rng = np.random.default_rng(self.seed)
-        configs = self._configs()
-        network, judge = (config.build() for config in configs)
-        settings = TrainingSettings(learning_rate=RATE, batch_size=BATCH, epochs=self.epochs, patience=None)
-        segmentation = train(network, self._parts(scenes, rng), None, settings, seed=self.seed)
-
+        network, judge = self._config.build(), self._judge_config.build()
+        settings = TrainingSettings(learning_rate=RATE, batch_size=BATCH, epochs=self.epochs)
+        self._train(network, self._parts(scenes, rng), settings, self.seed)
         samples, false = self._boxes(network, scenes, rng)
-        settings = TrainingSettings(learning_rate=RATE, epochs=self.epochs, patience=None)
-        classification = train(judge, samples, None, settings, seed=self.seed)
-        self._decide(
-            f"trained on {plural(sum(len(scene.particles) for scene in scenes), 'particle')} in "
-            f"{plural(len(scenes), 'micrograph')}; the classification network also on "
-            f"{plural(false, 'false candidate')} of the segmentation network"
-        )
-        self.model_ = self._model(
-            network,
-            configs[0],
-            {"classifier": (configs[1], judge)},
-            segmentation=segmentation.summary(),
-            classification=classification.summary(),
-        )
+        self._train(judge, samples, TrainingSettings(learning_rate=RATE, epochs=self.epochs), self.seed)
+        self._decide(f"the classification network learned {plural(false, 'false candidate')} of the segmentation's")
+        self.model_ = self._model(network, self._config, {"classifier": (self._judge_config, judge)})
 
     def _parts(self, scenes: Sequence[Scene], rng: np.random.Generator) -> Samples:
         """Return parts of the pictures with the class of each of their pixels: 0 particle, 1 background."""
