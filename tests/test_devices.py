@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError
 from cryokit.networks import devices
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ def test_keras_starts_quietly_and_threads_are_limited_before():
     # One start for several questions: it takes seconds.
     code = """
 import json, os, sys
-from cryokit import devices
+from cryokit.networks import devices
 assert "keras" not in sys.modules
 devices.limit_threads(1)
 keras = devices.import_keras()
@@ -57,7 +57,7 @@ try:
     devices.limit_threads(2)
     late = ""
 except Exception as error:
-    late = str(error)
+    late = type(error).__name__
 model = keras.Sequential([keras.layers.Input((4, 4, 1)), keras.layers.Conv2D(2, 3)])
 model.compile("sgd", "mse", jit_compile=False)
 import numpy as np
@@ -68,7 +68,7 @@ print(json.dumps([keras.backend.backend(), late, os.environ["OMP_NUM_THREADS"], 
 """
     (backend, late, threads, tensorflow), stderr = run(code)
     assert stderr.splitlines() == ["descriptor", "stream"]
-    assert "before Keras is imported" in late
+    assert late == "PickerError"
     assert threads == "1"
     assert tensorflow == (backend == "tensorflow")
 
@@ -76,7 +76,7 @@ print(json.dumps([keras.backend.backend(), late, os.environ["OMP_NUM_THREADS"], 
 def test_keras_can_do_without_what_only_its_own_interfaces_need():
     code = """
 import json, sys
-from cryokit import devices
+from cryokit.networks import devices
 with devices.lean():
     keras = devices.import_keras()
 missing = [name for name in ("sklearn", "matplotlib", "IPython") if name not in sys.modules]
@@ -122,14 +122,16 @@ def test_what_was_said_before_an_error_appears(capfd):
 
 
 def test_a_closed_stderr_is_no_obstacle():
-    code = "import os; os.close(2)\nfrom cryokit import devices\nwith devices._without_start_up_lines(): print(1)"
+    code = (
+        "import os; os.close(2)\nfrom cryokit.networks import devices\nwith devices._without_start_up_lines(): print(1)"
+    )
     assert run(code)[0] == 1
 
 
 def test_a_backend_that_is_not_there_is_named():
     code = """
 import json
-from cryokit import devices
+from cryokit.networks import devices
 from cryokit.errors import PickerError
 try:
     devices.import_keras()
@@ -154,25 +156,24 @@ def test_the_cpu_is_always_there():
 @pytest.mark.usefixtures("no_gpu")
 class TestWithoutGPU:
     def test_a_gpu_that_is_wanted_and_missing_is_an_error_with_the_way_out(self, keras):
-        said = rf"device='gpu', but {keras.backend.backend()} sees no GPU.*use cpu"
-        with pytest.raises(PickerError, match=said), devices.using("gpu"):
+        with pytest.raises(ArgumentError, match=rf"device='gpu'.* {keras.backend.backend()} "), devices.using("gpu"):
             pass
 
-    def test_it_is_said_where_it_was_wanted(self, monkeypatch):
+    def test_a_missing_gpu_of_the_environment_is_named(self, monkeypatch):
         monkeypatch.setenv("CRYOKIT_DEVICE", "GPU")
-        with pytest.raises(PickerError, match="CRYOKIT_DEVICE='GPU'"), devices.using():
+        with pytest.raises(ArgumentError, match="CRYOKIT_DEVICE='GPU'"), devices.using():
             pass
         with devices.using("cpu") as chosen:  # the argument goes before
             assert chosen == "cpu:0"
 
     def test_description(self, keras):
-        told = devices.describe_device()
-        assert told == json.loads(json.dumps(told))
-        assert told["gpu"] is None
-        assert told["device"] == "cpu:0"
-        assert told["keras"] == keras.__version__
-        assert told["backend"] in sys.modules
-        assert told["cores"] >= 1
+        about = devices.describe_device()
+        assert about == json.loads(json.dumps(about))
+        assert about["gpu"] is None
+        assert about["device"] == "cpu:0"
+        assert about["keras"] == keras.__version__
+        assert about["backend"] in sys.modules
+        assert about["cores"] >= 1
         assert "there is no GPU" in devices.device_text()
 
 
@@ -203,7 +204,7 @@ class TestWithGPU:
         assert devices.describe_device()["device"] == "gpu:1"
 
     def test_unknown_device(self):
-        with pytest.raises(PickerError, match=r"gpu:7.*gpu:0, gpu:1, cpu:0"), devices.using("gpu:7"):
+        with pytest.raises(ArgumentError, match=r"device .*gpu:0, gpu:1, cpu:0.*'gpu:7'"), devices.using("gpu:7"):
             pass
 
 
@@ -256,7 +257,7 @@ def test_precision_by_environment(keras, monkeypatch):
     with devices.using(precision="float32"), devices.using():
         assert devices.describe_device()["precision"] == "float32"
     monkeypatch.setenv("CRYOKIT_PRECISION", "int4")
-    with pytest.raises(PickerError, match=r"CRYOKIT_PRECISION='int4'.*mixed_float16"), devices.using():
+    with pytest.raises(ArgumentError, match=r"CRYOKIT_PRECISION .*mixed_float16.*'int4'"), devices.using():
         pass
 
 
@@ -276,13 +277,12 @@ def test_precision_of_a_network_that_exists(keras, precision):
 
 
 def test_unknown_precision(keras):
-    said = r"'float8'.*float32, mixed_float16, mixed_bfloat16"
-    with pytest.raises(PickerError, match=said), devices.using(precision="float8"):
+    with pytest.raises(ArgumentError, match=r"precision .*'float8'"), devices.using(precision="float8"):
         pass
-    with pytest.raises(PickerError, match="float8"):
+    with pytest.raises(ArgumentError, match="float8"):
         devices.set_precision(network(keras), "float8")
 
 
 def test_threads_have_to_be_positive():
-    with pytest.raises(PickerError, match="at least 1"):
+    with pytest.raises(ArgumentError, match=r"threads .* 0$"):
         devices.limit_threads(0)

@@ -1,15 +1,14 @@
-"""Where networks run: the device, the precision of their numbers, the threads, and Keras' first import.
+"""Where networks run: the device, the precision of their numbers, the threads, and the first import of Keras.
 
 Nothing here depends on the backend of Keras (``KERAS_BACKEND``: tensorflow, jax or torch), and nothing imports Keras
-before it is needed. Without any setting Keras takes a GPU where its backend sees one. ``CRYOKIT_DEVICE`` (``cpu`` or
-``gpu``) and ``CRYOKIT_PRECISION`` (``float32``, ``mixed_float16`` or ``mixed_bfloat16``) choose where the arguments of
-`using` do not.
+before it is needed. Without any setting, Keras takes a GPU if its backend sees one. Where the arguments of `using` do
+not choose, ``CRYOKIT_DEVICE`` (``cpu`` or ``gpu``) and ``CRYOKIT_PRECISION`` (``float32``, ``mixed_float16`` or
+``mixed_bfloat16``) do.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import itertools
 import os
@@ -23,16 +22,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cryokit._util.cores import usable_cores
+from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, PickerError
 
 if TYPE_CHECKING:
     import keras
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
-# What TensorFlow's C++ says on every start and asks nobody to do anything about. The oneDNN line does not heed
-# TF_CPP_MIN_LOG_LEVEL, and switching oneDNN off to be rid of it would cost a third of the speed.
+# Lines that TensorFlow's C++ writes to stderr at every start and that ask nobody to do anything: with tensorflow-cpu
+# 2.21 the first two, twice each, at any TF_CPP_MIN_LOG_LEVEL; the others with level 0 or in builds for CUDA. They go
+# away only if oneDNN is switched off (TF_ENABLE_ONEDNN_OPTS=0), and then the compact network picks 1.5 times and
+# DeepCryoPicker's trains 2.5 times as slowly (processor time, two cores).
 _START_UP = re.compile(
     rb"All log messages before absl::InitializeLog"
     rb"|oneDNN custom operations are on"
@@ -44,21 +46,20 @@ _START_UP = re.compile(
     rb"|TF-TRT Warning: Could not find TensorRT"
 )
 
-# What Keras imports, where it is there, for interfaces to them that cryokit does not use.
+# Packages that Keras imports, if they are installed, for interfaces of its own that cryokit does not use.
 _EXTRAS = ("sklearn", "matplotlib", "IPython")
-_M_TRIM_THRESHOLD = -1  # of malloc.h
 
-# Chosen by the blocks of `using` around, None for nothing: they go before the environment.
+# Choices of the enclosing blocks of `using`, None for no choice; they take precedence over the environment.
 _device: ContextVar[str | None] = ContextVar("device", default=None)
 _precision: ContextVar[str | None] = ContextVar("precision", default=None)
 _lean: ContextVar[bool] = ContextVar("lean", default=False)
 
 
 def import_keras() -> ModuleType:
-    """Import Keras without the lines that TensorFlow prints to stderr at its start, and return it.
+    """Import Keras without the lines that TensorFlow writes to stderr at its start, and return it.
 
-    Any other line still appears, once the import is done. With ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment nothing is
-    held back. After the first import this costs nothing.
+    All other lines appear after the import. With ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment nothing is held back.
+    After the first import this costs nothing.
 
     Returns
     -------
@@ -67,11 +68,11 @@ def import_keras() -> ModuleType:
     Raises
     ------
     PickerError
-        When Keras or its backend is not installed, or the backend is unknown.
+        If Keras or its backend is not installed, or the backend is unknown.
     """
     if "keras" in sys.modules:
         return importlib.import_module("keras")
-    # XLA tells at level 0 that it compiles. Warnings (1) and errors (2) still come.
+    # At level 0, XLA reports every compilation. Warnings (1) and errors (2) still appear.
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     try:
         with (
@@ -81,24 +82,22 @@ def import_keras() -> ModuleType:
             return importlib.import_module("keras")
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND")
-        which = "" if backend is None else f" with KERAS_BACKEND={backend}"
+        setting = "" if backend is None else f" with KERAS_BACKEND={backend}"
         raise PickerError(
-            f"Keras cannot be imported{which}: {error}; install the backend (cryokit[jax], cryokit[torch]) or choose "
+            f"Keras cannot be imported{setting}: {error}; install the backend (cryokit[jax], cryokit[torch]) or choose "
             "another (KERAS_BACKEND=tensorflow, jax or torch)"
         ) from error
 
 
 @contextlib.contextmanager
 def lean() -> Iterator[None]:
-    """Save memory in a process that only runs a network, such as a command's.
+    """Start quickly in a process that only runs a network, such as a command's.
 
-    Keras, where it is first imported within the block, goes without scikit-learn, matplotlib and IPython: it imports
-    them for interfaces of its own (classifiers for scikit-learn, pictures of layers), which the process then lacks.
-    cryokit and everything else can import the three as before. And with the GNU C library, large arrays go back to the
-    system as soon as they are freed; by itself it keeps tens of megabytes for later ones.
+    If Keras is first imported within the block, it goes without scikit-learn, matplotlib and IPython, which it imports
+    for interfaces of its own (classifiers for scikit-learn, pictures of layers); the process then lacks these
+    interfaces. With Keras 3.15 this saves 1.1 s of processor time and 90 MB of memory. cryokit and everything else can
+    import the three packages as before.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_TRIM_THRESHOLD, 1 << 20)
     token = _lean.set(True)
     try:
         yield
@@ -109,7 +108,8 @@ def lean() -> Iterator[None]:
 @contextlib.contextmanager
 def _without_extras() -> Iterator[None]:
     hidden = [name for name in _EXTRAS if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None for a module: importing it fails as if it were not installed
+    # With None for a module, importing it fails as if it were not installed (Python's reference, "The module cache").
+    sys.modules.update(dict.fromkeys(hidden))
     try:
         yield
     finally:
@@ -119,9 +119,10 @@ def _without_extras() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_start_up_lines() -> Iterator[None]:
-    """Hold back what is written to the file descriptor of stderr; pass on afterwards all but the start-up lines.
+    """Hold back what is written to the file descriptor of stderr, and pass on all but the start-up lines afterwards.
 
-    A file, not a pipe: C++ that holds Python's lock could fill a pipe that no thread would then empty.
+    C++ writes to the descriptor, so replacing `sys.stderr` would not help. Into a file, not a pipe: C++ that holds
+    Python's lock could fill a pipe that no thread would then empty.
     """
     try:
         stderr = os.dup(2)
@@ -150,55 +151,55 @@ def _flush_stderr() -> None:
 
 
 def list_devices() -> tuple[str, ...]:
-    """Return the devices that Keras' backend can use, the one it takes by itself first.
+    """Return the devices that Keras' backend can use, its own choice first.
 
     Returns
     -------
     tuple of str
-        Such as ``("gpu:0", "gpu:1", "cpu:0")``; the CPU is always among them.
+        Names such as ``("gpu:0", "gpu:1", "cpu:0")``; the CPU is always among them.
     """
     keras = import_keras()
     if keras.backend.backend() == "torch":  # for which Keras lists none
         torch = importlib.import_module("torch")
-        found = [f"gpu:{index}" for index in range(torch.cuda.device_count())]
-        if not found and torch.backends.mps.is_available():
-            found = ["mps:0"]
+        names = [f"gpu:{index}" for index in range(torch.cuda.device_count())]
+        if not names and torch.backends.mps.is_available():
+            names = ["mps:0"]
     else:
-        found = [name.lower() for name in keras.distribution.list_devices()]
-    return tuple(dict.fromkeys([*found, "cpu:0"]))
+        names = [name.lower() for name in keras.distribution.list_devices()]
+    return tuple(dict.fromkeys([*names, "cpu:0"]))
 
 
 @contextlib.contextmanager
 def using(device: str | None = None, precision: str | None = None) -> Iterator[str]:
-    """Build, train and run networks on a device, and give new networks a precision, as long as the block lasts.
+    """Build, train and run networks on a device, and give new networks a precision, within the block.
 
     Parameters
     ----------
     device : {"cpu", "gpu"} or str, optional
-        Or one of `list_devices`. Default: that of a block around this one, else the environment's ``CRYOKIT_DEVICE``,
-        else what Keras takes by itself.
+        Device, also one of `list_devices`. Default: that of an enclosing block, else the environment's
+        ``CRYOKIT_DEVICE``, else Keras' own choice.
     precision : {"float32", "mixed_float16", "mixed_bfloat16"}, optional
-        Of the networks built in the block: mixed ones calculate in 16 bits and keep weights in 32. It makes no network
-        faster on most CPUs. Default: as around this block, else the environment's ``CRYOKIT_PRECISION``, else as it
-        is. For a network that exists already see `set_precision`.
+        Precision of the networks built in the block: mixed ones calculate in 16 bits and keep weights in 32. On most
+        CPUs they are no faster. Default: that of an enclosing block, else the environment's ``CRYOKIT_PRECISION``, else
+        unchanged. For existing networks see `set_precision`.
 
     Yields
     ------
     str
-        The device's name, such as ``"cpu:0"``.
+        Name of the device, such as ``"cpu:0"``.
 
     Raises
     ------
-    PickerError
-        When a GPU is wanted and none is there, or a name is unknown.
+    ArgumentError
+        If a name is unknown, or a GPU is asked for where there is none.
     """
     if precision is not None:
-        _check_precision(precision, "precision")
+        check_choice("precision", precision, PRECISIONS)
     elif _precision.get() is None:
         precision = os.environ.get("CRYOKIT_PRECISION") or None
-        _check_precision(precision or PRECISIONS[0], "CRYOKIT_PRECISION")
-    chosen = _find("device", device) if device is not None else _current()
-    # Without any choice the place stays Keras' own: a network spread over several GPUs is not called back to one.
+        check_choice("CRYOKIT_PRECISION", precision or PRECISIONS[0], PRECISIONS)
+    chosen = _current() if device is None else _find("device", device)
+    # Without any choice, Keras places networks itself: one that is spread over several GPUs stays there.
     free = device is None and _device.get() is None and not os.environ.get("CRYOKIT_DEVICE")
     keras = import_keras()
     before = keras.config.dtype_policy()
@@ -222,15 +223,16 @@ def set_precision(network: keras.Model, precision: str) -> None:
     Parameters
     ----------
     network : keras.Model
-        Compile it again before training it further.
+        Network; compile it again before training it further.
     precision : {"float32", "mixed_float16", "mixed_bfloat16"}
+        Precision of all layers but the last.
 
     Raises
     ------
-    PickerError
-        When the precision is unknown.
+    ArgumentError
+        If the precision is unknown.
     """
-    _check_precision(precision, "precision")
+    check_choice("precision", precision, PRECISIONS)
     *layers, last = leaf_layers(network)
     for layer in layers:
         layer.dtype_policy = precision
@@ -246,64 +248,65 @@ def leaf_layers(network: keras.Model) -> list[keras.Layer]:
 
 
 def limit_threads(threads: int) -> None:
-    """Let networks use no more than so many CPU threads; to be called before Keras' first import.
+    """Limit the CPU threads of networks; to be called before the first import of Keras.
 
     Parameters
     ----------
     threads : int
-        At least 1.
+        Largest number of threads.
 
     Raises
     ------
+    ArgumentError
+        If the number is below 1.
     PickerError
-        When the number is below 1, or Keras is imported already: its backends read their limits once.
+        If Keras is imported already: its backends read their limits only once.
     """
-    if threads < 1:
-        raise PickerError(f"a network needs at least 1 thread, not {threads}")
+    check_number("threads", threads, 1, whole=True)
     if "keras" in sys.modules:
-        raise PickerError("the number of threads can be limited only before Keras is imported; do that first")
+        raise PickerError("the threads can be limited only before the first import of Keras; limit them earlier")
     # TensorFlow, XLA (JAX), and what runs in OpenMP (Torch, BLAS).
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS")
-    os.environ.update(dict.fromkeys(names, str(threads)))
+    os.environ.update(dict.fromkeys(names, str(int(threads))))
 
 
 def describe_device() -> dict[str, Any]:
-    """Return where networks run now, in JSON's types: for notebooks, benchmarks and the provenance of models.
+    """Describe where networks run now: for notebooks, benchmarks and the provenance of models.
 
     Returns
     -------
     dict
-        ``keras``, ``backend``, ``backend_version``, ``device`` (as in `list_devices`), ``gpu`` (its name, or None
-        without one), ``cores`` (that this process may use), ``precision`` (of new networks).
+        JSON values: ``keras``, ``backend``, ``backend_version``, ``device`` (as in `list_devices`), ``gpu`` (name, or
+        None without one), ``cores`` (that this process may use), ``precision`` (of new networks).
     """
     keras = import_keras()
     backend = keras.backend.backend()
-    devices = list_devices()
+    gpu = any(not name.startswith("cpu") for name in list_devices())
     return {
         "keras": keras.__version__,
         "backend": backend,
         "backend_version": importlib.import_module(backend).__version__,
         "device": _current(),
-        "gpu": _gpu_name() if any(not name.startswith("cpu") for name in devices) else None,
+        "gpu": _gpu_name() if gpu else None,
         "cores": usable_cores(),
         "precision": keras.config.dtype_policy().name,
     }
 
 
 def device_text() -> str:
-    """Return the same in one sentence, which says so where there is no GPU."""
-    told = describe_device()
-    software = f"Keras {told['keras']} with {told['backend']} {told['backend_version']}"
-    cores = plural(told["cores"], "core")
-    if told["gpu"] is None:
+    """Return the same in one sentence, which also says if there is no GPU."""
+    about = describe_device()
+    software = f"Keras {about['keras']} with {about['backend']} {about['backend_version']}"
+    cores = plural(about["cores"], "core")
+    if about["gpu"] is None:
         return f"{software} on the CPU ({cores}); there is no GPU that it can use."
-    if told["device"].startswith("cpu"):
-        return f"{software} on the CPU ({cores}), as set; there is a GPU, too: {told['gpu']}."
-    return f"{software} on {told['device']} ({told['gpu']}), {told['precision']}."
+    if about["device"].startswith("cpu"):
+        return f"{software} on the CPU ({cores}), as set; there is also a GPU: {about['gpu']}."
+    return f"{software} on {about['device']} ({about['gpu']}), {about['precision']}."
 
 
 def _current() -> str:
-    """Return the device of the block around, of the environment, or that Keras takes by itself."""
+    """Return the device of the enclosing block, of the environment, or of Keras' choice."""
     if _device.get() is not None:
         return _device.get()
     device = os.environ.get("CRYOKIT_DEVICE")
@@ -312,26 +315,21 @@ def _current() -> str:
 
 def _find(source: str, device: str) -> str:
     devices = list_devices()
-    wanted = device.strip().lower()
-    if wanted in devices:
-        return wanted
-    if wanted == "gpu":
-        accelerators = [name for name in devices if not name.startswith("cpu")]
+    name = device.strip().lower()
+    if name in devices:
+        return name
+    if name == "cpu":
+        return "cpu:0"
+    if name == "gpu":
+        accelerators = [accelerator for accelerator in devices if not accelerator.startswith("cpu")]
         if accelerators:
             return accelerators[0]
         backend = import_keras().backend.backend()
-        raise PickerError(
+        raise ArgumentError(
             f"{source}={device!r}, but {backend} sees no GPU (devices: {', '.join(devices)}); install {backend} with "
             "GPU support (TensorFlow: pip install 'cryokit[gpu]') and check that nvidia-smi lists the GPU, or use cpu"
         )
-    if wanted == "cpu":
-        return "cpu:0"
-    raise PickerError(f"{source}={device!r} is no device here; use cpu, gpu or one of {', '.join(devices)}")
-
-
-def _check_precision(precision: str, source: str) -> None:
-    if precision not in PRECISIONS:
-        raise PickerError(f"{source}={precision!r} is no precision; use one of {', '.join(PRECISIONS)}")
+    raise ArgumentError(f"{source} must be cpu, gpu or one of {', '.join(devices)}, not {device!r}")
 
 
 def _gpu_name() -> str:
