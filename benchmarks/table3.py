@@ -22,7 +22,6 @@ The folder of real micrographs (default: `shared/data` beside the repository) ha
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import sys
@@ -35,6 +34,7 @@ import pandas as pd
 
 from cryokit import networks, pickers
 from cryokit._util.files import make_folder, write_text
+from cryokit._util.plain import json_text
 from cryokit.micrograph import find, read
 from cryokit.networks.patches import CLASSES, TrainingSet, build
 from cryokit.networks.training import MODERN, PAPER, PAPER_EPOCHS, TrainingSettings, classification_table
@@ -145,13 +145,6 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     sys.stdout.flush()
 
 
-def without_nan(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with None in place of NaN, which JSON lacks."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
-    }
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run from the command line."""
     usual = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -214,10 +207,10 @@ def main(arguments: list[str] | None = None) -> None:
         },
         "presets": {name: PRESETS[name].to_dict() for name in options.presets},
         "patches": counts,
-        "rows": [without_nan(row) for row in rows],
+        "rows": rows,
         "seconds": time.perf_counter() - start,
     }
-    write_text(options.out, json.dumps(result, indent=1, allow_nan=False) + "\n")
+    write_text(options.out, json_text(result))
 
 
 if __name__ == "__main__":

@@ -135,9 +135,9 @@ def test_no_picks_and_no_particles():
 
 
 def test_other_micrographs_are_an_error():
-    with pytest.raises(CoordinateError, match=r"m01.*zz|zz.*m01|only one of them has m01, zz"):
+    with pytest.raises(CoordinateError, match=r"m01.*zz"):
         paired.compare(counts([1, 1], [0, 0], [0, 0]), counts([1, 1], [0, 0], [0, 0], ["m00", "zz"]))
-    with pytest.raises(CoordinateError, match="at least one micrograph"):
+    with pytest.raises(CoordinateError, match="micrograph"):
         paired.compare(counts([], [], []), counts([], [], []))
 
 

@@ -43,14 +43,15 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "new" / "report.html"
+    assert write_report(folder, out) == out
+    return out.read_text(encoding="utf-8")
+
+
 @pytest.mark.notebook
 class TestPage:
-    @pytest.fixture(scope="class")
-    def page(self, folder, tmp_path_factory):
-        out = tmp_path_factory.mktemp("report") / "new" / "report.html"
-        assert write_report(folder, out) == out
-        return out.read_text(encoding="utf-8")
-
     def test_stands_alone(self, page):
         assert remote_parts(page) == []
         assert "<script" not in page

@@ -14,16 +14,15 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cryokit import __version__
 from cryokit._util.cores import usable_cores
 from cryokit._util.files import write_text
 from cryokit._util.plain import json_text, plain
+from cryokit._util.versions import versions
 from cryokit.errors import BenchmarkError
 from cryokit.evaluate import Evaluation
 
@@ -32,7 +31,6 @@ RESULT = "result.json"
 PARTIAL = "result.partial.json"  # of a run that has not finished
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 POINTS = 100  # of a curve
-PACKAGES = ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras")
 _COUNTS = ("tp", "fp", "fn")
 _RATES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 
@@ -91,16 +89,11 @@ def per_micrograph(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def provenance() -> dict[str, Any]:
     """Return the versions, commit, backend and kind of machine that results are computed with; no names of machines."""
-    packages = {}
-    for package in PACKAGES:
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    packages = versions()
     return {
-        "cryokit": __version__,
+        "cryokit": packages.pop("cryokit"),
         "commit": commit(),
-        "python": platform.python_version(),
+        "python": packages.pop("python"),
         "packages": packages,
         "backend": backend(),
         "machine": {

@@ -126,8 +126,7 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
         for row in scored.itertuples()
     ]
     scored[["f1_low", "f1_high"]] = np.reshape(ends, (-1, 2))
-    scored["title"] = [title(result, method) for method in scored["method"]]
-    scored["labels"] = pd.Series([learns(result, method) for method in scored["method"]], dtype=object)
+    scored = _with_titles(result, scored)
     columns = ["method", "title", "labels", "seeds", *SCORES, "f1_spread", "average_precision_spread"]
     columns += ["f1_low", "f1_high", "own_f1", "fit", "pick", "memory", *SHIFTS, "shifted", "status", "error"]
     by_title = scored[columns].sort_values("title", kind="stable")
@@ -145,26 +144,19 @@ def views(result: Result, dataset: str) -> pd.DataFrame:
         (``average`` in the last row of a method), the `SCORES` and `f1_spread`. Empty if there are no views.
     """
     columns = ["method", "title", "labels", "named_right", "view", *SCORES, "f1_spread"]
-    methods = scores(result, dataset)["method"]
-    rows = [
-        {"method": method, "seed": cell["seed"], "named_right": cell["view_named_right"], "view": view, **values}
-        for method in methods
-        for cell in finished(result, dataset, method)
-        if len(cell["views"]) > 1
-        for view, values in cell["views"].items()
-    ]
-    if not rows:
+    parts = []
+    for method in scores(result, dataset)["method"]:
+        for cell in finished(result, dataset, method):
+            if len(cell["views"]) > 1:
+                part = pd.DataFrame.from_dict(cell["views"], orient="index")[list(SCORES)].astype(float)
+                part.loc[reported.AVERAGE] = part.mean()
+                part = part.rename_axis("view").reset_index()
+                parts.append(part.assign(method=method, named_right=cell["view_named_right"]))
+    if not parts:
         return pd.DataFrame(columns=columns)
-    numbers = ["named_right", *SCORES]
-    table = pd.DataFrame(rows)[["method", "seed", "view", *numbers]].astype(dict.fromkeys(numbers, float))
-    average = table.groupby(["method", "seed"], sort=False)[numbers].mean().reset_index()
-    table = pd.concat([table, average.assign(view=reported.AVERAGE)])
-    groups = table.groupby(["method", "view"], sort=False)
-    means = groups[numbers].mean().assign(f1_spread=groups["f1"].std()).reset_index()
-    means["title"] = [title(result, method) for method in means["method"]]
-    means["labels"] = pd.Series([learns(result, method) for method in means["method"]], dtype=object)
-    order = means["method"].map({method: place for place, method in enumerate(methods)})
-    return means.loc[order.sort_values(kind="stable").index, columns].reset_index(drop=True)
+    groups = pd.concat(parts).astype({"named_right": float}).groupby(["method", "view"], sort=False)
+    means = groups[["named_right", *SCORES]].mean().assign(f1_spread=groups["f1"].std()).reset_index()
+    return _with_titles(result, means)[columns]
 
 
 def per_micrograph(result: Result, dataset: str, method: str) -> pd.DataFrame:
@@ -398,6 +390,11 @@ def yes_no(values: Iterable[bool | None]) -> list[str]:
     ['yes', 'no', '?']
     """
     return ["?" if value is None else "yes" if value else "no" for value in values]
+
+
+def _with_titles(result: Result, table: pd.DataFrame) -> pd.DataFrame:
+    labels = pd.Series([learns(result, method) for method in table["method"]], dtype=object)
+    return table.assign(title=[title(result, method) for method in table["method"]], labels=labels)
 
 
 def _counted(values: Iterable[str | None], many: str = "") -> str:

@@ -24,8 +24,6 @@ _ROWS = {
     "average_precision": "average precision",
     "recall_ceiling": "recall ceiling",
 }
-_SETTINGS = ("criterion", "tolerance", "threshold", "scored")
-_NUMBERS = ("tp", "fp", "fn", "ignored", "centre_error", "best_f1", "best_threshold", "macro", "intervals")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,12 +124,12 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the tables of picks and labels as values of JSON; NaN and infinity become None."""
-        values = {name: getattr(self, name) for name in (*_SETTINGS, *_ROWS, *_NUMBERS)}
+        values = {name: value for name, value in vars(self).items() if name not in ("picks", "labels")}
+        values["macro"] = self.macro
         values["localisation"] = self.localisation.to_dict()
         values["per_micrograph"] = self.per_micrograph.to_dict(orient="records")
         values["per_view"] = self.per_view.to_dict(orient="records")
         values["curve"] = self.curve.to_dict(orient="list")
-        values["unlabelled"] = self.unlabelled
         return plain(values)
 
     def summary(self, *, per_micrograph: bool = False) -> str:

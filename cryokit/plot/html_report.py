@@ -8,14 +8,13 @@ import io
 import os
 import platform
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cryokit import __version__
 from cryokit._util.files import write_text
+from cryokit._util.versions import versions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,12 +97,5 @@ class Report:
 
 def provenance() -> dict[str, str]:
     """Return versions of cryokit, Python and numerical packages, the system and the time, to go with a result."""
-    made_by = {"cryokit": __version__, "Python": platform.python_version()}
-    for package in ("numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "keras"):
-        try:
-            made_by[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    made_by["on"] = f"{platform.system()} {platform.machine()}"
-    made_by["at"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return made_by
+    system, now = f"{platform.system()} {platform.machine()}", datetime.now(timezone.utc)
+    return versions() | {"on": system, "at": now.strftime("%Y-%m-%d %H:%M UTC")}
