@@ -112,7 +112,7 @@ def test_report_says_what_made_it():
     import platform
 
     found = provenance()
-    assert found["Python"] == platform.python_version()
+    assert found["python"] == platform.python_version()
     assert found["numpy"] == np.__version__
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", found["at"])
     footer = " ".join(Page(Report("t").to_html()).of("footer"))
