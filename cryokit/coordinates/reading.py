@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from cryokit._util.names import coordinate_file_micrograph
 from cryokit._util.validation import check_choice, check_number
@@ -45,6 +44,8 @@ class ReadOptions:
     def apply(self, picks: pd.DataFrame, log_odds: bool) -> pd.DataFrame:
         """Convert picks as they are in a file whose scores are `log_odds` by default, or not."""
         if self.scores == "log-odds" or (self.scores is None and log_odds):
+            from scipy.special import expit  # not above: rarely needed, and slow to import
+
             picks = picks.assign(score=expit(picks["score"].to_numpy()))
         if self.scale != 1:
             picks = transforms.scale(picks, self.scale, blocks=self.blocks)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 
 from cryokit._util.validation import check_number
 from cryokit.errors import CoordinateError
@@ -109,6 +108,8 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
     >>> log_odds(np.array([0.5, 1.0])).round(1).tolist()
     [0.0, 36.7]
     """
+    from scipy.special import logit  # not above: rarely needed, and slow to import
+
     p = np.asarray(probabilities, dtype=np.float64)
     outside = p[(p < 0) | (p > 1)]
     if outside.size:
