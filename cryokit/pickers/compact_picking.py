@@ -92,8 +92,9 @@ def candidates(
     smooth = ndimage.gaussian_filter(scores.particle, SMOOTH, mode="nearest")
     column, row, score = find_peaks(smooth, APART * diameter / scores.frame.step, least)
     x, y = scores.frame.to_source(column, row)
-    # The last position of the map may lie a fraction of a step outside.
+    # The last position of the map may lie a fraction of a step outside, and so may the outer pixels of the picture.
     kept = inside(*frame.from_source(x, y), frame.shape, margin * diameter / frame.step)
+    kept &= inside(x, y, frame.source, 0.0)
     views = _views(scores, row[kept], column[kept])
     picks = table(name, x[kept], y[kept], np.clip(score[kept], 0, 1), diameter, views)
     return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)

@@ -307,10 +307,11 @@ class DeepCryoPicker(Picker):
         at = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
         view = np.array([scores.classes[index] for index in indices], object)[at.argmax(axis=1)]
         x, y = scores.frame.to_source(column, row)
-        kept = np.flatnonzero(inside(x, y, frame.shape, self.margin * diameter))
+        stored_x, stored_y = centred(frame, self.bias_).to_source(x, y)
+        kept = inside(x, y, frame.shape, self.margin * diameter) & inside(stored_x, stored_y, frame.source, 0.0)
+        kept = np.flatnonzero(kept)
         kept = kept[nms_iou(x[kept], y[kept], diameter, score[kept], limit=self.overlap)]
-        x, y = centred(frame, self.bias_).to_source(x[kept], y[kept])
-        return table(name, x, y, np.clip(score[kept], 0, 1), self.diameter_, view[kept])
+        return table(name, stored_x[kept], stored_y[kept], np.clip(score[kept], 0, 1), self.diameter_, view[kept])
 
     # --- training --------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ import inspect
 import os
 import sys
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -205,21 +204,28 @@ def picker_class(name: str) -> type[Picker]:
     PickerError
         If the class cannot be imported, or is not a picker.
     """
-    if name in _registered:
-        return _registered[name]
-    if ":" in name:
-        return _imported(name)
     if name in _BUILT_IN:
         module, _, cls = _BUILT_IN[name].location.partition(":")
         return getattr(importlib.import_module(module), cls)
-    if name in _announced():
-        return _imported(_announced()[name])
-    close = difflib.get_close_matches(name, available())
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise ArgumentError(
-        f"no method is called {name!r}{hint} (there are: {', '.join(available())}; a picker of your own is "
-        "package.module:Class or path/to/file.py:Class)"
-    )
+    check_name(name)
+    return _registered[name] if name in _registered else _imported(_announced().get(name, name))
+
+
+def check_name(name: str) -> None:
+    """Check that a text is the name of a method, or looks like the location of a class; nothing is imported.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not; the message lists the methods there are.
+    """
+    if ":" not in name and name not in available():
+        close = difflib.get_close_matches(name, available())
+        hint = f", did you mean {' or '.join(close)}?" if close else ""
+        raise ArgumentError(
+            f"no method is called {name!r}{hint} (there are: {', '.join(available())}; a picker of your own is "
+            "package.module:Class or path/to/file.py:Class)"
+        )
 
 
 def create(name: str, **settings: Any) -> Picker:
@@ -364,6 +370,8 @@ def entry_of(cls: type) -> Method | None:
 @functools.cache
 def _announced() -> dict[str, str]:
     """Return the locations of the pickers that installed packages announce, by name."""
+    from importlib.metadata import entry_points  # 20 ms, which loading a method of cryokit's does not need
+
     return {point.name: point.value for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
 
 
