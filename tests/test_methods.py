@@ -318,6 +318,18 @@ def test_files_without_a_picker(code, words, tmp_path):
             pickers.picker_class(f"{tmp_path / 'blobs.py'}:Blobs")
 
 
+def test_a_file_may_register_its_picker_and_is_still_found_again(blobs, session, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    path = blobs.rpartition(":")[0]
+    with open(path, "a") as file:
+        file.write("\n\nfrom cryokit.pickers import register\n\nregister(Blobs)\n")
+    options = ["--method", blobs, "--diameter", 50, "--save-model", tmp_path / "model.npz", "--jobs", 2]
+    assert run("pick", session / "micrographs", "--out", tmp_path / "a", *options) == 0
+    assert "Blobs" in pickers.available()
+    monkeypatch.setattr(registry, "_registered", {})
+    assert pickers.load(tmp_path / "model.npz", trust=True).diameter == 50
+
+
 def test_a_file_that_was_edited_is_read_again(blobs):
     path = blobs.rpartition(":")[0]
     assert pickers.create(blobs).diameter == 50

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -301,11 +302,11 @@ def _in_batches(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
 
 def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
     jobs = min(jobs, len(paths))
-    method = registry.saved_name(type(task.picker))
-    if method.startswith("__main__:"):
-        raise PickerError(f"{method}: other processes cannot import it from a notebook or script; write it to a file")
+    cls = type(task.picker)
+    if cls.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        raise PickerError(f"{cls.__qualname__}: other processes cannot import it from a notebook; write it to a file")
     # Pickled once for each process, not for each micrograph: a network is large.
-    arguments = (method, pickle.dumps(task), max(1, usable_cores() // jobs))
+    arguments = (registry.described(cls).location, pickle.dumps(task), max(1, usable_cores() // jobs))
     # Not forked: libraries that have started threads do not survive a fork.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
         waiting = {pool.submit(_pick_one, path): path for path in paths}
@@ -324,13 +325,13 @@ def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Re
 _task: _Task | None = None  # of this process
 
 
-def _start(method: str, pickled: bytes, threads: int) -> None:
+def _start(location: str, pickled: bytes, threads: int) -> None:
     """Begin a process: with its share of the cores, which has to be set before a network is unpickled."""
     global _task
     with contextlib.suppress(PickerError):  # Keras is there already: the main module has imported it
         limit_threads(threads)
-    if ":" in method:
-        registry.picker_class(method)  # a module that was loaded from a file cannot be imported by its name
+    if not location.startswith("__main__:"):
+        registry.picker_class(location)  # a module that was loaded from a file cannot be imported by its name
     _task = pickle.loads(pickled)
 
 

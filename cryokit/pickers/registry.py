@@ -356,8 +356,12 @@ def described(cls: type[Picker]) -> Method:
 
 
 def saved_name(cls: type[Picker]) -> str:
-    """Return what a saved picker says of its class: the method's name if `picker_class` knows it, else the location."""
-    known = cls.name in available() and picker_class(cls.name) is cls
+    """Return what a saved picker says of its class: the method's name if `picker_class` knows it, else the location.
+
+    A class that was loaded from a file is known by its file only: nothing else tells where to find it again.
+    """
+    from_file = cls.__module__.startswith(_FROM_FILE)
+    known = not from_file and cls.name in available() and picker_class(cls.name) is cls
     return cls.name if known else _location(cls)
 
 
