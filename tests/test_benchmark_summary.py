@@ -171,7 +171,7 @@ def test_shifts_are_means_over_the_seeds_and_a_dash_where_they_were_not_measured
     shown = tables.formatted(tables.scores(known, "d")).set_index("method")
     assert shown.loc["A", ["dx, %", "dy, %", "RMS, %"]].tolist() == ["2.0", "0.0", "10.0"]
     assert shown.loc["B", ["dx, %", "dy, %", "RMS, %"]].tolist() == ["-", "-", "-"]
-    (sentence,) = (one for one in verdict(known, "d") if "+2.0%" in one)
+    (sentence,) = (one for one in verdict(known, "d") if "+2.0 %" in one)
     assert "A (" in sentence
     assert "B (" not in sentence
 

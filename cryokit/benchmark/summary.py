@@ -16,7 +16,7 @@ import pandas as pd
 
 from cryokit._util.validation import check_choice
 from cryokit._util.wording import plural
-from cryokit.benchmark import reported
+from cryokit.benchmark import configuration, reported
 from cryokit.benchmark.result_file import DONE
 from cryokit.errors import CryokitError
 from cryokit.evaluate import paired
@@ -326,8 +326,6 @@ def not_run(result: Result) -> list[str]:
         Methods, datasets, points of sweeps, methods on single datasets, seeds. Empty if everything was run, or if the
         configuration cannot be read here (a method of somebody else's, say).
     """
-    from cryokit.benchmark import configuration
-
     try:
         wanted = configuration.parse(result["config"])
     except CryokitError:

@@ -249,7 +249,9 @@ def _claim(result: Result, name: str) -> str:
 def _shifted(table: pd.DataFrame) -> str:
     """Name the methods whose picks are shifted as a whole."""
     rows = table[table["shifted"]].itertuples()
-    listed = ", ".join(f"*{row.title}* ({row.dx_share:+.1%} in x, {row.dy_share:+.1%} in y)" for row in rows)
+    listed = ", ".join(
+        f"*{row.title}* ({100 * row.dx_share:+.1f} % in x, {100 * row.dy_share:+.1f} % in y)" for row in rows
+    )
     return f"Picks shifted significantly, by more than 1 % of the diameter: {listed}." if listed else ""
 
 

@@ -183,10 +183,11 @@ class Evaluation:
             f"{shift:+.2f}" + ("" if np.isnan(error) else f" ± {error:.2f}")
             for shift, error in ((where.dx, where.dx_error), (where.dy, where.dy_error))
         )
+        percent = f"({100 * where.dx_share:+.1f}, {100 * where.dy_share:+.1f} % of the diameter)"
         lines = [
             f"{'centre error':<19}{self.centre_error:>7.2f}  px, mean over the true picks",
-            f"{'RMS distance':<19}{where.rms:>7.2f}  px, {where.rms_share:.1%} of the diameter",
-            f"{'mean shift':<19} x {x} px, y {y} px ({where.dx_share:+.1%}, {where.dy_share:+.1%} of the diameter)",
+            f"{'RMS distance':<19}{where.rms:>7.2f}  px, {100 * where.rms_share:.1f} % of the diameter",
+            f"{'mean shift':<19} x {x} px, y {y} px {percent}",
         ]
         return lines + ([f"warning: {where.warning()}"] if where.shifted else [])
 

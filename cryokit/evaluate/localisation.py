@@ -80,9 +80,9 @@ class Localisation:
         if not self.shifted:
             return ""
         return (
-            f"picks are shifted by {self.dx:+.2f} px in x and {self.dy:+.2f} px in y, "
-            f"{self.dx_share:+.1%} and {self.dy_share:+.1%} of the diameter (over {NOTABLE:.0%}, and over "
-            f"{SIGNIFICANT:g} standard errors): check that picks and labels have the same binning and pixel origin"
+            f"picks are shifted by {self.dx:+.2f} px in x and {self.dy:+.2f} px in y, {100 * self.dx_share:+.1f} and "
+            f"{100 * self.dy_share:+.1f} % of the diameter (over {100 * NOTABLE:g} %, and over {SIGNIFICANT:g} standard "
+            "errors): check that picks and labels have the same binning and pixel origin"
         )
 
 
