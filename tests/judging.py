@@ -13,6 +13,6 @@ from cryokit.pickers import Picker
 
 
 def judged(picker: Picker, micrographs: Sequence[Micrograph], labels: pd.DataFrame) -> tuple[pd.DataFrame, Evaluation]:
-    """Return what a picker finds in micrographs, and how good that is."""
-    picks = concatenate(picker.pick(each) for each in micrographs)
-    return picks, evaluate(picks, labels, micrographs=[each.name for each in micrographs], bootstrap=0)
+    """Return the picks of a picker in micrographs, and their evaluation."""
+    picks = concatenate(picker.pick(micrograph) for micrograph in micrographs)
+    return picks, evaluate(picks, labels, micrographs=[micrograph.name for micrograph in micrographs], bootstrap=0)

@@ -81,7 +81,7 @@ class Localisation:
             return ""
         return (
             f"picks are shifted by {self.dx:+.2f} px in x and {self.dy:+.2f} px in y, {100 * self.dx_share:+.1f} and "
-            f"{100 * self.dy_share:+.1f} % of the diameter (over {100 * NOTABLE:g} %, and over {SIGNIFICANT:g} standard "
+            f"{100 * self.dy_share:+.1f} % of the diameter (over {100 * NOTABLE:g} % and {SIGNIFICANT:g} standard "
             "errors): check that picks and labels have the same binning and pixel origin"
         )
 
