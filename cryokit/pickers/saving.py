@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryokit import __version__
-from cryokit._util.files import replacing
+from cryokit._util.archives import read_archive, write_archive
 from cryokit._util.plain import json_text
 from cryokit.errors import PickerError
 from cryokit.pickers.registry import saved_name
@@ -20,7 +18,7 @@ from cryokit.pickers.registry import saved_name
 if TYPE_CHECKING:
     from cryokit.pickers.interface import Picker
 
-_HEADER = "cryokit_picker"
+_KIND = "saved_picker"
 MODEL = "model_"
 
 
@@ -48,9 +46,7 @@ def save(picker: Picker, path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
-    header = json_text({**content, "version": __version__}, indent=None)
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **{_HEADER: np.array(header)}, **arrays)
+    write_archive(path, _KIND, {**content, "version": __version__}, arrays, compressed=True)
     return path
 
 
@@ -129,13 +125,5 @@ def _same(saved: str, expected: str) -> bool:
 
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, NDArray]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        content = json.loads(str(arrays.pop(_HEADER)))
-        return {name: content[name] for name in ("method", "settings", "learned")}, arrays
-    except FileNotFoundError:
-        raise PickerError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        # What NumPy advises here (to load it unsafely) leads astray.
-        raise PickerError(f"{path}: not a saved picker, or damaged; give a file that --save-model wrote") from None
+    content, arrays = read_archive(path, _KIND, PickerError, "give a file that --save-model wrote")
+    return {name: content[name] for name in ("method", "settings", "learned")}, arrays

@@ -1,0 +1,94 @@
+"""Arrays with a header of JSON in one NumPy archive (``.npz``): how cryokit saves what is no network."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryokit._util.files import replacing
+from cryokit._util.plain import json_text
+from cryokit.errors import CryokitError
+
+
+def write_archive(
+    path: str | os.PathLike,
+    kind: str,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, NDArray],
+    *,
+    compressed: bool = False,
+) -> None:
+    """Write an archive, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write.
+    kind : str
+        Kind of the archive, such as ``"training_set"``.
+    header : mapping
+        Values that JSON can hold.
+    arrays : mapping of str to ndarray
+        Arrays by name, none of Python objects.
+    compressed : bool
+        Whether to compress the arrays.
+
+    Raises
+    ------
+    CryokitError
+        If nothing can be written there.
+    """
+    save = np.savez_compressed if compressed else np.savez
+    with replacing(path) as temporary:
+        save(temporary, **{_header_name(kind): np.array(json_text(header, indent=None))}, **arrays)
+
+
+def read_archive(
+    path: str | os.PathLike, kind: str, error: type[CryokitError], advice: str
+) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """Read an archive; no code in it is run.
+
+    Parameters
+    ----------
+    path : path-like
+        File to read.
+    kind : str
+        Kind of the archive.
+    error : type
+        Class of the error to raise.
+    advice : str
+        How to get another file, for the error's message.
+
+    Returns
+    -------
+    header : dict
+        Values of the header.
+    arrays : dict of str to ndarray
+        Arrays by name.
+
+    Raises
+    ------
+    CryokitError
+        If the file is missing, damaged, or of another kind; of the class `error`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return json.loads(str(arrays.pop(_header_name(kind)))), arrays
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except MemoryError:
+        raise
+    # The errors that damaged bytes raise on their way through zip and NumPy have no common base, and what NumPy advises
+    # in them (to load the file unsafely) leads astray.
+    except Exception:
+        raise error(f"{path}: not a {kind.replace('_', ' ')}, or damaged; {advice}") from None
+
+
+def _header_name(kind: str) -> str:
+    return f"cryokit_{kind}"
