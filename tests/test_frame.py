@@ -14,7 +14,7 @@ from cryokit.imaging.peaks import find_peaks
 from cryokit.imaging.peaks import inside as within
 from cryokit.imaging.preparation import flattened, levelled, levelled_frame, middle, recorded, rescaled, whitened
 from cryokit.micrograph import Micrograph
-from cryokit.networks.patches.cutting import prepare as patch_source
+from cryokit.networks.patches.cutting import patch_source
 
 BORDER = 37  # columns of padding at the left, which the preparations cut off
 

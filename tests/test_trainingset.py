@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,10 +21,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from cryokit import plot
-from cryokit.errors import CoordinateError, CryokitError, DatasetError, MicrographError, PickerError
+from cryokit.errors import ArgumentError, CoordinateError, DatasetError, MicrographError, PickerError
 from cryokit.imaging import Preprocessing
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.networks.patches import CLASS_SETTINGS, CLASSES, TrainingSet, augment, build, normalise, standardised
+from cryokit.networks.patches.building import NoSamples
 from cryokit.networks.patches.splitting import assign
 from cryokit.simulate import simulate_set
 
@@ -208,7 +210,7 @@ def test_each_micrograph_at_its_own_scale():
     for patch in standardised(built.patches):
         assert (patch < 0.5 * (patch.min() + patch.max())).sum() == pytest.approx(math.pi * 10**2, rel=0.06)
     assert dict(built.table.groupby("micrograph")["diameter"].first()) == {"small": 20, "large": 60}
-    with pytest.raises(PickerError, match="large"):
+    with pytest.raises(ArgumentError, match=r"diameter.*large"):
         build(pictures, particles, diameter={"small": 20}, **settings)
 
 
@@ -330,9 +332,9 @@ def test_background_is_spread():
 
 def test_no_room_for_background_is_told():
     particles = table([("a", x, y, 16, "top") for x in range(20, 310, 14) for y in range(20, 310, 14)])
-    with pytest.raises(PickerError, match=r"'background'.*box.*top \(.*classes=") as error:
+    with pytest.raises(NoSamples, match="2 diameters") as error:
         small([noise("a")], particles, classes=("top", "background"), validation=0, test=0)
-    assert "2 diameters" in str(error.value)
+    assert error.value.classes == ("background",)
 
 
 # ------------------------------------------------------------------------------------------------ splits and balance
@@ -408,7 +410,7 @@ def test_too_few_give_fewer_with_a_warning_and_never_twice_the_same(caplog):
     assert (counts[["validation", "test"]] == 4).all(axis=None)
     # Nobody meets augmented patches but the network while it learns.
     assert set(built.table.loc[built.table["split"] != "train", "augmentation"]) == {""}
-    assert f"top {counts.loc['top', 'train']} of 128 (train, 1 cut-out)" in caplog.text
+    assert f"top {counts.loc['top', 'train']} of 128" in caplog.text
 
 
 def test_rows_given_twice_make_no_copies(caplog):
@@ -442,19 +444,19 @@ def test_a_class_of_one_micrograph_is_trained_and_told(caplog):
     assert counts["train"] > 0
     assert counts["validation"] == counts["test"] == 0
     for split in ("validation", "test"):
-        assert f"'negative' has patches in 1 micrograph only: none in the split '{split}'" in caplog.text
+        assert re.search(f"'negative'.* 1 micrograph .*'{split}'", caplog.text)
 
 
 def test_classes_that_cannot_all_be_trained():
     pictures = [noise(name) for name in "abc"]
     particles = table([("a", 100, 100, 16, "top"), ("b", 100, 100, 16, "side"), ("c", 100, 100, 16, "irregular")])
-    with pytest.raises(PickerError, match=r"1 micrograph only.*validation=0 or test=0"):
+    with pytest.raises(PickerError, match=r"1 micrograph .*validation=0"):
         small(pictures, particles, classes=("top", "side", "irregular"))
 
 
 def test_too_few_micrographs_for_the_splits():
     pictures, particles = scene(micrographs=2)
-    with pytest.raises(PickerError, match=r"2 micrographs with patches \(m0, m1\).*validation=0 or test=0"):
+    with pytest.raises(PickerError, match=r"2 micrographs .*m0, m1.*validation=0"):
         small(pictures, particles)
     assert len(small(pictures, particles, validation=0)) == 150
 
@@ -521,8 +523,9 @@ def test_an_empty_class_is_refused_before_anything_is_read():
             yield picture
 
     particles = particles[particles["class"] != "side"]
-    with pytest.raises(PickerError, match=r"no sample for the class 'side'.*top \(12\).*irregular \(12\).*classes="):
+    with pytest.raises(NoSamples, match=r"'side'.*top \(12\).*irregular \(12\)") as error:
         small(stream(), particles)
+    assert error.value.classes == ("side",)
     assert not read
     assert len(small(stream(), particles, classes=("top", "irregular", "background"))) == 90
 
@@ -530,40 +533,41 @@ def test_an_empty_class_is_refused_before_anything_is_read():
 def test_a_class_that_is_all_at_the_border_is_refused():
     pictures, particles = scene()
     particles.loc[particles["class"] == "irregular", "x"] = 3.0
-    with pytest.raises(PickerError, match=r"'irregular': squares of all its 12 rows.*top \("):
+    with pytest.raises(NoSamples, match=r"'irregular'.* 12 .*top \(12\)"):
         small(pictures, particles)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "named"),
     [
-        ({"class": "round"}, r"row 0 .*'round'.* has no class of top, side"),
-        ({"class": "background"}, "found by build itself"),
-        ({"x": np.nan}, "row 0 .*no finite centre"),
-        ({"diameter": -3.0}, "row 0 .*not a positive number"),
-        ({"diameter": np.inf}, "row 0 .*not a positive number"),
+        ({"class": "round"}, r"row 0 .*class round"),
+        ({"class": "background"}, r"row 0 .*class background"),
+        ({"x": np.nan}, "1"),
+        ({"diameter": -3.0}, r"row 0 .*diameter -3"),
+        ({"diameter": 0.0}, r"row 0 .*diameter 0"),
+        ({"diameter": np.inf}, r"row 0 .*diameter inf"),
     ],
 )
-def test_rows_that_cannot_be(change, message):
+def test_wrong_rows_are_named(change, named):
     pictures, particles = scene()
     for name, value in change.items():
         particles.loc[0, name] = value
-    with pytest.raises(CoordinateError, match=message):
+    with pytest.raises(CoordinateError, match=named):
         small(pictures, particles)
 
 
-def test_tables_that_cannot_be():
+def test_wrong_tables_are_refused():
     pictures, particles = scene()
-    with pytest.raises(CoordinateError, match="no column class"):
+    with pytest.raises(CoordinateError, match="class"):
         small(pictures, particles.drop(columns="class"))
-    with pytest.raises(CoordinateError, match=r"'y'.*numbers"):
+    with pytest.raises(CoordinateError, match="'y'"):
         small(pictures, particles.assign(y="here"))
     both = pd.concat([particles, particles.iloc[:1].assign(**{"class": "negative"})])
-    with pytest.raises(CoordinateError, match=r"m0.*as top and as negative"):
+    with pytest.raises(CoordinateError, match=r"m0.* top and negative"):
         small(pictures, both)
-    with pytest.raises(PickerError, match="diameter="):
+    with pytest.raises(ArgumentError, match="diameter"):
         build(pictures, particles.drop(columns="diameter"))
-    with pytest.raises(PickerError, match="the table names other"):
+    with pytest.raises(PickerError, match=r"other.* m0"):
         small(pictures, particles.assign(micrograph="other"))
 
 
@@ -588,8 +592,8 @@ def test_tables_that_cannot_be():
         dict(seed=-1),
     ],
 )
-def test_settings_that_cannot_be(settings):
-    with pytest.raises(PickerError, match=f"{next(iter(settings))} "):
+def test_wrong_settings_are_named(settings):
+    with pytest.raises(ArgumentError, match=f"^{next(iter(settings))} "):
         small(*scene(micrographs=3), **settings)
 
 
@@ -597,9 +601,8 @@ def test_rows_on_other_micrographs_and_micrographs_without_rows_are_told(caplog)
     pictures, particles = scene()
     built = small([*pictures[:-1], noise("empty")], particles)
     assert built.provenance["left_out"]["on_other_micrographs"] == 8
-    assert "8 rows of the particles left out" in caplog.text
-    assert "(m5)" in caplog.text
-    assert "1 micrograph without rows in the table of particles (empty)" in caplog.text
+    assert re.search(r"8 rows .*\(m5\)", caplog.text)
+    assert re.search(r"1 micrograph .*\(empty\)", caplog.text)
 
 
 # -------------------------------------------------------------------------------------------------------------- files
@@ -620,18 +623,18 @@ def test_micrographs_from_files_with_their_hashes(tmp_path, caplog):
         assert (entry["rows"], entry["columns"]) == (320, 320)
     assert list(built.provenance["left_out"]["micrographs"]) == [str(tmp_path / "broken.mrc")]
     assert "broken.mrc" in caplog.text
-    with pytest.raises(MicrographError, match=r"none of the micrographs.*\n.*broken\.mrc"):
+    with pytest.raises(MicrographError, match=r"broken\.mrc"):
         small([tmp_path / "broken.mrc"], particles)
-    with pytest.raises(MicrographError, match="no micrographs"):
+    with pytest.raises(MicrographError):
         small([], particles)
     (tmp_path / "copy.mrc").write_bytes((tmp_path / "m0.mrc").read_bytes())
-    with pytest.raises(PickerError, match="m0 and copy are the same file"):
+    with pytest.raises(PickerError, match="m0 and copy "):
         small([*paths, tmp_path / "copy.mrc"], particles)
 
 
-def test_micrographs_that_cannot_be(caplog):
+def test_micrographs_given_twice_and_without_finite_pixels():
     pictures, particles = scene(micrographs=4)
-    with pytest.raises(PickerError, match="m1 is given twice"):
+    with pytest.raises(PickerError, match="m1"):
         small([*pictures, pictures[1]], particles)
     hole = pictures[2].data.copy()
     hole[5, 5] = np.nan
@@ -725,7 +728,7 @@ def test_background_keeps_its_distance_when_negatives_are_no_class():
 def test_what_is_saved_comes_back(built, tmp_path):
     path = built.save(tmp_path / "new" / "set")
     assert path == tmp_path / "new" / "set.npz"
-    assert [each.name for each in path.parent.iterdir()] == ["set.npz"]
+    assert [file.name for file in path.parent.iterdir()] == ["set.npz"]
     loaded = TrainingSet.load(path)
     np.testing.assert_array_equal(loaded.patches, built.patches)
     pd.testing.assert_frame_equal(loaded.table, built.table)
@@ -749,7 +752,7 @@ def test_a_failed_save_leaves_the_older_file(built, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         built.save(path)
     assert path.read_bytes() == before
-    assert [each.name for each in tmp_path.iterdir()] == ["set.npz"]
+    assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]
 
 
 class Runs:
@@ -780,14 +783,14 @@ def test_files_that_are_no_training_set(built, tmp_path):
         with pytest.raises(DatasetError, match=name.replace(".", r"\.")):
             TrainingSet.load(tmp_path / name)
     assert not (tmp_path / "ran").exists()
-    with pytest.raises(DatasetError, match="no such file"):
+    with pytest.raises(DatasetError, match=r"missing\.npz"):
         TrainingSet.load(tmp_path / "missing.npz")
 
 
 def test_parts_that_do_not_fit_are_refused(built):
-    with pytest.raises(DatasetError, match="rows"):
+    with pytest.raises(DatasetError, match=r"200 .*199"):
         TrainingSet(built.patches[1:], built.classes, built.table)
-    with pytest.raises(DatasetError, match="uint8"):
+    with pytest.raises(DatasetError, match="float64"):
         TrainingSet(built.patches.astype(float), built.classes, built.table)
     with pytest.raises(DatasetError, match="'background'"):
         TrainingSet(built.patches, built.classes[:-1], built.table)
@@ -878,7 +881,8 @@ def test_real_micrographs(real_data):
 
 
 def test_importing_is_light():
-    code = "import sys, cryokit.networks.patches; print([m for m in ('skimage', 'matplotlib', 'sklearn') if m in sys.modules])"
+    heavy = ("skimage", "matplotlib", "sklearn")
+    code = f"import sys, cryokit.networks.patches; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
 
@@ -932,7 +936,7 @@ def test_the_sheet_of_few_patches(ax, built):
     rows = squares(ax, 32)
     assert [len(row) for row in rows] == [4] * 5
     assert all(square.std() > 0 for square in rows[0][:2])
-    assert all((square == 1).all() for row in rows for square in row[2:])
+    assert all(np.isnan(square).all() for row in rows for square in row[2:])
     assert ax.get_yticklabels()[1].get_text() == "side (0)"
-    with pytest.raises(CryokitError, match="per_class 0"):
+    with pytest.raises(ArgumentError, match=r"per_class.*0"):
         plot.training_sheet(ax, few, 0)

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from cryokit.networks.patches.cutting import normalise
 
-STAGES = ("gaussian", "histeq", "wiener2", "adapthisteq", "imguidedfilter", "imopen")
-MASKS = (3, 5)  # pixels, of the Gaussian
-# Lengths as fractions of the particle's diameter, as in the chain for whole micrographs.
+MASKS = (3, 5)  # sides of the Gaussian's mask in pixels
+# Lengths as fractions of the particle diameter, as in the chain for whole micrographs.
 WINDOW, RADIUS = 0.125, 0.025
 # A patch is one or two particles wide: more tiles would equalise parts of a particle against each other.
 TILES = (2, 2)
@@ -19,7 +18,7 @@ CLIP_LIMIT = 0.02
 def augment(
     patch: NDArray[np.uint8], rng: np.random.Generator, *, diameter: float | None = None
 ) -> tuple[NDArray[np.uint8], str]:
-    """Return the patch as a random part of the preprocessing chain changes it, and what was done.
+    """Pass a patch through a random part of the preprocessing chain.
 
     Each of the stages is taken with probability 1/2 (at least one is), in the chain's order: Gaussian filter with a
     standard deviation drawn from (0, 1] pixels and a mask of 3 x 3 or 5 x 5 pixels, histogram equalisation, Wiener
@@ -29,17 +28,18 @@ def augment(
     Parameters
     ----------
     patch : ndarray of uint8, shape (size, size)
-        As `normalise` gives it, particles dark.
+        Patch as `normalise` returns it, particles dark.
     rng : numpy.random.Generator
+        Source of randomness.
     diameter : float, optional
-        Of the particle, in pixels of the patch; two thirds of its side when not given.
+        Particle diameter in pixels of the patch; two thirds of its side by default.
 
     Returns
     -------
     patch : ndarray of uint8, shape (size, size)
-        Normalised again.
+        Changed patch, normalised again.
     description : str
-        The stages, such as ``gaussian 0.41 (5 x 5) + histeq``.
+        Stages that were taken, such as ``gaussian 0.41 (5 x 5) + histeq``.
 
     Notes
     -----
@@ -54,26 +54,21 @@ def augment(
     side = 2 * max(1, round((WINDOW * diameter - 1) / 2)) + 1
     radius = max(1, round(RADIUS * diameter))
     deviation, mask = 1 - rng.random(), int(rng.choice(MASKS))
-    taken = rng.random(len(STAGES)) < 0.5
+    stages = {
+        f"gaussian {deviation:.2f} ({mask} x {mask})": lambda image: ndimage.gaussian_filter(
+            image, deviation, radius=mask // 2, mode="nearest"
+        ),
+        "histeq": histeq,
+        "wiener2": lambda image: wiener2(image, (side, side)),
+        "adapthisteq": lambda image: adapthisteq(image, tiles=TILES, clip_limit=CLIP_LIMIT, distribution="rayleigh"),
+        "imguidedfilter": lambda image: imguidedfilter(image, window=(side, side)),
+        "imopen": lambda image: imopen(image, radius),
+    }
+    taken = rng.random(len(stages)) < 0.5
     if not taken.any():
-        taken[rng.integers(len(STAGES))] = True
+        taken[rng.integers(len(stages))] = True
+    names = [name for name, chosen in zip(stages, taken, strict=True) if chosen]
     image = patch.astype(np.float32) / 255
-    words = []
-    for stage in np.array(STAGES)[taken].tolist():
-        word = stage
-        if stage == "gaussian":
-            image = ndimage.gaussian_filter(image, deviation, radius=mask // 2, mode="nearest")
-            word = f"gaussian {deviation:.2f} ({mask} x {mask})"
-        elif stage == "histeq":
-            image = histeq(image)
-        elif stage == "wiener2":
-            image = wiener2(image, (side, side))
-        elif stage == "adapthisteq":
-            image = adapthisteq(image, tiles=TILES, clip_limit=CLIP_LIMIT, distribution="rayleigh")
-        elif stage == "imguidedfilter":
-            image = imguidedfilter(image, window=(side, side))
-        else:
-            image = imopen(image, radius)
-        image = np.clip(image, 0, 1)
-        words.append(word)
-    return normalise(image), " + ".join(words)
+    for name in names:
+        image = np.clip(stages[name](image), 0, 1)
+    return normalise(image), " + ".join(names)

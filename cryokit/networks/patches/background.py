@@ -1,4 +1,4 @@
-"""Where a micrograph shows nothing but background."""
+"""Places of a micrograph that show nothing but background."""
 
 from __future__ import annotations
 
@@ -9,76 +9,74 @@ from numpy.typing import NDArray
 
 from cryokit.networks.patches.cutting import PatchSource
 
-FINENESS = 1 / 16  # of a patch's side: how finely room between particles is looked for
-APART = (1 / 2, 1 / 4, 1 / 8)  # of a patch's side, between two centres; closer only when there is no more room
+FINENESS = 1 / 16  # spacing of the lattice of centres that are considered, in sides of a patch
+APART = (1 / 2, 1 / 4, 1 / 8)  # distance of two centres in sides of a patch; closer only where there is no more room
 
 
-def places(
-    picture: PatchSource,
+def background_places(
+    source: PatchSource,
     x: NDArray,
     y: NDArray,
     radius: NDArray,
-    wanted: int,
+    most: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return centres of patches whose squares touch none of the discs, spread over the free area.
+    """Return centres of patches whose squares touch none of some discs, spread over the free area.
 
     A lattice of centres covers the recorded area; each disc rules out those from which it would touch the square. From
-    the rest centres are drawn at random, at first half a side apart in x or y, then a quarter, then
-    an eighth.
+    the rest centres are drawn at random, at first half a side apart in x or y, then a quarter, then an eighth.
 
     Parameters
     ----------
-    picture : PatchSource
+    source : PatchSource
+        Micrograph that patches are cut from.
     x, y, radius : ndarray, shape (n,)
-        Discs, in pixels of the micrograph as stored.
-    wanted : int
-        At most so many.
+        Centres and radii of the discs in pixels of the micrograph as stored.
+    most : int
+        Largest number of places.
     rng : numpy.random.Generator
+        Source of randomness.
 
     Returns
     -------
     x, y : ndarray of float64, shape (m,)
-        In the order in which they were drawn: the first ones are the most evenly spread.
+        Centres in the order in which they were drawn: the first ones are the most evenly spread.
     """
-    columns, rows = picture.lattice(FINENESS, rng)
+    columns, rows = source.lattice(FINENESS, rng)
     free = np.ones((len(rows), len(columns)), bool)
     # Binning rounds the number of pixels, so a patch is wider than `side` by less than a pixel's fraction.
-    half = (
-        max(
-            picture.side, *(picture.size * picture.step * step for step in (picture.frame.step_x, picture.frame.step_y))
-        )
-        / 2
-    )
+    pixels = source.size * source.step
+    half = max(source.side, pixels * source.frame.step_x, pixels * source.frame.step_y) / 2
     for centre_x, centre_y, r in zip(x, y, radius, strict=True):
-        across = _within(columns, centre_x, half + r)
-        down = _within(rows, centre_y, half + r)
+        across, down = _within(columns, centre_x, half + r), _within(rows, centre_y, half + r)
         dx = np.maximum(np.abs(columns[across] - centre_x) - half, 0)
         dy = np.maximum(np.abs(rows[down] - centre_y) - half, 0)
         free[down, across] &= dx**2 + dy[:, None] ** 2 > r**2
     drawn: list[tuple[int, int]] = []
-    order = rng.permutation(np.flatnonzero(free))
+    order = [divmod(index, len(columns)) for index in rng.permutation(np.flatnonzero(free)).tolist()]
     for apart in APART:
         left = free.copy()
-        reach = apart * picture.side
-        steps = [math.ceil(reach / (line[1] - line[0])) if len(line) > 1 else 1 for line in (rows, columns)]
-        for row, column in drawn:
-            _rule_out(left, row, column, steps)
-        for index in order:
-            if len(drawn) >= wanted:
+        steps = [
+            math.ceil(apart * source.side / (line[1] - line[0])) if len(line) > 1 else 1 for line in (rows, columns)
+        ]
+        for place in drawn:
+            _rule_out(left, place, steps)
+        for place in order:
+            if len(drawn) >= most:
                 break
-            row, column = divmod(int(index), len(columns))
-            if left[row, column]:
-                drawn.append((row, column))
-                _rule_out(left, row, column, steps)
+            if left[place]:
+                drawn.append(place)
+                _rule_out(left, place, steps)
     chosen = np.array(drawn, np.intp).reshape(-1, 2)
     return columns[chosen[:, 1]], rows[chosen[:, 0]]
 
 
 def _within(line: NDArray, centre: float, reach: float) -> slice:
+    """Return the part of an ascending line no further than `reach` from a centre, and one more at its end."""
     return slice(*np.searchsorted(line, (centre - reach, centre + reach)) + np.array([0, 1]))
 
 
-def _rule_out(left: NDArray[np.bool_], row: int, column: int, steps: list[int]) -> None:
-    down, across = steps
+def _rule_out(left: NDArray[np.bool_], place: tuple[int, int], steps: list[int]) -> None:
+    """Take the surroundings of a place out of those that are left."""
+    (row, column), (down, across) = place, steps
     left[max(0, row - down + 1) : row + down, max(0, column - across + 1) : column + across] = False

@@ -1,262 +1,268 @@
-"""As many patches of every class in every split as asked: choose, rotate, augment."""
+"""As many patches of every class in every split as asked for: choose, rotate, augment."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cryokit._util.wording import plural, some
-from cryokit.errors import PickerError
+from cryokit.errors import ArgumentError, PickerError
 from cryokit.networks.patches import splitting
 from cryokit.networks.patches.augmentation import augment
 from cryokit.networks.patches.originals import Original, Pool
 from cryokit.networks.patches.rows import BACKGROUND, Diameters
-from cryokit.networks.patches.training_set import COLUMNS, SPLITS
+from cryokit.networks.patches.training_set import COLUMNS, SPLITS, TrainingSet
 
 logger = logging.getLogger(__name__)
 
 TRAIN = SPLITS[0]
 MOST_COPIES = 16  # of one original in training, itself included: 4 rotations, the rest augmented
+ROTATIONS = 4  # copies of one original elsewhere
 _ATTEMPTS = 5
 
 
 def quotas(per_class: int, validation: float, test: float) -> dict[str, int]:
-    """Return how many patches of a class go to each split; splits of the share 0 are left out.
+    """Return the number of patches of a class in each split, without splits of the share 0.
+
+    Raises
+    ------
+    ArgumentError
+        If there are too few patches to divide.
 
     Examples
     --------
     >>> quotas(1500, 0.2, 0.2)
     {'train': 960, 'validation': 240, 'test': 300}
     """
-    asked = {"test": max(1, round(per_class * test)) if test else 0}
-    remaining = per_class - asked["test"]
-    asked["validation"] = max(1, round(remaining * validation)) if validation else 0
-    asked["train"] = remaining - asked["validation"]
-    if asked["train"] < 1:
-        raise PickerError(f"per_class {per_class!r}: too few to divide into {', '.join(n for n in SPLITS if asked[n])}")
-    return {name: asked[name] for name in SPLITS if asked[name]}
+    in_test = max(1, round(per_class * test)) if test else 0
+    in_validation = max(1, round((per_class - in_test) * validation)) if validation else 0
+    asked = dict(zip(SPLITS, (per_class - in_test - in_validation, in_validation, in_test), strict=True))
+    if asked[TRAIN] < 1:
+        raise ArgumentError(f"per_class must be larger than {per_class}, so that each split gets a patch")
+    return {name: number for name, number in asked.items() if number}
 
 
 def divide(pools: dict[str, Pool], asked: dict[str, int], rng: np.random.Generator) -> dict[str, str]:
     """Return the split of each micrograph that has originals.
 
-    Raises
-    ------
-    PickerError
-        When there are fewer micrographs than splits, or a class cannot get into the training.
-    """
-    names = sorted({original.micrograph for pool in pools.values() for original in pool.originals})
-    if len(names) < len(asked):
-        raise PickerError(
-            f"{plural(len(names), 'micrograph')} with patches ({some(names)}) cannot be divided into "
-            f"{', '.join(asked)}, since a micrograph belongs to one of them as a whole; give more micrographs, or pass "
-            "validation=0 or test=0"
-        )
-    number = {name: index for index, name in enumerate(names)}
-    counts = np.zeros((len(names), len(pools)), np.int64)
-    for column, pool in enumerate(pools.values()):
-        np.add.at(counts[:, column], [number[original.micrograph] for original in pool.originals], 1)
-    shares = np.array(list(asked.values())) / sum(asked.values())
-    found = splitting.assign(counts, shares, rng)
-    splits = list(asked)
-    for index, split in enumerate(splits):
-        for name, here in zip(pools, counts.T, strict=True):
-            if here[found == index].any():
-                continue
-            where = plural(np.count_nonzero(here), "micrograph")
-            if split == TRAIN:
-                raise PickerError(
-                    f"the class {name!r} has patches in {where} only, and however the {len(names)} micrographs "
-                    f"are divided into {', '.join(splits)}, some class is missing from the training; give more "
-                    "micrographs, or pass validation=0 or test=0"
-                )
-            logger.warning(
-                "the class %r has patches in %s only: none in the split %r, which says nothing about it",
-                name,
-                where,
-                split,
-            )
-    return {name: splits[index] for name, index in zip(names, found.tolist(), strict=True)}
-
-
-def fill(
-    pools: dict[str, Pool],
-    split_of: dict[str, str],
-    asked: dict[str, int],
-    *,
-    share: float,
-    patch_diameter: float,
-    diameters: Diameters,
-    first_number: int,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.uint8], pd.DataFrame, dict[str, float]]:
-    """Put the set together.
-
     Parameters
     ----------
     pools : dict of str to Pool
-        By class.
-    split_of : dict of str to str
-        By micrograph.
+        Originals of each class.
     asked : dict of str to int
-        Patches of each class by split.
-    share : float
-        Of the training patches that are augmented in any case.
-    patch_diameter : float
-        The particle's diameter in pixels of a patch.
-    diameters : Diameters
-        In pixels of the micrographs.
-    first_number : int
-        Of the background's originals.
+        Patches of each class in each split.
     rng : numpy.random.Generator
+        Source of randomness.
 
-    Returns
-    -------
-    patches : ndarray of uint8, shape (n, size, size)
-    table : pandas.DataFrame
-        As `TrainingSet.table`.
-    told : dict
-        ``identical``: originals left out because their patch was there already; ``augmented_share`` of the training
-        patches.
+    Raises
+    ------
+    PickerError
+        If there are fewer micrographs than splits, or a class cannot get into the training.
     """
-    size = next(original.patch.shape[0] for pool in pools.values() for original in pool.originals)
-    patches = np.empty((len(pools) * sum(asked.values()), size, size), np.uint8)
-    rows: list[tuple] = []
-    seen: set[bytes] = set()
-    short: list[str] = []
-    identical = 0
-    for split, quota in asked.items():
-        spans: dict[str, slice] = {}
-        for kind, pool in pools.items():
-            # The order in which micrographs came, and with it that of equal priorities, must not decide.
-            here = [original for original in pool.originals if split_of[original.micrograph] == split]
-            here.sort(key=lambda original: (original.micrograph, original.number))
-            start = len(rows)
-            for original, rotation, augmented in _copies(here, rng, MOST_COPIES if split == TRAIN else 4):
-                if len(rows) - start == quota:
-                    break
-                patch = np.rot90(original.patch, rotation // 90)
-                words = ""
-                if augmented:
-                    changed = _augmented(patch, seen, patch_diameter, rng)
-                    if changed is None:
-                        continue
-                    patch, words = changed
-                elif not _new(patch, seen):
-                    identical += rotation == 0
-                    continue
-                patches[len(rows)] = patch
-                rows.append(
-                    (
-                        *(original.micrograph, original.x, original.y, diameters.of(original.micrograph), kind, split),
-                        *(rotation, words, original.number),
-                    )
-                )
-            spans[kind] = slice(start, len(rows))
-            if here and len(rows) - start < quota:
-                short.append(f"{kind} {len(rows) - start} of {quota} ({split}, {plural(len(here), 'cut-out')})")
-        if split == TRAIN:
-            share = _same_share(patches, rows, spans, share, patch_diameter, seen, rng)
-    if short:
-        logger.warning("too few cut-outs for as many patches as asked, with all their copies: %s", "; ".join(short))
-    if identical:
-        logger.warning(
-            "%s identical to another (given twice, or without any grain) left out", plural(identical, "cut-out")
+    advice = "give more micrographs, or pass validation=0 or test=0"
+    counts = {kind: Counter(original.micrograph for original in pool.originals) for kind, pool in pools.items()}
+    names = sorted(set().union(*counts.values()))
+    if len(names) < len(asked):
+        raise PickerError(
+            f"{plural(len(names), 'micrograph')} with patches ({some(names)}) cannot be divided into "
+            f"{', '.join(asked)}, since a micrograph belongs to one of them as a whole; {advice}"
         )
-    if len(rows) < len(patches):
-        patches = patches[: len(rows)].copy()
-    return patches, _table(rows, first_number), {"identical": identical, "augmented_share": share}
+    shares = np.array(list(asked.values())) / sum(asked.values())
+    table = np.array([[of_kind[name] for of_kind in counts.values()] for name in names])
+    splits = list(asked)
+    division = np.array(splits)[splitting.assign(table, shares, rng)]
+    split_of = dict(zip(names, division.tolist(), strict=True))
+    for split in splits:
+        for kind, of_kind in counts.items():
+            if any(split_of[name] == split for name in of_kind):
+                continue
+            micrographs = plural(len(of_kind), "micrograph")
+            if split == TRAIN:
+                raise PickerError(
+                    f"the class {kind!r} has patches in {micrographs} only, and however the {len(names)} micrographs "
+                    f"are divided into {', '.join(asked)}, some class is missing from the training; {advice}"
+                )
+            logger.warning(
+                "the class %r has patches in %s only: none in the split %r, which says nothing about it",
+                kind,
+                micrographs,
+                split,
+            )
+    return split_of
+
+
+class Filling:
+    """A training set that is being filled, none of its patches twice.
+
+    Parameters
+    ----------
+    capacity : int
+        Largest number of patches.
+    size : int
+        Side of a patch in pixels.
+    diameter : float
+        Particle diameter in pixels of a patch.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Attributes
+    ----------
+    identical : int
+        Number of originals left out because their patch was there already.
+    augmented_share : float
+        Share of the training patches that is augmented.
+    """
+
+    def __init__(self, capacity: int, size: int, diameter: float, rng: np.random.Generator) -> None:
+        self.identical = 0
+        self.augmented_share = 0.0
+        self._patches = np.empty((capacity, size, size), np.uint8)
+        self._rows: list[dict[str, Any]] = []
+        self._seen: set[bytes] = set()
+        self._diameter = diameter
+        self._rng = rng
+
+    def fill(self, pools: dict[str, Pool], split_of: dict[str, str], asked: dict[str, int], share: float) -> None:
+        """Put in patches of each class and split.
+
+        Parameters
+        ----------
+        pools : dict of str to Pool
+            Originals of each class.
+        split_of : dict of str to str
+            Split of each micrograph.
+        asked : dict of str to int
+            Patches of each class in each split.
+        share : float
+            Share of the training patches that is augmented in any case.
+        """
+        short: list[str] = []
+        for split, quota in asked.items():
+            spans: dict[str, range] = {}
+            for kind, pool in pools.items():
+                # The order in which micrographs came, and with it that of equal priorities, must not decide.
+                originals = [original for original in pool.originals if split_of[original.micrograph] == split]
+                originals.sort(key=lambda original: (original.micrograph, original.number))
+                start = len(self._rows)
+                for copy in _copies(originals, self._rng, MOST_COPIES if split == TRAIN else ROTATIONS):
+                    if len(self._rows) - start == quota:
+                        break
+                    self._add(*copy, kind, split)
+                spans[kind] = range(start, len(self._rows))
+                if originals and len(spans[kind]) < quota:
+                    short.append(f"{kind} {len(spans[kind])} of {quota} ({split}, {plural(len(originals), 'cut-out')})")
+            if split == TRAIN:
+                self.augmented_share = self._augment_alike(spans, share)
+        if short:
+            logger.warning("too few cut-outs for as many patches as asked, with all their copies: %s", "; ".join(short))
+        if self.identical:
+            logger.warning(
+                "%s identical to another (given twice, or without any grain) left out",
+                plural(self.identical, "cut-out"),
+            )
+
+    def training_set(self, classes: tuple[str, ...], diameters: Diameters, first_background: int) -> TrainingSet:
+        """Return the set.
+
+        Parameters
+        ----------
+        classes : tuple of str
+            Names of the classes.
+        diameters : Diameters
+            Particle diameter in each micrograph.
+        first_background : int
+            Number of the first original of the background.
+        """
+        table = pd.DataFrame(self._rows)
+        table["diameter"] = [diameters.of(name) for name in table["micrograph"]]
+        places = table["class"] == BACKGROUND
+        keys = table.loc[places, ["micrograph", "original"]]
+        table.loc[places, "original"] = first_background + keys.groupby(["micrograph", "original"]).ngroup()
+        table = pd.DataFrame({name: pd.Series(list(table[name]), dtype=dtype) for name, dtype in COLUMNS.items()})
+        number = len(table)
+        patches = self._patches if number == len(self._patches) else self._patches[:number].copy()
+        return TrainingSet(patches, classes, table)
+
+    def _add(self, original: Original, rotation: int, augmented: bool, kind: str, split: str) -> None:
+        """Put in a copy of an original, unless its patch is there already."""
+        patch, stages = np.rot90(original.patch, rotation // 90), ""
+        if augmented:
+            changed = self._augmented(patch)
+            if changed is None:
+                return
+            patch, stages = changed
+        elif not self._is_new(patch):
+            self.identical += rotation == 0
+            return
+        self._patches[len(self._rows)] = patch
+        self._rows.append(
+            {
+                "micrograph": original.micrograph,
+                "x": original.x,
+                "y": original.y,
+                "class": kind,
+                "split": split,
+                "rotation": rotation,
+                "augmentation": stages,
+                "original": original.number,
+            }
+        )
+
+    def _augment_alike(self, spans: dict[str, range], share: float) -> float:
+        """Augment random patches until they are `share` of each class, or more if one class needs it; return the share.
+
+        If only the rare classes were augmented, a network could tell them by the traces of the filters.
+        """
+        plain = {
+            kind: [index for index in span if not self._rows[index]["augmentation"]] for kind, span in spans.items()
+        }
+        needed = {kind: 1 - len(plain[kind]) / len(span) for kind, span in spans.items() if span}
+        neediest = max(needed, key=needed.get)  # there is one: the first patch of all is always new
+        if needed[neediest] > share:
+            share = needed[neediest]
+            logger.info(
+                "%.0f %% of the training patches of every class are augmented, as many as %r needs to have enough",
+                100 * share,
+                neediest,
+            )
+        for kind, span in spans.items():
+            wanted = max(0, round(share * len(span)) - (len(span) - len(plain[kind])))
+            for index in self._rng.permutation(plain[kind])[:wanted].tolist():
+                changed = self._augmented(self._patches[index])
+                if changed is not None:
+                    self._patches[index], self._rows[index]["augmentation"] = changed
+        return share
+
+    def _augmented(self, patch: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str] | None:
+        """Return a new patch by augmentation, or None if none comes of it: a weak Gaussian alone may change no byte."""
+        for _ in range(_ATTEMPTS):
+            changed, stages = augment(patch, self._rng, diameter=self._diameter)
+            if self._is_new(changed):
+                return changed, stages
+        return None
+
+    def _is_new(self, patch: NDArray[np.uint8]) -> bool:
+        """Tell whether a patch is none of those seen before, and remember it."""
+        digest = hashlib.blake2b(np.ascontiguousarray(patch), digest_size=16).digest()
+        new = digest not in self._seen
+        self._seen.add(digest)
+        return new
 
 
 def _copies(originals: Sequence[Original], rng: np.random.Generator, most: int) -> Iterator[tuple[Original, int, bool]]:
-    """Go through originals in random order: as they are; then rotated; then rotated and augmented, `most` of each."""
+    """Yield originals, rotations and whether to augment, in random order: plain; rotated; augmented, up to `most`."""
     number = len(originals)
     for index in rng.permutation(number).tolist():
         yield originals[index], 0, False
     for index in rng.permutation(3 * number).tolist():
         yield originals[index % number], 90 * (1 + index // number), False
-    for _ in range(most - 4):
+    for _ in range(most - ROTATIONS):
         for index in rng.permutation(number).tolist():
             yield originals[index], 90 * int(rng.integers(4)), True
-
-
-def _same_share(
-    patches: NDArray[np.uint8],
-    rows: list[tuple],
-    spans: dict[str, slice],
-    share: float,
-    diameter: float,
-    seen: set[bytes],
-    rng: np.random.Generator,
-) -> float:
-    """Augment patches, drawn at random, until that is `share` of each class, or more where a class needs it.
-
-    If only the rare classes were augmented, a network could tell them by the traces of the filters.
-
-    Returns
-    -------
-    float
-        The share of all classes.
-    """
-    column = list(COLUMNS).index("augmentation")
-    plain = {
-        kind: [index for index in range(span.start, span.stop) if not rows[index][column]]
-        for kind, span in spans.items()
-    }
-    number = {kind: span.stop - span.start for kind, span in spans.items()}
-    needed = {kind: 1 - len(plain[kind]) / number[kind] for kind in spans if number[kind]}
-    most = max(needed, key=needed.get)  # not empty: the first patch of all is always new
-    if needed[most] > share:
-        share = needed[most]
-        logger.info(
-            "%.0f %% of the training patches of every class are augmented, as many as %r needs to have enough",
-            100 * share,
-            most,
-        )
-    for kind in spans:
-        wanted = max(0, round(share * number[kind]) - (number[kind] - len(plain[kind])))
-        for index in rng.permutation(plain[kind])[:wanted].tolist():
-            changed = _augmented(patches[index], seen, diameter, rng)
-            if changed is not None:
-                patches[index], words = changed
-                rows[index] = (*rows[index][:column], words, *rows[index][column + 1 :])
-    return share
-
-
-def _augmented(
-    patch: NDArray[np.uint8], seen: set[bytes], diameter: float, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], str] | None:
-    """Augment so that a new patch comes of it; None if it does not: a weak Gaussian alone may change no byte."""
-    for _ in range(_ATTEMPTS):
-        changed, words = augment(patch, rng, diameter=diameter)
-        if _new(changed, seen):
-            return changed, words
-    return None
-
-
-def _new(patch: NDArray[np.uint8], seen: set[bytes]) -> bool:
-    """Whether the patch is none of those seen before; it is one of them from now on."""
-    digest = hashlib.blake2b(np.ascontiguousarray(patch), digest_size=16).digest()
-    if digest in seen:
-        return False
-    seen.add(digest)
-    return True
-
-
-def _table(rows: list[tuple], first_number: int) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            name: pd.Series(list(values), dtype=dtype)
-            for (name, dtype), values in zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
-        }
-    )
-    # Background places get numbers of their own after the last row of the particles.
-    places = table["class"] == BACKGROUND
-    keys = table.loc[places, ["micrograph", "original"]]
-    table.loc[places, "original"] = first_number + keys.groupby(["micrograph", "original"]).ngroup()
-    return table

@@ -1,4 +1,4 @@
-"""Going through the micrographs once: what is cut from each, and what of it is kept."""
+"""Go through the micrographs once, cut patches from each, and keep a random sample of them for each class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from cryokit._util.wording import plural, some
 from cryokit.datasets.integrity import sha256
 from cryokit.errors import MicrographError, PickerError
 from cryokit.micrograph import Micrograph, MicrographLike, read
-from cryokit.networks.patches import background
+from cryokit.networks.patches.background import background_places
 from cryokit.networks.patches.cutting import PatchSource
 from cryokit.networks.patches.rows import BACKGROUND, Diameters
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A patch as it was cut."""
+    """A patch as it was cut, its centre in pixels of the micrograph, and its number and place in the random order."""
 
     micrograph: str
     x: float
@@ -43,7 +43,7 @@ class Pool:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.limit = math.inf  # a higher priority has no chance any more
+        self.limit = math.inf  # originals of a higher priority have no chance any more
         self.originals: list[Original] = []
 
     def __len__(self) -> int:
@@ -58,30 +58,6 @@ class Pool:
             self.limit = self.originals[-1].priority
 
 
-@dataclass
-class Gathered:
-    """The originals by class, and what happened on the way to them.
-
-    Attributes
-    ----------
-    pools : dict of str to Pool
-    manifest : list of dict
-        One entry for each micrograph, in order of their names.
-    outside : Counter
-        Rows by class whose square reaches beyond the recorded area.
-    problems : dict of str to str
-        Micrographs that cannot be used, and why.
-    elsewhere : int
-        Rows on micrographs that were not given.
-    """
-
-    pools: dict[str, Pool]
-    manifest: list[dict[str, Any]] = field(default_factory=list)
-    outside: Counter = field(default_factory=Counter)
-    problems: dict[str, str] = field(default_factory=dict)
-    elsewhere: int = 0
-
-
 def gather(
     micrographs: Iterable[MicrographLike],
     rows: pd.DataFrame,
@@ -91,184 +67,159 @@ def gather(
     diameters: Diameters,
     clearance: float,
     seed: int,
-) -> Gathered:
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Cut the patches of all micrographs, one micrograph in memory at a time, into pools.
 
-    Chance is tied to the name of a micrograph and the seed, so the order of the micrographs plays no role.
+    Randomness is tied to the name of a micrograph and the seed, so the order of the micrographs plays no role.
 
     Parameters
     ----------
     micrographs : iterable of Micrograph or path
+        Micrographs to cut patches from.
     rows : pandas.DataFrame
-        As `cryokit.networks.patches.rows.validated` returns it.
+        Table as `cryokit.networks.patches.rows.labelled_rows` returns it.
     prepare : callable
-        Makes a micrograph ready to cut from.
+        Function that makes a micrograph ready to cut from.
     pools : dict of str to Pool
-        Empty, by class.
+        Empty pool of each class, to be filled.
     diameters : Diameters
+        Particle diameter in each micrograph.
     clearance, seed
         As in `cryokit.networks.patches.build`.
+
+    Returns
+    -------
+    manifest : list of dict
+        One entry for each micrograph, in the order of their names.
+    left_out : dict
+        ``beyond_the_border``: number of rows, by class, whose square reaches beyond the recorded area;
+        ``on_other_micrographs``: number of rows on micrographs that were not given; ``micrographs``: names of
+        micrographs that cannot be used, and why.
 
     Raises
     ------
     PickerError
-        When a picture is given twice.
+        If a picture is given twice, or no row is on the micrographs.
     MicrographError
-        When there is no micrograph, none can be used, or one has no name.
+        If there is no micrograph, or none can be used.
     """
     from tqdm import tqdm
 
     if isinstance(micrographs, (str, os.PathLike, Micrograph)):
         micrographs = [micrographs]
-    found = Gathered(pools)
+    manifest: list[dict[str, Any]] = []
+    outside: Counter[str] = Counter()
+    problems: dict[str, str] = {}
     rows_of = dict(iter(rows.groupby("micrograph")))
-    empty = rows.iloc[:0]
-    hashes: dict[str, str] = {}
     for item in tqdm(micrographs, desc="cutting patches", unit="micrograph", disable=None):
         try:
             micrograph = item if isinstance(item, Micrograph) else read(item)
-            entry = _described(micrograph, hashes, {each["name"] for each in found.manifest})
-            picture = prepare(micrograph)
+            entry = _entry(micrograph, manifest)
+            source = prepare(micrograph)
         except MicrographError as error:
-            found.problems[_called(item)] = str(error)
+            problems[(item.name or "(no name)") if isinstance(item, Micrograph) else os.fspath(item)] = str(error)
             logger.error("%s", error)
             continue
-        name = micrograph.name
-        diameter = diameters.of(name)
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        here = rows_of.get(name, empty)
-        counts = _cut_particles(name, picture, here, found, rng)
-        if BACKGROUND in pools:
-            counts[BACKGROUND] = _cut_background(
-                name, picture, here, diameter, clearance, pools[BACKGROUND], len(rows), rng
-            )
+        name, diameter = micrograph.name, diameters.of(micrograph.name)
+        manifest.append(entry)
         entry.update(
             diameter=diameter,
-            pixels_per_patch_pixel=picture.side / picture.size,
-            enlarged=1 / picture.step,
-            patches=counts,
+            pixels_per_patch_pixel=source.side / source.size,
+            enlarged=1 / source.step,
+            patches=dict.fromkeys(pools, 0),
         )
-        found.manifest.append(entry)
-    if not found.manifest:
-        reasons = "\n  ".join(found.problems.values())
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        own = rows_of.get(name, rows.iloc[:0])
+        own = own.assign(number=own.index, priority=rng.random(len(own)))
+        inside = source.inside(own["x"], own["y"])
+        outside.update(kind for kind in own.loc[~inside, "class"] if kind in pools)
+        candidates = dict(iter(own[inside].groupby("class")))
+        if BACKGROUND in pools:
+            radius = own["diameter"].fillna(diameter).to_numpy() / 2 + clearance * diameter
+            most = pools[BACKGROUND].most
+            x, y = background_places(source, own["x"].to_numpy(), own["y"].to_numpy(), radius, most, rng)
+            order = np.arange(len(x))
+            # Numbers are made final when the set is put together; here they only have to differ from those of the rows.
+            # The first place of every micrograph comes before the second of any: background from all of them alike.
+            candidates[BACKGROUND] = pd.DataFrame(
+                {"x": x, "y": y, "number": len(rows) + order, "priority": order + rng.random(len(x))}
+            )
+        for kind, pool in pools.items():
+            if kind in candidates:
+                of_kind = candidates[kind]
+                entry["patches"][kind] = len(of_kind)
+                pool.add(_cut(name, source, of_kind[of_kind["priority"] < pool.limit]))
+    if not manifest:
+        reasons = "\n  ".join(problems.values())
         raise MicrographError(
             f"none of the micrographs can be used:\n  {reasons}" if reasons else "no micrographs given"
         )
-    found.manifest.sort(key=lambda entry: entry["name"])
-    _compare_names(found, rows)
-    enlarged = [entry for entry in found.manifest if entry["enlarged"] > 1]
+    manifest.sort(key=lambda entry: entry["name"])
+    _tell_enlarged(manifest)
+    elsewhere = _elsewhere([entry["name"] for entry in manifest], rows, BACKGROUND in pools)
+    return manifest, {"beyond_the_border": outside, "on_other_micrographs": elsewhere, "micrographs": problems}
+
+
+def _entry(micrograph: Micrograph, manifest: list[dict[str, Any]]) -> dict[str, Any]:
+    """Begin the entry of a micrograph, unless it is in the manifest already."""
+    name, path = micrograph.name, micrograph.path
+    if not name:
+        raise MicrographError("a micrograph has no name, which its particles are found by; set Micrograph.name")
+    digest = sha256(path) if path is not None and os.path.isfile(path) else None
+    for other in manifest:
+        if other["name"] == name:
+            raise PickerError(
+                f"the micrograph {name} is given twice; give each once (of two with one name, rename one)"
+            )
+        if digest is not None and other["sha256"] == digest:
+            raise PickerError(
+                f"{other['name']} and {name} are the same file under two names; leave one out, or its patches could be "
+                "in the training and the test"
+            )
+    rows, columns = micrograph.data.shape
+    path = None if path is None else os.fspath(path)
+    return {"name": name, "path": path, "sha256": digest, "rows": rows, "columns": columns}
+
+
+def _cut(name: str, source: PatchSource, candidates: pd.DataFrame) -> list[Original]:
+    """Cut the patches of candidates (x, y, number, priority)."""
+    # Copies, so that a patch does not keep all others of its micrograph in memory.
+    patches = [patch.copy() for patch in source.cut(candidates["x"], candidates["y"])]
+    values = candidates[["x", "y", "number", "priority"]].itertuples(index=False, name=None)
+    return [Original(name, *row, patch) for row, patch in zip(values, patches, strict=True)]
+
+
+def _tell_enlarged(manifest: list[dict[str, Any]]) -> None:
+    enlarged = [entry for entry in manifest if entry["enlarged"] > 1]
     if enlarged:
         logger.info(
-            "the patches of %s (%s) are enlarged up to %.2f times by cubic splines: they show no more than is there",
+            "the patches of %s (%s) are enlarged up to %.2f times by cubic splines, which adds no detail",
             plural(len(enlarged), "micrograph"),
             some([entry["name"] for entry in enlarged]),
             max(entry["enlarged"] for entry in enlarged),
         )
-    return found
 
 
-def _called(item: MicrographLike) -> str:
-    return (item.name or "(no name)") if isinstance(item, Micrograph) else os.fspath(item)
-
-
-def _described(micrograph: Micrograph, hashes: dict[str, str], known: set[str]) -> dict[str, Any]:
-    """Begin a micrograph's entry of the manifest."""
-    name = micrograph.name
-    if not name:
-        raise MicrographError("a micrograph has no name, so its particles cannot be told; set Micrograph.name")
-    if name in known:
-        raise PickerError(f"the micrograph {name} is given twice; give each once (of two with one name, rename one)")
-    digest = None
-    if micrograph.path is not None and os.path.isfile(micrograph.path):
-        digest = sha256(micrograph.path)
-        if digest in hashes:
-            raise PickerError(
-                f"{hashes[digest]} and {name} are the same file under two names; its patches would be in training "
-                "and in the test, so leave one out"
-            )
-        hashes[digest] = name
-    rows, columns = micrograph.data.shape
-    path = None if micrograph.path is None else os.fspath(micrograph.path)
-    return {"name": name, "path": path, "sha256": digest, "rows": rows, "columns": columns}
-
-
-def _cut_particles(
-    name: str, picture: PatchSource, here: pd.DataFrame, found: Gathered, rng: np.random.Generator
-) -> dict[str, int]:
-    """Offer patches of one micrograph's rows to the pools; return how many there are by class."""
-    counts = {}
-    priority = pd.Series(rng.random(len(here)), index=here.index)
-    inside = pd.Series(picture.inside(here["x"], here["y"]), index=here.index)
-    for kind, pool in found.pools.items():
-        if kind == BACKGROUND:
-            continue
-        mine = here.index[here["class"] == kind]
-        usable = mine[inside[mine].to_numpy()]
-        counts[kind] = len(usable)
-        if len(usable) < len(mine):
-            found.outside[kind] += len(mine) - len(usable)
-        kept = usable[(priority[usable] < pool.limit).to_numpy()]
-        x, y = here.loc[kept, "x"].to_numpy(), here.loc[kept, "y"].to_numpy()
-        pool.add(_originals(name, picture, x, y, kept.to_numpy(), priority[kept].to_numpy()))
-    return counts
-
-
-def _cut_background(
-    name: str,
-    picture: PatchSource,
-    here: pd.DataFrame,
-    diameter: float,
-    clearance: float,
-    pool: Pool,
-    first_number: int,
-    rng: np.random.Generator,
-) -> int:
-    """Offer patches of background to their pool; return how many places there are, at most as many as it takes."""
-    radius = here["diameter"].fillna(diameter).to_numpy() / 2 + clearance * diameter
-    x, y = background.places(picture, here["x"].to_numpy(), here["y"].to_numpy(), radius, pool.most, rng)
-    # The first of every micrograph come before the second of any: background from all of them alike.
-    priority = np.arange(len(x)) + rng.random(len(x))
-    kept = priority < pool.limit
-    # Numbers are made final when the set is put together; here they only have to differ from the rows'.
-    numbers = first_number + np.arange(len(x))[kept]
-    pool.add(_originals(name, picture, x[kept], y[kept], numbers, priority[kept]))
-    return len(x)
-
-
-def _originals(
-    name: str, picture: PatchSource, x: NDArray, y: NDArray, numbers: NDArray, priorities: NDArray
-) -> list[Original]:
-    if not len(x):
-        return []
-    # Copies, so that a patch does not keep all others of its micrograph in memory.
-    patches = (patch.copy() for patch in picture.cut(x, y))
-    return [
-        Original(name, *map(float, place), int(number), float(priority), patch)
-        for *place, number, priority, patch in zip(x, y, numbers, priorities, patches, strict=True)
-    ]
-
-
-def _compare_names(found: Gathered, rows: pd.DataFrame) -> None:
-    """Say what in the table belongs to no micrograph, and which micrographs have nothing in the table."""
-    given = [entry["name"] for entry in found.manifest]
-    elsewhere = rows[~rows["micrograph"].isin(given)]
-    found.elsewhere = len(elsewhere)
-    if len(rows) and found.elsewhere == len(rows):
-        named = some(sorted(set(rows["micrograph"])))
+def _elsewhere(names: list[str], rows: pd.DataFrame, background: bool) -> int:
+    """Return the number of rows on other micrographs; warn of them, and of micrographs without rows."""
+    elsewhere = rows[~rows["micrograph"].isin(names)]
+    named = some(sorted(set(elsewhere["micrograph"])))
+    if len(rows) and len(elsewhere) == len(rows):
         raise PickerError(
             f"no row of the particles is on the micrographs given: the table names {named}, the micrographs are "
-            f"{some(given)}"
+            f"{some(names)}"
         )
-    if found.elsewhere:
+    if len(elsewhere):
         logger.warning(
             "%s of the particles left out: their micrographs (%s) were not given or cannot be used",
-            plural(found.elsewhere, "row"),
-            some(sorted(set(elsewhere["micrograph"]))),
+            plural(len(elsewhere), "row"),
+            named,
         )
-    without = sorted(set(given) - set(rows["micrograph"]))
-    if without and BACKGROUND in found.pools:
+    without = sorted(set(names) - set(rows["micrograph"]))
+    if without and background:
         logger.warning(
             "%s without rows in the table of particles (%s): taken as empty, all of it as background",
             plural(len(without), "micrograph"),
             some(without),
         )
+    return len(elsewhere)
