@@ -118,6 +118,7 @@ def test_finished_run_is_shown_without_computing(results, run, run_notebook, tmp
     assert again["found by some method"] >= results["found by some method"]
 
 
+@pytest.mark.slow
 def test_result_alone_is_shown_too(results, run, run_notebook, tmp_path):
     content = result_files.reduced(result_files.load(run))
     result_files.write(content, tmp_path / "small.json")
