@@ -675,7 +675,7 @@ def test_memory_does_not_grow_with_the_number_of_particles():
     rng = np.random.default_rng(0)
     priorities = rng.random(500)
     for part in np.split(np.arange(500), 20):
-        pool.add([Original("a", 0.0, 0.0, int(i), float(priorities[i]), np.zeros((1, 1), np.uint8)) for i in part])
+        pool.add([Original("a", 1.0, 0.0, 0.0, int(i), float(priorities[i]), np.zeros((1, 1), np.uint8)) for i in part])
         assert len(pool) <= 10
     assert [original.number for original in pool.originals] == np.argsort(priorities)[:10].tolist()
 

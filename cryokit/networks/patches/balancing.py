@@ -17,7 +17,7 @@ from cryokit.errors import ArgumentError, PickerError
 from cryokit.networks.patches import splitting
 from cryokit.networks.patches.augmentation import augment
 from cryokit.networks.patches.originals import Original, Pool
-from cryokit.networks.patches.rows import BACKGROUND, Diameters
+from cryokit.networks.patches.rows import BACKGROUND
 from cryokit.networks.patches.training_set import COLUMNS, SPLITS, TrainingSet
 
 logger = logging.getLogger(__name__)
@@ -168,20 +168,17 @@ class Filling:
                 plural(self.identical, "cut-out"),
             )
 
-    def training_set(self, classes: tuple[str, ...], diameters: Diameters, first_background: int) -> TrainingSet:
+    def training_set(self, classes: tuple[str, ...], first_background: int) -> TrainingSet:
         """Return the set.
 
         Parameters
         ----------
         classes : tuple of str
             Names of the classes.
-        diameters : Diameters
-            Particle diameter in each micrograph.
         first_background : int
             Number of the first original of the background.
         """
-        table = pd.DataFrame(self._rows)
-        table["diameter"] = [diameters.of(name) for name in table["micrograph"]]
+        table = pd.DataFrame(self._rows).rename(columns={"number": "original"})
         places = table["class"] == BACKGROUND
         keys = table.loc[places, ["micrograph", "original"]]
         table.loc[places, "original"] = first_background + keys.groupby(["micrograph", "original"]).ngroup()
@@ -202,18 +199,8 @@ class Filling:
             self.identical += rotation == 0
             return
         self._patches[len(self._rows)] = patch
-        self._rows.append(
-            {
-                "micrograph": original.micrograph,
-                "x": original.x,
-                "y": original.y,
-                "class": kind,
-                "split": split,
-                "rotation": rotation,
-                "augmentation": stages,
-                "original": original.number,
-            }
-        )
+        copy = {"class": kind, "split": split, "rotation": rotation, "augmentation": stages}
+        self._rows.append(vars(original) | copy)
 
     def _augment_alike(self, spans: dict[str, range], share: float) -> float:
         """Augment random patches until they are `share` of each class, or more if one class needs it; return the share.

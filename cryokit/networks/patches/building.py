@@ -186,7 +186,7 @@ def build(
     split_of = divide(pools, asked, rng)
     filling = Filling(len(classes) * per_class, size, size / box, rng)
     filling.fill(pools, split_of, asked, augmentation)
-    built = filling.training_set(classes, diameters, first_background=len(rows))
+    built = filling.training_set(classes, first_background=len(rows))
     provenance = {
         "cryokit": __version__,
         "numpy": np.__version__,

@@ -31,6 +31,7 @@ class Original:
     """A patch as it was cut, its centre in pixels of the micrograph, and its number and place in the random order."""
 
     micrograph: str
+    diameter: float
     x: float
     y: float
     number: int
@@ -121,34 +122,31 @@ def gather(
             logger.error("%s", error)
             continue
         name, diameter = micrograph.name, diameters.of(micrograph.name)
-        manifest.append(entry)
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        own_rows = rows_of.get(name, rows.iloc[:0])
+        own_rows = own_rows.assign(number=own_rows.index, priority=rng.random(len(own_rows)))
+        inside = source.inside(own_rows["x"], own_rows["y"])
+        outside.update(kind for kind in own_rows.loc[~inside, "class"] if kind in pools)
+        candidates = dict(iter(own_rows[inside].groupby("class")))
+        if BACKGROUND in pools:
+            radius = own_rows["diameter"].fillna(diameter).to_numpy() / 2 + clearance * diameter
+            candidates[BACKGROUND] = _background(source, own_rows, radius, pools[BACKGROUND].most, len(rows), rng)
+        for kind, of_kind in candidates.items():
+            if kind in pools:
+                chosen = of_kind[of_kind["priority"] < pools[kind].limit]
+                # Copies, so that a patch does not keep all others of its micrograph in memory.
+                patches = [patch.copy() for patch in source.cut(chosen["x"], chosen["y"])]
+                values = chosen[["x", "y", "number", "priority"]].itertuples(index=False, name=None)
+                pools[kind].add(
+                    Original(name, diameter, *row, patch) for row, patch in zip(values, patches, strict=True)
+                )
         entry.update(
             diameter=diameter,
             pixels_per_patch_pixel=source.side / source.size,
             enlarged=1 / source.step,
-            patches=dict.fromkeys(pools, 0),
+            patches={kind: len(candidates.get(kind, ())) for kind in pools},
         )
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        own = rows_of.get(name, rows.iloc[:0])
-        own = own.assign(number=own.index, priority=rng.random(len(own)))
-        inside = source.inside(own["x"], own["y"])
-        outside.update(kind for kind in own.loc[~inside, "class"] if kind in pools)
-        candidates = dict(iter(own[inside].groupby("class")))
-        if BACKGROUND in pools:
-            radius = own["diameter"].fillna(diameter).to_numpy() / 2 + clearance * diameter
-            most = pools[BACKGROUND].most
-            x, y = background_places(source, own["x"].to_numpy(), own["y"].to_numpy(), radius, most, rng)
-            order = np.arange(len(x))
-            # Numbers are made final when the set is put together; here they only have to differ from those of the rows.
-            # The first place of every micrograph comes before the second of any: background from all of them alike.
-            candidates[BACKGROUND] = pd.DataFrame(
-                {"x": x, "y": y, "number": len(rows) + order, "priority": order + rng.random(len(x))}
-            )
-        for kind, pool in pools.items():
-            if kind in candidates:
-                of_kind = candidates[kind]
-                entry["patches"][kind] = len(of_kind)
-                pool.add(_cut(name, source, of_kind[of_kind["priority"] < pool.limit]))
+        manifest.append(entry)
     if not manifest:
         reasons = "\n  ".join(problems.values())
         raise MicrographError(
@@ -181,12 +179,17 @@ def _entry(micrograph: Micrograph, manifest: list[dict[str, Any]]) -> dict[str, 
     return {"name": name, "path": path, "sha256": digest, "rows": rows, "columns": columns}
 
 
-def _cut(name: str, source: PatchSource, candidates: pd.DataFrame) -> list[Original]:
-    """Cut the patches of candidates (x, y, number, priority)."""
-    # Copies, so that a patch does not keep all others of its micrograph in memory.
-    patches = [patch.copy() for patch in source.cut(candidates["x"], candidates["y"])]
-    values = candidates[["x", "y", "number", "priority"]].itertuples(index=False, name=None)
-    return [Original(name, *row, patch) for row, patch in zip(values, patches, strict=True)]
+def _background(
+    source: PatchSource, rows: pd.DataFrame, radius: NDArray, most: int, first_number: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return places of background away from the discs around all rows, with numbers and random priorities.
+
+    The numbers are made final when the set is put together; here they only have to differ from those of the rows.
+    """
+    x, y = background_places(source, rows["x"].to_numpy(), rows["y"].to_numpy(), radius, most, rng)
+    order = np.arange(len(x))
+    # The first place of every micrograph comes before the second of any: background from all of them alike.
+    return pd.DataFrame({"x": x, "y": y, "number": first_number + order, "priority": order + rng.random(len(x))})
 
 
 def _tell_enlarged(manifest: list[dict[str, Any]]) -> None:
