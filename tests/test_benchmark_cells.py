@@ -120,8 +120,8 @@ def real(tmp_path_factory):
     return root
 
 
-def mine(**told):
-    return benchmark(datasets=[{"name": "mine", "splits": {"train": ["a"], "test": ["b", "c"]}, **told}]).datasets[0]
+def mine(**content):
+    return benchmark(datasets=[{"name": "mine", "splits": {"train": ["a"], "test": ["b", "c"]}, **content}]).datasets[0]
 
 
 def test_labels_that_do_not_say_how_wide_particles_are(real, tmp_path):
@@ -153,8 +153,8 @@ def test_labels_that_are_boxes_are_suspected(tmp_path, caplog):
 
 
 def test_micrographs_of_the_splits_that_are_not_there_are_told(real, tmp_path, caplog):
-    told = mine(diameter=16, splits={"train": ["a"], "validation": ["typo"], "test": ["b"]})
-    prepared = prepare(told, tmp_path, sources=[real])
+    content = mine(diameter=16, splits={"train": ["a"], "validation": ["typo"], "test": ["b"]})
+    prepared = prepare(content, tmp_path, sources=[real])
     assert "typo" in prepared.info["note"]
     assert "typo" in caplog.text
 

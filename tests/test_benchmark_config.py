@@ -100,13 +100,13 @@ def test_real_micrographs_that_defaults_were_chosen_on_are_not_tested(real_data)
 
 
 def test_quick_keys_take_the_place_of_the_others():
-    told = {**BASE, "seeds": 3, "quick": {"seeds": 1}}
-    assert config.parse(dict(told), "quick").seeds == 1
-    assert config.parse(dict(told), "full").seeds == 3
+    content = {**BASE, "seeds": 3, "quick": {"seeds": 1}}
+    assert config.parse(dict(content), "quick").seeds == 1
+    assert config.parse(dict(content), "full").seeds == 3
 
 
 def test_a_sweep_varies_one_thing():
-    told = {
+    content = {
         "name": "x",
         "methods": ["all"],
         "sweeps": [
@@ -114,7 +114,7 @@ def test_a_sweep_varies_one_thing():
             {"axis": "train", "values": [1, 4], "dataset": BASE["datasets"][0], "methods": ["template"]},
         ],
     }
-    read = config.parse(told)
+    read = config.parse(content)
     assert [spec.name for spec in read.datasets] == ["a_snr_0.1", "a_snr_0.2", "a_train_1", "a_train_4"]
     assert [spec.axes for spec in read.datasets] == [{"snr": 0.1}, {"snr": 0.2}, {"train": 1}, {"train": 4}]
     assert read.datasets[0].simulate.settings == {"snr": 0.1}
@@ -302,20 +302,20 @@ def test_every_option_for_given_picks_can_be_read(tmp_path):
     from cryokit import coordinates
 
     (tmp_path / "a.box").write_text("100 200 60 60 0.9\n")
-    told = {
+    content = {
         **{"path": str(tmp_path), "format": "box", "endings": ["_x"], "scale": 2.0, "blocks": True, "flip_y": 2000},
         **{"diameter": 80.0, "scores": "raw"},
     }
-    settings = dict(row({"name": "mine", "picker": None, "settings": told}).settings)
+    settings = dict(row({"name": "mine", "picker": None, "settings": content}).settings)
     picks, _ = coordinates.read_folder(settings.pop("path"), **settings)
     assert picks["diameter"].tolist() == [80.0]
 
 
 def test_how_short_topaz_is_trained_is_told():
-    told = ROWS["topaz_labels"]
-    assert "briefly" in told.title
+    content = ROWS["topaz_labels"]
+    assert "briefly" in content.title
     default = {name: each.default for name, each in inspect.signature(picker_class("topaz")).parameters.items()}
-    length = re.search(r"(\d+) x (\d+) minibatches of (\d+)", told.source)
+    length = re.search(r"(\d+) x (\d+) minibatches of (\d+)", content.source)
     assert [int(number) for number in length.groups()] == [
         default[name] for name in ("epochs", "minibatches", "minibatch_size")
     ]

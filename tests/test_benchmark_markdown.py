@@ -95,18 +95,18 @@ def test_reported_columns_are_marked(text):
 
 def test_failures_with_their_reason(text):
     (table,) = rows(section(text, "### Failures"))
-    told = {(row["method"], row["seeds"]): (row["what"], row["why"]) for row in table}
-    assert told["autocryopicker", "1"] == ("failed", "MemoryError: no room \\| for more")
-    assert told["deepem", "0, 1"][0] == "skipped"
+    shown = {(row["method"], row["seeds"]): (row["what"], row["why"]) for row in table}
+    assert shown["autocryopicker", "1"] == ("failed", "MemoryError: no room \\| for more")
+    assert shown["deepem", "0, 1"][0] == "skipped"
     whole = result()
     whole["cells"] = [one for one in whole["cells"] if one["status"] == "done"]
     assert not rows(section(markdown.results_markdown([whole]), "### Failures"))
 
 
 def test_provenance_and_counts(text):
-    told = {row["what"]: row["value"] for row in rows(section(text, "## Made-up pickers, profile quick"))[0]}
-    assert told["commit"] == "0123456789abcdef"
-    assert told["date"] == "2026-11-22T17:00:00Z"
+    shown = {row["what"]: row["value"] for row in rows(section(text, "## Made-up pickers, profile quick"))[0]}
+    assert shown["commit"] == "0123456789abcdef"
+    assert shown["date"] == "2026-11-22T17:00:00Z"
     (table,) = rows(section(text, "### Datasets"))
     assert [row["test: micrographs (particles)"] for row in table] == ["6 (120)", "6 (120)"]
 
@@ -210,15 +210,15 @@ class TestCheck:
 
 
 def test_table_of_text_with_bars_and_lines():
-    told = markdown.table(pd.DataFrame({"a": ["x | y\nz"], "b": [None], "c": [3]}))
-    assert told.splitlines()[-1] == "| x \\| y z | - | 3 |"
+    shown = markdown.table(pd.DataFrame({"a": ["x | y\nz"], "b": [None], "c": [3]}))
+    assert shown.splitlines()[-1] == "| x \\| y z | - | 3 |"
 
 
 def test_long_reasons_are_cut(made_up):
     failed = without("auto", "klh_sim", 0, "failed", "word " * 1000)
     cells = [failed if (one["method"], one["dataset"]) == ("auto", "klh_sim") else one for one in made_up["cells"]]
-    told = section(markdown.results_markdown([{**made_up, "cells": cells}]), "### Failures")
-    assert max(map(len, told.splitlines())) < 400
+    shown = section(markdown.results_markdown([{**made_up, "cells": cells}]), "### Failures")
+    assert max(map(len, shown.splitlines())) < 400
 
 
 def test_accuracy_of_patches_stands_beside_the_reported(tmp_path):
@@ -236,8 +236,8 @@ def test_accuracy_of_patches_stands_beside_the_reported(tmp_path):
             {"setting": "five classes", "data": "real", "preset": "paper", "epochs": 7, "train": 0.9, "test": 0.25},
         ],
     }
-    told = markdown.patches_markdown(measured)
-    first, second = (line for line in told.splitlines() if line.startswith(("| 4 +", "| five")))
+    shown = markdown.patches_markdown(measured)
+    first, second = (line for line in shown.splitlines() if line.startswith(("| 4 +", "| five")))
     assert "| 0.5000 |" in first
     assert "| 0.9778 | 32 |" in first
     assert "| 0.2500 |" in second
@@ -246,4 +246,4 @@ def test_accuracy_of_patches_stands_beside_the_reported(tmp_path):
     place = tmp_path / markdown.PATCHES
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps(measured))
-    assert markdown.generated(tmp_path).endswith(told + "\n")
+    assert markdown.generated(tmp_path).endswith(shown + "\n")

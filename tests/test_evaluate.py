@@ -370,13 +370,13 @@ def test_boxes_that_cannot_match_are_told(caplog):
 def test_to_dict_is_json_and_holds_the_numbers():
     picks, labels = crowd(1)
     result = evaluate(picks, labels, threshold=0.3)
-    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    content = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     for name in ("tp", "fp", "fn", "precision", "recall", "f1", "accuracy", "average_precision", "best_f1"):
-        assert told[name] == getattr(result, name)
-    assert told["threshold"] == 0.3
-    assert told["per_micrograph"][2]["micrograph"] == "mic_2"
-    assert len(told["curve"]["precision"]) == len(result.curve)
-    assert told["intervals"]["f1"] == list(result.intervals["f1"])
+        assert content[name] == getattr(result, name)
+    assert content["threshold"] == 0.3
+    assert content["per_micrograph"][2]["micrograph"] == "mic_2"
+    assert len(content["curve"]["precision"]) == len(result.curve)
+    assert content["intervals"]["f1"] == list(result.intervals["f1"])
 
 
 def test_the_summary_has_the_numbers():

@@ -35,9 +35,9 @@ def scores(tmp_path, *arguments):
 
 
 def test_folders_of_two_formats(tmp_path, labels, boxes, capsys):
-    told = scores(tmp_path, "--picks", boxes, "--labels", labels)
-    assert list(told) == ["boxes"]
-    result = told["boxes"]
+    results = scores(tmp_path, "--picks", boxes, "--labels", labels)
+    assert list(results) == ["boxes"]
+    result = results["boxes"]
     assert (result["tp"], result["fp"], result["fn"], result["ignored"]) == (2, 1, 1, 1)
     assert [row["micrograph"] for row in result["per_micrograph"]] == ["empty", "mic.1", "mic.10"]
     text = capsys.readouterr().out
@@ -50,33 +50,34 @@ def test_comparison_of_pickers(tmp_path, labels, boxes, capsys):
     table = tmp_path / "picks.csv"
     table.write_text("micrograph,x,y,score\nmic.1,300,102,0.5\nmic.10,203,200,0.4\n")
     plot = tmp_path / "curves.png"
-    told = scores(
+    results = scores(
         tmp_path,
         *("--picks", f"eman={boxes}", "--picks", f"other={table}", "--labels", labels),
         *("--plot", plot, "--per-micrograph", "--sweep"),
     )
-    assert {name: (result["tp"], result["fp"]) for name, result in told.items()} == {"eman": (2, 1), "other": (2, 0)}
+    assert {name: (result["tp"], result["fp"]) for name, result in results.items()} == {"eman": (2, 1), "other": (2, 0)}
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert [row["tp"] for row in told["other"]["sweep"]][::6] == [2, 2]
-    assert [row["tp"] for row in told["eman"]["sweep"]][::6] == [2, 2]
+    assert [row["tp"] for row in results["other"]["sweep"]][::6] == [2, 2]
+    assert [row["tp"] for row in results["eman"]["sweep"]][::6] == [2, 2]
     text = capsys.readouterr().out
     assert text.index("eman") < text.index("== other")
     assert "mic.10" in text
 
 
 def test_threshold_tolerance_and_criterion_reach_the_evaluation(tmp_path, labels, boxes):
-    told = scores(tmp_path, "--picks", boxes, "--labels", labels, "--threshold", 0.85, "--tolerance", "0.07")["boxes"]
-    assert (told["threshold"], told["tolerance"], told["tp"], told["fp"]) == (0.85, 0.07, 0, 1)
-    told = scores(tmp_path, "--picks", boxes, "--labels", labels, "--criterion", "iou")["boxes"]
-    assert (told["criterion"], told["tolerance"], told["tp"]) == ("iou", 0.6, 2)
+    result = scores(tmp_path, "--picks", boxes, "--labels", labels, "--threshold", 0.85, "--tolerance", "0.07")["boxes"]
+    assert (result["threshold"], result["tolerance"], result["tp"], result["fp"]) == (0.85, 0.07, 0, 1)
+    result = scores(tmp_path, "--picks", boxes, "--labels", labels, "--criterion", "iou")["boxes"]
+    assert (result["criterion"], result["tolerance"], result["tp"]) == ("iou", 0.6, 2)
 
 
 def test_other_frames(tmp_path, labels):
     """Picks on a copy half the size, its rows counted from the bottom of 512 rows."""
     (tmp_path / "half.csv").write_text("micrograph,x,y\nmic.1,50,205.5\nmic.1,150,205.5\n")
-    told = scores(tmp_path, "--picks", tmp_path / "half.csv", "--labels", labels, "--scale", 2, "--flip-y", 512)["half"]
-    assert (told["tp"], told["fp"], told["centre_error"]) == (2, 0, 0.0)
-    assert told["scored"] is False
+    words = ("--picks", tmp_path / "half.csv", "--labels", labels, "--scale", 2, "--flip-y", 512)
+    result = scores(tmp_path, *words)["half"]
+    assert (result["tp"], result["fp"], result["centre_error"]) == (2, 0, 0.0)
+    assert result["scored"] is False
 
 
 def test_names_with_something_added(tmp_path, labels, boxes, capsys):
@@ -91,12 +92,12 @@ def test_micrographs_without_picks(tmp_path, labels, caplog):
     (tmp_path / "some.csv").write_text("micrograph,x,y\nmic.1,100,100\n")
     arguments = ("--picks", tmp_path / "some.csv", "--labels", labels)
     with caplog.at_level(logging.WARNING):
-        told = scores(tmp_path, *arguments)["some"]
-    assert (told["tp"], told["fn"], len(told["per_micrograph"])) == (1, 2, 3)
+        result = scores(tmp_path, *arguments)["some"]
+    assert (result["tp"], result["fn"], len(result["per_micrograph"])) == (1, 2, 3)
     assert "1 of 2 micrographs" in caplog.text
     assert "mic.10" in caplog.text
-    told = scores(tmp_path, *arguments, "--picked-only")["some"]
-    assert (told["tp"], told["fn"], len(told["per_micrograph"])) == (1, 1, 1)
+    result = scores(tmp_path, *arguments, "--picked-only")["some"]
+    assert (result["tp"], result["fn"], len(result["per_micrograph"])) == (1, 1, 1)
 
 
 def test_diameter_where_the_labels_have_none(tmp_path, labels, boxes, capsys):
@@ -162,8 +163,8 @@ def test_the_name_of_the_plot_is_checked_first(tmp_path, labels, boxes, capsys):
     out = tmp_path / "scores.json"
     words = ["--picks", str(boxes), "--labels", str(labels), "--json", str(out), "--plot", str(tmp_path / "o.xyz")]
     assert main(["evaluate", *words]) == 1
-    told, error = capsys.readouterr()
-    assert told == ""
+    printed, error = capsys.readouterr()
+    assert printed == ""
     assert not out.exists()
     assert "o.xyz" in error
 
@@ -196,10 +197,10 @@ def test_a_path_with_an_equals_sign_is_a_path(tmp_path, labels, boxes):
 
 @pytest.mark.real
 def test_boxes_of_another_program_on_real_labels(tmp_path, shared):
-    told = scores(
+    result = scores(
         tmp_path,
         *("--picks", shared / "data/formats/cryolo", "--flip-y", 4096, "--picked-only"),
         *("--labels", shared / "data/betagal_10017/labels", "--bootstrap", 200),
     )["cryolo"]
-    assert told["f1"] == pytest.approx(0.881, abs=0.03)
-    assert len(told["per_micrograph"]) == 4
+    assert result["f1"] == pytest.approx(0.881, abs=0.03)
+    assert len(result["per_micrograph"]) == 4

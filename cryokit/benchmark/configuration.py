@@ -39,11 +39,11 @@ from typing import Any
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit.benchmark.methods import OWN, Row, row
+from cryokit.datasets import SPLITS
 from cryokit.errors import ArgumentError, ArgumentTypeError, BenchmarkError, CryokitError
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 PROFILES = ("quick", "full")
-SPLITS = ("train", "validation", "test")
 _KEYS = ("name", "title", "note", "methods", "datasets", "sweeps", "seeds", "give_diameter", "timeout")
 _REAL_KEYS = ("micrographs", "labels", "splits", "diameter", "otherwise")
 _SIMULATED_KEYS = ("simulate", "train_on")
@@ -283,7 +283,7 @@ def rows(methods: Any, *, trust: bool = False) -> tuple[Row, ...]:
         raise BenchmarkError(f"methods: give a list of at least one, not {methods!r}")
     methods = [methods] if isinstance(methods, str) else methods
     chosen = [row(name, trust=trust) for method in methods for name in (OWN if method == "all" else (method,))]
-    _check_unique("methods", [one.name for one in chosen])
+    _check_unique("methods", [method_row.name for method_row in chosen])
     return tuple(chosen)
 
 
@@ -368,14 +368,16 @@ def _simulated(content: Any, place: str) -> SimulatedSet:
                 raise BenchmarkError(f"{place}shape: give rows and columns, not {settings[name]!r}")
         elif name == "carbon":
             section.flag(name, False)
+        elif name == "n_particles":
+            section.number(name, None, 0, whole=True)
         else:
-            section.number(name, None, *([0] if name == "n_particles" else []), whole=name == "n_particles")
+            section.number(name, None)
     return SimulatedSet(section.content["protein"], counts, seed, diameter, settings)
 
 
 def _train_on(contents: Sequence[Any], tested: SimulatedSet | None, place: str) -> tuple[SimulatedSet, ...]:
     sets = tuple(_simulated(content, place) for content in contents)
-    proteins = [one.protein for one in sets]
+    proteins = [simulated.protein for simulated in sets]
     if tested is not None and tested.protein in proteins:
         raise BenchmarkError(f"{place}{tested.protein} is the protein that is tested; train on others")
     _check_unique(place.removesuffix(": "), proteins)

@@ -21,9 +21,9 @@ from cryokit import __version__, coordinates
 from cryokit._util.files import make_folder, replacing, write_text
 from cryokit._util.names import micrograph_name
 from cryokit._util.wording import plural, some
-from cryokit.benchmark.configuration import SPLITS, DatasetSpec, SimulatedSet
+from cryokit.benchmark.configuration import DatasetSpec, SimulatedSet
 from cryokit.coordinates import IGNORE, concatenate
-from cryokit.datasets import available, load
+from cryokit.datasets import SPLITS, available, load
 from cryokit.datasets.integrity import sha256
 from cryokit.datasets.manifest import assign_splits
 from cryokit.errors import ArgumentError, BenchmarkError, DatasetError, SimulationError
@@ -267,13 +267,6 @@ def _with_diameters(spec: DatasetSpec, labels: pd.DataFrame, usual: float | None
             "the configuration"
         )
     if usual is not None and not math.isnan(own) and not usual / UNLIKELY < own < usual * UNLIKELY:
-        logger.warning(
-            "%s: the labels are %g pixels wide, but the particle %g by the manifest; if the labels are boxes, give "
-            "--diameter %s=%g, because the tolerance of the matching follows from it",
-            spec.name,
-            own,
-            usual,
-            spec.name,
-            usual,
-        )
+        message = "%s: the labels are %g pixels wide, but the particle %g by the manifest; if they are boxes, give %s"
+        logger.warning(message, spec.name, own, usual, f"--diameter {spec.name}={usual:g}")
     return labels.assign(diameter=labels["diameter"].fillna(usual if usual is not None else own))

@@ -90,11 +90,6 @@ def run(
         "note": config.note,
         "profile": config.profile,
         "config": config.raw,
-        "asked": {
-            "methods": list(rows),
-            "datasets": [prepared.spec.name for prepared in sets],
-            "seeds": config.seeds,
-        },
         "provenance": result_file.provenance(),
         "datasets": {prepared.spec.name: prepared.info for prepared in sets},
         "methods": {name: _described(row) for name, row in rows.items()},

@@ -286,21 +286,21 @@ def provenance(result: Result) -> pd.DataFrame:
     """
     done = [cell for cell in result["cells"] if cell["status"] == DONE]
     made = [cell["provenance"] for cell in done] or [result["provenance"]]
-    dates = sorted({one["date"] for one in made})
-    devices = sorted({one["machine"].get("device") for one in made} - {None})
-    commits = [one["commit"] for one in made]
+    dates = sorted({entry["date"] for entry in made})
+    devices = sorted({entry["machine"].get("device") for entry in made} - {None})
+    commits = [entry["commit"] for entry in made]
     minutes = sum(cell["wall"] or 0 for cell in result["cells"]) / 60
     rows = {
         "run": result["name"] + (f", profile {result['profile']}" if result["profile"] else ""),
         "date": " to ".join(dict.fromkeys([dates[0], dates[-1]])),
         "duration": f"{minutes:.1f} min" if minutes >= 0.1 else "",
-        "machine": _counted(_machine(one) for one in made),
+        "machine": _counted(_machine(entry) for entry in made),
         "networks on": ", ".join(devices),
-        "cryokit": _counted(one["cryokit"] for one in made),
+        "cryokit": _counted(entry["cryokit"] for entry in made),
         "commit": _counted(commits, "states of the source"),
-        "Python": _counted(one["python"] for one in made),
-        "backend": _counted(one["backend"] for one in made),
-        "packages": _counted(", ".join(f"{name} {v}" for name, v in one["packages"].items()) for one in made),
+        "Python": _counted(entry["python"] for entry in made),
+        "backend": _counted(entry["backend"] for entry in made),
+        "packages": _counted(", ".join(f"{name} {v}" for name, v in entry["packages"].items()) for entry in made),
         "seeds": ", ".join(map(str, sorted({cell["seed"] for cell in result["cells"]}))),
         "cells": ", ".join(f"{n} {status}" for status, n in sorted(Counter(cells(result)["status"]).items())),
         "not run": "; ".join(not_run(result)),
@@ -407,5 +407,6 @@ def _counted(values: Iterable[str | None], many: str = "") -> str:
 def _machine(made: Mapping[str, Any]) -> str:
     """Describe a machine, without what its networks ran on, because not every cell has a network."""
     machine = made["machine"]
-    parts = [machine["system"], machine["processor"], plural(machine["cores"], "core"), f"{machine['memory_gb']} GB"]
-    return ", ".join(parts)
+    memory = machine["memory_gb"]
+    parts = [machine["system"], machine["processor"], plural(machine["cores"], "core")]
+    return ", ".join([*parts, *([f"{memory} GB"] if memory else [])])

@@ -291,13 +291,8 @@ def _micrographs(
 def _warn_of_sizes(pick: float, label: float, tolerance: float) -> None:
     """Warn if boxes of these sizes cannot match even when concentric (NaN never warns)."""
     if (min(pick, label) / max(pick, label)) ** 2 < tolerance:
-        logger.warning(
-            "the picks' boxes (%g px) and the labels' (%g px) differ so much that an IoU of %g is out of reach; "
-            "give one diameter for both (diameter=, --diameter)",
-            pick,
-            label,
-            tolerance,
-        )
+        message = "boxes of %g px (picks) and %g px (labels) cannot reach an IoU of %g; give one diameter for both"
+        logger.warning(f"{message} (diameter=, --diameter)", pick, label, tolerance)
 
 
 def _check_scores(picks: pd.DataFrame, threshold: float | None) -> bool:

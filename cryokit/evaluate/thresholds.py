@@ -266,8 +266,9 @@ def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> f
     above = int((odds >= boundary).sum())
     if min(above, odds.size - above) < FEWEST or np.ptp(odds[:-above]) == 0 or np.ptp(odds[-above:]) == 0:
         return default
+    mixture = _mixture(odds, 1, boundary)
     noise, particles, densities = max(
-        (_gumbel_and_normal(odds, boundary), _two_normals(odds, boundary)),
+        ((mixture.location, float(mixture.means[0]), mixture.densities(odds)), _two_normals(odds, boundary)),
         key=lambda fit: float(np.log(np.maximum(fit[2].sum(axis=0), 1e-300)).sum()),
     )
     if not noise < boundary < particles:
@@ -288,14 +289,8 @@ def _log_odds(probability: ArrayLike) -> NDArray[np.float64]:
     return np.log(probability) - np.log1p(-np.asarray(probability))
 
 
-def _gumbel_and_normal(scores: NDArray, start: float) -> tuple[float, float, NDArray[np.float64]]:
-    """Fit two groups to sorted scores; return where noise and particles lie, and their densities, shape (2, n)."""
-    mixture = _mixture(scores, 1, start)
-    return mixture.location, float(mixture.means[0]), mixture.densities(scores)
-
-
 def _two_normals(scores: NDArray, start: float, rounds: int = 200) -> tuple[float, float, NDArray[np.float64]]:
-    """Fit as `_gumbel_and_normal` does, but with normally distributed noise."""
+    """Fit two normal distributions to sorted scores; return their means and weighted densities, shape (2, n)."""
     share = np.stack([scores < start, scores >= start]).astype(np.float64)
     narrowest = NARROWEST * scores.std()
     for _ in range(rounds):
