@@ -20,7 +20,7 @@ def discs(data, radius):
     for row, column in np.ndindex(data.shape):
         places = [(row + i, column + j) for i, j in inside]
         real = np.array([0 <= i < data.shape[0] and 0 <= j < data.shape[1] for i, j in places])
-        values = [data[place] if there else 0.0 for place, there in zip(places, real, strict=True)]
+        values = [data[place] if recorded else 0.0 for place, recorded in zip(places, real, strict=True)]
         yield (row, column), np.array(values, dtype=np.float64), distance, real
 
 
@@ -42,9 +42,9 @@ def noise(shape, seed=0):
 def test_correlation_is_pearsons_with_every_disc(shape, radius, seed):
     data, reference = noise(shape, seed), noise(radius + 1, seed + 10)
     expected = slow(data, reference, radius)
-    got = SymmetricPatches(data, radius).correlate(reference)
-    assert got.shape == shape
-    assert got == pytest.approx(expected, abs=2e-4)
+    correlation = SymmetricPatches(data, radius).correlate(reference)
+    assert correlation.shape == shape
+    assert correlation == pytest.approx(expected, abs=2e-4)
 
 
 @pytest.mark.parametrize(("shape", "radius"), [((5, 7), 9), ((3, 40), 6), ((1, 30), 3)])
@@ -55,9 +55,9 @@ def test_radius_larger_than_the_image(shape, radius):
 
 @pytest.mark.parametrize("shape", [(1, 12), (12, 1), (1, 1)])
 def test_single_rows_and_columns(shape):
-    got = SymmetricPatches(noise(shape), 3).correlate(np.linspace(1, -1, 4))
-    assert got.shape == shape
-    assert np.abs(got).max() <= 1
+    correlation = SymmetricPatches(noise(shape), 3).correlate(np.linspace(1, -1, 4))
+    assert correlation.shape == shape
+    assert np.abs(correlation).max() <= 1
 
 
 def test_deviation_and_profiles_are_those_of_the_discs():
@@ -104,33 +104,35 @@ def test_the_reference_itself_is_found_with_correlation_one():
         rows, columns = np.mgrid[:50, :60]
         distance = np.hypot(rows - y, columns - x)
         data += np.where(distance <= radius, np.interp(distance, np.arange(7), reference), 0).astype(np.float32)
-    got = SymmetricPatches(data, radius).correlate(reference)
-    assert got[20, 15] > 0.999
-    assert got[30, 44] > 0.999
-    assert np.argmax(got[:, :30]) == 20 * 30 + 15
+    correlation = SymmetricPatches(data, radius).correlate(reference)
+    assert correlation[20, 15] > 0.999
+    assert correlation[30, 44] > 0.999
+    assert np.argmax(correlation[:, :30]) == 20 * 30 + 15
 
 
 def test_flat_regions_do_not_correlate():
     data = noise((80, 80))
     data[:, :40] = 0
-    got = SymmetricPatches(data, 5).correlate(np.array([1, 1, 0.5, 0, -0.5, -1]))
-    assert np.abs(got[:, :34]).max() < 1e-2
-    assert np.abs(got[:, 45:]).max() > 0.2
+    correlation = SymmetricPatches(data, 5).correlate(np.array([1, 1, 0.5, 0, -0.5, -1]))
+    assert np.abs(correlation[:, :34]).max() < 1e-2
+    assert np.abs(correlation[:, 45:]).max() > 0.2
 
 
 def test_empty_image_gives_zero():
-    got = SymmetricPatches(np.zeros((30, 30), np.float32), 4).correlate(np.array([1, 0.5, 0, -0.5, -1]))
-    assert np.abs(got).max() < 1e-6
+    correlation = SymmetricPatches(np.zeros((30, 30), np.float32), 4).correlate(np.array([1, 0.5, 0, -0.5, -1]))
+    assert np.abs(correlation).max() < 1e-6
 
 
 def test_noise_correlates_no_more_at_the_border_than_elsewhere():
     reference = np.array([2, 2, 1.5, 1, 0, -0.5, -1, -1, -0.5])
-    got = np.concatenate([SymmetricPatches(noise((40, 400), seed), 8).correlate(reference) for seed in range(10)])
-    inner, border = got.reshape(10, 40, 400)[:, 9:-9, 9:-9], got.reshape(10, 40, 400)[:, [0, -1]]
+    correlation = np.concatenate(
+        [SymmetricPatches(noise((40, 400), seed), 8).correlate(reference) for seed in range(10)]
+    )
+    inner, border = correlation.reshape(10, 40, 400)[:, 9:-9, 9:-9], correlation.reshape(10, 40, 400)[:, [0, -1]]
     assert border.std() == pytest.approx(inner.std(), rel=0.15)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.0, -1e4])
 def test_a_reference_without_structure_correlates_with_nothing(value):
-    got = SymmetricPatches(noise((30, 30)), 4).correlate(np.full(5, value))
-    assert np.abs(got).max() < 1e-6
+    correlation = SymmetricPatches(noise((30, 30)), 4).correlate(np.full(5, value))
+    assert np.abs(correlation).max() < 1e-6

@@ -167,10 +167,10 @@ def test_padded_borders_are_found(kind, axis, before, after):
     area = live_area(image)
     expected = [slice(0, image.shape[0]), slice(0, image.shape[1])]
     expected[axis] = slice(before, before + data.shape[axis])
-    for got, wanted in zip(area, expected, strict=True):
+    for lines, wanted in zip(area, expected, strict=True):
         # Of a replicated line and its original either may be called the recorded one.
-        assert abs(got.start - wanted.start) <= 1
-        assert abs(got.stop - wanted.stop) <= 1
+        assert abs(lines.start - wanted.start) <= 1
+        assert abs(lines.stop - wanted.stop) <= 1
 
 
 def test_a_single_replicated_line_is_found():

@@ -175,8 +175,8 @@ def test_refining_nothing():
 def spots(shape, places, sigma=3.0, heights=None, dtype=np.float32):
     rows, columns = np.indices(shape)
     heights = np.ones(len(places)) if heights is None else heights
-    each = zip(places, heights, strict=True)
-    return sum(h * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2)) for (x, y), h in each).astype(dtype)
+    bells = [np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2)) for x, y in places]
+    return sum(height * bell for height, bell in zip(heights, bells, strict=True)).astype(dtype)
 
 
 @settings(max_examples=60, deadline=None)

@@ -469,14 +469,14 @@ def test_micrographs_are_divided_as_well_as_can_be(seed):
     counts = rng.integers(0, 40, (6, 3)) + np.eye(6, 3, dtype=int)
 
     def judge(division):
-        found = np.array([counts[np.array(division) == k].sum(axis=0) for k in range(3)]) / counts.sum(axis=0)
-        return (found == 0).sum(), (((found - shares[:, None]) ** 2) / shares[:, None]).sum()
+        actual = np.array([counts[np.array(division) == k].sum(axis=0) for k in range(3)]) / counts.sum(axis=0)
+        return (actual == 0).sum(), (((actual - shares[:, None]) ** 2) / shares[:, None]).sum()
 
     divisions = [d for d in itertools.product(range(3), repeat=6) if len(set(d)) == 3]
     best = min(map(judge, divisions))
-    found = judge(assign(counts, shares, np.random.default_rng(0)))
-    assert found[0] == best[0]
-    assert found[1] <= 1.2 * best[1] + 0.02
+    absent, deviation = judge(assign(counts, shares, np.random.default_rng(0)))
+    assert absent == best[0]
+    assert deviation <= 1.2 * best[1] + 0.02
 
 
 def test_many_micrographs_are_divided_by_the_shares():
@@ -496,8 +496,8 @@ def test_a_rare_class_is_in_every_split():
         division = assign(counts, shares, rng)
         assert set(division[counts[:, 2] > 0]) == {0, 1, 2}
         for kind in range(2):
-            found = np.bincount(division, counts[:, kind]) / counts[:, kind].sum()
-            np.testing.assert_allclose(found, shares, atol=0.03)
+            actual = np.bincount(division, counts[:, kind]) / counts[:, kind].sum()
+            np.testing.assert_allclose(actual, shares, atol=0.03)
 
 
 def test_the_seed_decides_and_the_order_of_micrographs_does_not():
@@ -914,12 +914,12 @@ def test_the_sheet_shows_every_class_in_its_row(ax, built):
     for name, row in zip(built.classes, rows, strict=True):
         assert len(row) == 5
         members = built.patches[(built.table["class"] == name).to_numpy()].reshape(40, -1)
-        found = set()
+        drawn = set()
         for square in row:
             fit = [np.corrcoef(square.ravel(), member)[0, 1] for member in members]
             assert max(fit) > 0.95
-            found.add(int(np.argmax(fit)))
-        assert len(found) == 5
+            drawn.add(int(np.argmax(fit)))
+        assert len(drawn) == 5
 
 
 def test_the_sheet_is_drawn_by_seed(built):

@@ -85,13 +85,12 @@ def nms_iou(
         stay, at 1 nothing is suppressed. The paper gives no value; of two discs at the distance of half a diameter the
         boxes have an IoU of 0.33 side by side and 0.26 on the diagonal.
     classes : array_like, shape (n,), optional
-        Class of each candidate; candidates suppress only those of their own class. One class for all by default.
+        As in `nms_distance`.
 
     Returns
     -------
     ndarray of int
-        Indices of the candidates kept, best first. Equal scores are ordered by y, then x, then class label, then
-        index.
+        As `nms_distance` returns them.
 
     Raises
     ------

@@ -1,37 +1,38 @@
-"""Which micrographs go to training, which to validation, which to the test."""
+"""Divide micrographs into training, validation and test."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ALL = 20_000  # divisions, up to which all are tried
+_ALL = 20_000  # largest number of divisions of which all are tried
 _STARTS, _MOVES = 40, 500
-# What is lost when a class is missing from a split, from the training, and when a split has no micrograph at all;
-# deviations from the shares cost around 1.
+# Costs of a class that is missing from a split, and from the training, and of a split without a micrograph; deviations
+# from the shares cost around 1.
 _ABSENT, _UNTRAINED, _EMPTY = 1e1, 1e3, 1e6
 
 
 def assign(counts: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
     """Divide micrographs so that of each class every split has about its share.
 
-    What is made small is the sum over classes and splits of ``(share found - share asked)^2 / share asked``; a class
-    that is absent from a split counts as much worse, from the first split (training) most of all. Of a few micrographs
-    all divisions are compared; of more, single ones are moved from random divisions on as long as that helps, and the
-    best outcome is taken.
+    The division minimises the sum over classes and splits of ``(actual share - share asked for)^2 / share asked for``;
+    a class that is absent from a split counts as much worse, from the first split (training) most of all. Of a few
+    micrographs all divisions are compared; of more, single ones are moved from random divisions on as long as that
+    helps, and the best outcome is taken.
 
     Parameters
     ----------
     counts : ndarray of int, shape (micrographs, classes)
-        Samples; every class has at least one.
+        Number of samples; every class has at least one.
     shares : ndarray of float, shape (splits,)
-        Sum 1, the training's first; no more splits than micrographs.
+        Shares asked for, the training's first; their sum is 1. No more splits than micrographs.
     rng : numpy.random.Generator
+        Source of randomness.
 
     Returns
     -------
     ndarray of int, shape (micrographs,)
-        The split of each.
+        Number of each micrograph's split.
 
     Examples
     --------
@@ -44,8 +45,8 @@ def assign(counts: NDArray[np.int64], shares: NDArray[np.float64], rng: np.rando
     if splits**number <= _ALL:
         divisions = np.indices((splits,) * number).reshape(number, -1).T
         chosen = np.eye(splits)[divisions]
-        found = np.einsum("dms,mc->dcs", chosen, weights)
-        return divisions[np.argmin(_cost(found, chosen.sum(axis=1), shares))]
+        actual = np.einsum("dms,mc->dcs", chosen, weights)
+        return divisions[np.argmin(_cost(actual, chosen.sum(axis=1), shares))]
     quota = np.round(np.cumsum(shares) * number)
     best, lowest = np.zeros(number, np.intp), np.inf
     for _ in range(_STARTS):
@@ -55,9 +56,9 @@ def assign(counts: NDArray[np.int64], shares: NDArray[np.float64], rng: np.rando
             chosen = np.eye(splits)[split]
             # (micrograph moved, to which split, class, split): the shares after each possible move
             change = np.eye(splits)[None] - chosen[:, None]
-            found = weights.T @ chosen + weights[:, None, :, None] * change[:, :, None]
+            actual = weights.T @ chosen + weights[:, None, :, None] * change[:, :, None]
             members = chosen.sum(axis=0) + change
-            costs = _cost(found, members, shares)
+            costs = _cost(actual, members, shares)
             move = np.unravel_index(np.argmin(costs), costs.shape)
             if not costs[move] < cost - 1e-12:
                 break
@@ -67,8 +68,9 @@ def assign(counts: NDArray[np.int64], shares: NDArray[np.float64], rng: np.rando
     return best
 
 
-def _cost(found: NDArray, members: NDArray, shares: NDArray) -> NDArray:
-    absent = found < 1e-9
-    cost = ((found - shares) ** 2 / shares).sum(axis=(-2, -1))
+def _cost(actual: NDArray, members: NDArray, shares: NDArray) -> NDArray:
+    """Return the cost of divisions, from actual shares (..., class, split) and numbers of micrographs (..., split)."""
+    absent = actual < 1e-9
+    cost = ((actual - shares) ** 2 / shares).sum(axis=(-2, -1))
     cost += _ABSENT * absent.sum(axis=(-2, -1)) + _UNTRAINED * absent[..., 0].sum(axis=-1)
     return cost + _EMPTY * (members < 0.5).sum(axis=-1)
