@@ -15,7 +15,7 @@ DIAMETER = 50.0  # of simulated ribosomes
 
 @pytest.fixture(scope="module")
 def trained(micrographs, labels):
-    return PixerPicker(width=0.05, crops=24, per_class=60, epochs=4).fit(micrographs[:3], labels)
+    return PixerPicker(width=0.06, crops=32, per_class=80, epochs=5).fit(micrographs[:4], labels)
 
 
 def test_it_picks_micrographs_that_it_has_not_seen(trained, micrographs, labels):
