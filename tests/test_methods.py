@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tiny_pickers import TINY
 
 from cryokit import coordinates, pickers
 from cryokit.cli import main
@@ -18,15 +19,11 @@ from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 from cryokit.micrograph import read, write_mrc
 from cryokit.pickers import Picker, auto, compact_picking, deeppicker, registry
 
-# Settings with which a method is fitted in a moment; what it picks does not matter here.
-TINY = {
-    "deepcryopicker": ["width=0.02", "per_class=24", "epochs=1", "stride=32"],
-    "relion_template": ["particles=20", "step=30"],
-    "deepem": ["box=41", "boxes=16", "epochs=1", "rounds=1", "stride=12"],
-    "deeppicker": ["width=0.25", "boxes=16", "epochs=1", "rounds=1", "stride=16"],
-    "eman2_cnn": ["box=16", "filters=2", "rotated=20", "epochs=1"],
-    "fastparticlepicker": ["width=0.02", "steps=2"],
-    "pixer": ["width=0.02", "crops=4", "per_class=8", "epochs=1"],
+SETTINGS = {
+    **TINY,
+    "deepcryopicker": dict(width=0.02, per_class=24, epochs=1, stride=32),
+    "relion_template": dict(particles=20, step=30),
+    "deeppicker": TINY["deeppicker"] | dict(pretrain=True, rounds=1),
 }
 COMBINATIONS = [
     pytest.param(method, labels, id=f"{method.name}-{'labels' if labels else 'alone'}")
@@ -144,7 +141,8 @@ def test_unknown_names_and_settings_are_told_with_those_there_are():
 @pytest.mark.parametrize(("method", "labels"), COMBINATIONS)
 @pytest.mark.usefixtures("small")
 def test_what_the_registry_allows_works_and_what_it_does_not_is_refused(method, labels, session, tmp_path, capsys):
-    settings = [word for setting in TINY.get(method.name, []) for word in ("--set", setting)]
+    settings = SETTINGS.get(method.name, {}).items()
+    settings = [word for name, value in settings for word in ("--set", f"{name}={json.dumps(value)}")]
     options = ["--method", method.name, "--diameter", 50, *settings]
     given = ["--labels", session / "labels"] if labels else []
     status = run("train", session / "micrographs", "--out", tmp_path / "model", *options, *given)

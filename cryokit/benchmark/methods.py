@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cryokit.errors import BenchmarkError, PickerError
+from cryokit.errors import ArgumentError, BenchmarkError, PickerError
 from cryokit.pickers import registry
 
 
@@ -152,7 +151,7 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
     {'width': 1}
     """
     if isinstance(given, str) and given not in ROWS and (":" in given or given in registry.available()):
-        picker, method = _own_picker(given, trust)
+        picker, method = _own_picker(given, trust, "method")
         check_name(method.name, "method")
         if method.name in ROWS:
             raise BenchmarkError(f"{given}: {method.name!r} is a method of cryokit's; give the class another name")
@@ -173,8 +172,8 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
     values = {**({key: getattr(known, key) for key in FIELDS} if known else {}), **given}
     if not isinstance(values.get("settings", {}), Mapping):
         raise BenchmarkError(f"{origin}: settings: give a mapping, not {values['settings']!r}")
-    for name in ("title", "source"):
-        if not isinstance(values.get(name, ""), str):
+    for name in ("picker", "title", "source"):
+        if not isinstance(values.get(name) or "", str):
             raise BenchmarkError(f"{origin}: {name}: give a text, not {values[name]!r}")
     result = Row(**{**values, "settings": dict(values.get("settings", {}))})
     if result.picker is None:
@@ -184,13 +183,7 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
     # The rows that come with cryokit are right; and a class costs the import of its module.
     if result == known:
         return result
-    if not isinstance(result.picker, str) or not (":" in result.picker or result.picker in registry.available()):
-        there_are = ", ".join(registry.available())
-        raise BenchmarkError(
-            f"{origin}: picker: {result.picker!r} is none; there are: {there_are}, package.module:Class or "
-            "path/to/file.py:Class, and null for picks as given"
-        )
-    picker, method = _own_picker(result.picker, trust)
+    picker, method = _own_picker(result.picker, trust, origin)
     if "labels" not in values:
         result = replace(result, labels=not method.without_labels)
     if result.labels and not method.with_labels:
@@ -201,17 +194,19 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
     return replace(result, picker=picker)
 
 
-def _own_picker(name: str, trust: bool) -> tuple[str, registry.Method]:
-    """Return a method, and the name by which the process of a cell finds it."""
+def _own_picker(name: str, trust: bool, origin: str) -> tuple[str, registry.Method]:
+    """Return the name by which the process of a cell finds a picker, and what there is to know of it."""
     registry.check_trust(name, "the benchmark", trust)
-    method = registry.method(name)
+    try:
+        method = registry.method(name)
+    except ArgumentError as error:
+        raise BenchmarkError(f"{origin}: picker: {error}; null stands for picks as given") from None
     # Classes that were registered in this process are unknown in others.
-    picker = name if name in {known.name for known in registry.built_in()} else method.location
-    module = picker.rpartition(":")[0]
-    if module == "__main__" or (module and not module.endswith(".py") and sys.modules[module].__spec__ is None):
+    picker = name if method in registry.built_in() else method.location
+    if picker.startswith("__main__:"):
         raise PickerError(
-            f"{name}: is defined in a notebook or script, where the processes of a benchmark cannot find it; write it to "
-            "a file and name it path/to/file.py:Class"
+            f"{name}: the processes of a benchmark cannot import it from a notebook or script; write it to a file and "
+            "name it path/to/file.py:Class"
         )
     return picker, method
 

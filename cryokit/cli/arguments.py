@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 from typing import Any
 
+from cryokit.errors import ArgumentError
 from cryokit.pickers import registry
 
 
@@ -47,11 +47,10 @@ def setting(text: str) -> tuple[str, Any]:
 
 def method(text: str) -> str:
     """Read the name of a method, or the location of a picker's class."""
-    names = registry.available()
-    if ":" not in text and text not in names:
-        close = difflib.get_close_matches(text, names)
-        hint = f", did you mean {' or '.join(close)}?" if close else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is no method{hint} (there are: {', '.join(names)})")
+    try:
+        registry.check_name(text)
+    except ArgumentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 
