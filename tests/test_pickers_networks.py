@@ -119,7 +119,7 @@ def test_boxes_of_background_are_on_no_particle():
 def test_without_room_for_background_there_is_nothing_to_learn():
     crowded = np.stack(np.meshgrid(np.arange(0, 60, 5.0), np.arange(0, 60, 5.0)), axis=-1).reshape(-1, 2)
     with pytest.raises(PickerError, match="background"):
-        examples.both([scene(crowded, shape=(60, 60))], 15, 5, 5, 40.0, np.random.default_rng(0), shift=1)
+        examples.background([scene(crowded, shape=(60, 60))], 15, 5, 40.0, np.random.default_rng(0))
 
 
 def test_whitened_boxes():

@@ -140,44 +140,21 @@ def background(
     Returns
     -------
     ndarray of float32, shape (n, size, size, 1)
+
+    Raises
+    ------
+    PickerError
+        If there is no room at all between the particles.
     """
     boxes = []
     for index, scene in enumerate(scenes):
         share = number * (index + 1) // len(scenes) - number * index // len(scenes)
         places = off_centre(scene.occupied, diameter, scene.shape, share, rng)
         boxes.append(cut(scene.picture, places, size))
-    return np.concatenate(boxes)
-
-
-def both(
-    scenes: Sequence[Scene],
-    size: int,
-    number: int,
-    others: int,
-    diameter: float,
-    rng: np.random.Generator,
-    *,
-    shift: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return boxes of particles and boxes of background.
-
-    Parameters
-    ----------
-    scenes, size, diameter, rng, shift
-        See `particles` and `background`.
-    number, others : int
-        Number of boxes of particles and of background.
-
-    Raises
-    ------
-    PickerError
-        If there is no room between the particles.
-    """
-    good = particles(scenes, size, number, rng, shift=shift)
-    bad = background(scenes, size, others, diameter, rng)
-    if not len(bad):
+    boxes = np.concatenate(boxes)
+    if not len(boxes):
         raise PickerError("no background between the particles of the micrographs to learn from; give other ones")
-    return good, bad
+    return boxes
 
 
 def mistakes(scene: Scene, candidates: Candidates, distance: float) -> Candidates:

@@ -100,7 +100,8 @@ class DeepEM(NetworkPicker):
         rng = np.random.default_rng(self.seed)
         diameter = self.working_diameter
         number = min(self.boxes, SHOWN * sum(len(scene.particles) for scene in scenes))
-        good, bad = examples.both(scenes, self.box, number, self.boxes, diameter, rng, shift=CENTRED * diameter)
+        good = examples.particles(scenes, self.box, number, rng, shift=CENTRED * diameter)
+        bad = examples.background(scenes, self.box, self.boxes, diameter, rng)
         settings = TrainingSettings(learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.epochs)
         network = self._config.build()
         self.model_ = self._model(network, self._config)

@@ -234,8 +234,8 @@ class DeepPicker(NetworkPicker):
 
 def _samples(scenes: Sequence[Scene], number: int, rng: np.random.Generator) -> Samples:
     """Return boxes of particles, `number` of them, and `NEGATIVES` times as many of background."""
-    shift = CENTRED * WORKING_DIAMETER
-    good, bad = examples.both(scenes, WINDOW, number, NEGATIVES * number, WORKING_DIAMETER, rng, shift=shift)
+    good = examples.particles(scenes, WINDOW, number, rng, shift=CENTRED * WORKING_DIAMETER)
+    bad = examples.background(scenes, WINDOW, NEGATIVES * number, WORKING_DIAMETER, rng)
     return Samples(np.concatenate([good, bad]), np.repeat([0, 1], [len(good), len(bad)]))
 
 
