@@ -132,13 +132,13 @@ class TestImports:
         )
         assert not loaded_after(code) & HEAVY
 
-    def test_every_module_imports_without_deep_learning(self):
+    def test_modules_import_without_deep_learning(self):
         code = (
             "import pkgutil, importlib, cryokit\n"
-            "names = [m.name for m in pkgutil.walk_packages(cryokit.__path__, 'cryokit.')]\n"
+            "names = {module.name for module in pkgutil.walk_packages(cryokit.__path__, 'cryokit.')}\n"
             "assert len(names) > 10, names\n"
-            "for name in names:\n"
-            "    if not name.endswith('__main__'): importlib.import_module(name)"
+            # The second is imported when a network is built or loaded: its classes are derived from Keras' layers.
+            "for name in names - {'cryokit.__main__', 'cryokit.networks.custom_layers'}: importlib.import_module(name)"
         )
         assert not loaded_after(code) & {"tensorflow", "keras", "torch", "jax"}
 
