@@ -678,7 +678,7 @@ display(mixed.style.format({"network (s)": "{:.4f}", "largest difference of scor
 
 # %%
 border = lean.config.window // 2
-one = np.pad(ready.image, border)[None, ..., None].astype(np.float32)
+one = np.pad(ready.data, border)[None, ..., None].astype(np.float32)
 run = runner(lean.network)
 rows = []
 for size in (1, 2, 4):
