@@ -318,7 +318,7 @@ def test_folder_of_another_training_is_refused(training, validation, tmp_path):
         ((network(), training, None, settings, 0), "validation samples"),
         ((network(seed=1), training, validation, settings, 0), "initial weights"),
         ((network(), training, validation, replace(settings, epochs=2), 0), r"epochs \(1 there, 2 now\)"),
-        ((network(4), training, validation, settings, 0), "layers"),
+        ((network(4), training, validation, settings, 0), "initial weights"),
     ]
     for (net, first, second, chosen, seed), message in cases:
         with pytest.raises(ArgumentError, match=message) as caught:

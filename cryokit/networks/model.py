@@ -31,16 +31,8 @@ NETWORK, HEADER = "network.keras", "model.json"
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 _FORMAT = 1
 # Attributes of a `Model` that the header holds as they are.
-_IN_HEADER = (
-    "method",
-    "diameter",
-    "working_diameter",
-    "threshold",
-    "preprocessing",
-    "settings",
-    "learned",
-    "provenance",
-)
+_PICKING = ("diameter", "working_diameter", "threshold", "preprocessing")
+_IN_HEADER = ("method", *_PICKING, "settings", "learned", "provenance")
 
 
 @dataclass

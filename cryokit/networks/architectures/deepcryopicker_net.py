@@ -34,10 +34,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig
 from cryokit.networks.checked_settings import choice, number
-from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -82,15 +81,12 @@ class DeepCryoPickerConfig(NetworkConfig):
         Weights are drawn by He's (ReLU) or Glorot's rule (sigmoid) from `seed`. The paper's "randomly initialized
         [0-1]" would let the sums of thousands of inputs run off.
         """
-        keras = import_keras()
-
         make = LayerFactory(self, self.activation, self.padding)
-        window = keras.Input((self.window, self.window, self.channels), name="I1")
         chain = [
             *make.alexnet("C3 M4 C5 M6 C7 C8 C9", 11, 4),
             make.pooling("M10"),
-            keras.layers.Flatten(name="flatten"),
+            make.layers.Flatten(name="flatten"),
             *make.two_connected("F11 F12", self.dropout),
             make.output("O13", len(self.classes)),
         ]
-        return keras.Model(window, through(window, chain), name=self.kind)
+        return make.network(self.kind, "I1", self.window, chain)

@@ -29,10 +29,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryokit.errors import ArgumentError
-from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig, check_classes
 from cryokit.networks.checked_settings import checked, number
-from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -95,18 +94,16 @@ class DeepEMConfig(NetworkConfig):
         """
         from cryokit.networks.custom_layers import BothWays
 
-        keras = import_keras()
         make = LayerFactory(self, "sigmoid")
-        box = keras.Input((self.box, self.box, self.channels), name="I0")
         chain = []
         for index, (filters, kernel, pool) in enumerate(zip(FILTERS, self.kernels, POOLS, strict=True)):
             chain.append(make.convolution(f"C{2 * index + 1}", filters, kernel))
-            chain.append(keras.layers.AveragePooling2D(pool, name=f"S{2 * index + 2}"))
+            chain.append(make.layers.AveragePooling2D(pool, name=f"S{2 * index + 2}"))
         # Probabilities keep their digits also where the rest is computed in half precision.
         chain += [
-            keras.layers.Flatten(name="flatten"),
+            make.layers.Flatten(name="flatten"),
             *make.dropout("dropout", self.dropout),
-            keras.layers.Dense(1, kernel_initializer=make.initializer(), dtype="float32", name="O7"),
+            make.layers.Dense(1, kernel_initializer=make.initializer(), dtype="float32", name="O7"),
             BothWays(name="sigmoid", dtype="float32"),
         ]
-        return keras.Model(box, through(box, chain), name=self.kind)
+        return make.network(self.kind, "I0", self.box, chain)

@@ -26,10 +26,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig
 from cryokit.networks.checked_settings import number
-from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -69,19 +68,16 @@ class DeepPickerConfig(NetworkConfig):
 
         Weights are drawn by He's rule from `seed`.
         """
-        keras = import_keras()
-
         make = LayerFactory(self)
-        decay = keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
-        window = keras.Input((WINDOW, WINDOW, self.channels), name="I0")
+        decay = make.keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
         chain = []
         for index, (filters, kernel) in enumerate(_LAYERS):
             chain.append(make.convolution(f"C{2 * index + 1}", filters, kernel))
             chain.append(make.pooling(f"M{2 * index + 2}", 2))
         chain += [
-            keras.layers.Flatten(name="flatten"),
+            make.layers.Flatten(name="flatten"),
             *make.dropout("dropout", self.dropout),
             make.connected("F9", 128, kernel_regularizer=decay),
             make.output("O10", len(self.classes), kernel_regularizer=decay),
         ]
-        return keras.Model(window, through(window, chain), name=self.kind)
+        return make.network(self.kind, "I0", WINDOW, chain)

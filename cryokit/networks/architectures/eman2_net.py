@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError
-from cryokit.networks.architectures.layer_factory import LayerFactory, through
+from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig
 from cryokit.networks.checked_settings import checked, choice, number
-from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -85,11 +84,7 @@ class Eman2Config(NetworkConfig):
         Network 0: input (batch, rows, columns, channels), output (batch, rows / 2, columns / 2, 1). Network 1: input
         (batch, box, box, channels), output (batch, 1). Neither output is limited to a range.
         """
-        keras = import_keras()
-
         make = LayerFactory(self, padding="same")
-        side = self.box if self.mean else None
-        picture = keras.Input((side, side, self.channels), name="boxes" if self.mean else "pictures")
         chain = [
             make.convolution("C1", self.filters, self.kernel),
             make.pooling("M2", 2),
@@ -98,6 +93,7 @@ class Eman2Config(NetworkConfig):
             # so that what is regressed keeps its digits also where the rest is computed in half precision.
             make.convolution("C4", 1, self.kernel, scale=0.02, activation=None, dtype="float32"),
         ]
-        if self.mean:
-            chain.append(keras.layers.GlobalAveragePooling2D(name="mean", dtype="float32"))
-        return keras.Model(picture, through(picture, chain), name=f"{self.kind}_{int(self.mean)}")
+        if not self.mean:
+            return make.network(f"{self.kind}_0", "pictures", None, chain)
+        mean = make.layers.GlobalAveragePooling2D(name="mean", dtype="float32")
+        return make.network(f"{self.kind}_1", "boxes", self.box, [*chain, mean])

@@ -37,7 +37,6 @@ from cryokit._util.validation import check_number
 from cryokit.networks.architectures.layer_factory import LayerFactory, through
 from cryokit.networks.architectures.network_config import NetworkConfig
 from cryokit.networks.checked_settings import choice, number
-from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -98,12 +97,11 @@ class FastParticlePickerConfig(NetworkConfig):
         """
         from cryokit.networks.custom_layers import RegionPooling
 
-        keras = import_keras()
         make = LayerFactory(self, padding="same")
-        pictures = keras.Input((None, None, self.channels), name="pictures")
-        first = (11, 4) if self.cell == 16 else (5, 2)
-        features = through(pictures, make.alexnet("C1 M1 C2 M2 C3 C4 C5", *first, first="same", pooling="same"))
-        trunk = keras.Model(pictures, features, name="trunk")
+        keras = make.keras
+        kernel, stride = (11, 4) if self.cell == 16 else (5, 2)
+        trunk_layers = make.alexnet("C1 M1 C2 M2 C3 C4 C5", kernel, stride, first="same", pooling="same")
+        trunk = make.network("trunk", "pictures", None, trunk_layers)
 
         pooled = keras.Input((None, BINS, BINS, make.scaled(256)), name="pooled")
         # Connected layers work on the last axis: each region by itself.

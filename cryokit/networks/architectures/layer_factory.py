@@ -31,9 +31,9 @@ class LayerFactory:
     """
 
     def __init__(self, config: NetworkConfig, activation: str = "relu", padding: str = "valid") -> None:
-        self.layers = import_keras().layers
-        self.initializers = import_keras().initializers
-        self.width = getattr(config, "width", 1.0)
+        self.keras = import_keras()
+        self.layers = self.keras.layers
+        self.config, self.width = config, getattr(config, "width", 1.0)
         self.activation, self.padding = activation, padding
         self._seeds = itertools.count(1000 * config.seed)
 
@@ -45,9 +45,9 @@ class LayerFactory:
         """Return the initializer of the next layer: by the activation's rule, or of the variance `scale` / inputs."""
         seed = next(self._seeds)
         if scale is not None:
-            return self.initializers.VarianceScaling(scale, seed=seed)
-        rule = self.initializers.HeNormal if self.activation == "relu" else self.initializers.GlorotUniform
-        return rule(seed=seed)
+            return self.keras.initializers.VarianceScaling(scale, seed=seed)
+        rule = "HeNormal" if self.activation == "relu" else "GlorotUniform"
+        return getattr(self.keras.initializers, rule)(seed=seed)
 
     def convolution(self, name: str, filters: int, size: int, *, scale: float | None = None, **settings: Any) -> Layer:
         """Return a convolution of `size` x `size`; `settings` are those of `keras.layers.Conv2D`."""
@@ -112,6 +112,21 @@ class LayerFactory:
         for name in names.split():
             chain += [self.connected(name, 4096), *self.dropout(f"{name}_dropout", dropout)]
         return chain
+
+    def network(self, name: str, input_name: str, side: int | None, chain: Iterable[Layer]) -> keras.Model:
+        """Return a chain of layers as a network.
+
+        Parameters
+        ----------
+        name, input_name : str
+            Names of the network and of its input.
+        side : int or None
+            Side of the square pictures that the network takes; None for pictures of any size.
+        chain : iterable of keras.layers.Layer
+            Layers in the order in which they are applied.
+        """
+        picture = self.keras.Input((side, side, self.config.channels), name=input_name)
+        return self.keras.Model(picture, through(picture, chain), name=name)
 
 
 def through(tensor: keras.KerasTensor, layers: Iterable[Layer]) -> keras.KerasTensor:

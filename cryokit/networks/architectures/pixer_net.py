@@ -37,7 +37,6 @@ from cryokit.errors import ArgumentError
 from cryokit.networks.architectures.layer_factory import LayerFactory, through
 from cryokit.networks.architectures.network_config import NetworkConfig
 from cryokit.networks.checked_settings import checked, choice, number
-from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -90,17 +89,13 @@ class PixerConfig(NetworkConfig):
 
         Its layer ``cells`` is a network of its own, from the picture to S of the table.
         """
-        keras = import_keras()
-
         make = LayerFactory(self, padding="same")
+        keras = make.keras
+        chain = [make.convolution("C1", 96, 3), make.convolution("C2", 96, 3), make.pooling("M1", 2)]
+        chain += [make.convolution("C3", 128, 3), make.convolution("C4", 128, 3), make.pooling("M2", 2)]
+        chain += [make.convolution(name, 256, 3) for name in ("C5", "C6")]
+        chain += [make.convolution("C7", 384, 3), make.pooling("M3", 2)]
         inputs = keras.Input((None, None, self.channels), name="picture")
-        chain = []
-        for index, (filters, pooling) in enumerate(
-            ((96, ""), (96, "M1"), (128, ""), (128, "M2"), (256, ""), (256, ""), (384, "M3")), start=1
-        ):
-            chain.append(make.convolution(f"C{index}", filters, 3))
-            if pooling:
-                chain.append(make.pooling(pooling, 2))
         features = through(inputs, chain)
         branches = []
         for index, dilation in enumerate(self.dilations, start=1):
@@ -160,16 +155,13 @@ class PixerClassifierConfig(NetworkConfig):
 
     def build(self) -> keras.Model:
         """Return a new network: input (batch, box, box, channels), output (batch, classes)."""
-        keras = import_keras()
-
         make = LayerFactory(self, padding="same")
-        boxes = keras.Input((self.box, self.box, self.channels), name="boxes")
-        first = (11, 4) if self.box == FULL_BOX else (3, 1)
+        kernel, stride = (11, 4) if self.box == FULL_BOX else (3, 1)
         chain = [
-            *make.alexnet("C1 M1 C2 M2 C3 C4 C5", *first),
+            *make.alexnet("C1 M1 C2 M2 C3 C4 C5", kernel, stride),
             make.pooling("M5"),
-            keras.layers.Flatten(name="flatten"),
+            make.layers.Flatten(name="flatten"),
             *make.two_connected("F6 F7", self.dropout),
             make.output("classes", len(self.classes)),
         ]
-        return keras.Model(boxes, through(boxes, chain), name=self.kind)
+        return make.network(self.kind, "boxes", self.box, chain)

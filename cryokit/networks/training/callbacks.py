@@ -11,15 +11,13 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cryokit.errors import PickerError
 from cryokit.networks.devices import import_keras
-from cryokit.networks.training.state import State, write_state
+from cryokit.networks.training.state import TrainingState
 
 keras = import_keras()
 
@@ -87,91 +85,51 @@ class Epochs(keras.callbacks.TerminateOnNaN):
         logs.update(row)
 
 
-class BestWeights(keras.callbacks.EarlyStopping):
-    """Early stopping that can be resumed, and has the best weights so far at any time, also after an error.
+class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
+    """Early stopping that begins with the state of a training, and writes it after every epoch.
 
-    Without validation samples the last epoch is the best one, and training does not stop early.
+    Without validation samples the last epoch is the best one, and training does not stop early. The best weights so far
+    are there at any time, also after an error.
 
     Parameters
     ----------
+    state : TrainingState
+        State to begin with.
     validated : bool
         Whether there are validation samples.
     patience : int
         Epochs without a lower validation loss after which the training stops.
-    rows : list of dict
-        History of the epochs before.
-    weights : list of ndarray, optional
-        Best weights of these epochs.
     """
 
-    def __init__(
-        self, validated: bool, patience: int, rows: Sequence[dict[str, float]], weights: list[NDArray] | None = None
-    ) -> None:
+    def __init__(self, state: TrainingState, validated: bool, patience: int) -> None:
         monitor, mode = ("val_loss", "min") if validated else ("epoch", "max")
         super().__init__(monitor, patience=patience, mode=mode, restore_best_weights=True)
-        self.resumed: dict[str, Any] = {}
-        values = [row[monitor] for row in rows]
-        if values:
-            best = min(values) if validated else max(values)
-            epoch = values.index(best)
-            wait = len(values) - 1 - epoch
-            self.resumed = {"best": best, "best_epoch": epoch, "wait": wait, "best_weights": weights}
-
-    @property
-    def out_of_patience(self) -> bool:
-        """Whether the epochs before have used up the patience."""
-        return self.resumed.get("wait", 0) >= self.patience
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begin where the epochs before have ended."""
-        super().on_train_begin(logs)
-        self.best_weights = _values(self.model.weights)
-        vars(self).update(self.resumed)
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Writes the state of the training after every epoch, and restores it at the beginning.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the state.
-    fingerprint : dict
-        What distinguishes the training from others.
-    rows : list of dict
-        History, which `Epochs` continues.
-    best : BestWeights
-        Keeper of the best weights.
-    variables : list of ndarray or None
-        Variables to begin with.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        fingerprint: dict[str, Any],
-        rows: list[dict[str, float]],
-        best: BestWeights,
-        variables: list[NDArray] | None,
-    ) -> None:
-        super().__init__()
-        self.folder, self.fingerprint, self.rows, self.best = folder, fingerprint, rows, best
-        self.first_values = variables
+        self.state = state
+        values = [row[monitor] for row in state.rows]
+        self.first_best = (min if validated else max)(values, default=None)
+        self.first_best_epoch = values.index(self.first_best) if values else 0
+        self.first_wait = max(0, len(values) - 1 - self.first_best_epoch)
 
     def _variables(self) -> list[keras.Variable]:
         model = self.model
         return [*model.trainable_variables, *model.non_trainable_variables, *model.optimizer.variables]
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Restore the variables."""
-        if self.first_values is not None:
-            for variable, value in zip(self._variables(), self.first_values, strict=True):
+        """Restore the state."""
+        super().on_train_begin(logs)
+        self.best_weights = self.state.best_weights or self.model.get_weights()
+        if self.state.rows:
+            self.best, self.best_epoch, self.wait = self.first_best, self.first_best_epoch, self.first_wait
+            for variable, value in zip(self._variables(), self.state.variables, strict=True):
                 variable.assign(value)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the state."""
-        state = State(self.rows, _values(self._variables()), self.best.best_weights)
-        write_state(self.folder, self.fingerprint, state)
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Decide whether to go on, and write the state."""
+        super().on_epoch_end(epoch, logs)
+        self.state.best_weights = self.best_weights
+        if self.state.folder is not None:
+            self.state.variables = [variable.numpy() for variable in self._variables()]
+            self.state.write()
 
 
 def progress_bar() -> list[keras.callbacks.Callback]:
@@ -193,7 +151,3 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
     if states and keras.backend.backend() == "torch":
         # There, dropout that was made without a seed uses torch's own generator instead of its state.
         sys.modules["torch"].manual_seed(int(rng.integers(1 << 31)))
-
-
-def _values(variables: Sequence[keras.Variable]) -> list[NDArray]:
-    return [variable.numpy() for variable in variables]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cryokit._util.files import make_folder
 from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.errors import ArgumentError, PickerError
@@ -22,7 +21,7 @@ from cryokit.networks.devices import import_keras, leaf_layers, set_precision
 from cryokit.networks.training.batches import TrainingBatches, ValidationBatches
 from cryokit.networks.training.samples import Samples, check_fit
 from cryokit.networks.training.settings import MODERN, TrainingSettings
-from cryokit.networks.training.state import fingerprint, read_state
+from cryokit.networks.training.state import TrainingState, fingerprint
 
 if TYPE_CHECKING:
     import keras
@@ -142,19 +141,19 @@ def train(
     classes = check_fit(network, training)
     if validation is not None:
         check_fit(network, validation)
-    identity = None
+    seed, state = int(seed), None
     if folder is not None:
         identity = fingerprint(network, training, validation, settings, seed, keras.backend.backend())
+        state = TrainingState.read(folder, identity)
     return fit_batches(
         network,
-        functools.partial(TrainingBatches, training, settings.batch_size, settings.augmentation, int(seed)),
+        functools.partial(TrainingBatches, training, settings.batch_size, settings.augmentation, seed),
         _cross_entropy(training, classes, settings.class_weights),
         settings,
         validation=None if validation is None else ValidationBatches(validation, settings.batch_size),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        seed=int(seed),
-        folder=folder,
-        identity=identity,
+        seed=seed,
+        state=state,
         progress=progress,
     )
 
@@ -168,8 +167,7 @@ def fit_batches(
     validation: Sequence[tuple[Any, ...]] | None = None,
     metrics: Sequence[keras.metrics.Metric] = (),
     seed: int = 0,
-    folder: str | os.PathLike | None = None,
-    identity: dict[str, Any] | None = None,
+    state: TrainingState | None = None,
     progress: bool = True,
 ) -> History:
     """Train a network with any inputs and targets, on batches; `train` does that for classes.
@@ -192,8 +190,8 @@ def fit_batches(
         Measures besides the loss, weighted as the loss is.
     seed : int
         Random seed of dropout.
-    folder, identity : path-like and dict, optional
-        Folder for the state, as in `train`, and JSON values that distinguish the training from others.
+    state : TrainingState, optional
+        State from which the training continues.
     progress : bool
         Whether to show bars of the epochs and batches (on a terminal).
 
@@ -206,30 +204,19 @@ def fit_batches(
     ArgumentError, PickerError, CryokitError
         As in `train`.
     """
-    from cryokit.networks.training.callbacks import Batches, BestWeights, Checkpoint, Epochs, progress_bar
+    from cryokit.networks.training.callbacks import Batches, Epochs, ResumableEarlyStopping, progress_bar
 
-    state = None
-    if folder is not None:
-        folder = make_folder(folder)
-        state = read_state(folder, identity or {})
-        if state is not None and len(state.rows) > settings.epochs:
-            raise ArgumentError(
-                f"{folder}: holds a training of {len(state.rows)} epochs, more than epochs={settings.epochs}; choose "
-                "another folder"
-            )
-    rows, variables, weights = (state.rows, state.variables, state.best_weights) if state else ([], None, None)
-    first_epoch = len(rows)
-    if state is not None:
-        logger.info("%s: the training continues after epoch %d", folder, first_epoch)
-
+    state = TrainingState() if state is None else state
+    first_epoch = len(state.rows)
+    if first_epoch > settings.epochs:
+        raise ArgumentError(
+            f"{state.folder}: holds a training of {first_epoch} epochs, more than epochs={settings.epochs}; choose "
+            "another folder"
+        )
+    if first_epoch:
+        logger.info("%s: the training continues after epoch %d", state.folder, first_epoch)
     data = Batches(batches)
-    patience = settings.patience or settings.epochs
-    best = BestWeights(validation is not None, patience, rows, weights)
-    callbacks = [Epochs(data, seed, rows), best]
-    if folder is not None:
-        callbacks.append(Checkpoint(folder, identity or {}, rows, best, variables))
-    if progress:
-        callbacks += progress_bar()
+    stopping = ResumableEarlyStopping(state, validation is not None, settings.patience or settings.epochs)
     trainer = _compiled(network, loss, metrics, settings, settings.epochs * len(data))
     with _half_precision(network) if settings.mixed_precision else contextlib.nullcontext():
         try:
@@ -237,20 +224,19 @@ def fit_batches(
                 data,
                 validation_data=None if validation is None else Batches(lambda _: validation),
                 initial_epoch=first_epoch,
-                epochs=first_epoch if best.out_of_patience else settings.epochs,
+                epochs=first_epoch if stopping.first_wait >= stopping.patience else settings.epochs,
                 shuffle=False,
                 verbose=0,
-                callbacks=callbacks,
+                callbacks=[Epochs(data, seed, state.rows), stopping, *(progress_bar() if progress else [])],
             )
         except PickerError:
-            trainer.set_weights(best.best_weights)
+            trainer.set_weights(stopping.best_weights)
             raise
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"epoch": np.int64})
-    history = History(table, best.best_epoch + 1, len(rows) < settings.epochs, settings, seed)
+    table = pd.DataFrame(state.rows, columns=list(COLUMNS)).astype({"epoch": np.int64})
+    history = History(table, stopping.best_epoch + 1, len(table) < settings.epochs, settings, seed)
     figures = ", ".join(f"{name} {value:.4f}" for name, value in history.best().items())
-    logger.info(
-        "%s: trained for %s, the best was %d: %s", network.name, plural(len(rows), "epoch"), history.best_epoch, figures
-    )
+    epochs = plural(len(table), "epoch")
+    logger.info("%s: trained for %s, the best was %d: %s", network.name, epochs, history.best_epoch, figures)
     return history
 
 
