@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from cryokit import coordinates, pickers
 from cryokit.coordinates import COLUMNS, concatenate
-from cryokit.errors import ArgumentError, PickerError
+from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.micrograph import Micrograph, find, read, write_mrc
@@ -189,7 +189,7 @@ def test_table_of_picks(method, scene, picker):
     assert tuple(picks.columns) == COLUMNS
     assert len(picks) >= 5
     assert set(picks.micrograph) == {scene.micrographs[0].name}
-    assert (picks.diameter == scene.diameter).all()
+    assert picks.diameter.to_numpy() == pytest.approx(scene.diameter)
     assert picks.score.between(0, 1).all()
     assert picks.score.is_monotonic_decreasing
     assert picks.x.between(-0.5, columns - 0.5).all()
@@ -205,9 +205,7 @@ def test_a_lower_threshold_adds_picks_and_changes_none(method, scene, picker):
     examination = scene.examinations(method)[0]
     for threshold in (None, 0.2, 0.9, 1.01):
         limit = picker.threshold_ if threshold is None else threshold
-        expected = everything[everything.score >= limit].reset_index(drop=True)
-        got = examination.picks(threshold).sort_values("score", ascending=False, kind="stable", ignore_index=True)
-        assert_same(got, expected)
+        assert_same(examination.picks(threshold), everything[everything.score >= limit].reset_index(drop=True))
     if method in IMPROVED:
         assert len(everything) > len(examination.picked)
 
@@ -258,7 +256,7 @@ def test_saved_pickers_of_another_method(tmp_path):
 
 @pytest.mark.parametrize("contrast", ["bright", None])
 def test_bright_copies_give_the_same_picks(method, scene, contrast):
-    bright = [Micrograph(-each.data, name=each.name) for each in scene.micrographs]
+    bright = [Micrograph(-micrograph.data, name=micrograph.name) for micrograph in scene.micrographs]
     picker = pickers.create(method, diameter=scene.diameter, contrast=contrast).fit(bright)
     assert picker.contrast_ == "bright"
     assert_same(picker.examine(bright[0]).picks(0), scene.examinations(method)[0].picks(0))
@@ -278,8 +276,8 @@ def test_gain_offset_and_integers(method, scene, picker):
     counts = np.rint(20 * data - 50).astype(np.int32)
     one = picker.pick(Micrograph(counts, name="a"))
     np.testing.assert_array_equal(one, picker.pick(Micrograph(counts.astype(float), name="a")))
-    here = scene.examinations(method)[0].picks()
-    shared = cKDTree(one[["x", "y"]]).query(here[["x", "y"]])[0] < 0.1 * scene.diameter
+    original = scene.examinations(method)[0].picks()
+    shared = cKDTree(one[["x", "y"]]).query(original[["x", "y"]])[0] < 0.1 * scene.diameter
     assert shared.mean() >= 0.95
 
 
@@ -298,9 +296,9 @@ def test_examination(method, scene):
     assert seen.name == scene.names[0]
     assert tuple(seen.stages) == STAGES
     shape = seen.stages["opened"].shape
-    assert seen.factor == scene.diameter / 40
-    assert seen.diameter == pytest.approx(40)
-    assert shape == tuple(pytest.approx(side / seen.factor, abs=1) for side in scene.shape)
+    assert seen.frame.step == pytest.approx(scene.diameter / 40, rel=0.01)
+    assert seen.diameter == pytest.approx(scene.diameter / seen.frame.step)
+    assert (seen.frame.shape, seen.frame.source) == (shape, scene.shape)
     assert seen.clustering.labels.shape == shape
     assert seen.masks
     assert all(mask.shape == shape and mask.dtype == bool for mask in seen.masks.values())
@@ -312,16 +310,6 @@ def test_examination(method, scene):
     assert seen.picked == [particle for particle in seen.particles if particle.score >= seen.threshold]
 
 
-def test_places_in_the_micrograph():
-    seen = SCENES["apoferritin"].examinations("autocryopicker")[0]
-    # The middle of the picture is the middle of the micrograph, whatever the binning.
-    rows, columns = seen.stages["opened"].shape
-    x, y = seen.to_micrograph([(columns - 1) / 2], [(rows - 1) / 2])
-    assert (x[0], y[0]) == (pytest.approx(255.5, abs=0.5), pytest.approx(223.5, abs=0.5))
-    x, y = seen.to_micrograph([10, 20], [0, 0])
-    assert x[1] - x[0] == pytest.approx(10 * 76 / 40, rel=0.01)
-
-
 def test_training_particles():
     scene = SCENES["klh"]
     seen = scene.examinations("autocryopicker")[0]
@@ -330,12 +318,12 @@ def test_training_particles():
     assert list(particles.columns) == ["micrograph", "x", "y", "diameter", "class"]
     assert set(particles["class"]) <= set(CLASSES)
     assert (particles.micrograph == scene.names[0]).all()
-    assert (particles.diameter == 170).all()
+    assert particles.diameter.to_numpy() == pytest.approx(170)
     everything = seen.picks(0)
     assert sorted(particles.x) == pytest.approx(sorted(everything.x))
     good = particles[particles["class"] != "negative"]
     assert len(good) == sum(decision.good for decision in decisions) > 0
-    assert sorted(good["class"]) == sorted(each.particle.view for each in decisions if each.good)
+    assert sorted(good["class"]) == sorted(decision.particle.view for decision in decisions if decision.good)
     without = seen.training_particles(decisions, debris=None)
     near = seen.training_particles(decisions, debris=0.05)
     assert len(without) == len(seen.picked) < len(near) < len(particles)
@@ -483,8 +471,8 @@ def test_hot_and_dead_pixels(method, scene, picker, value):
     spoilt[rng.integers(0, rows, 8), rng.integers(0, columns, 8)] += value * spoilt.std()
     picks = picker.pick(Micrograph(spoilt, name=scene.names[0]))
     truth = scene.truth[scene.truth.micrograph == scene.names[0]]
-    here = evaluate(scene.examinations(method)[0].picks(), truth, bootstrap=0).f1
-    assert evaluate(picks, truth, bootstrap=0).f1 >= here - 0.06
+    before = evaluate(scene.examinations(method)[0].picks(), truth, bootstrap=0).f1
+    assert evaluate(picks, truth, bootstrap=0).f1 >= before - 0.06
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge"])
@@ -497,8 +485,8 @@ def test_padded_borders(method, scene, picker, mode):
     assert picks.y.min() >= 24
     truth = scene.truth[scene.truth.micrograph == original.name]
     moved = truth.assign(x=truth.x + 50, y=truth.y + 25)
-    here = evaluate(scene.examinations(method)[0].picks(), truth, bootstrap=0).f1
-    assert evaluate(picker.pick(banded), moved, bootstrap=0).f1 >= here - 0.05
+    before = evaluate(scene.examinations(method)[0].picks(), truth, bootstrap=0).f1
+    assert evaluate(picker.pick(banded), moved, bootstrap=0).f1 >= before - 0.05
 
 
 def cropped(micrograph, labels, top, left, side=256):
@@ -544,48 +532,45 @@ def test_impossible_diameters(method, value):
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
-        ({"contrast": "darkish"}, "contrast 'darkish'"),
-        ({"max_micrographs": 0}, "max_micrographs 0"),
-        ({"clusters": 1}, "clusters 1"),
-        ({"clusters": 65}, "clusters 65"),
-        ({"preprocessing": {"clahe_alfa": 0.5}}, "clahe_alfa"),
-        ({"preprocessing": {"working_diameter": 1}}, "working_diameter 1"),
-        ({"preprocessing": {"opening_radii": 3}}, "opening_radii 3"),
-        ({"preprocessing": 3}, "preprocessing"),
-        ({"preprocessing": {"guided_times": -1}}, "guided_times -1"),
-        ({"diametre": 76}, "diametre"),
+        ({"contrast": "darkish"}, "contrast.*darkish"),
+        ({"max_micrographs": 0}, "max_micrographs.*0"),
+        ({"max_micrographs": 1.5}, r"max_micrographs.*1\.5"),
+        ({"max_micrographs": math.inf}, "max_micrographs.*inf"),
+        ({"clusters": 1}, "clusters.*1"),
+        ({"clusters": 65}, "clusters.*65"),
+        ({"clusters": 2.5}, r"clusters.*2\.5"),
+        ({"preprocessing": {"working_diameter": 1}}, "working_diameter.*1"),
+        ({"preprocessing": {"guided_times": -1}}, "guided_times.*-1"),
     ],
 )
 def test_impossible_settings(method, settings, name):
-    with pytest.raises((ValueError, TypeError), match=name.replace(" ", ".*")):
+    with pytest.raises(ArgumentError, match=name):
         pickers.create(method, **settings)
-
-
-@pytest.mark.parametrize("method", ["supercryoempicker", "supercryoempicker_published"])
-@pytest.mark.parametrize("value", [0, 0.5, 201, math.nan])
-def test_impossible_superpixels(method, value):
-    with pytest.raises(ArgumentError, match="superpixels"):
-        pickers.create(method, superpixels=value)
 
 
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
-        ({"clusters": 2.5}, "clusters 2.5"),
-        ({"max_micrographs": 1.5}, "max_micrographs 1.5"),
-        ({"max_micrographs": math.inf}, "max_micrographs inf"),
-        ({"diameter": "76"}, "diameter '76'"),
-        ({"clusters": "4"}, "clusters '4'"),
+        ({"diameter": "76"}, "diameter.*76"),
+        ({"clusters": "4"}, "clusters.*4"),
+        ({"preprocessing": 3}, "preprocessing"),
+        ({"preprocessing": {"clahe_alfa": 0.5}}, "clahe_alfa"),
+        ({"preprocessing": {"opening_radii": 3}}, "opening_radii.*3"),
+        ({"diametre": 76}, "diametre"),
     ],
 )
 def test_settings_of_the_wrong_kind(method, settings, name):
-    with pytest.raises((ValueError, TypeError), match=name.replace(" ", ".*")):
+    with pytest.raises(ArgumentTypeError, match=name):
         pickers.create(method, **settings)
 
 
-def test_impossible_seed():
-    with pytest.raises(ArgumentError, match="seed"):
-        pickers.create("supercryoempicker", seed=-1)
+@pytest.mark.parametrize("method", ["supercryoempicker", "supercryoempicker_published"])
+@pytest.mark.parametrize(
+    ("setting", "value"), [*(("superpixels", value) for value in (0, 0.5, 201, math.nan)), ("seed", -1)]
+)
+def test_impossible_superpixels_and_seeds(method, setting, value):
+    with pytest.raises(ArgumentError, match=setting):
+        pickers.create(method, **{setting: value})
 
 
 def test_settings_of_the_chain_as_a_mapping(method):
@@ -603,20 +588,20 @@ def test_what_a_mapping_leaves_out_is_the_picker_s(method):
 def test_not_fitted(method, tmp_path):
     picker = pickers.create(method, diameter=76)
     for use in (lambda: picker.pick(noise((200, 200))), lambda: picker.examine(noise((200, 200)))):
-        with pytest.raises(PickerError, match=f"{method}.*has not been fitted"):
+        with pytest.raises(PickerError, match=method):
             use()
-    with pytest.raises(PickerError, match="has not been fitted"):
+    with pytest.raises(PickerError, match=method):
         picker.save(tmp_path / "a.npz")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_micrographs(method):
-    with pytest.raises(PickerError, match="no micrographs"):
+    with pytest.raises(PickerError):
         pickers.create(method, diameter=76).fit([])
 
 
 def test_too_small_to_estimate_the_diameter(method):
-    with pytest.raises(PickerError, match="too small to estimate"):
+    with pytest.raises(PickerError, match="40 pixels"):
         pickers.create(method, contrast="dark").fit([noise((300, 40))])
 
 
@@ -648,8 +633,8 @@ def real_examinations(real_data, dataset, method, n=None):
 
 
 def real_result(real_data, dataset, examinations, picks=None):
-    picks = concatenate(each.picks() for each in examinations) if picks is None else picks
-    names = [each.name for each in examinations]
+    picks = concatenate(examination.picks() for examination in examinations) if picks is None else picks
+    names = [examination.name for examination in examinations]
     return evaluate(picks, real(real_data, dataset)[1], micrographs=names, bootstrap=0)
 
 
@@ -706,7 +691,7 @@ def test_bright_copies_of_real_micrographs(real_data):
     negatives = [Micrograph(-micrograph.data, name=micrograph.name) for micrograph in map(read, paths[:2])]
     picker = pickers.create("autocryopicker", diameter=diameter).fit(negatives)
     assert picker.contrast_ == "bright"
-    bright = real_result(real_data, "apoferritin_10146", [picker.examine(each) for each in negatives])
+    bright = real_result(real_data, "apoferritin_10146", [picker.examine(negative) for negative in negatives])
     dark = real_result(
         real_data, "apoferritin_10146", real_examinations(real_data, "apoferritin_10146", "autocryopicker")[:2]
     )
