@@ -25,16 +25,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cryokit.imaging.frame import Picture
-from cryokit.imaging.preparation import WORKING_DIAMETER, recorded, whitened
-from cryokit.micrograph import Micrograph
 from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
 from cryokit.coordinates import IGNORE, concatenate
-from cryokit.simulate import CONDITIONS, Protein, SimulationError, fragment, random_protein, simulate
-from cryokit.simulate.density import MODELS
+from cryokit.imaging.frame import Picture
+from cryokit.imaging.preparation import WORKING_DIAMETER, recorded, whitened
+from cryokit.micrograph import Micrograph
+from cryokit.simulate import CONDITIONS, MODELS, Protein, SimulationError, fragment, random_protein, simulate
 
 logger = logging.getLogger("train_general")
 

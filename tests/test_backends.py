@@ -39,7 +39,7 @@ for name, folder, stride in jobs:
     model = Model.load(folder)
     scored = dense(np.load(image), model, stride=stride)
     column, row, score = find_peaks(scored.particle, 3.0, model.threshold)
-    x, y = scored.to_image(row, column)
+    x, y = scored.frame.to_source(column, row)
     result[name] = {"x": x.tolist(), "y": y.tolist(), "score": score.tolist()}
 loaded = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
 sys.stdout.write("\\n" + json.dumps([result, loaded]))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cryokit.imaging.prepared import Prepared
 
 from cryokit.coordinates import table
+from cryokit.imaging import Frame, Picture
 from cryokit.networks import create
 from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import compact_picking as compact
@@ -43,9 +43,9 @@ def blobs():
         y, x = np.mgrid[: image.shape[0], : image.shape[1]]
         for cx, cy in grid:
             image += 2.5 * np.exp(-(((x - cx) ** 2 + (y - cy) ** 2) / (2 * 6.0**2)))
-        prepared = Prepared(np.clip(image, -5, 5), (660, 720), 100, 50, 28.0)
-        sx, sy = prepared.to_micrograph(grid[:, 0], grid[:, 1])
-        made.append((prepared, table(name, sx, sy, diameter=56)))
+        picture = Picture(np.clip(image, -5, 5), Frame(image.shape, (800, 900), 100.5, 50.5, 2.0, 2.0))
+        sx, sy = picture.frame.to_source(grid[:, 0], grid[:, 1])
+        made.append((picture, table(name, sx, sy, diameter=56)))
     return made
 
 
@@ -55,7 +55,7 @@ def test_learns_from_one_picture_and_finds_the_same_on_another(blobs):
     (first, labels), (second, truth) = blobs
     compact.teach(network, config, [first], [labels], steps=250, rate=3e-3, seed=0, progress=False)
     scores = compact.score_map(network, config, second)
-    picks = compact.candidates(scores, second, "b", 56.0, least=0.5)
+    picks = compact.candidates(scores, second.frame, "b", 56.0, least=0.5)
     distance = np.hypot(
         picks["x"].to_numpy()[:, None] - truth["x"].to_numpy(), picks["y"].to_numpy()[:, None] - truth["y"].to_numpy()
     )
@@ -67,32 +67,36 @@ def test_learns_from_one_picture_and_finds_the_same_on_another(blobs):
     assert (distance.min(axis=0)[cut.to_numpy()] < 14).mean() > 0.6
 
 
+def map_of(scores, classes, frame):
+    """Return a score map with a position every 4 pixels of a picture, the first one at 1.5, in the micrograph."""
+    lattice = Frame(scores.shape[:2], frame.shape, 1.5, 1.5, 4.0, 4.0)
+    return ScoreMap(scores, classes, lattice).within(frame)
+
+
 def test_positions_go_back_to_the_micrograph_as_stored():
-    prepared = Prepared(np.zeros((100, 120), np.float32), (300, 360), 40, 20, 28.0)
+    frame = Frame((100, 120), (340, 420), 41.0, 21.0, 3.0, 3.0)
     scores = np.zeros((25, 30, 2), np.float32)
     scores[10, 20, 0] = 1
-    found = ScoreMap(scores, ("particle", "background"), x0=-0.5, y0=-0.5, step=4)
-    (pick,) = compact.candidates(found, prepared, "m", 84.0).itertuples()
-    # Position 20 of the map is at 79.5 in the picture, whose pixels are three of the micrograph.
-    assert (pick.x, pick.y) == pytest.approx((80 * 3 - 0.5 + 40, 40 * 3 - 0.5 + 20))
+    picks = compact.candidates(map_of(scores, ("particle", "background"), frame), frame, "m", 84.0)
+    (pick,) = picks.itertuples()
+    assert (pick.x, pick.y) == pytest.approx((41 + 3 * (1.5 + 80), 21 + 3 * (1.5 + 40)))
     assert pick.diameter == 84
 
 
 def test_margin_leaves_out_what_the_border_cuts():
-    prepared = Prepared(np.zeros((100, 120), np.float32), (100, 120), 0, 0, 28.0)
+    frame = Frame.whole((100, 120))
     scores = np.zeros((25, 30, 2), np.float32)
     scores[10, 2, 0] = scores[12, 15, 0] = 1
-    found = ScoreMap(scores, ("particle", "background"), x0=1.5, y0=1.5, step=4)
-    assert len(compact.candidates(found, prepared, "m", 28.0)) == 2
-    (pick,) = compact.candidates(found, prepared, "m", 28.0, margin=0.5).itertuples()
+    found = map_of(scores, ("particle", "background"), frame)
+    assert len(compact.candidates(found, frame, "m", 28.0)) == 2
+    (pick,) = compact.candidates(found, frame, "m", 28.0, margin=0.5).itertuples()
     assert pick.x == pytest.approx(61.5)
 
 
 def test_views_follow_the_likeliest_particle_class():
-    prepared = Prepared(np.zeros((100, 120), np.float32), (100, 120), 0, 0, 28.0)
+    frame = Frame.whole((100, 120))
     scores = np.zeros((25, 30, 3), np.float32)
     scores[5, 5] = (0.7, 0.2, 0.1)
     scores[15, 20] = (0.2, 0.6, 0.2)
-    found = ScoreMap(scores, ("top", "side", "background"), x0=0, y0=0, step=4)
-    picks = compact.candidates(found, prepared, "m", 28.0)
+    picks = compact.candidates(map_of(scores, ("top", "side", "background"), frame), frame, "m", 28.0)
     assert picks["view"].tolist() == ["top", "side"]
