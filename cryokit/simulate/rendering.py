@@ -21,8 +21,8 @@ from cryokit.simulate import specimen
 from cryokit.simulate.conditions import CONDITIONS, Conditions
 from cryokit.simulate.ctf import aberration, ctf, electron_wavelength, envelope, interaction_constant
 from cryokit.simulate.density import Protein, atom_transfer, rotation_matrix, splat
-from cryokit.simulate.particles import place_particles, truth_table
 from cryokit.simulate.placement import Field, waves
+from cryokit.simulate.population import place_particles, truth_table
 from cryokit.simulate.proteins import MODELS
 
 SNR_RESOLUTION = 20.0  # Angstrom: the SNR is that of spatial frequencies below one over this
