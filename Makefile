@@ -11,6 +11,8 @@ OUT ?= out
 PYTEST_OPTIONS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # COVERAGE=1 measures line coverage over `make test` and `make test-all` together.
 COVERAGE ?=
+# Percentage of lines that have to be covered for COVERAGE=1 to pass.
+COVERED ?= 0
 # How long `make fuzz` explores.
 MINUTES ?= 10
 # Other Keras backends, each in an environment of its own (.venv-jax, .venv-torch), and the tests that they have to pass.
@@ -71,7 +73,7 @@ test: $(INSTALLED) lint
 	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
 test-all: test $(addprefix backend-,$(INSTALLED_BACKENDS))
-	@$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-append --cov-report=term)
+	@$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-append --cov-report=term --cov-fail-under=$(COVERED))
 
 smoke: $(INSTALLED)
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) cryokit tests/test_packaging.py
