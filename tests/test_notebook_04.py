@@ -40,7 +40,7 @@ class TestTraining:
         called = results["of these the network calls a particle"]
         assert called > 0.5  # most of them; the test split of the quick profile has a dozen
         assert results["of nothing labelled negative the network calls a particle"] < called - 0.4
-        assert results["accuracy against the truth"] > 0.92
+        assert results["accuracy against the truth"] > 0.88  # 82 patches: a standard error of 0.03
         assert results["accuracy against the truth"] > results["accuracy against the labels"] + 0.05
 
     def test_background_is_the_easy_setting(self, results):
