@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -131,6 +132,14 @@ class TestImports:
             "except SystemExit as end: assert not end.code, end.code"
         )
         assert not loaded_after(code) & HEAVY
+
+    def test_every_public_name_is_there(self):
+        packages = [module.name for module in pkgutil.walk_packages(cryokit.__path__, "cryokit.") if module.ispkg]
+        assert len(packages) > 10
+        for name in packages:
+            package = importlib.import_module(name)
+            missing = [public for public in getattr(package, "__all__", ()) if not hasattr(package, public)]
+            assert not missing, (name, missing)
 
     def test_modules_import_without_deep_learning(self):
         code = (

@@ -37,7 +37,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "conditions": ["CONDITIONS", "PROTEINS", "Conditions"],
         "density": ["Form", "Protein"],
-        "particles": ["TRUTH_COLUMNS"],
+        "population": ["TRUTH_COLUMNS"],
         "proteins": ["MODELS"],
         "random_proteins": ["fragment", "random_protein"],
         "rendering": ["Parts", "simulate", "simulate_parts", "simulate_set"],
