@@ -38,7 +38,7 @@ class TestTraining:
     def test_labels_are_wrong_where_the_network_seems_to_be(self, results):
         assert results["whole particles among the negatives of the test"] > 0.25
         called = results["of these the network calls a particle"]
-        assert called > 0.5  # most of them; the test split of the quick profile has a dozen
+        assert called > 0.5  # most of them
         assert results["of nothing labelled negative the network calls a particle"] < called - 0.4
         assert results["accuracy against the truth"] > 0.88  # 82 patches: a standard error of 0.03
         assert results["accuracy against the truth"] > results["accuracy against the labels"] + 0.05

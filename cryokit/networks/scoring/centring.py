@@ -20,8 +20,8 @@ def turn_bias(
 ) -> tuple[float, float]:
     """Return the mean displacement of a network's peaks that comes from the network itself.
 
-    Trained networks prefer a direction: their peaks lie a little to one side, everywhere alike, by up to a few
-    hundredths of the particle's diameter. If a picture is turned by 180 degrees the particles turn with it, but the
+    Trained networks prefer a direction: their peaks lie a little to one side, everywhere alike, by some
+    thousandths of the particle's diameter. If a picture is turned by 180 degrees the particles turn with it, but the
     preference does not. So a peak that lies beside its particle by b in the picture lies by -b in the turned one once
     that is turned back, and half of the mean difference is b.
 
