@@ -32,12 +32,14 @@ A file has these keys; all but ``name``, ``methods`` and one of ``datasets`` and
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from cryokit._util.validation import check_choice, check_number
+from cryokit._util.yaml_files import Node, read_yaml
 from cryokit.benchmark.methods import OWN, Row, row
 from cryokit.datasets import SPLITS
 from cryokit.errors import ArgumentError, ArgumentTypeError, BenchmarkError, CryokitError
@@ -47,6 +49,7 @@ PROFILES = ("quick", "full")
 _KEYS = ("name", "title", "note", "methods", "datasets", "sweeps", "seeds", "give_diameter", "timeout")
 _REAL_KEYS = ("micrographs", "labels", "splits", "diameter", "otherwise")
 _SIMULATED_KEYS = ("simulate", "train_on")
+_NAME = re.compile(r"[^./\\][^/\\]*").fullmatch  # of a dataset, and of its folder
 _DATASET_KEYS = ("name", "title", "note", "methods", "train", *_SIMULATED_KEYS, *_REAL_KEYS)
 
 
@@ -233,31 +236,33 @@ def parse(content: Any, profile: str | None = None, *, trust: bool = False) -> B
     """
     if profile is not None:
         check_choice("profile", profile, PROFILES)
-    section = _Section(content, "", (*_KEYS, "quick"))
-    quick = _Section(section.content.pop("quick", None) or {}, "quick: ", _KEYS)
-    if profile == "quick":
-        section.content |= quick.content
     try:
-        methods = rows(section.content.get("methods"), trust=trust)
-        specs = [_dataset(spec, trust) for spec in section.list("datasets")]
-        for sweep in section.list("sweeps"):
-            specs += _sweep(sweep, trust)
+        Node(content).mapping(optional=(*_KEYS, "quick"))
+        raw = dict(content)
+        quick = raw.pop("quick", None) or {}
+        Node(quick, "quick").mapping(optional=_KEYS)
+        if profile == "quick":
+            raw |= quick
+        keys = Node(raw).mapping(("name",), _KEYS[1:])
+        name = keys["name"].text()
+        methods = rows(keys["methods"].value, trust=trust)
+        specs = [_dataset(node, trust) for node in keys["datasets"].items()]
+        for node in keys["sweeps"].items():
+            specs += _sweep(node, trust)
         config = BenchmarkConfig(
-            name=section.text("name"),
-            title=section.text("title") or section.text("name"),
-            note=section.text("note"),
+            name=name,
+            title=keys["title"].optional_text() or name,
+            note=keys["note"].optional_text() or "",
             methods=methods,
             datasets=tuple(specs),
-            seeds=section.number("seeds", 1, 1, whole=True),
-            give_diameter=section.flag("give_diameter", True),
-            timeout=section.number("timeout", 120, 0, above=True),
+            seeds=keys["seeds"].number(1, whole=True) or 1,
+            give_diameter=keys["give_diameter"].flag(True),
+            timeout=keys["timeout"].number(0, above=True) or 120,
             profile=profile,
-            raw=section.content,
+            raw=raw,
         )
     except (ArgumentError, ArgumentTypeError) as error:
         raise BenchmarkError(str(error)) from None
-    if not config.name:
-        raise BenchmarkError("name: the benchmark needs one")
     if not specs:
         raise BenchmarkError("datasets: at least one dataset or sweep is needed")
     _check_unique("datasets", [choice.name for spec in specs for choice in spec.choices()])
@@ -289,154 +294,112 @@ def rows(methods: Any, *, trust: bool = False) -> tuple[Row, ...]:
 
 def _content(name_or_path: str | os.PathLike) -> tuple[Path, Any]:
     """Return the file of a benchmark, and its content."""
-    import yaml
-
     path = Path(name_or_path)
     # A folder of this name is not meant: that of the run often has it.
     if not path.suffix and not path.is_file():
         path = CONFIGS / f"{name_or_path}.yaml"
         if not path.is_file():
             raise BenchmarkError(f"no benchmark is called {name_or_path!s}; there are: {', '.join(available())}")
-    try:
-        return path, yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    return path, read_yaml(path, BenchmarkError)
 
 
-def _dataset(content: Any, trust: bool, axes: Mapping[str, float] | None = None) -> DatasetSpec:
-    section = _Section({"name": content} if isinstance(content, str) else content, "datasets: ", _DATASET_KEYS)
-    name = section.text("name")
-    if not name or set(name) & set("/\\") or name.startswith("."):
-        raise BenchmarkError(f"datasets: name: {name!r} cannot be the name of a dataset")
-    section.place = f"{name}: "
-    if bool(section.text("micrographs")) != bool(section.text("labels")):
-        raise BenchmarkError(f"{name}: micrographs, labels: give both folders")
-    simulated = section.content.get("simulate") is not None
-    if wrong := [key for key in (_REAL_KEYS if simulated else _SIMULATED_KEYS) if section.content.get(key)]:
-        raise BenchmarkError(f"{name}: {wrong[0]}: only for a {'real' if simulated else 'simulated'} dataset")
-    simulate = _simulated(section.content["simulate"], f"{name}: simulate: ") if simulated else None
-    otherwise = _dataset(section.content["otherwise"], trust) if section.content.get("otherwise") else None
+def _dataset(node: Node, trust: bool, axes: Mapping[str, float] | None = None) -> DatasetSpec:
+    content = {"name": node.value} if isinstance(node.value, str) else node.value
+    name = Node(content, node.key).mapping(("name",), _DATASET_KEYS[1:])["name"].text("a name", _NAME)
+    # From here on messages name the dataset, not its number.
+    node = Node(content, name)
+    keys = node.mapping(_DATASET_KEYS[:1], _DATASET_KEYS[1:])
+    micrographs, labels = keys["micrographs"].optional_text(), keys["labels"].optional_text()
+    if (micrographs is None) != (labels is None):
+        raise node.error("micrographs, labels: give both folders")
+    simulated = keys["simulate"].value is not None
+    if wrong := [key for key in (_REAL_KEYS if simulated else _SIMULATED_KEYS) if keys[key].value]:
+        raise keys[wrong[0]].error(f"only for a {'real' if simulated else 'simulated'} dataset")
+    simulate = _simulated(keys["simulate"]) if simulated else None
+    otherwise = _dataset(keys["otherwise"], trust) if keys["otherwise"].value else None
     if otherwise is not None and otherwise.otherwise is not None:
-        raise BenchmarkError(f"{name}: otherwise: {otherwise.name} has an 'otherwise' of its own; give one dataset")
+        raise keys["otherwise"].error(f"{otherwise.name} has an 'otherwise' of its own; give one dataset")
     return DatasetSpec(
         name=name,
-        title=section.text("title"),
-        note=section.text("note"),
+        title=keys["title"].optional_text() or "",
+        note=keys["note"].optional_text() or "",
         simulate=simulate,
-        train_on=_train_on(section.list("train_on"), simulate, f"{name}: train_on: "),
-        micrographs=section.text("micrographs") or None,
-        labels=section.text("labels") or None,
-        splits=None if section.content.get("splits") is None else _splits(section.content["splits"], name),
-        diameter=section.number("diameter", None, 0, above=True),
-        train=section.number("train", None, 0, whole=True),
+        train_on=_train_on(keys["train_on"], simulate),
+        micrographs=micrographs,
+        labels=labels,
+        splits=None if keys["splits"].value is None else _splits(keys["splits"]),
+        diameter=keys["diameter"].number(0, above=True),
+        train=keys["train"].number(0, whole=True),
         axes=dict(axes or {}),
-        methods=rows(section.content["methods"], trust=trust) if section.content.get("methods") else None,
+        methods=rows(keys["methods"].value, trust=trust) if keys["methods"].value else None,
         otherwise=otherwise,
     )
 
 
-def _splits(content: Any, name: str) -> dict[str, list[str]]:
-    section = _Section(content, f"{name}: splits: ", SPLITS)
-    splits = {split: [str(micrograph) for micrograph in section.list(split)] for split in SPLITS}
-    _check_unique(f"{name}: splits", [micrograph for names in splits.values() for micrograph in names])
+def _splits(node: Node) -> dict[str, list[str]]:
+    keys = node.mapping(optional=SPLITS)
+    splits = {split: [str(micrograph.value) for micrograph in keys[split].items()] for split in SPLITS}
+    _check_unique(node.key, [micrograph for names in splits.values() for micrograph in names])
     return splits
 
 
-def _simulated(content: Any, place: str) -> SimulatedSet:
+def _simulated(node: Node) -> SimulatedSet:
     from cryokit.simulate import PROTEINS, Conditions
 
-    section = _Section(content, place)
-    check_choice(f"{place}protein", section.content.get("protein"), PROTEINS)
-    counts = {split: section.number(split, 0, 0, whole=True) for split in SPLITS}
-    seed = section.number("seed", 0, 0, whole=True)
-    diameter = section.number("diameter", None, 0, above=True)
-    if diameter is not None and "pixel_size" in section.content:
-        raise BenchmarkError(f"{place}pixel_size: the diameter sets it; give one of them")
     own = ("protein", *SPLITS, "seed", "diameter")
-    settings = {key: value for key, value in section.content.items() if key not in own}
     known = ("shape", "pixel_size", "n_particles", "snr", "defocus", "carbon")
-    known = dict.fromkeys([*known, *(setting.name for setting in fields(Conditions))])
+    known = tuple(dict.fromkeys([*known, *(setting.name for setting in fields(Conditions))]))
+    keys = node.mapping(own[:1], (*own[1:], *known))
+    diameter = keys["diameter"].number(0, above=True)
+    if diameter is not None and "pixel_size" in node.value:
+        raise keys["pixel_size"].error("the diameter sets it; give one of them")
+    settings = {key: value for key, value in node.value.items() if key not in own}
     # Whether a number makes sense is left to the simulation.
     for name in settings:
-        check_choice(f"{place}setting", name, [*own, *known])
         if name == "shape":
-            for side in section.list(name):
-                check_number(f"{place}shape", side, 32, whole=True)
-            if len(settings[name]) != 2:
-                raise BenchmarkError(f"{place}shape: give rows and columns, not {settings[name]!r}")
+            sides = [side.number(32, whole=True) for side in keys[name].items("rows and columns")]
+            keys[name].check(len(sides) == 2, "rows and columns")
         elif name == "carbon":
-            section.flag(name, False)
+            keys[name].flag()
         elif name == "n_particles":
-            section.number(name, None, 0, whole=True)
+            keys[name].number(0, whole=True)
         else:
-            section.number(name, None)
-    return SimulatedSet(section.content["protein"], counts, seed, diameter, settings)
+            keys[name].number()
+    return SimulatedSet(
+        protein=keys["protein"].choice(tuple(PROTEINS)),
+        counts={split: keys[split].number(0, whole=True) or 0 for split in SPLITS},
+        seed=keys["seed"].number(0, whole=True) or 0,
+        diameter=diameter,
+        settings=settings,
+    )
 
 
-def _train_on(contents: Sequence[Any], tested: SimulatedSet | None, place: str) -> tuple[SimulatedSet, ...]:
-    sets = tuple(_simulated(content, place) for content in contents)
+def _train_on(node: Node, tested: SimulatedSet | None) -> tuple[SimulatedSet, ...]:
+    sets = tuple(_simulated(item) for item in node.items())
     proteins = [simulated.protein for simulated in sets]
     if tested is not None and tested.protein in proteins:
-        raise BenchmarkError(f"{place}{tested.protein} is the protein that is tested; train on others")
-    _check_unique(place.removesuffix(": "), proteins)
+        raise node.error(f"{tested.protein} is the protein that is tested; train on others")
+    _check_unique(node.key, proteins)
     return sets
 
 
-def _sweep(content: Any, trust: bool) -> list[DatasetSpec]:
-    section = _Section(content, "sweeps: ", ("axis", "values", "dataset", "methods"))
-    axis, values = section.text("axis"), section.list("values")
-    if not axis or not values:
-        raise BenchmarkError("sweeps: a sweep needs an axis, values and a simulated dataset")
-    base = _Section(section.content.get("dataset"), f"sweep of {axis}: dataset: ", _DATASET_KEYS)
-    simulate = _Section(base.content.get("simulate"), f"sweep of {axis}: simulate: ").content
-    name, methods = base.text("name"), section.content.get("methods")
-    if not name:
-        raise BenchmarkError(f"sweep of {axis}: dataset: name: it needs one")
+def _sweep(node: Node, trust: bool) -> list[DatasetSpec]:
+    keys = node.mapping(("axis", "values", "dataset"), ("methods",))
+    axis, values, methods = keys["axis"].text(), keys["values"].items(), keys["methods"].value
+    keys["values"].check(bool(values), "a list of at least one value")
+    base = Node(keys["dataset"].value, f"sweep of {axis}: dataset")
+    dataset = base.mapping(("name", "simulate"), _DATASET_KEYS)
+    dataset["simulate"].check(isinstance(dataset["simulate"].value, dict), "a mapping, for a simulated dataset")
     specs = []
-    for value in values:
-        check_number(f"sweep of {axis}: value", value)
-        point = {**base.content, "name": f"{name}_{axis}_{value:g}", "simulate": {**simulate, axis: value}}
-        specs.append(_dataset(point | ({"methods": methods} if methods else {}), trust, {axis: float(value)}))
+    for node in values:
+        node.check(node.value is not None, "a number")
+        value = node.number()
+        simulate = {**dataset["simulate"].value, axis: node.value}
+        point = {**base.value, "name": f"{dataset['name'].text()}_{axis}_{value:g}", "simulate": simulate}
+        specs.append(_dataset(Node(point | ({"methods": methods} if methods else {}), base.key), trust, {axis: value}))
     return specs
 
 
 def _check_unique(place: str, names: Sequence[str]) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise BenchmarkError(f"{place}: {repeated[0]!r} is there twice")
-
-
-class _Section:
-    """A mapping of the file that knows its place, for messages."""
-
-    def __init__(self, content: Any, place: str, known: Sequence[str] = ()) -> None:
-        if not isinstance(content, Mapping):
-            raise BenchmarkError(f"{place or 'the file: '}give a mapping of keys to values, not {content!r}")
-        if known and (unknown := [key for key in content if key not in known]):
-            raise BenchmarkError(f"{place}unknown key {unknown[0]!r}; there are: {', '.join(known)}")
-        self.content, self.place = dict(content), place
-
-    def text(self, key: str) -> str:
-        return self._of_type(key, "", str, "a text").strip()
-
-    def flag(self, key: str, default: bool) -> bool:
-        return self._of_type(key, default, bool, "true or false")
-
-    def list(self, key: str) -> list[Any]:
-        return list(self._of_type(key, [], (list, tuple), "a list"))
-
-    def number(
-        self, key: str, default: float | None, low: float = -float("inf"), *, whole: bool = False, above: bool = False
-    ) -> Any:
-        value = self.content.get(key)
-        if value is None:
-            return default
-        check_number(f"{self.place}{key}", value, low, whole=whole, above=above)
-        return int(value) if whole else float(value)
-
-    def _of_type(self, key: str, default: Any, kind: Any, expected: str) -> Any:
-        value = self.content.get(key, default)
-        if not isinstance(value, kind):
-            raise BenchmarkError(f"{self.place}{key}: give {expected}, not {value!r}")
-        return value

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.resources import folder
 from cryokit._util.validation import check_choice
-from cryokit.errors import DatasetError
+from cryokit._util.yaml_files import Node, read_yaml
+from cryokit.errors import ArgumentError, ArgumentTypeError, DatasetError
 
 SCHEMA = 1
 SPLITS = ("train", "validation", "test")
@@ -217,18 +217,12 @@ def read(path: str | os.PathLike) -> Manifest:
         If the file cannot be read, is not YAML or does not follow the schema; the message names the file, the key and
         what was expected there.
     """
-    import yaml
-
     path = Path(path)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = Node(read_yaml(path, DatasetError))
     try:
-        with path.open("rb") as stream:
-            content = yaml.load(stream, Loader=loader)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return _manifest(_Node(path, content), path)
+        return _manifest(content, path)
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise DatasetError(f"{path}: {error}; {_SCHEMA_HINT}") from None
 
 
 def assign_splits(names: Iterable[str]) -> dict[str, str]:
@@ -250,80 +244,30 @@ def assign_splits(names: Iterable[str]) -> dict[str, str]:
     return {name: splits[name] for name in names}
 
 
-@dataclass(frozen=True)
-class _Node:
-    """A value in the YAML and its place there, so that every error names the file and the key."""
-
-    path: Path
-    value: Any
-    key: str = ""
-
-    def check(self, valid: bool, expected: str) -> None:
-        """Raise an error unless the value is valid."""
-        if not valid:
-            text = repr(self.value)
-            text = text if len(text) <= 60 else f"{text[:57]}..."
-            raise self.error(f"expected {expected}, found {text}; {_SCHEMA_HINT}")
-
-    def error(self, problem: str) -> DatasetError:
-        return DatasetError(f"{self.path}: {self.key}: {problem}" if self.key else f"{self.path}: {problem}")
-
-    def mapping(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, _Node]:
-        known = required + optional
-        self.check(isinstance(self.value, dict), f"a mapping with the keys {', '.join(known)}")
-        if missing := [key for key in required if key not in self.value]:
-            raise self.error(f"key {missing[0]!r} is missing; {_SCHEMA_HINT}")
-        if unknown := [key for key in self.value if key not in known]:
-            raise self.error(f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
-        prefix = f"{self.key}." if self.key else ""
-        return {key: _Node(self.path, self.value.get(key), prefix + key) for key in known}
-
-    def items(self, expected: str) -> list[_Node]:
-        self.check(isinstance(self.value, list), expected)
-        return [_Node(self.path, value, f"{self.key}[{index}]") for index, value in enumerate(self.value)]
-
-    def text(self, expected: str = "a text", accept: Callable[[str], object] = bool) -> str:
-        self.check(isinstance(self.value, str) and bool(accept(self.value.strip())), expected)
-        return self.value.strip()
-
-    def choice(self, choices: tuple[str, ...]) -> str:
-        return self.text(f"one of {', '.join(choices)}", choices.__contains__)
-
-    def optional_text(self, expected: str = "a text, or null", accept: Callable[[str], object] = bool) -> str | None:
-        return None if self.value is None else self.text(expected, accept)
-
-    def number(self) -> float | None:
-        if self.value is None:
-            return None
-        is_number = isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
-        self.check(is_number and 0 < self.value < float("inf"), "a number above 0, or null")
-        return float(self.value)
-
-
-def _manifest(node: _Node, path: Path) -> Manifest:
+def _manifest(node: Node, path: Path) -> Manifest:
     needed = ("schema", "name", "title", "citation", "licence", "pixel_size", "diameter", "views", "verified", "files")
     keys = node.mapping(needed, ("archive", "labels", "split_rule", "notes"))
     schema = keys["schema"].value
     keys["schema"].check(type(schema) is int and schema == SCHEMA, f"{SCHEMA} (the version that this cryokit reads)")
     name = keys["name"].text("a name of lower-case letters, digits, _ and -", _NAME.fullmatch)
     keys["name"].check(name == path.stem, f"{path.stem!r}, the name of the file")
-    verified = keys["verified"].value
-    keys["verified"].check(isinstance(verified, bool), "true or false")
+    verified = keys["verified"].flag()
     archive = keys["archive"].optional_text("an address (https://, http:// or ftp://), or null", _ARCHIVE)
     keys["archive"].check(verified or archive is not None, "the address of the archive, as verified is false")
-    files = tuple(_file(entry, verified) for entry in keys["files"].items("a list of files (it may be empty: [])"))
+    entries = keys["files"].items("a list of files (it may be empty: [])")
+    files = tuple(_file(entry, verified) for entry in entries)
     usable = not verified or any(file.role == "micrograph" for file in files)
     keys["files"].check(usable, "at least one file with the role micrograph, as verified is true")
-    _check_together(files, keys["files"])
+    _check_together(files, entries)
     diameter = keys["diameter"].mapping(("pixels", "angstrom"))
     return Manifest(
         name=name,
         title=keys["title"].text(),
         citation=tuple(entry.text() for entry in keys["citation"].items("a list of texts")),
         licence=keys["licence"].text('a text ("unknown" if it is)'),
-        pixel_size=keys["pixel_size"].number(),
-        diameter_pixels=diameter["pixels"].number(),
-        diameter_angstrom=diameter["angstrom"].number(),
+        pixel_size=keys["pixel_size"].number(0, above=True),
+        diameter_pixels=diameter["pixels"].number(0, above=True),
+        diameter_angstrom=diameter["angstrom"].number(0, above=True),
         views=tuple(entry.choice(_VIEWS) for entry in keys["views"].items("a list of views")),
         verified=verified,
         archive=archive,
@@ -333,7 +277,7 @@ def _manifest(node: _Node, path: Path) -> Manifest:
     )
 
 
-def _file(node: _Node, verified: bool) -> DataFile:
+def _file(node: Node, verified: bool) -> DataFile:
     keys = node.mapping(("path", "role"), ("micrograph", "split", "urls", "bytes", "sha256", "git_blob_sha1", "scale"))
     role = keys["role"].choice(ROLES)
     path = keys["path"].text("a relative path with forward slashes, without '..', '.' or a drive", _is_safe)
@@ -347,9 +291,7 @@ def _file(node: _Node, verified: bool) -> DataFile:
     else:
         keys["split"].check(split is None, "no such key: only micrographs are split, labels follow them")
         keys["micrograph"].check(role == "extra" or micrograph is not None, "the name of the file's micrograph")
-    size = keys["bytes"].value
-    keys["bytes"].check(size is None or (type(size) is int and size >= 0), "a whole number, or null if unknown")
-    urls = keys["urls"].items("a list of addresses") if keys["urls"].value is not None else []
+    urls = keys["urls"].items("a list of addresses")
     hashes = {
         kind: keys[kind].optional_text(f"{digits} lower-case hexadecimal digits in quotes", pattern)
         for kind, digits, pattern in (("sha256", 64, _SHA256), ("git_blob_sha1", 40, _SHA1))
@@ -361,13 +303,13 @@ def _file(node: _Node, verified: bool) -> DataFile:
         micrograph=micrograph or "",
         split=split,
         urls=tuple(entry.text("an address that begins with https:// or http://", _URL) for entry in urls),
-        bytes=size,
-        scale=keys["scale"].number() or 1.0,
+        bytes=keys["bytes"].number(0, whole=True),
+        scale=keys["scale"].number(0, above=True) or 1.0,
         **hashes,
     )
 
 
-def _check_together(files: tuple[DataFile, ...], node: _Node) -> None:
+def _check_together(files: Sequence[DataFile], entries: Sequence[Node]) -> None:
     """Check what no single file shows: paths and names are unique, labels have their micrograph."""
     paths: dict[str, int] = {}
     names: dict[str, int] = {}
@@ -377,13 +319,12 @@ def _check_together(files: tuple[DataFile, ...], node: _Node) -> None:
         if first == index and file.role == "micrograph":
             first = names.setdefault(file.micrograph, index)
         if first != index:
-            raise DatasetError(f"{node.path}: files[{index}].path: {file.path} has the name of files[{first}]")
-    for index, file in enumerate(files):
-        place = f"{node.path}: files[{index}]"
+            raise entries[index].error(f"{file.path} has the name of files[{first}]")
+    for file, entry in zip(files, entries, strict=True):
         if file.micrograph and file.micrograph not in names:
-            raise DatasetError(f"{place}.micrograph: no file with the role micrograph is named {file.micrograph}")
+            raise entry.error(f"no file with the role micrograph is named {file.micrograph}")
         if file.role.startswith("label-") and coordinate_file_micrograph(file.path) != file.micrograph:
-            raise DatasetError(f"{place}.path: {file.path} is not named after its micrograph {file.micrograph}")
+            raise entry.error(f"{file.path} is not named after its micrograph {file.micrograph}")
 
 
 def _is_safe(path: str) -> bool:
