@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == chosen:
             command = importlib.import_module(module)
             command.add_arguments(subparser)
+            if hasattr(command, "EXAMPLES"):
+                subparser.formatter_class = argparse.RawDescriptionHelpFormatter
+                subparser.epilog = command.EXAMPLES
             subparser.set_defaults(run=command.run)
     options = parser.parse_args(words)
     logging.basicConfig(

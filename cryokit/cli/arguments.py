@@ -65,6 +65,43 @@ def add_micrographs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies, which must be aligned")
 
 
+def add_labels_format(group: argparse._ActionsContainer) -> None:
+    """Add the format of label files."""
+    group.add_argument("--labels-format", metavar="NAME", help="format of the labels (default: detected)")
+
+
+def add_strip(group: argparse._ActionsContainer) -> None:
+    """Add the endings that names of coordinate files have."""
+    group.add_argument(
+        "--strip",
+        action="append",
+        default=[],
+        metavar="ENDING",
+        help="ending to remove from file names to get the names of the micrographs; may be repeated",
+    )
+
+
+def add_scale(group: argparse._ActionsContainer) -> None:
+    """Add the scale of coordinates, and how the smaller micrographs were made."""
+    group.add_argument(
+        "--scale", type=float, default=1.0, metavar="F", help="factor on the input: 8 if it was downsampled by 8"
+    )
+    group.add_argument(
+        "--blocks", action="store_true", help="with --scale: downsampled by averaging blocks, not by Fourier cropping"
+    )
+
+
+def add_simulation(parser: argparse.ArgumentParser, micrographs: int) -> None:
+    """Add the number of simulated micrographs, with its default, their size and the random seed."""
+    parser.add_argument(
+        "-n", "--micrographs", type=count, default=micrographs, metavar="N", help="number (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shape", type=count, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default: 2048 2048"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+
+
 def add_picker(parser: argparse.ArgumentParser) -> None:
     """Add the options that make a picker; `picker_settings` reads them."""
     parser.add_argument(

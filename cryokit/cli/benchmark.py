@@ -36,8 +36,6 @@ _TO_RUN = ("out", "config", "profile", "trust", "methods", "datasets", "seeds", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to a parser."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; finished cells in it are kept")
     parser.add_argument(
         "--result",

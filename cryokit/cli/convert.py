@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cryokit._util.names import MICROGRAPH_SUFFIXES, micrograph_name
 from cryokit._util.validation import check_number
 from cryokit._util.wording import plural, some
+from cryokit.cli.arguments import add_scale, add_strip
 from cryokit.coordinates.formats import FORMATS, SCORES, SUFFIXES
 from cryokit.errors import ArgumentError, CoordinateError, MicrographError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EPILOG = f"""
+EXAMPLES = f"""
 formats, and what they keep of the picks:
 {chr(10).join(f"  {format.name:<9} {format.title}: {format.summary}" for format in FORMATS.values())}
 
@@ -43,24 +44,15 @@ details:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
     parser.add_argument("input", nargs="+", metavar="INPUT", type=Path, help="coordinate files, or folders of them")
     parser.add_argument("--to", required=True, choices=FORMATS, metavar="FORMAT", help="format to write (see below)")
     parser.add_argument("--out", required=True, type=Path, metavar="PATH", help="folder, or one file for all picks")
     parser.add_argument(
         "--from", dest="source", choices=FORMATS, metavar="FORMAT", help="format of the input (default: identified)"
     )
-    parser.add_argument(
-        "--strip", action="append", default=[], metavar="ENDING", help="ending to remove from names; may be repeated"
-    )
+    add_strip(parser)
     frame = parser.add_argument_group("frame and size")
-    frame.add_argument(
-        "--scale", type=float, default=1.0, metavar="F", help="factor on the input: 8 if it was downsampled by 8"
-    )
-    frame.add_argument(
-        "--blocks", action="store_true", help="with --scale: downsampled by averaging blocks, not by Fourier cropping"
-    )
+    add_scale(frame)
     frame.add_argument(
         "--flip-y", nargs="?", type=int, const=True, metavar="HEIGHT", help="reverse the y axis; HEIGHT is in pixels"
     )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cryokit import coordinates, pickers, plot
 from cryokit._util.files import make_folder
-from cryokit.cli.arguments import count
+from cryokit.cli.arguments import add_simulation
 from cryokit.coordinates import concatenate
 from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.micrograph import Micrograph, read, write_mrc
@@ -31,18 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protein", choices=tuple(PROTEINS), default="klh", help="protein to simulate (default: %(default)s)"
     )
-    parser.add_argument(
-        "-n", "--micrographs", type=count, default=4, metavar="N", help="number of micrographs (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--shape",
-        type=count,
-        nargs=2,
-        default=(2048, 2048),
-        metavar=("ROWS", "COLUMNS"),
-        help="size of a micrograph in pixels (default: 2048 2048)",
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: %(default)s)")
+    add_simulation(parser, micrographs=4)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryokit._util.wording import plural, some
+from cryokit.cli.arguments import add_labels_format, add_scale, add_strip
 from cryokit.errors import ArgumentError, CoordinateError
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to a parser."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     paths = parser.add_argument_group("input")
     paths.add_argument(
         "--picks",
@@ -44,14 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     paths.add_argument("--labels", required=True, metavar="PATH", help="true particles: file or folder, any format")
     paths.add_argument("--format", metavar="NAME", help="format of the picks (default: detected)")
-    paths.add_argument("--labels-format", metavar="NAME", help="format of the labels (default: detected)")
-    paths.add_argument(
-        "--strip",
-        action="append",
-        default=[],
-        metavar="ENDING",
-        help="ending to strip from file names to get the micrographs' names; may be repeated",
-    )
+    add_labels_format(paths)
+    add_strip(paths)
     paths.add_argument(
         "--picked-only",
         action="store_true",
@@ -59,12 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     frame = parser.add_argument_group("frame of the picks (labels are in pixels of the micrograph as stored)")
-    frame.add_argument("--scale", type=float, default=1.0, metavar="F", help="factor to multiply coordinates by")
-    frame.add_argument(
-        "--blocks",
-        action="store_true",
-        help="with --scale: the smaller micrographs were made by averaging blocks of pixels, not by Fourier cropping",
-    )
+    add_scale(frame)
     frame.add_argument(
         "--flip-y", type=int, metavar="HEIGHT", help="height of the micrographs, if the picks' y axis points upwards"
     )

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from cryokit.cli.arguments import count, positive
+from cryokit.cli.arguments import add_simulation, positive
 from cryokit.simulate import PROTEINS
 
 logger = logging.getLogger(__name__)
@@ -16,11 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("protein", metavar="PROTEIN", choices=PROTEINS, help=", ".join(PROTEINS))
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for MRC files and labels")
-    parser.add_argument("-n", "--micrographs", type=count, default=1, metavar="N", help="number of them (default: 1)")
+    add_simulation(parser, micrographs=1)
     parser.add_argument("--particles", type=int, metavar="N", help="per micrograph (default: usual for the protein)")
-    parser.add_argument(
-        "--shape", type=count, nargs=2, default=(2048, 2048), metavar=("ROWS", "COLUMNS"), help="default: 2048 2048"
-    )
     parser.add_argument("--pixel-size", type=positive, metavar="A", help="Angstrom (default: usual for the protein)")
     parser.add_argument("--snr", type=float, help="signal-to-noise ratio below 1/20 A (default: follows from the dose)")
     parser.add_argument("--dose", type=float, metavar="E", help="electrons per square Angstrom")
@@ -29,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     carbon = parser.add_mutually_exclusive_group()
     carbon.add_argument("--carbon", action="store_true", default=None, help="show the carbon edge on every micrograph")
     carbon.add_argument("--no-carbon", action="store_false", dest="carbon", help="on none (default: on some)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryokit._util.wording import plural, some
-from cryokit.cli.arguments import add_micrographs, add_picker, picker_settings
+from cryokit.cli.arguments import add_labels_format, add_micrographs, add_picker, add_strip, picker_settings
 from cryokit.errors import ArgumentError, CoordinateError
 from cryokit.pickers import registry
 
@@ -30,8 +30,6 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     add_micrographs(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="MODEL", help="file or folder of the saved picker (pick --model)"
@@ -45,16 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files or folders, in any coordinate format, with all particles of some of the micrographs; --diameter "
         "overrides their diameters (default: learn without labels)",
     )
-    labels.add_argument(
-        "--labels-format", metavar="NAME", help="format of the labels (default: detected from each file)"
-    )
-    labels.add_argument(
-        "--strip",
-        action="append",
-        default=[],
-        metavar="ENDING",
-        help="ending to remove from the names of the label files to get those of the micrographs; can be repeated",
-    )
+    add_labels_format(labels)
+    add_strip(labels)
 
 
 def run(options: argparse.Namespace) -> int:
