@@ -93,9 +93,9 @@ def test_large_prime_sizes_are_not_slow():
         data = np.random.default_rng(0).normal(size=(size, size)).astype(np.float32)
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             bin_fourier(data, 4)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         return min(times)
 
     # A direct transform of a prime length would take hundreds of times as long.

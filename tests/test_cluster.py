@@ -89,18 +89,33 @@ def test_ibc_treats_dark_and_bright_unequally():
 # --- k-means ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
-@given(values=st.lists(st.integers(0, 60), min_size=4, max_size=12), k=st.integers(2, 4))
-@example(values=[0, 0, 42, 46, 48, 50, 50, 52, 56], k=4)  # all ten starts end in a local optimum: 18.7, not 16
-def test_kmeans_is_close_to_the_best_of_all_partitions(values, k):
-    values = np.sort(np.array(values, dtype=float))
-    clustering = kmeans(values[None, :], k)
-    # The best clusters of numbers are intervals: try all.
-    best = min(
+def least_squares(values, k):
+    """The smallest sum of squares of all partitions of increasing values: the best clusters are intervals."""
+    return min(
         squares(values, np.searchsorted(cuts, np.arange(len(values)), side="right"))
         for cuts in itertools.combinations(range(1, len(values)), k - 1)
     )
-    assert best - 1e-9 <= squares(values, clustering.labels[0]) <= best * 2 + 1e-9
+
+
+@settings(max_examples=80, deadline=None)
+@given(values=st.lists(st.integers(0, 60), min_size=4, max_size=12), k=st.integers(2, 4))
+@example(values=[0, 0, 42, 46, 48, 50, 50, 52, 56], k=4)  # all ten starts end in a local optimum: 18.7, not 16
+def test_kmeans_is_an_optimum_though_perhaps_a_local_one(values, k):
+    values = np.sort(np.array(values, dtype=float))
+    labels = kmeans(values[None, :], k).labels[0]
+    means = np.array([values[labels == label].mean() for label in np.unique(labels)])
+    own = np.array([values[labels == label].mean() for label in labels])
+    assert (abs(values - own) <= abs(values[:, None] - means).min(axis=1) + 1e-9).all()
+    assert squares(values, labels) >= least_squares(values, k) - 1e-9
+
+
+def test_kmeans_is_nearly_always_the_best_of_all_partitions():
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(300):
+        values, k = np.sort(rng.integers(0, 61, rng.integers(4, 13))).astype(float), int(rng.integers(2, 5))
+        found += squares(values, kmeans(values[None, :], k).labels[0]) <= least_squares(values, k) + 1e-9
+    assert found >= 0.97 * 300  # of 1500 other draws 99.1 %
 
 
 @pytest.mark.parametrize("seed", range(3))
