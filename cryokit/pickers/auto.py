@@ -6,12 +6,12 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import PickerError
@@ -24,7 +24,7 @@ from cryokit.networks.scoring.centring import MICROGRAPHS
 from cryokit.pickers import compact_picking
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
-from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings
+from cryokit.pickers.interface import Micrographs, Picker, Pictures, SizedPicker, as_micrograph
 from cryokit.pickers.label_checks import hold_out, labelled
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.pickers.template import TemplatePicker
@@ -54,7 +54,7 @@ SMALLEST = 10.0  # pixels across a particle
 
 
 @dataclass(eq=False)
-class AutoPicker(Picker):
+class AutoPicker(SizedPicker):
     """Picker with a compact network that it trains on the micrographs themselves, without labels.
 
     1. The template picker detects the contrast and gives a first estimate of the diameter, where these are not given.
@@ -114,19 +114,13 @@ class AutoPicker(Picker):
     learned_in: ClassVar[str] = "model_"
     transient: ClassVar[tuple[str, ...]] = ("history_",)
 
-    diameter: float | None = None
-    contrast: Literal["dark", "bright"] | None = None
     pretrained: bool = False
-    max_micrographs: int = 12
-    margin: float = 0.0
-    seed: int = 0
+    max_micrographs: int = number(12, 1, whole=True)
+    margin: float = number(0.0, 0, 2)
+    seed: int = number(0, 0, whole=True)
     bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
     model_: Model | None = field(default=None, init=False, repr=False)
     history_: pd.DataFrame = field(default_factory=pd.DataFrame, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast, self.max_micrographs, self.seed)
-        check_number("margin", self.margin, 0, 2)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> AutoPicker:
         """Learn from micrographs; see `Picker.fit`.

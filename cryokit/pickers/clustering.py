@@ -7,20 +7,20 @@ import logging
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit.coordinates import table
 from cryokit.errors import ArgumentTypeError
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.preparation import detected_contrast, recorded
 from cryokit.micrograph import MicrographLike
-from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, make_whole
+from cryokit.pickers.interface import Micrographs, SizedPicker, as_micrograph
 from cryokit.segmentation import Clustering, Particle
 from cryokit.segmentation.selection import Decision
 
@@ -120,7 +120,7 @@ class Examination:
 
 
 @dataclass(eq=False)
-class ClusteringPicker(Picker):
+class ClusteringPicker(SizedPicker):
     """Base of the pickers of DeepCryoPicker's first half: enhance, cluster, clean, measure shapes.
 
     `fit` detects the contrast and estimates the diameter (as the method ``template`` does, unless a subclass knows
@@ -147,21 +147,14 @@ class ClusteringPicker(Picker):
         Contrast, given or detected.
     """
 
-    learned_in: ClassVar[str] = "diameter_"
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()
 
-    diameter: float | None = None
-    contrast: Literal["dark", "bright"] | None = None
-    max_micrographs: int = 12
-    clusters: int = 4
+    max_micrographs: int = number(12, 1, whole=True)
+    clusters: int = number(4, 2, 64, whole=True)
     preprocessing: Preprocessing | Mapping[str, Any] | None = None
-    diameter_: float | None = field(default=None, init=False, repr=False)
-    contrast_: Literal["dark", "bright"] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast)
-        make_whole(self, "max_micrographs")
-        check_number("clusters", self.clusters, 2, 64, whole=True)
+        super().__post_init__()
         if not isinstance(self.preprocessing, Preprocessing):
             try:
                 self.preprocessing = dataclasses.replace(self.usual_preprocessing, **(self.preprocessing or {}))

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit._util.validation import check_choice, check_number
+from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
@@ -33,7 +33,7 @@ from cryokit.networks.patches.rows import BACKGROUND, VIEWS
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, TrainingSet
 from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
 from cryokit.pickers import component1
-from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings
+from cryokit.pickers.interface import Micrographs, SizedPicker, as_micrograph
 from cryokit.pickers.label_checks import labelled
 from cryokit.pickers.places import off_centre, scattered
 
@@ -60,7 +60,7 @@ DROPOUT = 0.3  # between the fully connected layers; the paper has none
 
 
 @dataclass(eq=False)
-class DeepCryoPicker(Picker):
+class DeepCryoPicker(SizedPicker):
     """DeepCryoPicker: a network that judges windows, trained on particles found without labels.
 
     1. *Training particles.* Component 1 (`AutoCryoPicker`, or `SuperCryoEMPicker` for irregular particles, see
@@ -156,42 +156,28 @@ class DeepCryoPicker(Picker):
     learned_in: ClassVar[str] = "model_"
     transient: ClassVar[tuple[str, ...]] = ("training_set_", "history_")
 
-    diameter: float | None = None
-    contrast: Literal["dark", "bright"] | None = None
     padding: Literal["valid", "same"] = "valid"
-    classes_setting: str = "4 + background"
+    classes_setting: str = choice("4 + background", *CLASS_SETTINGS)
     width: float = 0.125
-    training: Literal["modern", "paper"] = "modern"
-    epochs: int | None = None
-    per_class: int = 800
-    off_centre: bool = True
-    stride: int = 16
-    scoring: Literal["dense", "sliding"] = "dense"
-    overlap: float = 0.3
-    largest: float = 3.0
-    margin: float = 0.0
-    max_micrographs: int = 12
-    validation: float = 0.2
-    seed: int = 0
+    training: Literal["modern", "paper"] = choice("modern", *EPOCHS)
+    epochs: int | None = number(None, 1, whole=True, optional=True)
+    per_class: int = number(800, FEWEST, whole=True)
+    off_centre: bool = choice(True, True, False)
+    stride: int = choice(16, 1, 2, 4, 8, 16, 32)
+    scoring: Literal["dense", "sliding"] = choice("dense", "dense", "sliding")
+    overlap: float = number(0.3, 0, 1)
+    largest: float = number(3.0, 0, above=True)
+    margin: float = number(0.0, 0, 2)
+    max_micrographs: int = number(12, 1, whole=True)
+    validation: float = number(0.2, 0, 0.5)
+    seed: int = number(0, 0, whole=True)
     bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
     model_: Model | None = field(default=None, init=False, repr=False)
     training_set_: TrainingSet | None = field(default=None, init=False, repr=False)
     history_: History | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast, self.max_micrographs, self.seed)
-        check_choice("classes_setting", self.classes_setting, CLASS_SETTINGS)
-        check_choice("training", self.training, EPOCHS)
-        check_choice("scoring", self.scoring, ("dense", "sliding"))
-        check_choice("stride", self.stride, (1, 2, 4, 8, 16, 32))
-        check_choice("off_centre", self.off_centre, (True, False))
-        check_number("overlap", self.overlap, 0, 1)
-        check_number("margin", self.margin, 0, 2)
-        check_number("validation", self.validation, 0, 0.5)
-        check_number("largest", self.largest, 0, above=True)
-        if self.epochs is not None:
-            check_number("epochs", self.epochs, 1, whole=True)
-        check_number("per_class", self.per_class, FEWEST, whole=True)
+        super().__post_init__()
         # The network checks its own settings; now, not after minutes of looking for particles.
         self._config(CLASS_SETTINGS[self.classes_setting])
 

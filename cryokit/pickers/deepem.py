@@ -8,19 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit._util.validation import check_choice, check_number
+from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
 from cryokit.networks import create
 from cryokit.networks.training import Samples, TrainingSettings
 from cryokit.pickers import boxes as examples
-from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene
 
 # Diameters from a particle's centre within which a box still shows it, and how many boxes of one particle there may be.
 CENTRED, SHOWN = 0.1, 4
 LOWER_BOUND = 0.6  # the paper's lowest score of a pick; here that of a false pick to learn from
 BESIDE = 0.4  # smallest distance of a false pick from all particles, in diameters
-STRIDES = (1, 2, 3, 4, 6, 12)
 
 
 @dataclass(eq=False)
@@ -80,20 +78,17 @@ class DeepEM(NetworkPicker):
     box_diameters = 1.6  # the paper's box has 272 pixels for KLH, which is 170 across
 
     box: int = 65
-    boxes: int = 800
-    rounds: int = 2
-    epochs: int = 8
-    batch_size: int = 64
-    learning_rate: float = 0.02
+    boxes: int = number(800, 1, whole=True)
+    rounds: int = number(2, 1, whole=True)
+    epochs: int = number(8, 1, whole=True)
+    batch_size: int = number(64, 1, whole=True)
+    learning_rate: float = number(0.02, 0, above=True)
     dropout: float = 0.5
-    stride: int = 3
-    most: int = 2000
+    stride: int = choice(3, 1, 2, 3, 4, 6, 12)
+    most: int = number(2000, 1, whole=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        make_whole(self, "boxes", "rounds", "epochs", "batch_size", "most")
-        check_choice("stride", self.stride, STRIDES)
-        check_number("learning_rate", self.learning_rate, 0, above=True)
         self._config = create("deepem", box=self.box, dropout=self.dropout, seed=self.seed)
 
     def _learn(self, scenes: Sequence[Scene]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cryokit._util.validation import check_choice
+from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
 from cryokit.evaluate.thresholds import UNDECIDED
 from cryokit.imaging.preparation import detected_contrast, levelled
@@ -24,7 +24,7 @@ from cryokit.networks.architectures.deeppicker_net import WINDOW
 from cryokit.networks.devices import using
 from cryokit.networks.training import Samples, TrainingSettings, train
 from cryokit.pickers import boxes as examples
-from cryokit.pickers.interface import Micrographs, Pictures, make_whole
+from cryokit.pickers.interface import Micrographs, Pictures
 from cryokit.pickers.labelled import NetworkPicker, Scene
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ WORKING_DIAMETER = WINDOW / BOX_DIAMETERS
 # Diameters from a particle's centre within which a box still shows it, and how many boxes of one particle there may be.
 CENTRED, SHOWN = 0.1, 8
 NEGATIVES = 3  # boxes of background per box of a particle: most of a micrograph is background
-STRIDES = (1, 2, 4, 8, 16)
 SETTINGS = {
     "modern": TrainingSettings(batch_size=32, epochs=8, class_weights=False),
     "paper": TrainingSettings(
@@ -125,24 +124,17 @@ class DeepPicker(NetworkPicker):
     box_diameters = BOX_DIAMETERS
     window = WINDOW
 
-    pretrain: bool = True
-    rounds: int = 2
-    training: Literal["modern", "paper"] = "modern"
-    epochs: int | None = None
-    boxes: int = 800
+    pretrain: bool = choice(True, True, False)
+    rounds: int = number(2, 0, whole=True)
+    training: Literal["modern", "paper"] = choice("modern", *SETTINGS)
+    epochs: int | None = number(None, 1, whole=True, optional=True)
+    boxes: int = number(800, 1, whole=True)
     width: float = 1.0
-    stride: int = 4
-    max_micrographs: int = 12
+    stride: int = choice(4, 1, 2, 4, 8, 16)
+    max_micrographs: int = number(12, 1, whole=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("pretrain", self.pretrain, (True, False))
-        check_choice("training", self.training, SETTINGS)
-        check_choice("stride", self.stride, STRIDES)
-        make_whole(self, "rounds", low=0)
-        make_whole(self, "boxes", "max_micrographs")
-        if self.epochs is not None:
-            make_whole(self, "epochs")
         self._config = create("deeppicker", width=self.width, seed=self.seed)
 
     @using()

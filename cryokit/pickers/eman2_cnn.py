@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
 from cryokit.errors import PickerError
 from cryokit.imaging.frame import Frame, Picture
@@ -24,7 +24,6 @@ from cryokit.networks.scoring import ScoreMap, dense
 from cryokit.networks.training import ShuffledBatches, TrainingSettings, fit_batches, probabilities
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.class_averages import turned
-from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 from cryokit.pickers.places import off_centre
 
@@ -98,16 +97,13 @@ class Eman2CnnPicker(NetworkPicker):
 
     box: int = BOX // 2
     filters: int = 20
-    references: int = 500
-    rotated: int = 600
-    deviations: float = 1.0
-    epochs: int = 12
+    references: int = number(500, FEWEST, whole=True)
+    rotated: int = number(600, FEWEST, whole=True)
+    deviations: float = number(1.0, 0, 10)
+    epochs: int = number(12, 1, whole=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        make_whole(self, "references", "rotated", low=FEWEST)
-        make_whole(self, "epochs")
-        check_number("deviations", self.deviations, 0, 10)
         # Networks of the same shape must not start alike.
         self._config = Eman2Config(box=self.box, filters=self.filters, seed=2 * self.seed)
         self._judge_config = dataclasses.replace(self._config, mean=True, seed=2 * self.seed + 1)
@@ -119,10 +115,10 @@ class Eman2CnnPicker(NetworkPicker):
         free = [off_centre(scene.occupied, self.working_diameter, scene.shape, share, rng) for scene in scenes]
         background = self._drawn(free, rng)
         counts = {"good": _count(good), "background": _count(background)}
-        for kind, number in counts.items():
-            if number < FEWEST:
+        for kind, count in counts.items():
+            if count < FEWEST:
                 raise PickerError(
-                    f"{plural(number, f'{kind} reference')}, at least {FEWEST} are needed; give more labelled "
+                    f"{plural(count, f'{kind} reference')}, at least {FEWEST} are needed; give more labelled "
                     "micrographs"
                 )
         good_boxes = self._boxes(scenes, good, rng)

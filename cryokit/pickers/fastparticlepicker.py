@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.suppression import nms_iou
@@ -23,7 +23,6 @@ from cryokit.networks.scoring.windows import mirrored
 from cryokit.networks.training import TrainingSettings, fit_batches
 from cryokit.networks.training.batches import turn
 from cryokit.pickers.boxes import Part, parts
-from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 from cryokit.pickers.places import around, distance_to_nearest, scattered
 
@@ -91,13 +90,11 @@ class FastParticlePicker(NetworkPicker):
 
     width: float = 0.2
     cell: int = 8
-    steps: int = 400
-    overlap: float = 0.3
+    steps: int = number(400, 1, whole=True)
+    overlap: float = number(0.3, 0, 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        make_whole(self, "steps")
-        check_number("overlap", self.overlap, 0, 1)
         self._config = FastParticlePickerConfig(width=self.width, cell=self.cell, box=self.window, seed=self.seed)
 
     @property

@@ -9,16 +9,17 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cryokit import micrograph as files
+from cryokit._util.checked_settings import Checked, choice, number
 from cryokit._util.names import micrograph_name
-from cryokit._util.validation import check_choice, check_number
 from cryokit.coordinates.picks import concatenate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.imaging.frame import Picture
@@ -250,6 +251,36 @@ class Picker(ABC):
         self.decisions_ = [*self.decisions_, decision]
         logger.info("%s: %s", self.name, decision)
 
+
+@dataclass(eq=False)
+class SizedPicker(Checked, Picker):
+    """Base of the pickers that know the particles' diameter and contrast: given, or found out by `fit`.
+
+    A subclass is a dataclass. Its fields are its further settings, which check themselves
+    (`cryokit._util.checked_settings`).
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Particle diameter in pixels of the micrograph.
+    contrast : {"dark", "bright"}, optional
+        Whether particles are darker or brighter than their surroundings.
+
+    Attributes
+    ----------
+    diameter_ : float
+        Particle diameter, given or found out.
+    contrast_ : {"dark", "bright"}
+        Contrast, given or found out.
+    """
+
+    learned_in: ClassVar[str] = "diameter_"
+
+    diameter: float | None = number(None, 4, optional=True)
+    contrast: Literal["dark", "bright"] | None = choice(None, None, "dark", "bright")
+    diameter_: float | None = field(default=None, init=False, repr=False)
+    contrast_: Literal["dark", "bright"] | None = field(default=None, init=False, repr=False)
+
     def _decide_scale(self) -> None:
         """Add the particles' contrast and diameter to `decisions_`, and whether they were given."""
         self._decide(
@@ -423,32 +454,3 @@ def diameters_to_try(side: int) -> NDArray[np.float64]:
     if largest < 1.5 * smallest:
         raise PickerError(f"micrographs of {side} pixels are too small to estimate the particle's diameter; give it")
     return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
-
-
-def check_settings(diameter: float | None, contrast: str | None, max_micrographs: int = 1, seed: int = 0) -> None:
-    """Check the settings that most methods have.
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        If one of them makes no sense; the message names it.
-    """
-    if diameter is not None:
-        check_number("diameter", diameter, 4)
-    check_choice("contrast", contrast, (None, "dark", "bright"))
-    check_number("max_micrographs", max_micrographs, 1, whole=True)
-    check_number("seed", seed, 0, whole=True)
-
-
-def make_whole(picker: Picker, *names: str, low: int = 1) -> None:
-    """Check that settings of a picker are whole numbers of at least `low`, and make them int (YAML may say 2.0).
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        If one of them is not; the message names it.
-    """
-    for name in names:
-        value = getattr(picker, name)
-        check_number(name, value, low, whole=True)
-        setattr(picker, name, int(value))

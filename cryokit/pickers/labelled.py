@@ -7,14 +7,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
@@ -28,7 +28,7 @@ from cryokit.networks.devices import using
 from cryokit.networks.scoring import ScoreMap, dense
 from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
 from cryokit.networks.training import History, Samples, TrainingSettings, train
-from cryokit.pickers.interface import Micrographs, Picker, Pictures, as_micrograph, check_settings, make_whole, spread
+from cryokit.pickers.interface import Micrographs, Pictures, SizedPicker, as_micrograph, spread
 from cryokit.pickers.label_checks import hold_out, labelled
 
 FAINTEST = 0.02  # candidates with less are not worth keeping
@@ -123,7 +123,7 @@ class Candidates(NamedTuple):
 
 
 @dataclass(eq=False)
-class LabelledPicker(Picker):
+class LabelledPicker(SizedPicker):
     """Base of the pickers that learn from labels; a method says how it learns from scenes and scores a picture.
 
     A subclass is a dataclass whose fields are its further settings, checked in ``__post_init__`` after a call of
@@ -162,18 +162,9 @@ class LabelledPicker(Picker):
     working_diameter: ClassVar[float]
     window: ClassVar[int]
 
-    diameter: float | None = None
-    contrast: Literal["dark", "bright"] | None = None
-    validation: float = 0.2
-    seed: int = 0
-    diameter_: float | None = field(default=None, init=False, repr=False)
-    contrast_: str | None = field(default=None, init=False, repr=False)
+    validation: float = number(0.2, 0, 0.5)
+    seed: int = number(0, 0, whole=True)
     bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast)
-        make_whole(self, "seed", low=0)
-        check_number("validation", self.validation, 0, 0.5)
 
     @using()
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> LabelledPicker:

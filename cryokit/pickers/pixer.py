@@ -14,7 +14,7 @@ from scipy.special import expit
 from skimage.draw import disk
 from skimage.util import view_as_blocks
 
-from cryokit._util.validation import check_choice
+from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.peaks import NOT_ON_EDGE, inside, refine
@@ -29,7 +29,6 @@ from cryokit.networks.architectures.pixer_net import (
 from cryokit.networks.scoring import ScoreMap, dense
 from cryokit.networks.training import Samples, TrainingSettings, probabilities
 from cryokit.pickers import boxes as examples
-from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, NetworkPicker, Scene, particle_map
 
 if TYPE_CHECKING:
@@ -95,15 +94,13 @@ class PixerPicker(NetworkPicker):
     box_diameters = 1.25  # of the classification network's box
 
     width: float = 0.125
-    size: Literal["quarter", "full"] = "quarter"
-    crops: int = 120
-    per_class: int = 400
-    epochs: int = 6
+    size: Literal["quarter", "full"] = choice("quarter", "quarter", "full")
+    crops: int = number(120, 1, whole=True)
+    per_class: int = number(400, 1, whole=True)
+    epochs: int = number(6, 1, whole=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("size", self.size, ("quarter", "full"))
-        make_whole(self, "crops", "per_class", "epochs")
         # 6, 12, 18 and 24 become 2, 3, 5 and 6: a quarter, halves rounded up.
         dilations = DILATIONS if self.size == "full" else tuple(math.floor(d / 4 + 0.5) for d in DILATIONS)
         self._config = PixerConfig(width=self.width, dilations=dilations, seed=2 * self.seed)

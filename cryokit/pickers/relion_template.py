@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.special import expit, logit
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit.errors import PickerError
 from cryokit.evaluate import matching
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.peaks import find_peaks
 from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import class_averages as averaging
-from cryokit.pickers.interface import make_whole
 from cryokit.pickers.labelled import Candidates, LabelledPicker, Scene, particle_map
 from cryokit.pickers.places import distance_to_nearest
 
@@ -94,10 +93,10 @@ class RelionTemplatePicker(LabelledPicker):
 
     learned_in: ClassVar[str] = "references_"
 
-    particles: int = 100
-    classes: int = MOST
-    resolution: float = 20.0
-    step: float = 5.0
+    particles: int = number(100, 1, whole=True)
+    classes: int = number(MOST, 1, whole=True)
+    resolution: float = number(20.0, 0, above=True)
+    step: float = number(5.0, 0, 180, above=True)
     references_: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
     views_: list[str] = field(default_factory=list, init=False, repr=False)
     period_: float = field(default=0.0, init=False, repr=False)
@@ -105,9 +104,6 @@ class RelionTemplatePicker(LabelledPicker):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        make_whole(self, "particles", "classes")
-        check_number("resolution", self.resolution, 0, above=True)
-        check_number("step", self.step, 0, 180, above=True)
         self._rotated: NDArray[np.float32] | None = None
 
     @property

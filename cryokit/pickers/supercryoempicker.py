@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import expit
 
-from cryokit._util.validation import check_number
+from cryokit._util.checked_settings import number
 from cryokit.imaging import SUPER_OPENING, Preprocessing, bin_integer
 from cryokit.imaging.peaks import find_peaks
 from cryokit.pickers.clustering import ClusteringPicker, value_at
-from cryokit.pickers.interface import Micrographs, make_whole
+from cryokit.pickers.interface import Micrographs
 from cryokit.segmentation import (
     Clustering,
     Particle,
@@ -81,13 +81,8 @@ class SuperCryoEMPicker(ClusteringPicker):
 
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing(clahe_distribution="uniform")
 
-    superpixels: int = PER_PARTICLE
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("superpixels", self.superpixels, 1, 200, whole=True)
-        make_whole(self, "seed", low=0)
+    superpixels: int = number(PER_PARTICLE, 1, 200, whole=True)
+    seed: int = number(0, 0, whole=True)
 
     def _estimated_diameter(self, micrographs: Micrographs) -> float:
         return CAUTION * super()._estimated_diameter(micrographs)

@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cryokit._util.checked_settings import number
 from cryokit.coordinates import table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import Posterior, otsu, separation
@@ -22,7 +23,7 @@ from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import find_peaks, inside, without_side_lobes
 from cryokit.imaging.preparation import flattened, middle, recorded, rescaled
 from cryokit.micrograph import MicrographLike
-from cryokit.pickers.interface import Micrographs, Picker, as_micrograph, check_settings, diameters_to_try
+from cryokit.pickers.interface import Micrographs, SizedPicker, as_micrograph, diameters_to_try
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ CONFIDENT = 8  # candidates needed to know what particles usually look like
 
 
 @dataclass(eq=False)
-class TemplatePicker(Picker):
+class TemplatePicker(SizedPicker):
     """Template matching without labels, by a rotationally averaged reference made from the micrographs themselves.
 
     1. Padded borders are cropped and hot pixels limited; the micrographs are binned until a particle is 20 pixels
@@ -89,13 +90,8 @@ class TemplatePicker(Picker):
 
     learned_in: ClassVar[str] = "reference_"
 
-    diameter: float | None = None
-    contrast: Literal["dark", "bright"] | None = None
-    max_micrographs: int = 12
+    max_micrographs: int = number(12, 1, whole=True)
     reference_: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast, self.max_micrographs)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> TemplatePicker:
         """Make the reference; labels are not used.

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from cryokit._util.checked_settings import number
 from cryokit.networks.architectures.network_config import NetworkConfig
-from cryokit.networks.checked_settings import number
 from cryokit.networks.devices import import_keras
 
 if TYPE_CHECKING:

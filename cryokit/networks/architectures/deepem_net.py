@@ -28,10 +28,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cryokit._util.checked_settings import checked, number
 from cryokit.errors import ArgumentError
 from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig, check_classes
-from cryokit.networks.checked_settings import checked, number
 
 if TYPE_CHECKING:
     import keras

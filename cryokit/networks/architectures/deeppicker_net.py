@@ -26,9 +26,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from cryokit._util.checked_settings import number
 from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig
-from cryokit.networks.checked_settings import number
 
 if TYPE_CHECKING:
     import keras

@@ -21,11 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cryokit._util.checked_settings import checked, choice, number
 from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError
 from cryokit.networks.architectures.layer_factory import LayerFactory
 from cryokit.networks.architectures.network_config import NetworkConfig
-from cryokit.networks.checked_settings import checked, choice, number
 
 if TYPE_CHECKING:
     import keras

@@ -33,10 +33,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit._util.checked_settings import choice, number
 from cryokit._util.validation import check_number
 from cryokit.networks.architectures.layer_factory import LayerFactory, through
 from cryokit.networks.architectures.network_config import NetworkConfig
-from cryokit.networks.checked_settings import choice, number
 
 if TYPE_CHECKING:
     import keras

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cryokit._util.checked_settings import CheckedSettings, checked, choice, number
 from cryokit._util.validation import check_choice
 from cryokit.errors import ArgumentError
-from cryokit.networks.checked_settings import CheckedSettings, checked, choice, number
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cryokit.networks.checked_settings import CheckedSettings, choice, number
+from cryokit._util.checked_settings import CheckedSettings, choice, number
 
 
 @dataclass(frozen=True)

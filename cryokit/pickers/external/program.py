@@ -10,9 +10,9 @@ import subprocess
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from cryokit.coordinates import concatenate
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging.peaks import inside
 from cryokit.micrograph import Micrograph, MicrographLike, write_mrc
-from cryokit.pickers.interface import Micrographs, Picker, check_settings
+from cryokit.pickers.interface import Micrographs, SizedPicker
 from cryokit.pickers.label_checks import labelled
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Copy:
 
 
 @dataclass(eq=False)
-class ExternalPicker(Picker):
+class ExternalPicker(SizedPicker):
     """Base of the pickers that run another program.
 
     The program is the setting `command`, else the environment variable `variable`, else `program` on the PATH. It runs
@@ -80,19 +80,12 @@ class ExternalPicker(Picker):
         Threshold that the program itself recommends, unless `fit` found a better one.
     """
 
-    learned_in: ClassVar[str] = "diameter_"
     program: ClassVar[str]
     variable: ClassVar[str]
     install: ClassVar[str]
     default_threshold: ClassVar[float] = 0.5
 
-    diameter: float | None = None
-    contrast: Literal["dark", "bright"] | None = None
     command: str | None = None
-    diameter_: float | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> ExternalPicker:
         """Record the particle diameter: the program has been trained, or needs no training.

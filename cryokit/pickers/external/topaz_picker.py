@@ -13,18 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryokit._util.checked_settings import choice, number
 from cryokit._util.files import write_text
-from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, read, table
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import best_threshold
 from cryokit.micrograph import MicrographLike
 from cryokit.pickers.external.program import BATCH, Copy, ExternalPicker, run
-from cryokit.pickers.interface import Micrographs, check_settings, make_whole
+from cryokit.pickers.interface import Micrographs
 from cryokit.pickers.label_checks import hold_out, labelled
 
-MODELS = ("resnet8", "resnet8_u32", "resnet8_u64", "resnet16", "resnet16_u32", "resnet16_u64")
 # Pixels across a particle after downsampling. Topaz's pretrained networks do best at 17 to 25, which differs from
 # protein to protein.
 WORKING_DIAMETER = 22.0
@@ -85,26 +84,17 @@ class TopazPicker(ExternalPicker):
         "Install Topaz in an environment of its own (python -m venv topaz; topaz/bin/pip install topaz-em)."
     )
 
-    model: str = "resnet8"
-    scale: int | None = None
+    model: str = choice("resnet8", "resnet8", "resnet8_u32", "resnet8_u64", "resnet16", "resnet16_u32", "resnet16_u64")
+    scale: int | None = number(None, 1, whole=True, optional=True)
     pretrained: bool = False
-    expected: float | None = None
-    epochs: int = 10
-    minibatches: int = 100
-    minibatch_size: int = 64
-    validation: float = 0.2
-    seed: int = 0
+    expected: float | None = number(None, 0, above=True, optional=True)
+    epochs: int = number(10, 1, whole=True)
+    minibatches: int = number(100, 1, whole=True)
+    minibatch_size: int = number(64, 2, whole=True)
+    validation: float = number(0.2, 0, 0.5)
+    seed: int = number(0, 0, whole=True)
     scale_: int | None = field(default=None, init=False, repr=False)
     network_: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_settings(self.diameter, self.contrast, seed=self.seed)
-        check_choice("model", self.model, MODELS)
-        if self.expected is not None:
-            check_number("expected", self.expected, 0, above=True)
-        make_whole(self, "epochs", "minibatches", *(() if self.scale is None else ("scale",)))
-        make_whole(self, "minibatch_size", low=2)
-        check_number("validation", self.validation, 0, 0.5)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> TopazPicker:
         """Train on labelled micrographs; without labels, or with `pretrained`, record the diameter.

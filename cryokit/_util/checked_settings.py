@@ -12,7 +12,7 @@ from cryokit._util.validation import check_choice, check_number
 
 
 def checked(default: Any, check: Callable[[str, Any], Any]) -> Any:
-    """Return a field of `CheckedSettings`.
+    """Return a field of `Checked`.
 
     Parameters
     ----------
@@ -57,8 +57,18 @@ def choice(default: Any, *choices: Any) -> Any:
     return checked(default, check)
 
 
-class CheckedSettings:
-    """Base class of frozen dataclasses with fields made by `number`, `choice` or `checked`.
+class Checked:
+    """Base class of dataclasses with fields made by `number`, `choice` or `checked`."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if "check" in field.metadata:
+                value = field.metadata["check"](field.name, getattr(self, field.name))
+                object.__setattr__(self, field.name, value)
+
+
+class CheckedSettings(Checked):
+    """Base class of frozen dataclasses with such fields that are saved as JSON.
 
     Examples
     --------
@@ -72,12 +82,6 @@ class CheckedSettings:
     Traceback (most recent call last):
     cryokit.errors.ArgumentError: epochs must be a whole number of at least 1, not 0
     """
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if "check" in field.metadata:
-                value = field.metadata["check"](field.name, getattr(self, field.name))
-                object.__setattr__(self, field.name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values, from which the class can be built again."""
