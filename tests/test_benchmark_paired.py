@@ -145,7 +145,7 @@ def test_interval_covers_what_it_should():
     rng = np.random.default_rng(8)
     inside = 0
     for _ in range(150):
-        low, high = paired.interval(made_up(rng, 30, 0.8), replicates=300)
+        low, high = paired.interval(made_up(rng, 30, 0.8))
         # tp 24, fp 3, fn 6 on average
         inside += low <= 48 / (48 + 9) <= high
     assert 0.88 < inside / 150 <= 1

@@ -111,26 +111,31 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     table = cells(result, dataset)
     groups = table.groupby("method", sort=False)
     done = table[table["status"] == DONE].groupby("method")
-    scored = done[[*SCORES, "f1_low", "f1_high", "own_f1", "fit", "pick", *SHIFTS]].mean()
-    scored[["f1_spread", "average_precision_spread"]] = done[["f1", "average_precision"]].std()
-    scored["memory"] = done["memory"].max()
-    scored = scored.reindex(list(groups.groups)).assign(
+    means = done[[*SCORES, "f1_low", "f1_high", "own_f1", "fit", "pick", *SHIFTS]].mean()
+    means[["f1_spread", "average_precision_spread"]] = done[["f1", "average_precision"]].std()
+    means["memory"] = done["memory"].max()
+    means = means.reindex(list(groups.groups)).assign(
         seeds=done.size().reindex(list(groups.groups), fill_value=0),
         shifted=groups["shifted"].any(),
         status=groups["status"].agg(_counted),
         error=groups["error"].agg(lambda errors: "; ".join(error for error in dict.fromkeys(errors) if error)),
     )
-    scored = scored.rename_axis("method").reset_index()
+    means = means.rename_axis("method").reset_index()
     ends = [
         paired.interval(per_micrograph(result, dataset, row.method)) if row.seeds > 1 else (row.f1_low, row.f1_high)
-        for row in scored.itertuples()
+        for row in means.itertuples()
     ]
-    scored[["f1_low", "f1_high"]] = np.reshape(ends, (-1, 2))
-    scored = _with_titles(result, scored)
+    means[["f1_low", "f1_high"]] = np.reshape(ends, (-1, 2))
+    means = _with_titles(result, means)
     columns = ["method", "title", "labels", "seeds", *SCORES, "f1_spread", "average_precision_spread"]
     columns += ["f1_low", "f1_high", "own_f1", "fit", "pick", "memory", *SHIFTS, "shifted", "status", "error"]
-    by_title = scored[columns].sort_values("title", kind="stable")
-    return by_title.sort_values("f1", ascending=False, kind="stable", na_position="last", ignore_index=True)
+    return means[columns].sort_values(["f1", "title"], ascending=[False, True], na_position="last", ignore_index=True)
+
+
+def scored(result: Result, dataset: str) -> pd.DataFrame:
+    """Return those `scores` on a dataset that are of methods with any."""
+    table = scores(result, dataset)
+    return table[table["seeds"] > 0].reset_index(drop=True)
 
 
 def views(result: Result, dataset: str) -> pd.DataFrame:
@@ -177,16 +182,15 @@ def against(result: Result, dataset: str, method: str) -> pd.DataFrame:
         of the other one), `interval`, `p`, `micrographs` (see `cryokit.evaluate.paired.Comparison`) and
         `distinguishable`. Empty if `method` has no scores.
     """
-    table = scores(result, dataset)
-    scored = table.loc[table["seeds"] > 0, ["method", "title", "labels"]]
+    methods = scored(result, dataset)[["method", "title", "labels"]]
     rows = []
-    if method in set(scored["method"]):
+    if method in set(methods["method"]):
         counts = per_micrograph(result, dataset, method)
-        for other in scored[scored["method"] != method].to_dict("records"):
+        for other in methods[methods["method"] != method].to_dict("records"):
             comparison = paired.compare(counts, per_micrograph(result, dataset, other["method"]))
             different = paired.distinguishable(comparison.p, comparison.interval)
             rows.append({**other, **comparison._asdict(), "distinguishable": different})
-    return pd.DataFrame(rows, columns=[*scored.columns, *paired.Comparison._fields, "distinguishable"])
+    return pd.DataFrame(rows, columns=[*methods.columns, *paired.Comparison._fields, "distinguishable"])
 
 
 def comparisons(result: Result) -> list[dict[str, Any]]:
@@ -219,9 +223,9 @@ def standing(result: Result, dataset: str, *, labels: bool) -> pd.DataFrame:
         By falling F1: `method`, `title`, `f1`, `f1_low`, `f1_high`, `own_f1`, and how each compares with the first: `p`
         and `distinguishable` (1 and False for the first itself).
     """
-    table = scores(result, dataset)
-    table = table[(table["labels"] == labels) & (table["seeds"] > 0)]
-    table = table[["method", "title", "f1", "f1_low", "f1_high", "own_f1"]].reset_index(drop=True)
+    table = scored(result, dataset)
+    table = table[table["labels"] == labels].reset_index(drop=True)
+    table = table[["method", "title", "f1", "f1_low", "f1_high", "own_f1"]]
     first = table["method"].iloc[0] if len(table) else None
     tests = against(result, dataset, first).set_index("method")[["p", "distinguishable"]]
     tests.loc[first] = [1.0, False]

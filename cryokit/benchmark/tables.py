@@ -73,23 +73,17 @@ def datasets(result: Result) -> pd.DataFrame:
 
 def scores(result: Result, dataset: str) -> pd.DataFrame:
     """Return the scores of the methods that have some on a dataset."""
-    table = summary.scores(result, dataset)
-    table = table[table["seeds"] > 0]
-    shown = pd.DataFrame({"method": table["title"], "labels": summary.yes_no(table["labels"]), "F1": table["f1"]})
-    shown["95 % interval"] = _intervals(zip(table["f1_low"], table["f1_high"], strict=True))
-    if (table["seeds"] > 1).any():
-        shown["SD"] = table["f1_spread"]
-    shares = 100 * table[list(_SHIFTS)].rename(columns=_SHIFTS)
-    return pd.concat([shown, table[list(_SCORES)].rename(columns=_SCORES), shares], axis="columns")
+    table = summary.scored(result, dataset)
+    table["interval"] = _intervals(zip(table["f1_low"], table["f1_high"], strict=True))
+    table[list(_SHIFTS)] *= 100
+    spread = {"f1_spread": "SD"} if (table["seeds"] > 1).any() else {}
+    return _shown(table, {"f1": "F1", "interval": "95 % interval", **spread, **_SCORES, **_SHIFTS})
 
 
 def views(result: Result, dataset: str) -> pd.DataFrame:
     """Return the scores of each view and their average; empty if there are no views."""
-    table = summary.views(result, dataset)
-    shown = pd.DataFrame({"method": table["title"], "labels": summary.yes_no(table["labels"]), "view": table["view"]})
-    columns = {"precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "AP"}
-    columns["named_right"] = "view named right"
-    return pd.concat([shown, table[list(columns)].rename(columns=columns)], axis="columns")
+    columns = {"view": "view", "precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "AP"}
+    return _shown(summary.views(result, dataset), {**columns, "named_right": "view named right"})
 
 
 def beside_reported(result: Result, dataset: str) -> pd.DataFrame:
@@ -102,10 +96,10 @@ def beside_reported(result: Result, dataset: str) -> pd.DataFrame:
         told apart, one row (view ``all``) beside the paper's average. Accuracy is another quantity in the two
         (`cryokit.benchmark.reported.definitions`). Empty if the paper reports nothing.
     """
-    table, by_view = summary.scores(result, dataset), summary.views(result, dataset)
+    by_view = summary.views(result, dataset)
     protein = result["datasets"][dataset]["protein"]
     rows = []
-    for row in table[table["seeds"] > 0].to_dict("records"):
+    for row in summary.scored(result, dataset).to_dict("records"):
         paper = reported.row(result["methods"][row["method"]], protein_name=protein)
         if "f1" not in paper:
             continue
@@ -149,28 +143,22 @@ def class_settings(result: Result) -> pd.DataFrame:
 
 def paired(result: Result, dataset: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the paired tests of the first method on a dataset, then of every row of picks as given: words, table."""
-    table = summary.scores(result, dataset)
-    scored = table[table["seeds"] > 0].set_index("method")
+    scored = summary.scored(result, dataset).set_index("method")
     if len(scored) < 2:
         return
     given = [method for method in scored.index[1:] if summary.given(result, method)]
     for method in (scored.index[0], *given):
-        tests = summary.against(result, dataset, method)
+        tests = summary.against(result, dataset, method).rename(columns={"difference": "ahead by"})
+        tests["95 % interval"] = _intervals(tests["interval"])
+        tests["p"] = ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["p"]]
+        tests["distinguishable"] = summary.yes_no(tests["distinguishable"])
         micrographs = int(tests["micrographs"].iloc[0])
-        yield (
+        words = (
             f"*{scored['title'][method]}*, F1 {scored['f1'][method]:.3f}, paired with each other method on "
-            f"{plural(micrographs, 'micrograph')}. {verdict.few(micrographs)}".rstrip(),
-            pd.DataFrame(
-                {
-                    "method": tests["title"],
-                    "labels": summary.yes_no(tests["labels"]),
-                    "ahead by": tests["difference"],
-                    "95 % interval": _intervals(tests["interval"]),
-                    "p": ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["p"]],
-                    "distinguishable": summary.yes_no(tests["distinguishable"]),
-                }
-            ),
+            f"{plural(micrographs, 'micrograph')}. {verdict.few(micrographs)}"
         )
+        columns = {name: name for name in ("ahead by", "95 % interval", "p", "distinguishable")}
+        yield words.rstrip(), _shown(tests, columns)
 
 
 def sweep(result: Result, points: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -185,15 +173,13 @@ def sweep(result: Result, points: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def times(result: Result) -> pd.DataFrame:
     """Return times and memory on each dataset that is no point of a sweep, the fastest method first."""
-    columns = {"title": "method", "labels": "labels", "f1": "F1", "fit": "fit, s", "pick": "pick, s"}
-    columns["memory"] = "peak memory, MB"
-    parts = [pd.DataFrame(columns=["dataset", *columns.values()])]
+    columns = {"f1": "F1", "fit": "fit, s", "pick": "pick, s", "memory": "peak memory, MB"}
+    parts = [pd.DataFrame(columns=["dataset", "method", "labels", *columns.values()])]
     for name in summary.dataset_names(result):
-        table = summary.scores(result, name)
-        table = table[table["seeds"] > 0].sort_values("pick", kind="stable", na_position="last")
-        table = table[list(columns)].rename(columns=columns).assign(labels=summary.yes_no(table["labels"]))
-        table.insert(0, "dataset", result["datasets"][name]["title"])
-        parts.append(table)
+        table = summary.scored(result, name).sort_values("pick", kind="stable", na_position="last")
+        shown = _shown(table, columns)
+        shown.insert(0, "dataset", result["datasets"][name]["title"])
+        parts.append(shown)
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
@@ -202,9 +188,9 @@ def times_beside_reported(result: Result) -> pd.DataFrame:
     rows = []
     for name in summary.dataset_names(result):
         dataset = result["datasets"][name]
-        for row in summary.scores(result, name).itertuples():
+        for row in summary.scored(result, name).itertuples():
             paper = reported.row(result["methods"][row.method], protein_name=dataset["protein"])
-            if "cpu" in paper and row.seeds:
+            if "cpu" in paper:
                 times = {"CPU, s (reported)": 60 * paper["cpu"], "GPU, s (reported)": 60 * paper["gpu"]}
                 rows.append({"dataset": dataset["title"], "method": row.title, "measured, s": row.pick, **times})
     return pd.DataFrame(rows)
@@ -258,6 +244,12 @@ def formatted(table: pd.DataFrame, digits: Mapping[str, int] = DIGITS) -> pd.Dat
     return pd.DataFrame(
         {name: [text_of(value, digits.get(name, DEFAULT_DIGITS)) for value in table[name].tolist()] for name in table}
     )
+
+
+def _shown(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return the titles of methods, whether they learned from labels, and further columns under their headings."""
+    columns = {"title": "method", "labels": "labels", **columns}
+    return table[list(columns)].rename(columns=columns).assign(labels=summary.yes_no(table["labels"]))
 
 
 def _beside(measured: Mapping[str, float], printed: Mapping[str, float]) -> dict[str, float]:

@@ -124,7 +124,7 @@ def probability(p: float) -> str:
 
 def _test(result: Result, name: str) -> str:
     """Say what the test cannot show with so few micrographs, and that it is made many times."""
-    scored = summary.scores(result, name).query("seeds > 0")
+    scored = summary.scored(result, name)
     micrographs = len(result["datasets"][name]["micrographs"]["test"])
     if len(scored) < 2 or few(micrographs):
         return few(micrographs)
@@ -209,10 +209,10 @@ def _default(result: Result, name: str) -> str:
 
 def _given(result: Result, name: str, method: str) -> str:
     """Say where picks as given stand, and what to mind about them."""
-    scored = summary.scores(result, name).query("method == @method and seeds > 0")
-    if not len(scored):
+    scored = summary.scored(result, name).set_index("method")
+    if method not in scored.index:
         return ""
-    row = scored.iloc[0]
+    row = scored.loc[method]
     against = summary.against(result, name, method)
     best = [against.loc[against["labels"].eq(labels), "method"].head(1) for labels in KINDS]
     phrases = [f"F1 {row['f1']:.3f}{_interval(row)}"]

@@ -127,24 +127,20 @@ def distinguishable(p: float, interval: tuple[float, float]) -> bool:
     return bool(p < LEVEL and (interval[0] > 0 or interval[1] < 0))
 
 
-def interval(table: pd.DataFrame, *, replicates: int = 1000, seed: int = 0) -> tuple[float, float]:
+def interval(table: pd.DataFrame) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of the pooled F1 of one method, with micrographs drawn with replacement.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Columns `micrograph`, `tp`, `fp`, `fn`, as for `compare`.
-    replicates : int
-        Number of draws.
-    seed : int
-        Random seed.
 
     Returns
     -------
     tuple of float
         Lower and upper end; NaN with fewer than two micrographs.
     """
-    return _percentiles(_counts(table)[1], _f1, replicates, np.random.default_rng(seed))
+    return _percentiles(_counts(table)[1], _f1, 1000, np.random.default_rng(0))
 
 
 def least_p(micrographs: int) -> float:

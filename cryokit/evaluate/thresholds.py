@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
 
 from cryokit.errors import ArgumentError, PickerError
 from cryokit.evaluate.against_labels import evaluate
@@ -57,10 +58,8 @@ def separation(scores: ArrayLike, *, fewest: int = 1) -> float:
 
     Parameters
     ----------
-    scores : array_like, shape (n,)
-        Scores in any order.
-    fewest : int
-        Minimum size of the upper group.
+    scores, fewest
+        As for `otsu`, but there may be no score.
 
     Returns
     -------
@@ -261,8 +260,8 @@ def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> f
     scores = np.sort(scores[~np.isnan(scores)])
     if scores.size and not 0 <= scores[0] <= scores[-1] <= 1:
         raise ArgumentError(f"scores must be probabilities from 0 to 1, not {scores[0]:g} to {scores[-1]:g}")
-    odds = _log_odds(np.clip(scores, SATURATED, 1 - SATURATED))
-    boundary = _log_odds(default)
+    odds = logit(np.clip(scores, SATURATED, 1 - SATURATED))
+    boundary = logit(default)
     above = int((odds >= boundary).sum())
     if min(above, odds.size - above) < FEWEST or np.ptp(odds[:-above]) == 0 or np.ptp(odds[-above:]) == 0:
         return default
@@ -282,11 +281,7 @@ def threshold_from_scores(scores: ArrayLike, *, default: float = UNDECIDED) -> f
     last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))  # equal scores come in together
     best = int(np.argmax(expected[last]))
     lower = falling[last[min(best + 1, last.size - 1)]]
-    return float(1 / (1 + np.exp(-(falling[last[best]] + lower) / 2)))
-
-
-def _log_odds(probability: ArrayLike) -> NDArray[np.float64]:
-    return np.log(probability) - np.log1p(-np.asarray(probability))
+    return float(expit((falling[last[best]] + lower) / 2))
 
 
 def _two_normals(scores: NDArray, start: float, rounds: int = 200) -> tuple[float, float, NDArray[np.float64]]:
@@ -311,8 +306,6 @@ def best_threshold(
     labels: pd.DataFrame,
     *,
     micrographs: Iterable[str] | None = None,
-    tolerance: float | None = None,
-    criterion: str = "distance",
     diameter: float | None = None,
     slack: float = 0.0,
 ) -> float:
@@ -324,7 +317,7 @@ def best_threshold(
         Table of picks with scores, weak ones included.
     labels : pandas.DataFrame
         Table of picks that holds the true particles.
-    micrographs, tolerance, criterion, diameter
+    micrographs, diameter
         As for `cryokit.evaluate.evaluate`.
     slack : float
         Tolerated loss of F1. Of all thresholds within it, the one nearest to 0.5 is chosen: on few micrographs the very
@@ -351,15 +344,7 @@ def best_threshold(
     >>> best_threshold(picks, labels)
     0.55
     """
-    result = evaluate(
-        picks,
-        labels,
-        micrographs=micrographs,
-        tolerance=tolerance,
-        criterion=criterion,
-        diameter=diameter,
-        bootstrap=0,
-    )
+    result = evaluate(picks, labels, micrographs=micrographs, diameter=diameter, bootstrap=0)
     if not result.scored:
         raise PickerError("no threshold can be chosen: the picks have no scores")
     if not result.best_f1 > 0:
