@@ -40,16 +40,16 @@ def test_views_that_are_named_right(called, share):
 
 def test_labels_of_your_own_for_simulated_micrographs_are_refused(small_run, tmp_path):
     with pytest.raises(BenchmarkError, match="sim"):
-        prepare(benchmark().datasets[0], small_run[0], labels_from={"sim": str(tmp_path)}, progress=False)
+        prepare(benchmark().datasets[0], small_run[0], labels_from={"sim": str(tmp_path)})
 
 
 def test_methods_are_given_the_diameter_of_what_they_learn_from(small_run, tmp_path):
-    prepared = prepare(benchmark().datasets[0], small_run[0], progress=False)
+    prepared = prepare(benchmark().datasets[0], small_run[0])
     labels = prepared.labels
     learned = labels["micrograph"].str.contains("train|validation")
     assert prepared.diameter == labels.loc[learned, "diameter"].median()
     alone = benchmark(datasets=[{"name": "alone", "simulate": {**SIMULATED, "train": 0, "validation": 0}}])
-    alone = prepare(alone.datasets[0], tmp_path, progress=False)
+    alone = prepare(alone.datasets[0], tmp_path)
     assert alone.diameter == alone.labels["diameter"].median()
     assert len(alone.info["note"]) > len(prepared.info["note"])
 
@@ -77,7 +77,7 @@ class Pretender(Picker):
 def pretended(copied_run, monkeypatch):
     """Return a function that runs a cell of `Pretender` in this process."""
     monkeypatch.setitem(registry._registered, "pretender", Pretender)
-    prepared = prepare(benchmark().datasets[0], copied_run, progress=False)
+    prepared = prepare(benchmark().datasets[0], copied_run)
 
     def cell(labels, score=0.8, without=()):
         monkeypatch.setattr(Pretender, "score", score)
@@ -161,26 +161,26 @@ def test_micrographs_of_the_splits_that_are_not_there_are_told(real, tmp_path, c
 
 def test_fresh_simulates_afresh(copied_run):
     spec = benchmark().datasets[0]
-    first = prepare(spec, copied_run, progress=False)
+    first = prepare(spec, copied_run)
     (path,) = first.paths["validation"]
     right = path.read_bytes()
     path.write_bytes(right[:2000] + right[1000:2000] + right[3000:])
-    assert prepare(spec, copied_run, progress=False).fingerprint != first.fingerprint
-    assert prepare(spec, copied_run, fresh=True, progress=False).fingerprint == first.fingerprint
+    assert prepare(spec, copied_run).fingerprint != first.fingerprint
+    assert prepare(spec, copied_run, fresh=True).fingerprint == first.fingerprint
     assert path.read_bytes()[1024:] == right[1024:]  # the header has a time
 
 
 def test_other_conditions_make_other_micrographs(small_run, copied_run):
-    first = prepare(benchmark().datasets[0], small_run[0], progress=False)
+    first = prepare(benchmark().datasets[0], small_run[0])
     noisier = benchmark(datasets=[{"name": "sim", "simulate": {**SIMULATED, "snr": 0.05}}])
-    other = prepare(noisier.datasets[0], copied_run, progress=False)
+    other = prepare(noisier.datasets[0], copied_run)
     assert other.fingerprint != first.fingerprint
     assert not np.array_equal(read(other.paths["test"][0]).data, read(first.paths["test"][0]).data)
 
 
 def test_more_training_micrographs_leave_the_others_as_they_are(small_run, tmp_path):
     more = benchmark(datasets=[{"name": "sim", "simulate": {**SIMULATED, "train": 3}}])
-    other = prepare(more.datasets[0], tmp_path, progress=False)
+    other = prepare(more.datasets[0], tmp_path)
     for split in ("validation", "test"):
         for path in other.paths[split]:
             assert path.read_bytes() == (small_run[0] / "data" / "sim" / path.name).read_bytes()
@@ -192,7 +192,7 @@ def test_proteins_to_learn_from_are_others_than_the_tested(tmp_path):
         "simulate": {"protein": "ribosome", "test": 1, "train": 5, "shape": [512, 512], "diameter": 40},
         "train_on": [{"protein": "apoferritin", "train": 1, "validation": 1, "shape": [512, 512], "diameter": 40}],
     }
-    prepared = prepare(benchmark(datasets=[new]).datasets[0], tmp_path, progress=False)
+    prepared = prepare(benchmark(datasets=[new]).datasets[0], tmp_path)
     assert {split: len(paths) for split, paths in prepared.paths.items()} == {"train": 1, "validation": 1, "test": 1}
     assert prepared.paths["train"][0].name.startswith("apoferritin")
     # The magnification is such that both have the same diameter.

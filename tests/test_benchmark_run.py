@@ -51,7 +51,7 @@ def test_the_result_is_what_the_picks_are_worth(small_run):
 
 def test_the_threshold_is_the_validation_micrographs_not_the_tested_ones(small_run):
     folder, result = small_run
-    prepared = prepare(benchmark().datasets[0], folder, progress=False)
+    prepared = prepare(benchmark().datasets[0], folder)
     picker = create("template", diameter=prepared.diameter).fit(prepared.paths["train"])
     picks = concatenate(picker.pick(read(path), threshold=0) for path in prepared.paths["validation"])
     truth = prepared.labels[prepared.labels["micrograph"].isin(picks["micrograph"])]
@@ -85,12 +85,12 @@ def test_finished_cells_are_kept_and_failed_ones_tried_again(small_run, copied_r
     real = cells.run_in_process
     monkeypatch.setattr(cells, "run_in_process", lambda job, *rest: started.append(job.method) or real(job, *rest))
     wrong = {"name": "autocryopicker", "settings": {"clusters": "many"}}
-    again = run(benchmark(methods=["template", wrong]), copied_run, progress=False)
+    again = run(benchmark(methods=["template", wrong]), copied_run)
     assert started == ["autocryopicker"]
     assert cell_of(again, "template") == cell_of(small_run[1], "template")
     # Another setting is another cell.
     started.clear()
-    run(benchmark(methods=[{"name": "template", "settings": {"max_micrographs": 1}}]), copied_run, progress=False)
+    run(benchmark(methods=[{"name": "template", "settings": {"max_micrographs": 1}}]), copied_run)
     assert started == ["template"]
 
 
@@ -99,12 +99,12 @@ def test_cells_of_another_state_of_the_source_are_named(copied_run, caplog):
     content = json.loads(place.read_text())
     content["provenance"]["commit"] = "deadbeef0000+"
     place.write_text(json.dumps(content))
-    run(benchmark(), copied_run, progress=False)
+    run(benchmark(), copied_run)
     assert "deadbeef0000+" in caplog.text
 
 
 def test_an_interrupted_run_leaves_the_last_result_alone(copied_run, monkeypatch):
-    run(benchmark(), copied_run, progress=False)
+    run(benchmark(), copied_run)
     whole = (copied_run / result_file.RESULT).read_bytes()
 
     def interrupted(*_):
@@ -112,14 +112,14 @@ def test_an_interrupted_run_leaves_the_last_result_alone(copied_run, monkeypatch
 
     monkeypatch.setattr(cells, "run_in_process", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(benchmark(methods=["template", "supercryoempicker"]), copied_run, progress=False)
+        run(benchmark(methods=["template", "supercryoempicker"]), copied_run)
     assert (copied_run / result_file.RESULT).read_bytes() == whole
     (copied_run / result_file.RESULT).unlink()
     assert [cell["method"] for cell in result_file.load(copied_run)["cells"]] == ["template"]
 
 
 def test_too_long_is_a_failure(copied_run):
-    result = run(benchmark(timeout=1e-4), copied_run, fresh=True, progress=False)
+    result = run(benchmark(timeout=1e-4), copied_run, fresh=True)
     assert cell_of(result, "template")["status"] == result_file.FAILED
     assert f"{1e-4:g} minutes" in failures(result)[0]
 
@@ -127,7 +127,7 @@ def test_too_long_is_a_failure(copied_run):
 def test_methods_with_labels_are_skipped_where_there_is_none_to_learn_from(tmp_path):
     only = {**SIMULATED, "train": 0, "validation": 0, "test": 1}
     config = benchmark(methods=["auto_labels"], datasets=[{"name": "one", "simulate": only}])
-    (cell,) = run(config, tmp_path, progress=False)["cells"]
+    (cell,) = run(config, tmp_path)["cells"]
     assert cell["status"] == result_file.SKIPPED
     assert "labels" in cell["error"]
 
@@ -135,13 +135,13 @@ def test_methods_with_labels_are_skipped_where_there_is_none_to_learn_from(tmp_p
 def test_the_run_of_another_benchmark_is_not_replaced(copied_run):
     before = (copied_run / result_file.RESULT).read_bytes()
     with pytest.raises(BenchmarkError, match=r"'small'.*'other'"):
-        run(benchmark(name="other"), copied_run, progress=False)
+        run(benchmark(name="other"), copied_run)
     (copied_run / result_file.RESULT).rename(copied_run / result_file.PARTIAL)
     with pytest.raises(BenchmarkError, match=r"'small'.*'other'"):
-        run(benchmark(name="other"), copied_run, progress=False)
+        run(benchmark(name="other"), copied_run)
     (copied_run / result_file.RESULT).write_text("{}")
     with pytest.raises(BenchmarkError, match=r"result\.json"):
-        run(benchmark(), copied_run, progress=False)
+        run(benchmark(), copied_run)
     assert (copied_run / result_file.PARTIAL).read_bytes() == before
 
 
@@ -151,21 +151,21 @@ def test_the_run_of_another_benchmark_is_not_replaced(copied_run):
 def test_a_real_dataset_in_a_folder_of_your_own(small_run, tmp_path):
     made = small_run[0] / "data" / "sim"
     own = {"name": "mine", "micrographs": str(made), "labels": str(made / "labels")}
-    result = run(benchmark(datasets=[own, {"name": "nowhere"}]), tmp_path, progress=False)
+    result = run(benchmark(datasets=[own, {"name": "nowhere"}]), tmp_path)
     assert list(result["datasets"]) == ["mine"]
     assert result["datasets"]["mine"]["kind"] == "real"
     numbers = {split: len(names) for split, names in result["datasets"]["mine"]["micrographs"].items()}
     assert numbers == {"train": 4, "validation": 0, "test": 1}
     with pytest.raises(BenchmarkError, match="nowhere"):
-        run(benchmark(datasets=[{"name": "nowhere"}]), tmp_path / "none", progress=False)
+        run(benchmark(datasets=[{"name": "nowhere"}]), tmp_path / "none")
 
 
 def test_another_dataset_takes_the_place_of_one_that_is_not_available(copied_run, tmp_path):
     replaced = {"name": "nowhere", "otherwise": {"name": "sim", "simulate": SIMULATED}}
-    assert list(run(benchmark(datasets=[replaced]), copied_run, progress=False)["datasets"]) == ["sim"]
+    assert list(run(benchmark(datasets=[replaced]), copied_run)["datasets"]) == ["sim"]
     # So where micrographs are there, but labels are missing.
     (tmp_path / "nowhere" / "micrographs").mkdir(parents=True)
-    result = run(benchmark(datasets=[replaced]), copied_run, sources=[tmp_path], progress=False)
+    result = run(benchmark(datasets=[replaced]), copied_run, sources=[tmp_path])
     assert list(result["datasets"]) == ["sim"]
 
 
@@ -185,7 +185,7 @@ def with_picks(folder, tmp_path, picks, splits, **changes):
     names = [name for name in picks["micrograph"].unique() if any(split in name for split in splits)]
     path = tmp_path / "mine"
     coordinates.write_folder(picks[picks["micrograph"].isin(names)], path, "csv", micrographs=names)
-    result = run(benchmark(**changes), folder, picks={"mine": str(path)}, progress=False)
+    result = run(benchmark(**changes), folder, picks={"mine": str(path)})
     return result, [cell for cell in result["cells"] if cell["method"] == "mine"]
 
 
@@ -239,7 +239,7 @@ def test_picks_of_one_dataset_do_not_fail_on_the_others(copied_run, truth, tmp_p
 
 def test_a_file_that_cannot_be_read_fails_with_its_name(copied_run, tmp_path):
     (tmp_path / "junk.txt").write_text("what is this\n")
-    result = run(benchmark(), copied_run, picks={"junk": str(tmp_path / "junk.txt")}, progress=False)
+    result = run(benchmark(), copied_run, picks={"junk": str(tmp_path / "junk.txt")})
     (failure,) = failures(result)
     assert "junk.txt" in failure
 

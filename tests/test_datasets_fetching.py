@@ -134,7 +134,7 @@ def make(tmp_path, server):
 
 
 def fetch(path, cache, **settings):
-    return datasets.fetch(path, cache, **{"timeout": 60, "progress": False} | settings)
+    return datasets.fetch(path, cache, **({"timeout": 60} | settings))
 
 
 def files_in(folder: Path) -> set[str]:
@@ -171,7 +171,7 @@ def test_right_bytes_are_kept_and_not_fetched_again(tmp_path, server, make, hash
     assert len(server.requests) == 2
     fetch(path, tmp_path / "cache")
     assert len(server.requests) == 2
-    assert fetching.verify(dataset, progress=False) == {}
+    assert fetching.verify(dataset) == {}
 
 
 @pytest.mark.parametrize("hashes", [("sha256",), ("git_blob_sha1",), ("sha256", "git_blob_sha1")])
@@ -284,8 +284,8 @@ def test_a_damaged_file_is_fetched_again_and_never_left(tmp_path, server, make):
     found = fetch(path, tmp_path / "cache").micrographs()[0]
     found.write_bytes(b"damaged")
     dataset = datasets.load(path, tmp_path / "cache")
-    assert "7 bytes" not in fetching.verify(dataset, progress=False)
-    assert "sha256 is" in fetching.verify(dataset, progress=False)["micrographs/a.mrc"]
+    assert "7 bytes" not in fetching.verify(dataset)
+    assert "sha256 is" in fetching.verify(dataset)["micrographs/a.mrc"]
     fetch(path, tmp_path / "cache")
     assert found.read_bytes() == RIGHT
     found.write_bytes(b"damaged")
@@ -425,11 +425,11 @@ def test_optional_files_only_when_asked_for(tmp_path, server, make):
     path = make([body(RIGHT)], [body(RIGHT)], entries={1: frame})
     dataset = fetch(path, tmp_path / "cache")
     assert files_in(tmp_path / "cache") == {"small/micrographs/a.mrc"}
-    assert fetching.verify(dataset, progress=False) == {}
+    assert fetching.verify(dataset) == {}
     fetch(path, tmp_path / "cache", everything=True)
     assert files_in(tmp_path / "cache") == {"small/micrographs/a.mrc", "small/frames/b.mrc"}
     (dataset.folder / "frames/b.mrc").write_bytes(b"x")
-    assert set(fetching.verify(dataset, progress=False)) == {"frames/b.mrc"}
+    assert set(fetching.verify(dataset)) == {"frames/b.mrc"}
 
 
 # Micrographs and labels.
@@ -459,7 +459,7 @@ def test_own_labels_belong_to_micrographs_by_exact_name(tmp_path, make):
 def test_real_micrographs_stand_in_for_the_download(shared, tmp_path):
     """The stand-in has 12 of 20 micrographs under shorter names, and two of 19 label pictures."""
     with pytest.raises(DatasetError, match="25 of 39 files"):
-        datasets.fetch("apoferritin_10146", tmp_path, source=shared / "data", progress=False)
+        datasets.fetch("apoferritin_10146", tmp_path, source=shared / "data")
     dataset = datasets.load("apoferritin_10146", tmp_path)
     pairs = dataset.pairs(partial=True)
     assert len(pairs) == 12
@@ -475,7 +475,7 @@ def test_real_micrographs_stand_in_for_the_download(shared, tmp_path):
 
 @pytest.mark.real
 def test_real_single_micrograph_dataset_is_complete(shared, tmp_path):
-    dataset = datasets.fetch("ribosome_10028", tmp_path, source=shared / "data", link=True, progress=False)
+    dataset = datasets.fetch("ribosome_10028", tmp_path, source=shared / "data", link=True)
     assert [path.name for path in dataset.micrographs("test")] == ["ribosome.png"]
     labels = dataset.labels("test", labels_from=shared / "data" / "ribosome_10028" / "labels")
     assert (labels["view"] != "ignore").sum() == 151
@@ -489,7 +489,7 @@ def test_real_published_labels_are_in_the_micrographs_frame(shared, tmp_path):
 
     for name in ("betagal_10017", "apoferritin_10146"):
         with pytest.raises(DatasetError, match=name):
-            datasets.fetch(name, tmp_path, source=shared / "data", link=True, progress=False)
+            datasets.fetch(name, tmp_path, source=shared / "data", link=True)
     labels = datasets.load("betagal_10017", tmp_path).labels(partial=True)
     first = labels[["x", "y", "diameter", "view"]].iloc[0].tolist()
     assert set(labels["micrograph"]) == {"Falcon_2012_06_12-14_33_35_0"}

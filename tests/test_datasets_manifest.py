@@ -235,12 +235,12 @@ def test_hashing_a_folder_gives_a_manifest_that_can_be_used(tmp_path):
     (folder / "labels" / "m.1_autopick.star").write_text("data_\n")
     (folder / "notes.txt").write_text("x")
     (folder / ".hidden.mrc").write_text("x")
-    path = write(tmp_path, describe(folder, progress=False), "my_data.yaml")
+    path = write(tmp_path, describe(folder), "my_data.yaml")
     found = manifest.read(path)
     assert [len(found.select("micrograph", split)) for split in datasets.SPLITS] == [5, 1, 2]
     assert [file.micrograph for file in found.select("label-coordinates")] == ["m.1"]
     assert [file.path for file in found.select("extra")] == ["notes.txt"]
-    dataset = datasets.fetch(path, tmp_path / "cache", source=folder, progress=False)
+    dataset = datasets.fetch(path, tmp_path / "cache", source=folder)
     assert [path.read_bytes() for path in dataset.micrographs()] == [bytes([index]) for index in range(8)]
 
 
@@ -250,7 +250,7 @@ def test_a_folder_that_makes_no_dataset(tmp_path, names):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DatasetError) as caught:
-        describe(tmp_path, progress=False)
+        describe(tmp_path)
     assert all(str(tmp_path / name) in str(caught.value) for name in (names or [""]))
 
 

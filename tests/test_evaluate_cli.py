@@ -8,24 +8,32 @@ import pytest
 from cryokit.cli import main
 
 
+def written(folder, files):
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
 @pytest.fixture
 def labels(tmp_path):
-    folder = tmp_path / "labels"
-    folder.mkdir()
-    (folder / "mic.1.csv").write_text("x,y,diameter,view\n100,100,40,top\n300,100,40,side\n")
-    (folder / "mic.10.csv").write_text("x,y,diameter,view\n200,200,40,top\n400,400,40,ignore\n")
-    (folder / "empty.csv").write_text("x,y,diameter,view\n")
-    return folder
+    header = "x,y,diameter,view\n"
+    files = {
+        "mic.1.csv": header + "100,100,40,top\n300,100,40,side\n",
+        "mic.10.csv": header + "200,200,40,top\n400,400,40,ignore\n",
+        "empty.csv": header,
+    }
+    return written(tmp_path / "labels", files)
 
 
 @pytest.fixture
 def boxes(tmp_path):
     """Corners and sizes, as EMAN1 writes them: one pick false, two true, one on the ignore label."""
-    folder = tmp_path / "boxes"
-    folder.mkdir()
-    (folder / "mic.1.box").write_text("85 82 36 36 0.9\n500 500 36 36 0.2\n")
-    (folder / "mic.10.box").write_text("180 180 40 40 0.8\n385 385 40 40 0.7\n")
-    return folder
+    files = {
+        "mic.1.box": "85 82 36 36 0.9\n500 500 36 36 0.2\n",
+        "mic.10.box": "180 180 40 40 0.8\n385 385 40 40 0.7\n",
+    }
+    return written(tmp_path / "boxes", files)
 
 
 def scores(tmp_path, *arguments):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 def plural(number: int, noun: str) -> str:
@@ -14,6 +15,18 @@ def plural(number: int, noun: str) -> str:
     ('1 micrograph', '0 picks')
     """
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question for the known names that are most like an unknown one; an empty string if none is.
+
+    Examples
+    --------
+    >>> did_you_mean("deepme", ["auto", "deepem", "topaz"])
+    ' (did you mean deepem?)'
+    """
+    close = difflib.get_close_matches(name, known)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def some(names: Sequence[str], limit: int = 3) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cryokit._util.wording import did_you_mean
 from cryokit.errors import ArgumentError, BenchmarkError, PickerError
 from cryokit.pickers import registry
 
@@ -165,8 +165,7 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
         raise BenchmarkError(f"{origin}: unknown {unknown[0]!r}; there are: {', '.join(FIELDS)}")
     known = ROWS.get(given["name"])
     if known is None and "picker" not in given:
-        close = difflib.get_close_matches(given["name"], ROWS)
-        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        hint = did_you_mean(given["name"], ROWS)
         raise BenchmarkError(f"no method is called {given['name']!r}{hint}; there are: {', '.join(ROWS)}")
     check_name(given["name"], "method")
     values = {**({key: getattr(known, key) for key in FIELDS} if known else {}), **given}

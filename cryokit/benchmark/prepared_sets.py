@@ -85,7 +85,6 @@ def prepare(
     sources: Iterable[str | os.PathLike] = (),
     labels_from: Mapping[str, str] | None = None,
     fresh: bool = False,
-    progress: bool = True,
 ) -> Prepared:
     """Bring the files of a dataset into place.
 
@@ -102,8 +101,6 @@ def prepare(
         Folders of your own labels by dataset.
     fresh : bool
         Whether to simulate existing micrographs again.
-    progress : bool
-        Whether to show a progress bar on a terminal.
 
     Returns
     -------
@@ -118,7 +115,7 @@ def prepare(
     if spec.simulate is not None:
         if labels_from is not None:
             raise BenchmarkError(f"{spec.name}: is simulated and has its labels; leave out your own")
-        files = _simulated(spec, Path(folder) / "data" / spec.name, fresh, progress)
+        files = _simulated(spec, Path(folder) / "data" / spec.name, fresh)
     else:
         files = _real(spec, [Path(source) for source in sources], labels_from)
     paths = dict(files.paths)
@@ -156,7 +153,7 @@ def prepare(
     return Prepared(spec, paths, files.labels, info["diameter"], fingerprint, info)
 
 
-def _simulated(spec: DatasetSpec, folder: Path, fresh: bool, progress: bool) -> _Files:
+def _simulated(spec: DatasetSpec, folder: Path, fresh: bool) -> _Files:
     """Simulate the micrographs, unless that has been done."""
     from tqdm import tqdm
 
@@ -169,7 +166,7 @@ def _simulated(spec: DatasetSpec, folder: Path, fresh: bool, progress: bool) -> 
     if fresh or not (done.is_file() and done.read_text(encoding="utf-8") == recipe):
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
-        bar = tqdm(tasks, desc=f"simulating {spec.name}", unit="micrograph", disable=None if progress else True)
+        bar = tqdm(tasks, desc=f"simulating {spec.name}", unit="micrograph", disable=None)
         for _, name, protein, settings in bar:
             _simulate(folder, name, protein, settings)
         # Written last, so that an interrupted set is not taken for a whole one.

@@ -36,7 +36,6 @@ def run(
     labels_from: Mapping[str, str] | None = None,
     picks: Mapping[str, str] | None = None,
     fresh: bool = False,
-    progress: bool = True,
 ) -> dict[str, Any]:
     """Run a benchmark and return its result, which is written after every cell.
 
@@ -55,8 +54,6 @@ def run(
         Files or folders of picks as given, in any format, by the name of their row.
     fresh : bool
         Whether to recompute finished cells and to simulate micrographs again.
-    progress : bool
-        Whether to show progress bars on a terminal.
 
     Returns
     -------
@@ -75,7 +72,7 @@ def run(
     given = [_given_row(config, name, path) for name, path in (picks or {}).items()]
     _check_folder(Path(out), config)
     out, sources = make_folder(out), list(sources)
-    sets = _prepare_all(config, out, sources, labels_from, fresh, progress)
+    sets = _prepare_all(config, out, sources, labels_from, fresh)
     tasks = [
         (prepared, row, seed)
         for prepared in sets
@@ -96,7 +93,7 @@ def run(
         "cells": [],
         "comparisons": [],
     }
-    bar = tqdm(tasks, desc=config.name, unit="cell", disable=None if progress else True)
+    bar = tqdm(tasks, desc=config.name, unit="cell", disable=None)
     for prepared, row, seed in bar:
         bar.set_postfix_str(f"{row.name} on {prepared.spec.name}")
         cell = {"method": row.name, "dataset": prepared.spec.name, "seed": seed}
@@ -171,7 +168,6 @@ def _prepare_all(
     sources: Iterable[str | os.PathLike],
     labels_from: Mapping[str, str] | None,
     fresh: bool,
-    progress: bool,
 ) -> list[Prepared]:
     """Prepare every dataset, or the one that replaces it if it is not available."""
     names = {choice.name for spec in config.datasets for choice in spec.choices()}
@@ -181,9 +177,7 @@ def _prepare_all(
     for spec in config.datasets:
         for choice in spec.choices():
             try:
-                prepared = prepare(
-                    choice, out, sources=sources, labels_from=labels_from, fresh=fresh, progress=progress
-                )
+                prepared = prepare(choice, out, sources=sources, labels_from=labels_from, fresh=fresh)
             except CryokitError as error:
                 if choice.simulate is not None:
                     raise

@@ -93,24 +93,20 @@ def run(options: argparse.Namespace) -> int:
     if options.result:
         result = result_file.load(place)
     else:
+        from cryokit.benchmark.run import run as run_benchmark
+
         with _ended_by_signals():
-            result = _run(options)
+            result = run_benchmark(
+                _configuration(options),
+                options.out,
+                sources=options.data,
+                labels_from=_unique(options.labels, "--labels"),
+                picks=_unique(options.picks, "--picks"),
+                fresh=options.fresh,
+            )
         logger.info("result: %s", place / result_file.RESULT)
     _print_and_write(options, result, place)
     return 0
-
-
-def _run(options: argparse.Namespace) -> dict[str, Any]:
-    from cryokit.benchmark.run import run as run_benchmark
-
-    return run_benchmark(
-        _configuration(options),
-        options.out,
-        sources=options.data,
-        labels_from=_unique(options.labels, "--labels"),
-        picks=_unique(options.picks, "--picks"),
-        fresh=options.fresh,
-    )
 
 
 def _configuration(options: argparse.Namespace) -> BenchmarkConfig:

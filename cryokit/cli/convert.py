@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
     from cryokit.coordinates import flip_y, read_folder, write, write_folder, write_list
     from cryokit.micrograph import find
 
-    to_file = _is_file(options.out)
+    suffixes = (*SUFFIXES, *MICROGRAPH_SUFFIXES)
+    to_file = options.out.is_file() if options.out.exists() else options.out.name.lower().endswith(suffixes)
     _check(options, to_file)
     problems: list[str] = []
     paths = {micrograph_name(path): path for path in (find(options.micrographs) if options.micrographs else [])}
@@ -144,10 +145,6 @@ def _check(options: argparse.Namespace, to_file: bool) -> None:
         check_number("--box-size", options.box_size, 0, above=True)
     if options.to == "pictures" and not options.micrographs:
         raise ArgumentError("--to pictures needs --micrographs, for the size of the pictures")
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file() if path.exists() else path.name.lower().endswith((*SUFFIXES, *MICROGRAPH_SUFFIXES))
 
 
 def _only(picks: pd.DataFrame, names: list[str], wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryokit._util.wording import plural
 from cryokit.cli.arguments import positive
-from cryokit.datasets import SPLITS, Dataset, available, load
+from cryokit.datasets import SPLITS, available, load
 from cryokit.errors import ArgumentError, DatasetError
 
 
@@ -89,10 +89,6 @@ def _list(options: argparse.Namespace) -> None:
         raise DatasetError("\n".join(["manifests that are not valid:", *broken]))
 
 
-def _info(options: argparse.Namespace) -> None:
-    sys.stdout.write(_description(load(options.name)))
-
-
 def _fetch(options: argparse.Namespace) -> None:
     from cryokit.datasets import fetch
 
@@ -143,8 +139,9 @@ def _hash(options: argparse.Namespace) -> None:
     sys.stdout.write(describe(options.dir, options.name))
 
 
-def _description(dataset: Dataset) -> str:
-    """Return what a person wants to know of a dataset before fetching it."""
+def _info(options: argparse.Namespace) -> None:
+    """Print what a person wants to know of a dataset before fetching it."""
+    dataset = load(options.name)
     manifest = dataset.manifest
     splits = Counter(file.split for file in manifest.select("micrograph"))
     roles = Counter(file.role for file in manifest.files)
@@ -182,4 +179,4 @@ def _description(dataset: Dataset) -> str:
     for head, paragraph in paragraphs:
         wrapper.initial_indent, wrapper.subsequent_indent = head, " " * len(head)
         text.append(wrapper.fill(paragraph))
-    return "\n".join(text) + "\n"
+    sys.stdout.write("\n".join(text) + "\n")

@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from cryokit._util.files import replacing, write_text
 from cryokit._util.resources import folder
 from cryokit._util.validation import check_choice
+from cryokit._util.wording import did_you_mean
 from cryokit.errors import ArgumentError, NotebookError
 
 if TYPE_CHECKING:
@@ -42,15 +43,6 @@ if TYPE_CHECKING:
 
 PROFILES = ("quick", "full")
 RECORD_TYPE = "application/vnd.cryokit.record+json"
-KINDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    list: "a list such as [1, 2]",
-    tuple: "a list such as [1, 2]",
-    dict: "a mapping such as {a: 1}",
-}
 
 
 def available() -> tuple[str, ...]:
@@ -91,7 +83,7 @@ def find(name: str | os.PathLike) -> Path:
         return folder("notebooks") / f"{matches[0]}.py"
     if matches:
         raise ArgumentError(f"{name} is the beginning of several notebooks: {', '.join(matches)}")
-    raise ArgumentError(f"no notebook {str(name)!r}{_nearest(str(name), names)}; notebooks: {', '.join(names)}")
+    raise ArgumentError(f"no notebook {str(name)!r}{did_you_mean(str(name), names)}; notebooks: {', '.join(names)}")
 
 
 def load(path: str | os.PathLike) -> NotebookNode:
@@ -229,7 +221,7 @@ def check(
         if key == "profile":
             raise ArgumentError(f"{where}: set it with profile= or --profile instead")
         if key not in defaults:
-            raise ArgumentError(f"{where}: unknown{_nearest(key, defaults)}; parameters: {', '.join(defaults)}")
+            raise ArgumentError(f"{where}: unknown{did_you_mean(key, defaults)}; parameters: {', '.join(defaults)}")
         values[key] = _value(where, value, defaults[key])
     return notebook, values
 
@@ -333,7 +325,8 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
     import jupytext
 
     folders = [folder("notebooks"), folder("benchmarks")] if where is None else [Path(where)]
-    sources = [path for place in folders for path in sorted(place.glob("*.py")) if _has_cells(path)]
+    scripts = [path for place in folders for path in sorted(place.glob("*.py"))]
+    sources = [path for path in scripts if re.search(r"^# %%", path.read_text(encoding="utf-8"), re.MULTILINE)]
     changed = []
     for source in sources:
         generated = source.with_suffix(".ipynb")
@@ -350,10 +343,6 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
             f"'jupytext --to py:percent {orphans[0]}', or delete the file"
         )
     return changed + orphans
-
-
-def _has_cells(source: Path) -> bool:
-    return any(line.startswith("# %%") for line in source.read_text(encoding="utf-8").splitlines())
 
 
 def record(name: str, value: Any) -> None:
@@ -429,12 +418,8 @@ def _value(where: str, given: Any, default: Any) -> Any:
             return list(value)
     elif isinstance(value, type(default)):
         return value
-    raise ArgumentError(f"{where} must be {KINDS[type(default)]} (default {default!r}), not {given!r}")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
+    kind = type(default).__name__
+    raise ArgumentError(f"{where} must be of the type {kind}, as its default {default!r} is, not {given!r}")
 
 
 def _failure(path: Path, error: PapermillExecutionError, executed: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryokit import coordinates
 from cryokit.cli.arguments import add_micrographs, add_picker, count, picker_settings
+from cryokit.networks.devices import lean
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="number of processes (default: 1)")
 
 
+@lean()
 def run(options: argparse.Namespace) -> int:
     """Fit a picker to the micrographs, or load one, and pick them all."""
-    from cryokit.networks.devices import lean
-
-    with lean():
-        return _run(options)
-
-
-def _run(options: argparse.Namespace) -> int:
     from cryokit import pickers
     from cryokit._util.files import make_folder
     from cryokit._util.validation import check_number

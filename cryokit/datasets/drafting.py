@@ -15,7 +15,7 @@ from cryokit.datasets.manifest import SCHEMA, assign_splits
 from cryokit.errors import DatasetError
 
 
-def describe(folder: str | os.PathLike, name: str | None = None, progress: bool = True) -> str:
+def describe(folder: str | os.PathLike, name: str | None = None) -> str:
     """Return a manifest, as YAML, of the files in a local folder and below.
 
     Sizes and hashes are taken from the files. Pictures and MRC files become micrographs, split by
@@ -29,8 +29,6 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
         Folder to describe.
     name : str, optional
         Name of the dataset, which must also be that of the YAML file; by default made from the folder's name.
-    progress : bool
-        Whether to show a progress bar (on a terminal only).
 
     Raises
     ------
@@ -60,7 +58,7 @@ def describe(folder: str | os.PathLike, name: str | None = None, progress: bool 
         raise DatasetError(f"{folder}: no micrograph in this folder ({', '.join(MICROGRAPH_SUFFIXES)})")
     splits = assign_splits(micrographs)
     files = []
-    for path in tqdm(paths, desc="hash", unit="file", disable=None if progress else True):
+    for path in tqdm(paths, desc="hash", unit="file", disable=None):
         entry: dict = {"path": path.relative_to(folder).as_posix()}
         if micrographs.get(micrograph_name(path)) == path:
             entry |= {"role": "micrograph", "split": splits[micrograph_name(path)]}

@@ -47,7 +47,6 @@ def fetch(
     link: bool = False,
     timeout: float = 30.0,
     attempts: int = 4,
-    progress: bool = True,
 ) -> Dataset:
     """Bring the missing files of a dataset into the cache and return it.
 
@@ -71,8 +70,6 @@ def fetch(
         Seconds without a byte after which a download is broken off.
     attempts : int
         Number of attempts per address.
-    progress : bool
-        Whether to show a progress bar (on a terminal only).
 
     Raises
     ------
@@ -90,9 +87,9 @@ def fetch(
     if source is not None and not Path(source).is_dir():
         raise DatasetError(f"{source}: no such folder")
     try:
-        files = _bar(missing(dataset, everything), dataset, progress)
+        files = _bar(missing(dataset, everything), dataset)
         if source is None:
-            failures = _download_all(files, folder, timeout, attempts, progress)
+            failures = _download_all(files, folder, timeout, attempts)
             problem, advice = (
                 "could not be fetched",
                 "Run the command again, or give a folder that has them with --from",
@@ -138,7 +135,7 @@ def missing(dataset: Dataset, everything: bool = False) -> list[DataFile]:
     return wanted
 
 
-def verify(dataset: Dataset, progress: bool = True) -> dict[str, str]:
+def verify(dataset: Dataset) -> dict[str, str]:
     """Verify the files in the cache without changing anything; frames and extras may be missing.
 
     Returns
@@ -153,7 +150,7 @@ def verify(dataset: Dataset, progress: bool = True) -> dict[str, str]:
     """
     _refuse_unverified(dataset.manifest)
     troubles = {}
-    for file in _bar(dataset.manifest.files, dataset, progress):
+    for file in _bar(dataset.manifest.files, dataset):
         path = dataset.folder / file.path
         if path.is_file():
             try:
@@ -189,14 +186,12 @@ def _refuse_unverified(manifest: Manifest) -> None:
         )
 
 
-def _bar(files: Iterable[DataFile], dataset: Dataset, progress: bool) -> tqdm:
+def _bar(files: Iterable[DataFile], dataset: Dataset) -> tqdm:
     # disable=None: no bar where the output is not a terminal.
-    return tqdm(files, desc=dataset.manifest.name, unit="file", disable=None if progress else True)
+    return tqdm(files, desc=dataset.manifest.name, unit="file", disable=None)
 
 
-def _download_all(
-    files: Iterable[DataFile], folder: Path, timeout: float, attempts: int, progress: bool
-) -> dict[str, str]:
+def _download_all(files: Iterable[DataFile], folder: Path, timeout: float, attempts: int) -> dict[str, str]:
     """Download files and return what went wrong, by path."""
     pooch.get_logger().setLevel(logging.WARNING)  # its lines per file would break the bar
     failures: dict[str, str] = {}
@@ -210,7 +205,7 @@ def _download_all(
             registry, urls = {file.path: None}, {file.path: url}
             puppy = pooch.create(folder, "", registry=registry, urls=urls, retry_if_failed=attempts - 1)
             try:
-                puppy.fetch(file.path, downloader=_Downloader(file, timeout, progress))
+                puppy.fetch(file.path, downloader=_Downloader(file, timeout))
                 silent = 0
                 break
             except (_Refused, requests.RequestException) as error:
@@ -231,7 +226,6 @@ class _Downloader:
 
     file: DataFile
     timeout: float
-    progress: bool
 
     def __call__(self, url: str, output_file: str, puppy: pooch.Pooch) -> None:
         """Download `url` to a temporary file."""
@@ -243,7 +237,7 @@ class _Downloader:
             unit_scale=True,
             position=1,
             leave=False,
-            disable=None if self.progress else True,
+            disable=None,
         ) as bar:
             # The hashes are of the bytes as stored: a server must not compress them on the way.
             http = pooch.HTTPDownloader(

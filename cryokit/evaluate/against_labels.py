@@ -16,7 +16,7 @@ from cryokit.coordinates import IGNORE, validate
 from cryokit.errors import CoordinateError
 from cryokit.evaluate import matching, metrics
 from cryokit.evaluate.evaluation import Evaluation
-from cryokit.evaluate.localisation import Localisation, localise
+from cryokit.evaluate.localisation import localise
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +124,9 @@ def evaluate(
     best = curve.iloc[curve["f1"].argmax()] if len(curve) else {"f1": 0.0, "threshold": math.nan}
     per_micrograph = _per_micrograph(matched, matched_labels, names)
     tp, fp, fn = (int(per_micrograph[name].sum()) for name in _COUNTS)
+    true_picks = matched[matched["outcome"] == "true"]
+    found = labels.iloc[true_picks["label"]]
+    offsets = true_picks[["x", "y"]].to_numpy() - found[["x", "y"]].to_numpy()
     return Evaluation(
         criterion=criterion,
         tolerance=tolerance,
@@ -136,7 +139,7 @@ def evaluate(
         false_positive_rate=float(metrics.ratio(fp, tp + fp)),
         false_negative_rate=float(metrics.ratio(fn, tp + fn)),
         centre_error=float(matched["distance"].mean()),
-        localisation=_localisation(matched[matched["outcome"] == "true"], labels),
+        localisation=localise(offsets, true_picks["micrograph"].to_numpy(str), found["diameter"].to_numpy()),
         average_precision=metrics.average_precision(curve),
         recall_ceiling=float(curve["recall"].iloc[-1]) if len(curve) else 0.0,
         best_f1=float(best["f1"]),
@@ -346,12 +349,6 @@ def _match(
     label_outcome = np.where(ignore, "ignore", "missed").astype(object)
     label_outcome[label_of[matched]] = "found"
     return picks.assign(outcome=outcome, label=label_of, distance=distance), labels.assign(outcome=label_outcome)
-
-
-def _localisation(true: pd.DataFrame, labels: pd.DataFrame) -> Localisation:
-    matched = labels.iloc[true["label"]]
-    offsets = true[["x", "y"]].to_numpy() - matched[["x", "y"]].to_numpy()
-    return localise(offsets, true["micrograph"].to_numpy(str), matched["diameter"].to_numpy())
 
 
 def _per_micrograph(picks: pd.DataFrame, labels: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

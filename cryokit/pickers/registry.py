@@ -9,7 +9,6 @@ announce it as an entry point of the group ``cryokit.pickers``.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -22,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from cryokit._util.wording import did_you_mean
 from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 
 if TYPE_CHECKING:
@@ -64,80 +64,45 @@ class Method:
 
 
 def _own(name: str, title: str, source: str, location: str, **facts: bool) -> Method:
-    """Return the entry of a class in this package."""
-    return Method(name, title, source, f"{GROUP}.{location}", **facts)
+    """Return the entry of a class in this package; its module has the method's name, if `location` names no other."""
+    module, _, class_name = location.rpartition(":")
+    return Method(name, title, source, f"{GROUP}.{module or name}:{class_name}", **facts)
 
 
 _INTENSITY, _SUPER = "Al-Azzawi et al. 2019, BMC Bioinformatics 20:326", "Al-Azzawi et al. 2019, Genes 10:666"
+_DEEP = "Al-Azzawi et al. 2020, BMC Bioinformatics 21:509"
+_RELION = "Scheres 2015, J. Struct. Biol. 189:114"
+_FAST = "Xiao and Yang 2017, AIP Conf. Proc. 1836:020080"
+_EMAN2 = "Bell et al. 2018, J. Struct. Biol. 204:283"
+_TOPAZ = "Bepler et al. 2019, Nature Methods 16:1153"
+_CRYOLO = "Wagner et al. 2019, Communications Biology 2:218"
+_APPLE = "Heimowitz et al. 2018, J. Struct. Biol. 204:215"
 _BOTH = {"with_labels": True, "score_maps": True}
 _SUPERVISED = {"without_labels": False, **_BOTH}
 _OWN = (
-    _own("auto", "auto", "cryokit", "auto:AutoPicker", **_BOTH),
-    _own("template", "template", "cryokit, after Roseman 2003, Ultramicroscopy 94:225", "template:TemplatePicker"),
-    _own("autocryopicker", "AutoCryoPicker", _INTENSITY, "autocryopicker:AutoCryoPicker"),
+    _own("auto", "auto", "cryokit", "AutoPicker", **_BOTH),
+    _own("template", "template", "cryokit, after Roseman 2003, Ultramicroscopy 94:225", "TemplatePicker"),
+    _own("autocryopicker", "AutoCryoPicker", _INTENSITY, "AutoCryoPicker"),
     _own(
         "autocryopicker_published", "AutoCryoPicker, as published", _INTENSITY, "autocryopicker:PublishedAutoCryoPicker"
     ),
-    _own("supercryoempicker", "SuperCryoEMPicker", _SUPER, "supercryoempicker:SuperCryoEMPicker"),
+    _own("supercryoempicker", "SuperCryoEMPicker", _SUPER, "SuperCryoEMPicker"),
     _own(
         "supercryoempicker_published",
         "SuperCryoEMPicker, as published",
         _SUPER,
         "supercryoempicker:PublishedSuperCryoEMPicker",
     ),
-    _own(
-        "deepcryopicker",
-        "DeepCryoPicker",
-        "Al-Azzawi et al. 2020, BMC Bioinformatics 21:509",
-        "deepcryopicker:DeepCryoPicker",
-        **_BOTH,
-    ),
-    _own(
-        "relion_template",
-        "RELION-2 references",
-        "Scheres 2015, J. Struct. Biol. 189:114",
-        "relion_template:RelionTemplatePicker",
-        **_SUPERVISED,
-    ),
-    _own("deepem", "DeepEM", "Zhu et al. 2017, BMC Bioinformatics 18:348", "deepem:DeepEM", **_SUPERVISED),
-    _own("deeppicker", "DeepPicker", "Wang et al. 2016, J. Struct. Biol. 195:325", "deeppicker:DeepPicker", **_BOTH),
-    _own("pixer", "PIXER", "Zhang et al. 2019, BMC Bioinformatics 20:41", "pixer:PixerPicker", **_SUPERVISED),
-    _own(
-        "fastparticlepicker",
-        "FastParticlePicker",
-        "Xiao and Yang 2017, AIP Conf. Proc. 1836:020080",
-        "fastparticlepicker:FastParticlePicker",
-        **_SUPERVISED,
-    ),
-    _own(
-        "eman2_cnn",
-        "EMAN2 neural boxer",
-        "Bell et al. 2018, J. Struct. Biol. 204:283",
-        "eman2_cnn:Eman2CnnPicker",
-        **_SUPERVISED,
-    ),
-    _own(
-        "topaz",
-        "Topaz",
-        "Bepler et al. 2019, Nature Methods 16:1153",
-        "external.topaz_picker:TopazPicker",
-        with_labels=True,
-        external=True,
-    ),
-    _own(
-        "cryolo",
-        "crYOLO",
-        "Wagner et al. 2019, Communications Biology 2:218",
-        "external.cryolo_picker:CryoloPicker",
-        external=True,
-    ),
-    _own(
-        "apple",
-        "APPLE picker (ASPIRE)",
-        "Heimowitz et al. 2018, J. Struct. Biol. 204:215",
-        "external.apple_picker:ApplePicker",
-        external=True,
-    ),
+    _own("deepcryopicker", "DeepCryoPicker", _DEEP, "DeepCryoPicker", **_BOTH),
+    _own("relion_template", "RELION-2 references", _RELION, "RelionTemplatePicker", **_SUPERVISED),
+    _own("deepem", "DeepEM", "Zhu et al. 2017, BMC Bioinformatics 18:348", "DeepEM", **_SUPERVISED),
+    _own("deeppicker", "DeepPicker", "Wang et al. 2016, J. Struct. Biol. 195:325", "DeepPicker", **_BOTH),
+    _own("pixer", "PIXER", "Zhang et al. 2019, BMC Bioinformatics 20:41", "PixerPicker", **_SUPERVISED),
+    _own("fastparticlepicker", "FastParticlePicker", _FAST, "FastParticlePicker", **_SUPERVISED),
+    _own("eman2_cnn", "EMAN2 neural boxer", _EMAN2, "Eman2CnnPicker", **_SUPERVISED),
+    _own("topaz", "Topaz", _TOPAZ, "external.topaz_picker:TopazPicker", with_labels=True, external=True),
+    _own("cryolo", "crYOLO", _CRYOLO, "external.cryolo_picker:CryoloPicker", external=True),
+    _own("apple", "APPLE picker (ASPIRE)", _APPLE, "external.apple_picker:ApplePicker", external=True),
 )
 _BUILT_IN = {entry.name: entry for entry in _OWN}
 _registered: dict[str, type[Picker]] = {}
@@ -220,11 +185,10 @@ def check_name(name: str) -> None:
         If it is not; the message lists the methods there are.
     """
     if ":" not in name and name not in available():
-        close = difflib.get_close_matches(name, available())
-        hint = f", did you mean {' or '.join(close)}?" if close else ""
+        hint = did_you_mean(name, available())
         raise ArgumentError(
-            f"no method is called {name!r}{hint} (there are: {', '.join(available())}; a picker of your own is "
-            "package.module:Class or path/to/file.py:Class)"
+            f"no method is called {name!r}{hint}; there are: {', '.join(available())}; a picker of your own is "
+            "package.module:Class or path/to/file.py:Class"
         )
 
 
