@@ -208,7 +208,7 @@ if result:
     found = result_file.load(result)
     folder = Path(result) if Path(result).is_dir() else Path(result).parent
 else:
-    found = run(comparison, folder, progress=False, **settings)
+    found = run(comparison, folder, **settings)
 took = time.perf_counter() - started
 dataset = next((name for name in found["datasets"] if name.startswith("klh")), next(iter(found["datasets"])))
 told = found["datasets"][dataset]
@@ -782,7 +782,7 @@ if complete:
 if complete and not result:
     started = time.perf_counter()
     logger.setLevel(logging.WARNING)  # what is kept has been told
-    more = run(comparison, folder, picks={"by_hand": BY_HAND}, progress=False, **settings)
+    more = run(comparison, folder, picks={"by_hand": BY_HAND}, **settings)
     again = time.perf_counter() - started
     print(f"{again:.1f} s")
     show_scores(more)
@@ -912,7 +912,7 @@ if complete:
 #     x, y, score = find_peaks(blobs, 0.5 * diameter, 0)
 #     tables.append(coordinates.table(image.name, x, y, score, diameter))
 # coordinates.write_folder(coordinates.concatenate(tables), output / "blobs", "csv", micrographs=names)
-# run(comparison, folder, picks={"blobs": output / "blobs"}, progress=False, **settings)</pre>
+# run(comparison, folder, picks={"blobs": output / "blobs"}, **settings)</pre>
 # <p>At the bottom left. The darkest blobs of a particle's size are ice, so its surest picks are all false. Darkness
 # alone does not make a particle: what else does, each method of the table says in another way.</p>
 # </details>

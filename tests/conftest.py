@@ -122,7 +122,7 @@ def small_run(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("benchmark") / "run"
     wrong = {"name": "autocryopicker", "settings": {"clusters": "many"}}
-    return folder, run(benchmark(methods=["template", wrong]), folder, progress=False)
+    return folder, run(benchmark(methods=["template", wrong]), folder)
 
 
 @pytest.fixture
