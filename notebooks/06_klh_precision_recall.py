@@ -22,7 +22,7 @@
 # %% tags=["parameters"]
 profile = "quick"  # quick: a few methods, small micrographs; full: all methods, real KLH or as many simulated (hours)
 seed = 0  # another number gives other micrographs, and other networks
-methods = []  # names of rows, such as ["auto", "template"]; []: seven and one of your own (quick) or all (full)
+methods = []  # names of rows, such as ["auto", "template"], beside one of your own; []: seven (quick) or all (full)
 test = 6  # micrographs to test on (quick)
 snr = 0.8  # signal-to-noise ratio of the simulation (quick); that of the recorded micrographs is about 1.3
 carbon = False  # True: the edge of the carbon film shows on every micrograph (quick)
@@ -161,7 +161,7 @@ SEVEN = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "rel
 asked = {
     "name": "klh_class",
     "title": "KLH, for a class",
-    "methods": list(methods) or [*SEVEN, own_picker],
+    "methods": [*(methods or SEVEN), own_picker],
     "datasets": [
         {
             "name": "klh_simulated",
@@ -184,7 +184,7 @@ asked = {
 }
 if not quick:
     asked = configuration.read("klh", "full").raw
-    asked = asked | {"methods": list(methods) or [*asked["methods"], own_picker]}
+    asked = asked | {"methods": [*(methods or asked["methods"]), own_picker]}
 comparison = configuration.parse(asked, trust=True)
 config_file = output / "klh.yaml"
 config_file.write_text(yaml.safe_dump(asked, sort_keys=False), encoding="utf-8")
@@ -217,7 +217,6 @@ print(f"{took:.0f} s; {told['title']}: {told['particles']['test']} particles on 
 print("\n".join(summary.failures(found)["error"]) or "no method has failed")
 record("methods", int((summary.scores(found, dataset)["seeds"] > 0).sum()))
 record("failed or skipped", summary.failures(found)["method"].tolist())
-record("seconds of the run", took)
 
 # %% [markdown]
 # The micrographs, with the labels that may be looked at: the training's by the methods that learn from labels, the
@@ -784,10 +783,11 @@ if complete and not result:
     logger.setLevel(logging.WARNING)  # what is kept has been told
     more = run(comparison, folder, picks={"by_hand": BY_HAND}, **settings)
     again = time.perf_counter() - started
-    print(f"{again:.1f} s")
+    kept = sum(cell in more["cells"] for cell in found["cells"])
+    print(f"{again:.1f} s; {kept} of {len(found['cells'])} cells are as they were, times and all")
     show_scores(more)
     row = summary.scores(more, dataset).set_index("method").loc["by_hand"]
-    record("seconds with picks added", again)
+    record("cells kept", kept)
     record("F1, by hand, in the table", float(row["f1"]))
     record("rows of the table with picks added", len(summary.scores(more, dataset)))
 elif complete:

@@ -11,6 +11,11 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# There is a worker for each core: more threads than that would spend their time waiting for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
+
 # `make test` draws the same examples everywhere and at every run: a change is judged by what it changes. `make fuzz`
 # draws new ones and keeps those that fail in .hypothesis; each fault found becomes an @example of its test.
 hypothesis.settings.register_profile(
@@ -39,6 +44,17 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if {"notebook", "run_notebook"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("notebook")
+
+
+def pytest_generate_tests(metafunc):
+    """Execute a notebook with the parameters that its module names in QUICKER; in the slow tests with its defaults."""
+    quicker = getattr(metafunc.module, "QUICKER", None)
+    if quicker is None or "notebook" not in metafunc.fixturenames:
+        return
+    runs = [pytest.param({}, id="defaults", marks=pytest.mark.slow)]
+    if metafunc.definition.get_closest_marker("slow") is None:
+        runs.insert(0, pytest.param(quicker, id="quicker"))
+    metafunc.parametrize("notebook", runs, indirect=True, scope="module")
 
 
 # --- real micrographs ----------------------------------------------------------------------------------------------
@@ -135,12 +151,13 @@ def copied_run(small_run, tmp_path) -> Path:
 
 
 class Executed:
-    """An executed notebook: its files and what it recorded."""
+    """An executed notebook: the parameters it was given, its files and what it recorded."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, given: dict):
         from cryokit.cli.notebook_runner import recorded
 
         self.path = path
+        self.given = given
         self.folder = path.with_suffix("")
         self.results = recorded(path)
         self.page = path.with_suffix(".html").read_text(encoding="utf-8")
@@ -166,15 +183,15 @@ def run_notebook():
     from cryokit.cli import notebook_runner
 
     def run(name: str, parameters: dict | None = None, *, out: Path) -> Executed:
-        return Executed(notebook_runner.run(name, parameters, out=out))
+        return Executed(notebook_runner.run(name, parameters, out=out), parameters or {})
 
     return run
 
 
 @pytest.fixture(scope="module")
 def notebook(request, tmp_path_factory, run_notebook) -> Executed:
-    """The notebook that the module names in NOTEBOOK, executed once with its defaults."""
-    return run_notebook(request.module.NOTEBOOK, out=tmp_path_factory.mktemp("notebook"))
+    """The notebook that the module names in NOTEBOOK, executed once: with its defaults, or see QUICKER above."""
+    return run_notebook(request.module.NOTEBOOK, getattr(request, "param", {}), out=tmp_path_factory.mktemp("notebook"))
 
 
 @pytest.fixture(scope="module")
