@@ -592,7 +592,6 @@ class TestRunFiles:
         found = run_files.picks(tmp_path, known, "d", "m0")
         assert list(found) == ["a"]
         assert found["a"]["x"].tolist() == [2, 3]
-        assert run_files.picks(tmp_path, known, "d", "m0", seed=1) == {}
 
     def test_picks_without_scores_all_count(self, tmp_path):
         known = small([counted("a", 0, [(8, 2, 2)])], {"a": False}, micrographs=1)

@@ -20,19 +20,22 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from cryokit import coordinates
 from cryokit._util.files import write_text
+from cryokit._util.names import micrograph_name
+from cryokit._util.wording import plural, some
 from cryokit.benchmark import result_file, run_files
+from cryokit.coordinates import concatenate
 from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, PickerError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from cryokit.evaluate import Evaluation
-    from cryokit.pickers import Picker
+from cryokit.evaluate import Evaluation, by_view, evaluate
+from cryokit.evaluate.thresholds import SLACK, best_threshold
+from cryokit.micrograph import read
+from cryokit.pickers import Picker, picker_class
 
 logger = logging.getLogger(__name__)
 
@@ -146,9 +149,6 @@ def run(job: Job) -> dict[str, Any]:
     CryokitError
         If the method fails.
     """
-    from cryokit import coordinates
-    from cryokit._util.names import micrograph_name
-
     truth = run_files.labels(job.folder, job.dataset)
     names = {split: [micrograph_name(path) for path in paths] for split, paths in job.micrographs.items()}
     own, seconds = None, {"fit": None, "pick": None}
@@ -180,9 +180,6 @@ def run(job: Job) -> dict[str, Any]:
 
 def _pick(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
     """Return all candidates, and the median of the seconds per micrograph, reading excluded."""
-    from cryokit.coordinates import concatenate
-    from cryokit.micrograph import read
-
     if not paths:
         return concatenate([]), None
     if picker.external:
@@ -200,8 +197,6 @@ def _pick(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | N
 
 
 def _picker(job: Job) -> Picker:
-    from cryokit.pickers import picker_class
-
     cls = picker_class(job.picker)
     parameters = inspect.signature(cls).parameters
     settings: dict[str, Any] = {"diameter": job.diameter, "seed": job.seed}
@@ -214,9 +209,6 @@ def _picker(job: Job) -> Picker:
 
 def _given_picks(job: Job, names: Mapping[str, Sequence[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
     """Return picks as given by split (None if they are of other micrographs), and remarks on them."""
-    from cryokit import coordinates
-    from cryokit._util.wording import plural, some
-
     path = Path(job.given)
     try:
         picks, named = coordinates.read_folder(path, **job.settings)
@@ -249,8 +241,6 @@ def _scored(
     own: float | None,
 ) -> dict[str, Any]:
     """Choose the threshold on the validation micrographs, and score the picks on the test micrographs."""
-    from cryokit.evaluate import by_view, evaluate
-
     threshold = _threshold(picks["validation"], truth, names["validation"], own)
     labels = truth[truth["micrograph"].isin(names["test"])]
     settings = {"micrographs": names["test"], "seed": job.seed}
@@ -284,8 +274,6 @@ def _named_right(evaluation: Evaluation, views: set[str]) -> float | None:
 
 def _threshold(picks: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str], own: float | None) -> float | None:
     """Return the best threshold on the validation micrographs, or the method's own without any."""
-    from cryokit.evaluate.thresholds import SLACK, best_threshold
-
     if not names or picks["score"].isna().any():
         return own
     try:

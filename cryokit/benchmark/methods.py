@@ -42,11 +42,14 @@ class Row:
     source: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row as the result file has it."""
+        """Return the row as the result file has it, without the folders of your own picker or picks."""
         values = {**asdict(self), "title": self.title or self.name}
         del values["name"]
-        # Where the file of a picker of your own lies is no part of the result.
-        return values | {"picker": self.picker and Path(self.picker).name}
+        if self.picker is None:
+            values["settings"]["path"] = Path(values["settings"]["path"]).name
+        else:
+            values["picker"] = Path(self.picker).name
+        return values
 
 
 # Rows other than a method with its default settings; their titles are added to that of the method.

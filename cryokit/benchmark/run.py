@@ -89,7 +89,7 @@ def run(
         "config": config.raw,
         "provenance": result_file.provenance(),
         "datasets": {prepared.spec.name: prepared.info for prepared in sets},
-        "methods": {name: _described(row) for name, row in rows.items()},
+        "methods": {name: row.to_dict() for name, row in rows.items()},
         "cells": [],
         "comparisons": [],
     }
@@ -152,14 +152,6 @@ def _warn_of_other_sources(result: Mapping[str, Any]) -> None:
     if commits:
         states = ", ".join(f"{commit or 'unknown'} ({plural(number, 'cell')})" for commit, number in commits.items())
         logger.warning("kept finished cells from another state of the source: %s; --fresh recomputes them", states)
-
-
-def _described(row: Row) -> dict[str, Any]:
-    content = row.to_dict()
-    if row.picker is None:
-        # The folder in which somebody's picks lie does not belong in the result.
-        content["settings"] = {**content["settings"], "path": Path(content["settings"]["path"]).name}
-    return content
 
 
 def _prepare_all(

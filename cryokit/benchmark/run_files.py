@@ -80,10 +80,8 @@ def micrographs(run: str | os.PathLike, dataset: str, data: Iterable[str | os.Pa
     return {micrograph_name(path): Path(path) for path in files}
 
 
-def picks(
-    run: str | os.PathLike, result: Result, dataset: str, micrograph: str, *, seed: int | None = None
-) -> dict[str, pd.DataFrame]:
-    """Return the picks of every method on a micrograph, at its threshold.
+def picks(run: str | os.PathLike, result: Result, dataset: str, micrograph: str) -> dict[str, pd.DataFrame]:
+    """Return the picks of every method on a micrograph, at its threshold, from the smallest seed that finished.
 
     Parameters
     ----------
@@ -93,8 +91,6 @@ def picks(
         Result as loaded.
     dataset, micrograph : str
         Names of the dataset and of the micrograph.
-    seed : int, optional
-        Seed of the cells; default: the smallest one that finished.
 
     Returns
     -------
@@ -103,7 +99,7 @@ def picks(
     """
     tables = {}
     for method in summary.scores(result, dataset)["method"]:
-        finished = [cell for cell in summary.finished(result, dataset, method) if seed in (None, cell["seed"])]
+        finished = summary.finished(result, dataset, method)
         if not finished:
             continue
         cell = min(finished, key=lambda cell: cell["seed"])

@@ -46,6 +46,7 @@ def cells(result: Result, dataset: str | None = None) -> pd.DataFrame:
         `own_threshold`, the `SCORES`, `f1_low`, `f1_high`, `own_f1`, the `SHIFTS` and `shifted` (whether the picks are
         shifted, see `cryokit.evaluate.localisation`); NaN for values that a cell does not have.
     """
+    columns = ["method", "dataset", "seed", "status", "error", *_NUMBERS, "shifted"]
     rows = []
     for cell in result["cells"]:
         if dataset not in (None, cell["dataset"]):
@@ -54,12 +55,10 @@ def cells(result: Result, dataset: str | None = None) -> pd.DataFrame:
         low, high = scores.get("intervals", {}).get("f1") or (None, None)
         rows.append(
             {
-                **{name: cell[name] for name in ("method", "dataset", "seed", "status")},
+                **{name: cell[name] for name in columns if name in cell},
                 "error": cell["error"] or "",
                 **cell["seconds"],
                 "memory": cell["peak_memory_mb"],
-                "threshold": cell["threshold"],
-                "own_threshold": cell["own_threshold"],
                 **{name: scores.get(name) for name in SCORES},
                 "f1_low": low,
                 "f1_high": high,
@@ -68,7 +67,6 @@ def cells(result: Result, dataset: str | None = None) -> pd.DataFrame:
                 "shifted": bool(localisation.get("shifted")),
             }
         )
-    columns = ["method", "dataset", "seed", "status", "error", *_NUMBERS, "shifted"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(_NUMBERS, float))
 
 
@@ -337,17 +335,13 @@ def not_run(result: Result) -> list[str]:
     ran = {(cell["method"], cell["dataset"]) for cell in result["cells"]}
     methods, datasets = ({pair[place] for pair in ran} for place in (0, 1))
     titles = {row.name: f"*{row.title or row.name}*" for spec in wanted.datasets for row in wanted.rows(spec)}
-    missing: dict[str, list[str]] = {
-        "method": [title for name, title in titles.items() if name not in methods],
-        "dataset": [],
-        "point": [],
-        "": [],
-    }
+    missing = {"method": [title for name, title in titles.items() if name not in methods], "dataset": [], "point": []}
+    single = []
     for spec in wanted.datasets:
         # A dataset counts as run if the one was that takes its place.
         names = {choice.name for choice in spec.choices()}
         if names & datasets:
-            missing[""] += [
+            single += [
                 f"{titles[row.name]} on {spec.title or spec.name}"
                 for row in wanted.rows(spec)
                 if row.name in methods and not any((row.name, name) in ran for name in names)
@@ -356,7 +350,6 @@ def not_run(result: Result) -> list[str]:
             missing["point"] += [f"{axis} {value:g}" for axis, value in spec.axes.items()]
         else:
             missing["dataset"].append(f"*{spec.title or spec.name}*")
-    single = missing.pop("")
     phrases = [f"{kind}{'s' * (len(names) > 1)}: {', '.join(names)}" for kind, names in missing.items() if names]
     seeds = len({cell["seed"] for cell in result["cells"]})
     return [*phrases, *single, *([f"{wanted.seeds - seeds} of {wanted.seeds} seeds"] if seeds < wanted.seeds else [])]

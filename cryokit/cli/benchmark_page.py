@@ -22,7 +22,6 @@ def write_report(
     out: str | os.PathLike,
     *,
     data: Iterable[str | os.PathLike] = (),
-    profile: str = "quick",
 ) -> Path:
     """Write the report of a result: an HTML page that needs no network, without the notebook's code.
 
@@ -35,8 +34,6 @@ def write_report(
         HTML file to write.
     data : iterable of path-like
         Folders of real micrographs, ``<dataset>/micrographs``, as for ``cryokit benchmark --data``.
-    profile : {"quick", "full"}
-        Whether to draw one micrograph of each dataset, or three.
 
     Returns
     -------
@@ -61,7 +58,7 @@ def write_report(
     }
     with tempfile.TemporaryDirectory(prefix="cryokit-report-") as temporary:
         report = folder("benchmarks") / "report.py"
-        executed = notebook_runner.run(report, parameters, profile=profile, out=temporary)
+        executed = notebook_runner.run(report, parameters, out=temporary)
         notebook = nbformat.read(executed, 4)
     notebook.cells = list(_without_code(notebook.cells))
     write_text(out, to_html(notebook, name=title))

@@ -109,7 +109,10 @@ def run(options: argparse.Namespace) -> int:
         raise CoordinateError(f"{options.labels}: the labels name no micrograph, so there is nothing to score")
     micrographs = labelled
     if options.picked_only:
-        micrographs = _picked_by_all(labelled, [set(named) for _, named in picked.values()])
+        named_by_all = set.intersection(*(set(named) for _, named in picked.values()))
+        micrographs = [name for name in labelled if name in named_by_all]
+        if not micrographs:
+            raise CoordinateError("--picked-only: no labelled micrograph is named by all picks; names must agree whole")
     try:
         check_diameters(labels[labels["micrograph"].isin(micrographs)])
     except CoordinateError as error:
@@ -165,13 +168,6 @@ def _sources(words: Sequence[str]) -> dict[str, Path]:
             raise ArgumentError(f"--picks {word}: two sets of picks are called {name!r}; name them (NAME=PATH)")
         sources[name] = Path(path)
     return sources
-
-
-def _picked_by_all(labelled: Sequence[str], picked: Sequence[set[str]]) -> list[str]:
-    micrographs = [name for name in labelled if all(name in names for names in picked)]
-    if not micrographs:
-        raise CoordinateError("--picked-only: no labelled micrograph is named by all the picks; names must agree whole")
-    return micrographs
 
 
 def _warn_of_missing(source: str, particles: set[str], picked: Sequence[str]) -> None:

@@ -145,13 +145,24 @@ class Dataset:
 
     def _label_files(self, labels_from: str | os.PathLike | None) -> dict[str, tuple[Path, DataFile | None]]:
         """Return the label file of each micrograph by its name, with the manifest's entry of the dataset's own."""
-        if labels_from is not None:
-            return {name: (path, None) for name, path in _own_labels(Path(labels_from)).items()}
         labels: dict[str, tuple[Path, DataFile | None]] = {}
-        for role in ("label-coordinates", "label-discs"):
-            for file in self.manifest.select(role):
-                if (self.folder / file.path).is_file():
-                    labels.setdefault(file.micrograph, (self.folder / file.path, file))
+        if labels_from is None:
+            for role in ("label-coordinates", "label-discs"):
+                for file in self.manifest.select(role):
+                    if (self.folder / file.path).is_file():
+                        labels.setdefault(file.micrograph, (self.folder / file.path, file))
+            return labels
+        folder = Path(labels_from)
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: no such folder of label files")
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and path.name.lower().endswith(SUFFIXES):
+                name = coordinate_file_micrograph(path)
+                other, _ = labels.setdefault(name, (path, None))
+                if other != path:
+                    raise DatasetError(f"{other} and {path} both label {name}; remove one")
+        if not labels:
+            raise DatasetError(f"{folder}: no label file ({', '.join(SUFFIXES)})")
         return labels
 
 
@@ -172,17 +183,3 @@ def load(name: str | os.PathLike, cache: str | os.PathLike | None = None) -> Dat
     """
     manifest = find(name)
     return Dataset(manifest, (cache_folder() if cache is None else Path(cache)) / manifest.name)
-
-
-def _own_labels(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of label files")
-    labels: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name.lower().endswith(SUFFIXES):
-            other = labels.setdefault(coordinate_file_micrograph(path), path)
-            if other != path:
-                raise DatasetError(f"{other} and {path} both label {coordinate_file_micrograph(path)}; remove one")
-    if not labels:
-        raise DatasetError(f"{folder}: no label file ({', '.join(SUFFIXES)})")
-    return labels

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -205,7 +205,7 @@ def _download_all(files: Iterable[DataFile], folder: Path, timeout: float, attem
             registry, urls = {file.path: None}, {file.path: url}
             puppy = pooch.create(folder, "", registry=registry, urls=urls, retry_if_failed=attempts - 1)
             try:
-                puppy.fetch(file.path, downloader=_Downloader(file, timeout))
+                puppy.fetch(file.path, downloader=partial(_download, file=file, timeout=timeout))
                 silent = 0
                 break
             except (_Refused, requests.RequestException) as error:
@@ -217,43 +217,35 @@ def _download_all(files: Iterable[DataFile], folder: Path, timeout: float, attem
     return failures
 
 
-@dataclass(frozen=True)
-class _Downloader:
+def _download(url: str, output_file: str, puppy: pooch.Pooch, *, file: DataFile, timeout: float) -> None:
     """Download and verify one file for pooch, which tries again after an error of `requests` but not after `_Refused`.
 
     pooch downloads to a temporary file and renames it at the end. It verifies no hash, as it does not know git's.
     """
-
-    file: DataFile
-    timeout: float
-
-    def __call__(self, url: str, output_file: str, puppy: pooch.Pooch) -> None:
-        """Download `url` to a temporary file."""
-        os.unlink(output_file)  # pooch made it readable for its owner only; made anew, it is as other files
-        with tqdm(
-            total=self.file.bytes or 1,  # replaced by the length that the server announces
-            desc=PurePosixPath(self.file.path).name,
-            unit="B",
-            unit_scale=True,
-            position=1,
-            leave=False,
-            disable=None,
-        ) as bar:
-            # The hashes are of the bytes as stored: a server must not compress them on the way.
-            http = pooch.HTTPDownloader(
-                progressbar=bar, chunk_size=1 << 16, timeout=self.timeout, headers={"Accept-Encoding": "identity"}
-            )
-            try:
-                http(url, output_file, puppy)
-            except requests.HTTPError as error:
-                if error.response.status_code in _TRANSIENT_STATUS:
-                    raise
-                raise _Refused(_reason(error, self.timeout)) from error
-            size = os.stat(output_file).st_size
-            if bar.total and size < bar.total:  # urllib3 before 2.0 does not compare the two
-                raise requests.exceptions.ChunkedEncodingError(f"{size} of {bar.total} bytes")
-        if trouble := integrity.problem(output_file, self.file):
-            raise _Refused(f"not the right file, discarded: {trouble}")
+    os.unlink(output_file)  # pooch made it readable for its owner only; made anew, it is as other files
+    with tqdm(
+        total=file.bytes or 1,  # replaced by the length that the server announces
+        desc=PurePosixPath(file.path).name,
+        unit="B",
+        unit_scale=True,
+        position=1,
+        leave=False,
+        disable=None,
+    ) as bar:
+        # The hashes are of the bytes as stored: a server must not compress them on the way.
+        identity = {"Accept-Encoding": "identity"}
+        http = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=timeout, headers=identity)
+        try:
+            http(url, output_file, puppy)
+        except requests.HTTPError as error:
+            if error.response.status_code in _TRANSIENT_STATUS:
+                raise
+            raise _Refused(_reason(error, timeout)) from error
+        size = os.stat(output_file).st_size
+        if bar.total and size < bar.total:  # urllib3 before 2.0 does not compare the two
+            raise requests.exceptions.ChunkedEncodingError(f"{size} of {bar.total} bytes")
+    if trouble := integrity.problem(output_file, file):
+        raise _Refused(f"not the right file, discarded: {trouble}")
 
 
 def _is_silence(error: Exception) -> bool:
