@@ -11,7 +11,7 @@ import pytest
 from judging import judged
 
 from cryokit import pickers
-from cryokit.coordinates import concatenate, table
+from cryokit.coordinates import table
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging import Frame, bin_fourier
 from cryokit.imaging.preparation import levelled
@@ -20,25 +20,11 @@ from cryokit.networks import Model
 from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import component1
 from cryokit.pickers.deepcryopicker import DeepCryoPicker
+from cryokit.pickers.interface import Micrographs, Pictures
 from cryokit.simulate import simulate_set
 
 DIAMETER = 50.0  # of simulated ribosomes
 TINY = dict(diameter=DIAMETER, width=0.02, per_class=24, epochs=1, stride=32)
-
-
-@pytest.fixture(scope="module")
-def scenes():
-    return list(simulate_set("ribosome", 6, seed=5, shape=(448, 448)))
-
-
-@pytest.fixture(scope="module")
-def micrographs(scenes):
-    return [micrograph for micrograph, _ in scenes]
-
-
-@pytest.fixture(scope="module")
-def labels(scenes):
-    return concatenate(truth for _, truth in scenes)
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +256,7 @@ def test_classes_are_those_that_are_there(micrographs, labels, classes_setting, 
     particles.iloc[:2, -1] = "irregular"  # two of that view are a mistake, not a view
     picker = DeepCryoPicker(**TINY | dict(classes_setting=classes_setting, off_centre=off_centre))
     picker.diameter_, picker.contrast_, picker.factor_ = DIAMETER, "dark", 3.5
-    built = picker._training_set(micrographs[:3], particles)
+    built = picker._training_set(Pictures(Micrographs(micrographs[:3]), picker._prepare), particles)
     assert built.classes == expected
     assert set(built.table["class"]) == set(expected)
     if classes_setting == "4 + background":

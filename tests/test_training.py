@@ -437,11 +437,12 @@ def test_every_sample_is_seen_in_every_epoch_and_batches_are_alike(training):
 
 
 def test_only_ratios_of_weights_matter(training):
-    from cryokit.networks.training.batches import TrainingBatches, ValidationBatches
+    from cryokit.networks.training.batches import TrainingBatches
 
     weights = np.random.default_rng(0).random(96)
-    for kind, arguments in [(TrainingBatches, (96, False, 0, 0)), (ValidationBatches, (96,))]:
-        once, more = (kind(Samples(training.x, training.y, f * weights), *arguments)[0][2] for f in (1, 1024))
+    samples = [Samples(training.x, training.y, factor * weights) for factor in (1, 1024)]
+    batches = [TrainingBatches(weighted, 96, False, 0, 0)[0] for weighted in samples]
+    for once, more in [[arrays[2] for arrays in batches], [weighted.arrays()[2] for weighted in samples]]:
         np.testing.assert_array_equal(once, more)
         assert once.mean() == pytest.approx(1, rel=1e-5)
         assert once.std() > 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,13 @@ def write_archive(
     arrays: Mapping[str, NDArray],
     *,
     compressed: bool = False,
-) -> None:
+) -> Path:
     """Write an archive, whole or not at all.
 
     Parameters
     ----------
     path : path-like
-        File to write.
+        File to write; ``.npz`` is added if it is missing.
     kind : str
         Kind of the archive, such as ``"training_set"``.
     header : mapping
@@ -38,14 +39,23 @@ def write_archive(
     compressed : bool
         Whether to compress the arrays.
 
+    Returns
+    -------
+    pathlib.Path
+        The file, with its suffix.
+
     Raises
     ------
     CryokitError
         If nothing can be written there.
     """
+    path = Path(path)
+    if path.suffix != ".npz":
+        path = path.with_name(path.name + ".npz")
     save = np.savez_compressed if compressed else np.savez
     with replacing(path) as temporary:
         save(temporary, **{_header_name(kind): np.array(json_text(header, indent=None))}, **arrays)
+    return path
 
 
 def read_archive(

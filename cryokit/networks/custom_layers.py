@@ -14,7 +14,29 @@ ops = keras.ops
 ROUNDING = 1e-3  # cells by which the edge of a bin may be off
 
 
-class SharedConvolution(keras.layers.Layer):
+class SharedLayer(keras.layers.Layer):
+    """Another layer that works on each pixel, whose own inputs and outputs stay those in its network.
+
+    Parameters
+    ----------
+    source : keras.layers.Layer
+        Layer that is called.
+    """
+
+    def __init__(self, source: keras.layers.Layer) -> None:
+        super().__init__(name=source.name, dtype=source.dtype_policy)
+        self.source = source
+        # The weights exist already, whatever the size of the input.
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.source(inputs)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return self.source.compute_output_shape(input_shape)
+
+
+class SharedConvolution(SharedLayer):
     """A convolution with the weights of another layer, `Conv2D` or `Dense`: the same variables, not copies.
 
     So a network that is trained further needs no new conversion, and 58 million parameters are in memory once.
@@ -32,11 +54,8 @@ class SharedConvolution(keras.layers.Layer):
     padding = "valid"
 
     def __init__(self, source: keras.layers.Layer, kernel_size: int, strides: int, dilation_rate: int) -> None:
-        super().__init__(name=source.name, dtype=source.dtype_policy)
-        self.source = source
+        super().__init__(source)
         self.kernel_size, self.strides, self.dilation_rate = kernel_size, strides, dilation_rate
-        # The weights exist already, whatever the size of the input.
-        self.built = True
 
     @property
     def kernel(self) -> keras.Variable:
@@ -97,27 +116,6 @@ class DilatedPooling(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return _output_shape(input_shape, input_shape[-1], self.pool_size, self.strides, self.dilation_rate)
-
-
-class SharedLayer(keras.layers.Layer):
-    """Another layer that works on each pixel, whose own inputs and outputs stay those in its network.
-
-    Parameters
-    ----------
-    source : keras.layers.Layer
-        Layer that is called.
-    """
-
-    def __init__(self, source: keras.layers.Layer) -> None:
-        super().__init__(name=source.name, dtype=source.dtype_policy)
-        self.source = source
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        return self.source(inputs)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return self.source.compute_output_shape(input_shape)
 
 
 class BothWays(keras.layers.Layer):

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 _POINTWISE = ("Activation", "ReLU", "LeakyReLU", "Softmax", "BatchNormalization")
 
 
-def own_stride(network: keras.Model) -> int:
-    """Return the product of the strides of all layers: the stride of the network's own dense map."""
-    return math.prod(spans[1] for layer in network.layers if (spans := extent(layer)) is not None)
-
-
 def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> keras.Model:
     """Return a network with the same weights that takes pictures of any size and returns a map of scores.
 
@@ -63,7 +58,7 @@ def fully_convolutional(network: keras.Model, *, stride: int | None = None) -> k
     from cryokit.networks.custom_layers import DilatedPooling, SharedConvolution, SharedLayer
 
     keras = import_keras()
-    own = own_stride(network)
+    own = math.prod(spans[1] for layer in network.layers if (spans := extent(layer)) is not None)  # its stride
     stride = own if stride is None else stride
     if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1 or own % stride:
         raise ArgumentError(f"stride must be {_divisors(own)} for {network.name!r}, not {stride!r}")

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,19 +19,18 @@ from cryokit.evaluate.thresholds import SLACK, best_threshold, threshold_from_sc
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, recorded, rescaled, whitened
 from cryokit.micrograph import Micrograph, MicrographLike
+from cryokit.networks import Model
 from cryokit.networks.devices import using
+from cryokit.networks.scoring import ScoreMap
 from cryokit.networks.scoring.centring import MICROGRAPHS
 from cryokit.pickers import compact_picking
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
-from cryokit.pickers.interface import Micrographs, Picker, Pictures, SizedPicker, as_micrograph
+from cryokit.pickers.interface import Micrographs, Picker, Pictures, check_room
 from cryokit.pickers.label_checks import hold_out, labelled
+from cryokit.pickers.map_picker import MapPicker
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.pickers.template import TemplatePicker
-
-if TYPE_CHECKING:
-    from cryokit.networks import Model
-    from cryokit.networks.scoring import ScoreMap
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ SMALLEST = 10.0  # pixels across a particle
 
 
 @dataclass(eq=False)
-class AutoPicker(SizedPicker):
+class AutoPicker(MapPicker):
     """Picker with a compact network that it trains on the micrographs themselves, without labels.
 
     1. The template picker detects the contrast and gives a first estimate of the diameter, where these are not given.
@@ -92,10 +91,8 @@ class AutoPicker(SizedPicker):
 
     Attributes
     ----------
-    diameter_ : float
-        Particle diameter, given or estimated.
-    contrast_ : {"dark", "bright"}
-        Contrast, given or detected.
+    diameter_, contrast_
+        See `cryokit.pickers.interface.SizedPicker`.
     threshold_ : float
         Lowest score of a pick.
     bias_ : (float, float)
@@ -118,7 +115,6 @@ class AutoPicker(SizedPicker):
     max_micrographs: int = number(12, 1, whole=True)
     margin: float = number(0.0, 0, 2)
     seed: int = number(0, 0, whole=True)
-    bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
     model_: Model | None = field(default=None, init=False, repr=False)
     history_: pd.DataFrame = field(default_factory=pd.DataFrame, init=False, repr=False)
 
@@ -143,77 +139,51 @@ class AutoPicker(SizedPicker):
         PickerError
             If there is no micrograph, no label on any of them, or they are too small for the diameter.
         """
-        from cryokit.networks import Model
-
-        self.decisions_ = []
         self.history_ = pd.DataFrame()
-        micrographs = Micrographs.to_learn_from(micrographs)
-        with using():
+        with self._learning(), using():
+            micrographs = Micrographs.to_learn_from(micrographs)
             # Loaded anew: a network is trained in place.
-            model = Model.load(GENERAL)
+            self.model_ = Model.load(GENERAL)
             if labels is not None:
-                self._learn_from_labels(model, micrographs, labels)
+                self._learn_from_labels(micrographs, labels)
             else:
-                self._learn_alone(model, micrographs.spread(self.max_micrographs))
-            pictures = [self._prepared(micrograph) for micrograph in micrographs.spread(MICROGRAPHS)]
+                self._learn_alone(micrographs.spread(self.max_micrographs))
+            pictures = [self._prepare(micrograph) for micrograph in micrographs.spread(MICROGRAPHS)]
             self.bias_ = compact_picking.centring_bias(
-                model.network, model.config, pictures, self.diameter_, self.threshold_
+                self.model_.network, self.model_.config, pictures, self.diameter_, self.threshold_
             )
-        model.threshold, model.diameter = self.threshold_, self.diameter_
-        self.model_ = model
+            self.model_.threshold, self.model_.diameter = self.threshold_, self.diameter_
         return self
 
-    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
-        """Find the particles of one micrograph; see `Picker.pick`."""
-        self._require_fitted()
-        micrograph = as_micrograph(micrograph)
-        picture = self._prepared(micrograph)
-        with using():
-            scores = compact_picking.score_map(self.model_.network, self.model_.config, picture, self.bias_)
-        return compact_picking.candidates(
-            scores,
-            picture.frame,
-            micrograph.name,
-            self.diameter_,
-            least=self.threshold_ if threshold is None else threshold,
-            margin=self.margin,
-        )
+    def _map(self, picture: Picture) -> ScoreMap:
+        return compact_picking.score_map(self.model_.network, self.model_.config, picture, self.bias_)
 
-    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
-        """Return the scores of every position of one micrograph; see `Picker.score_map`."""
-        self._require_fitted()
-        micrograph = as_micrograph(micrograph)
-        with using():
-            picture = self._prepared(micrograph)
-            return compact_picking.score_map(self.model_.network, self.model_.config, picture, self.bias_)
+    def _pick_prepared(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
+        scores = self._map(picture)
+        return compact_picking.candidates(scores, picture.frame, name, self.diameter_, least=least, margin=self.margin)
 
-    def _learn_alone(self, model: Model, micrographs: Micrographs) -> None:
-        template = self._template(model, micrographs)
+    def _learn_alone(self, micrographs: Micrographs) -> None:
+        template = self._template(micrographs)
         self._decide_scale()
         teachers = [] if self.pretrained else self._teachers(template, micrographs)
-        pictures: dict[str, Picture] = {}
+        pictures = Pictures(micrographs, self._prepare)
         taught: dict[str, list[pd.DataFrame]] = {teacher.name: [] for teacher in teachers}
-        for micrograph in micrographs:
-            pictures[micrograph.name] = self._prepared(micrograph)
+        for index, micrograph in enumerate(micrographs):
+            pictures.add(index, self._prepare(micrograph))
             for teacher in teachers:
                 taught[teacher.name].append(teacher.pick(micrograph, threshold=compact_picking.FAINTEST))
-        picks = self._candidates(model, pictures)
+        picks = self._candidates(pictures)
         if self.pretrained:
             self._decide("the general network picks without training, as requested")
         else:
-            picks = self._taught(model, pictures, taught, picks)
-        self.threshold_ = _threshold(picks)
-        self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
+            picks = self._taught(pictures, taught, picks)
+        self._choose_threshold(picks)
 
     def _taught(
-        self,
-        model: Model,
-        pictures: dict[str, Picture],
-        taught: dict[str, list[pd.DataFrame]],
-        picks: list[pd.DataFrame],
+        self, pictures: Pictures, taught: dict[str, list[pd.DataFrame]], picks: list[pd.DataFrame]
     ) -> list[pd.DataFrame]:
         """Train the network in two rounds, and return its candidates."""
-        labels = self._labels({**taught, GENERAL: picks}, list(pictures))
+        labels = self._labels({**taught, GENERAL: picks}, pictures.names)
         particles = _particles(labels)
         if particles < ENOUGH:
             self._decide(
@@ -222,23 +192,23 @@ class AutoPicker(SizedPicker):
             )
             return picks
         self._decide(f"labels: the pickers agree on {particles} particles in {plural(len(pictures), 'micrograph')}")
-        self._teach(model, list(pictures.values()), labels, STEPS, compact_picking.FINE_RATE, self.seed)
-        labels = self._labels({**taught, self.name: self._candidates(model, pictures)}, list(pictures))
+        self._teach(pictures, labels, STEPS, compact_picking.FINE_RATE, self.seed)
+        labels = self._labels({**taught, self.name: self._candidates(pictures)}, pictures.names)
         self._decide(f"the trained network and its teachers agree on {_particles(labels)} particles")
-        self._teach(model, list(pictures.values()), labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
-        return self._candidates(model, pictures)
+        self._teach(pictures, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
+        return self._candidates(pictures)
 
-    def _template(self, model: Model, micrographs: Micrographs) -> TemplatePicker:
+    def _template(self, micrographs: Micrographs) -> TemplatePicker:
         """Find out contrast and diameter, where they are not given, and return the template picker for them."""
         template = TemplatePicker(self.diameter, self.contrast, self.max_micrographs)
         reduced = template.reduced(micrographs)
         self.contrast_ = template.contrast_
         self.diameter_ = self.diameter
         if self.diameter is None:
-            self.diameter_ = self._estimated_diameter(model, template.estimated_diameter(reduced), micrographs)
+            self.diameter_ = self._estimated_diameter(template.estimated_diameter(reduced), micrographs)
         return template.make_reference(reduced, self.diameter_)
 
-    def _estimated_diameter(self, model: Model, guess: float, micrographs: Micrographs) -> float:
+    def _estimated_diameter(self, guess: float, micrographs: Micrographs) -> float:
         """Return the diameter, around a first guess, at which the general network is surest of what it finds."""
         recordings = []
         for micrograph in micrographs.spread(TRIED):
@@ -253,8 +223,8 @@ class AutoPicker(SizedPicker):
             seen = sure = 0
             for name, recording in recordings:
                 picture = whitened(recording, diameter, self.contrast_)
-                scores = compact_picking.score_map(model.network, model.config, picture)
-                score = compact_picking.candidates(scores, picture.frame, name, diameter, least=SEEN)["score"]
+                picks = compact_picking.candidates(self._map(picture), picture.frame, name, diameter, least=SEEN)
+                score = picks["score"]
                 seen, sure = seen + len(score), sure + int((score > SURE).sum())
             shares.append(sure / (seen + DOUBTS))
         if not diameters or not max(shares) > 0:
@@ -301,76 +271,58 @@ class AutoPicker(SizedPicker):
             for name, *tables in zip(names, *sources.values(), strict=True)
         ]
 
-    def _learn_from_labels(self, model: Model, micrographs: Micrographs, labels: pd.DataFrame) -> None:
+    def _learn_from_labels(self, micrographs: Micrographs, labels: pd.DataFrame) -> None:
         micrographs, labels, self.diameter_, decision = labelled(micrographs, labels, self.diameter)
         self._decide(decision)
         seen = micrographs.spread(self.max_micrographs)
         self.contrast_ = self.contrast or detected_contrast(seen, self.diameter_)
         self._decide(f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'})")
         training, held_out = hold_out(micrographs, HELD_OUT, self.seed)
-        self._teach_labels(model, training, labels, LABEL_STEPS, compact_picking.FULL_RATE, self.seed)
-        picks = []
-        for micrograph in held_out or training:
-            picks += self._candidates(model, {micrograph.name: self._prepared(micrograph)})
+        self._teach_labels(training, labels, LABEL_STEPS, compact_picking.FULL_RATE, self.seed)
+        picks = self._candidates(Pictures(held_out or training, self._prepare))
         if held_out:
             names = held_out.names
             truth = labels[labels["micrograph"].isin(names)]
             self.threshold_ = best_threshold(concatenate(picks), truth, micrographs=names, slack=SLACK)
             self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'micrograph')} held out")
             # With the threshold chosen, these may be learned from, too.
-            self._teach_labels(model, micrographs, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
+            self._teach_labels(micrographs, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
         else:
-            self.threshold_ = _threshold(picks)
-            self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
+            self._choose_threshold(picks)
 
-    def _teach_labels(
-        self,
-        model: Model,
-        micrographs: Micrographs,
-        labels: pd.DataFrame,
-        steps: int,
-        rate: float,
-        seed: int,
-    ) -> None:
+    def _choose_threshold(self, picks: list[pd.DataFrame]) -> None:
+        self.threshold_ = float(np.clip(threshold_from_scores(concatenate(picks)["score"]), *THRESHOLDS))
+        self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
+
+    def _teach_labels(self, micrographs: Micrographs, labels: pd.DataFrame, steps: int, rate: float, seed: int) -> None:
         tables = [labels[labels["micrograph"] == name] for name in micrographs.names]
         areas = [math.prod(micrographs.shape(index)) for index in range(len(micrographs))]
-        self._teach(model, Pictures(micrographs, self._prepared), tables, steps, rate, seed, areas)
+        self._teach(Pictures(micrographs, self._prepare), tables, steps, rate, seed, areas)
 
     def _teach(
         self,
-        model: Model,
-        pictures: Sequence[Picture],
+        pictures: Pictures,
         labels: list[pd.DataFrame],
         steps: int,
         rate: float,
         seed: int,
-        areas: Sequence[float] | None = None,
+        areas: list[int] | None = None,
     ) -> None:
+        network, config = self.model_.network, self.model_.config
         history = compact_picking.teach(
-            model.network, model.config, pictures, labels, steps=steps, rate=rate, seed=seed, areas=areas
+            network, config, pictures, labels, steps=steps, rate=rate, seed=seed, areas=areas
         )
         self.history_ = pd.concat([self.history_, history], ignore_index=True)
 
-    def _candidates(self, model: Model, pictures: dict[str, Picture]) -> list[pd.DataFrame]:
+    def _candidates(self, pictures: Pictures) -> list[pd.DataFrame]:
         return [
-            compact_picking.candidates(
-                compact_picking.score_map(model.network, model.config, picture), picture.frame, name, self.diameter_
-            )
-            for name, picture in pictures.items()
+            compact_picking.candidates(self._map(picture), picture.frame, name, self.diameter_)
+            for name, picture in zip(pictures.names, pictures, strict=True)
         ]
 
-    def _prepared(self, micrograph: Micrograph) -> Picture:
-        side = min(micrograph.data.shape)
-        if 2 * self.diameter_ > side:
-            raise PickerError(
-                f"{micrograph.name}: {side} pixels are too few for particles of {self.diameter_:g} pixels; give the "
-                "diameter in pixels of the micrograph as stored"
-            )
+    def _prepare(self, micrograph: Micrograph) -> Picture:
+        check_room(micrograph.name, micrograph.data.shape, self.diameter_)
         return whitened(recorded(micrograph), self.diameter_, self.contrast_)
-
-
-def _threshold(picks: list[pd.DataFrame]) -> float:
-    return float(np.clip(threshold_from_scores(concatenate(picks)["score"]), *THRESHOLDS))
 
 
 def _particles(labels: list[pd.DataFrame]) -> int:

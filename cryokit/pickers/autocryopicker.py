@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ from cryokit.imaging.peaks import find_peaks, refine
 from cryokit.imaging.preparation import middle, recorded
 from cryokit.imaging.suppression import nms_distance
 from cryokit.pickers.clustering import ClusteringPicker, value_at
-from cryokit.pickers.interface import Micrographs, diameters_to_try
+from cryokit.pickers.interface import Micrographs, diameters_to_try, warn_of_range_end
 from cryokit.segmentation import (
     Circles,
     Clustering,
@@ -39,8 +38,6 @@ from cryokit.segmentation import (
     split_overlaps,
     top_views,
 )
-
-logger = logging.getLogger(__name__)
 
 # Chosen on simulated KLH and apoferritin and on half of the real micrographs (benchmarks/component1.py names them).
 # Strength of a circle that is as likely a particle as not, and the step to odds e times as high; the same of evidence.
@@ -112,11 +109,7 @@ class AutoCryoPicker(ClusteringPicker):
                 weight[index] += np.maximum(height - EVIDENCE, 0).sum() * diameter**2 / window.size
         best = int(np.argmax(weight))
         if not 0 < best < len(diameters) - 1:
-            logger.warning(
-                "the particle diameter, estimated as %.0f pixels, is at the end of the range that was searched; check "
-                "it on a picture of the picks and give the diameter",
-                diameters[best],
-            )
+            warn_of_range_end(diameters[best])
             return float(diameters[best])
         # The top of a parabola through the best and its neighbours, over the logarithm of the diameter.
         top = float(refine(weight[None], np.array([0]), np.array([best]))[0][0])

@@ -141,10 +141,8 @@ class ClusteringPicker(SizedPicker):
 
     Attributes
     ----------
-    diameter_ : float
-        Particle diameter, given or estimated.
-    contrast_ : {"dark", "bright"}
-        Contrast, given or detected.
+    diameter_, contrast_
+        See `cryokit.pickers.interface.SizedPicker`.
     """
 
     usual_preprocessing: ClassVar[Preprocessing] = Preprocessing()

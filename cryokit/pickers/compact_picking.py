@@ -13,7 +13,7 @@ from scipy import ndimage
 from cryokit.coordinates import table
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks, inside
-from cryokit.networks import NetworkConfig, particle_classes
+from cryokit.networks import NetworkConfig
 from cryokit.networks.scoring import ScoreMap, centred, dense, turn_bias
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def candidates(
     # The last position of the map may lie a fraction of a step outside, and so may the outer pixels of the picture.
     kept = inside(*frame.from_source(x, y), frame.shape, margin * diameter / frame.step)
     kept &= inside(x, y, frame.source, 0.0)
-    views = _views(scores, row[kept], column[kept])
+    views = scores.views(row[kept], column[kept])
     picks = table(name, x[kept], y[kept], np.clip(score[kept], 0, 1), diameter, views)
     return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
@@ -107,10 +107,8 @@ def centring_bias(
 
     Parameters
     ----------
-    network : keras.Model
-        Compact network.
-    config : NetworkConfig
-        Its settings.
+    network, config
+        As in `score_map`.
     pictures : sequence of Picture
         Micrographs prepared by `cryokit.imaging.preparation.whitened`.
     diameter : float
@@ -132,14 +130,6 @@ def centring_bias(
 
     working = diameter / pictures[0].frame.step
     return turn_bias(locate, (picture.data for picture in pictures), working)
-
-
-def _views(scores: ScoreMap, row: NDArray, column: NDArray) -> list[str] | str:
-    indices = particle_classes(scores.classes)
-    if len(indices) == 1:
-        return "" if scores.classes[indices[0]] == "particle" else scores.classes[indices[0]]
-    peaks = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
-    return [scores.classes[indices[k]] for k in peaks.argmax(axis=1)]
 
 
 def teach(

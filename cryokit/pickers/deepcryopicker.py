@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,27 +18,26 @@ from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
-from cryokit.evaluate.thresholds import UNDECIDED, best_threshold, threshold_from_scores
+from cryokit.evaluate.thresholds import UNDECIDED
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
-from cryokit.imaging.preparation import DETAIL, levelled, levelled_frame, recorded
 from cryokit.imaging.scale import scale_factor
 from cryokit.imaging.score_cleaning import clean, largest_area
 from cryokit.imaging.suppression import nms_iou
 from cryokit.micrograph import Micrograph, MicrographLike
-from cryokit.networks import Model, create, particle_classes
+from cryokit.networks import Model
+from cryokit.networks.architectures.deepcryopicker_net import DeepCryoPickerConfig
 from cryokit.networks.devices import using
+from cryokit.networks.patches.building import NoSamples, build
 from cryokit.networks.patches.rows import BACKGROUND, VIEWS
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, TrainingSet
-from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
+from cryokit.networks.scoring import ScoreMap, centred, dense, sliding
+from cryokit.networks.training import MODERN, PAPER, History, Samples, train
 from cryokit.pickers import component1
-from cryokit.pickers.interface import Micrographs, SizedPicker, as_micrograph
+from cryokit.pickers.interface import Micrographs, Pictures, spread
 from cryokit.pickers.label_checks import labelled
+from cryokit.pickers.map_picker import MapPicker
 from cryokit.pickers.places import off_centre, scattered
-
-if TYPE_CHECKING:
-    from cryokit.networks.scoring import ScoreMap
-    from cryokit.networks.training import History
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ DROPOUT = 0.3  # between the fully connected layers; the paper has none
 
 
 @dataclass(eq=False)
-class DeepCryoPicker(SizedPicker):
+class DeepCryoPicker(MapPicker):
     """DeepCryoPicker: a network that judges windows, trained on particles found without labels.
 
     1. *Training particles.* Component 1 (`AutoCryoPicker`, or `SuperCryoEMPicker` for irregular particles, see
@@ -127,10 +125,8 @@ class DeepCryoPicker(SizedPicker):
 
     Attributes
     ----------
-    diameter_ : float
-        Particle diameter, given or estimated.
-    contrast_ : {"dark", "bright"}
-        Contrast, given or detected.
+    diameter_, contrast_
+        See `cryokit.pickers.interface.SizedPicker`.
     factor_ : float
         Factor by which micrographs are resized.
     threshold_ : float
@@ -153,6 +149,7 @@ class DeepCryoPicker(SizedPicker):
     Al-Azzawi et al. 2020, BMC Bioinformatics 21:509.
     """
 
+    window = DeepCryoPickerConfig.window
     learned_in: ClassVar[str] = "model_"
     transient: ClassVar[tuple[str, ...]] = ("training_set_", "history_")
 
@@ -171,7 +168,6 @@ class DeepCryoPicker(SizedPicker):
     max_micrographs: int = number(12, 1, whole=True)
     validation: float = number(0.2, 0, 0.5)
     seed: int = number(0, 0, whole=True)
-    bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
     model_: Model | None = field(default=None, init=False, repr=False)
     training_set_: TrainingSet | None = field(default=None, init=False, repr=False)
     history_: History | None = field(default=None, init=False, repr=False)
@@ -204,8 +200,7 @@ class DeepCryoPicker(SizedPicker):
             If there is no micrograph, there are too few particles to learn from, none of the labels is of these
             micrographs, or the micrographs are too small for the diameter.
         """
-        self.decisions_ = []
-        self.bias_ = (0.0, 0.0)
+        self._forget()
         micrographs = Micrographs.to_learn_from(micrographs)
         if labels is None:
             micrographs = micrographs.spread(self.max_micrographs)
@@ -216,45 +211,21 @@ class DeepCryoPicker(SizedPicker):
             self.contrast_ = self.contrast or "dark"
             self._decide(told)
             particles, truth = self._labelled_particles(labels), labels
-        self.factor_ = scale_factor(BOX * self.diameter_, self._window)
+        self.factor_ = scale_factor(BOX * self.diameter_, self.window)
         self._decide(
             f"scale {self.factor_:g}: a box of {BOX:g} diameters is "
-            f"{BOX * self.working_diameter:.0f} pixels in the window of {self._window}"
+            f"{BOX * self.working_diameter:.0f} pixels in the window of {self.window}"
         )
-        self.training_set_ = self._training_set(micrographs, particles)
+        pictures = Pictures(micrographs, self._prepare)
+        self.training_set_ = self._training_set(pictures, particles)
         self._train(self.training_set_)
-        self._choose_threshold(micrographs, truth, labelled=labels is not None)
-        self._centre(micrographs)
+        self._choose_threshold(pictures, truth, labelled=labels is not None)
+        self._centre(pictures)
         return self
-
-    @using()
-    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
-        """Find the particles of one micrograph; see `Picker.pick`."""
-        self._require_fitted()
-        micrograph = as_micrograph(micrograph)
-        threshold = self.threshold_ if threshold is None else threshold
-        picture, frame = self._prepare(micrograph)
-        return self._picks(self._scores(picture), frame, micrograph.name, threshold)
-
-    @using()
-    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
-        """Return the scores of every position of one micrograph; see `Picker.score_map`."""
-        self._require_fitted()
-        micrograph = as_micrograph(micrograph)
-        picture, frame = self._prepare(micrograph)
-        scores = self._scores(picture)
-        return scores.within(centred(frame, self.bias_))
 
     def _config(self, classes: Sequence[str]) -> Any:
         dropout = DROPOUT if self.training == "modern" else 0.0
-        return create(
-            "deepcryopicker",
-            classes=tuple(classes),
-            seed=self.seed,
-            padding=self.padding,
-            width=self.width,
-            dropout=dropout,
-        )
+        return DeepCryoPickerConfig(classes, seed=self.seed, padding=self.padding, width=self.width, dropout=dropout)
 
     @property
     def working_diameter(self) -> float:
@@ -262,21 +233,15 @@ class DeepCryoPicker(SizedPicker):
         return self.diameter_ * self.factor_
 
     @property
-    def _window(self) -> int:
-        return self._config(CLASS_SETTINGS[self.classes_setting]).window
-
-    def _prepare(self, micrograph: Micrograph) -> Picture:
-        return levelled(micrograph, self.diameter_, self.contrast_, self.factor_, self._window)
+    def _factor(self) -> float:
+        return self.factor_
 
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
-        from cryokit.networks.scoring import sliding
+        score = sliding if self.scoring == "sliding" else dense
+        return score(picture, self.model_, stride=self.stride)
 
-        return sliding(picture, self.model_, stride=self.stride) if self.scoring == "sliding" else self._dense(picture)
-
-    def _dense(self, picture: NDArray[np.float32]) -> ScoreMap:
-        from cryokit.networks.scoring import dense
-
-        return dense(picture, self.model_, stride=self.stride)
+    def _pick_prepared(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
+        return self._picks(self._scores(picture.data), picture.frame, name, least)
 
     def _picks(self, scores: ScoreMap, frame: Frame, name: str, threshold: float) -> pd.DataFrame:
         """Return the particles of a score map."""
@@ -289,9 +254,7 @@ class DeepCryoPicker(SizedPicker):
         column, row, score = find_peaks(
             smooth, APART * diameter / scores.frame.step, threshold, margin=NOT_ON_EDGE, allowed=allowed
         )
-        indices = particle_classes(scores.classes)
-        at = scores.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
-        view = np.array([scores.classes[index] for index in indices], object)[at.argmax(axis=1)]
+        view = scores.views(row, column)
         x, y = scores.frame.to_source(column, row)
         stored_x, stored_y = centred(frame, self.bias_).to_source(x, y)
         kept = inside(x, y, frame.shape, self.margin * diameter) & inside(stored_x, stored_y, frame.source, 0.0)
@@ -309,17 +272,9 @@ class DeepCryoPicker(SizedPicker):
         return found
 
     def _labelled_particles(self, labels: pd.DataFrame) -> pd.DataFrame:
-        view = labels["view"].to_numpy()
-        kinds = np.where(np.isin(view, [*VIEWS, IGNORE]), view, "irregular").astype(object)
-        return pd.DataFrame(
-            {
-                "micrograph": labels["micrograph"].to_numpy(),
-                "x": labels["x"].to_numpy(),
-                "y": labels["y"].to_numpy(),
-                "diameter": labels["diameter"].fillna(self.diameter_).to_numpy(),
-                "class": kinds,
-            }
-        )
+        particles = labels[["micrograph", "x", "y", "diameter"]].fillna({"diameter": self.diameter_})
+        particles["class"] = labels["view"].where(labels["view"].isin([*VIEWS, IGNORE]), "irregular").astype(object)
+        return particles
 
     def _classes(self, particles: pd.DataFrame) -> tuple[str, ...]:
         """Return the classes of the setting of which there are enough particles."""
@@ -345,29 +300,26 @@ class DeepCryoPicker(SizedPicker):
             )
         return tuple(kept)
 
-    def _training_set(self, micrographs: Micrographs, particles: pd.DataFrame) -> TrainingSet:
+    def _training_set(self, pictures: Pictures, particles: pd.DataFrame) -> TrainingSet:
         """Cut the training set from the very pictures that are scored."""
-        from cryokit.networks.patches.building import NoSamples
-
         classes = self._classes(particles)
         try:
-            built = self._built(micrographs, particles, classes)
+            built = self._built(pictures, particles, classes)
         except NoSamples as error:
             if error.classes != (BACKGROUND,) or NEGATIVE not in classes:
                 raise
             self._decide("no window is free of particles: the negatives are all the background there is")
-            built = self._built(micrographs, particles, tuple(name for name in classes if name != BACKGROUND))
+            without = tuple(name for name in classes if name != BACKGROUND)
+            built = self._built(pictures, particles, without)
         self._decide("training set: " + ", ".join(f"{n} {name}" for name, n in built.counts().sum(axis=1).items()))
         return built
 
-    def _built(self, micrographs: Micrographs, particles: pd.DataFrame, classes: tuple[str, ...]) -> TrainingSet:
-        from cryokit.networks.patches import build
-
+    def _built(self, pictures: Pictures, particles: pd.DataFrame, classes: tuple[str, ...]) -> TrainingSet:
         # `build` takes places of its own choice for background, and others as negatives, which are no class then.
         stand_in = self.off_centre and NEGATIVE not in classes
         if stand_in:
             particles = particles.assign(**{"class": particles["class"].replace(NEGATIVE, IGNORE)})
-        rows = self._rows(micrographs, particles)
+        rows = self._rows(pictures, particles)
         per_class = self.per_class
         if self.training == "modern":
             # Training mirrors and rotates by itself. More copies than rotations would have to be filtered ones, of all
@@ -375,15 +327,15 @@ class DeepCryoPicker(SizedPicker):
             rarest = rows["class"].value_counts()[[name for name in classes if name != BACKGROUND]].min()
             per_class = min(per_class, max(LEAST_PER_CLASS, 4 * int(rarest)))
         built = build(
-            self._pictures(micrographs),
+            (Micrograph(picture.data, name=name) for name, picture in zip(pictures.names, pictures, strict=True)),
             rows,
             classes=[NEGATIVE if stand_in and name == BACKGROUND else name for name in classes],
             per_class=per_class,
-            size=self._window,
+            size=self.window,
             diameter=self.working_diameter,
             # A trifle more than the window: patches are cut out as they are, not enlarged by a rounding error.
-            box=self._window / self.working_diameter * (1 + 1e-9),
-            validation=self.validation if len(micrographs) > 1 else 0.0,
+            box=self.window / self.working_diameter * (1 + 1e-9),
+            validation=self.validation if len(pictures) > 1 else 0.0,
             test=0.0,
             seed=self.seed,
         )
@@ -392,14 +344,13 @@ class DeepCryoPicker(SizedPicker):
             built = TrainingSet(built.patches, classes, table, built.provenance)
         return built
 
-    def _rows(self, micrographs: Micrographs, particles: pd.DataFrame) -> pd.DataFrame:
+    def _rows(self, pictures: Pictures, particles: pd.DataFrame) -> pd.DataFrame:
         """Return the particles in pixels of the pictures and, with `off_centre`, other places as negatives."""
         rng = np.random.default_rng(self.seed)
-        number = math.ceil(self.per_class / len(micrographs))
+        number = math.ceil(self.per_class / len(pictures))
         tables = []
-        for micrograph in micrographs:
-            here = particles[particles["micrograph"] == micrograph.name]
-            frame = levelled_frame(recorded(micrograph).frame, self.diameter_, self.factor_)
+        for name, (_, frame) in zip(pictures.names, pictures, strict=True):
+            here = particles[particles["micrograph"] == name]
             x, y = frame.from_source(here["x"], here["y"])
             here = here.assign(x=x, y=y, diameter=here["diameter"] / frame.step)
             tables.append(_shifted(here, self.working_diameter, rng) if self.off_centre else here)
@@ -407,18 +358,12 @@ class DeepCryoPicker(SizedPicker):
                 places = off_centre(np.column_stack([x, y]), self.working_diameter, frame.shape, number, rng)
                 tables.append(
                     pd.DataFrame(places, columns=["x", "y"]).assign(
-                        **{"micrograph": micrograph.name, "diameter": self.working_diameter, "class": NEGATIVE}
+                        **{"micrograph": name, "diameter": self.working_diameter, "class": NEGATIVE}
                     )
                 )
         return pd.concat([each for each in tables if len(each)], ignore_index=True)
 
-    def _pictures(self, micrographs: Micrographs) -> Iterator[Micrograph]:
-        for micrograph in micrographs:
-            yield Micrograph(self._prepare(micrograph)[0], name=micrograph.name)
-
     def _train(self, training_set: TrainingSet) -> None:
-        from cryokit.networks.training import MODERN, PAPER, Samples, train
-
         settings = dataclasses.replace(
             MODERN if self.training == "modern" else PAPER, epochs=self.epochs or EPOCHS[self.training]
         )
@@ -427,59 +372,35 @@ class DeepCryoPicker(SizedPicker):
         counts = training_set.counts()
         validation = Samples(*training_set.arrays("validation")) if counts["validation"].any() else None
         self.history_ = train(network, Samples(*training_set.arrays("train")), validation, settings, seed=self.seed)
-        self.model_ = Model(
-            network=network,
-            config=config,
-            working_diameter=self.working_diameter,
-            threshold=UNDECIDED,
-            diameter=self.diameter_,
-            preprocessing={
-                "kind": "windows",
-                "factor": self.factor_,
-                "contrast": self.contrast_,
-                "detail": DETAIL,
-                "levelled": self._window,
-            },
-            provenance={"training": self.history_.summary(), "training_set": counts.to_dict("index")},
-            method=self.name,
-        )
+        provenance = {"training": self.history_.summary(), "training_set": counts.to_dict("index")}
+        self.model_ = self._window_model(network, config, provenance)
 
-    def _centre(self, micrographs: Micrographs) -> None:
-        """Measure by how much the peaks lie beside the particles."""
+    def _locate(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        scores = dense(picture, self.model_, stride=self.stride)
+        picks = self._picks(scores, Frame.whole(picture.shape), "", self.threshold_)
+        return picks["x"].to_numpy(), picks["y"].to_numpy()
 
-        def locate(picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            picks = self._picks(self._dense(picture), Frame.whole(picture.shape), "", self.threshold_)
-            return picks["x"].to_numpy(), picks["y"].to_numpy()
-
-        pictures = (self._prepare(micrograph).data for micrograph in micrographs.spread(MICROGRAPHS))
-        self.bias_ = turn_bias(locate, pictures, self.working_diameter)
-
-    def _choose_threshold(self, micrographs: Micrographs, truth: pd.DataFrame, labelled: bool) -> None:
+    def _choose_threshold(self, pictures: Pictures, truth: pd.DataFrame, labelled: bool) -> None:
         table = self.training_set_.table
         held_out = set(table.loc[table["split"] == "validation", "micrograph"])
         # Labels are what the network has learned, so those that judge it have to be others. Component 1 is wrong now
         # and then: mistakes of a single micrograph would move the threshold further than what is known by heart.
-        chosen = micrographs.spread(SCORED)
-        where = plural(len(chosen), "micrograph")
+        chosen, part = spread(range(len(pictures)), SCORED), ""
         if labelled and held_out:
-            chosen = micrographs.subset(k for k, name in enumerate(micrographs.names) if name in held_out)
-            where = f"{plural(len(chosen), 'micrograph')} held out"
+            chosen, part = [index for index, name in enumerate(pictures.names) if name in held_out], " held out"
         self.threshold_ = UNDECIDED
-        found = []
-        for micrograph in chosen:
-            picture, frame = self._prepare(micrograph)
-            found.append(self._picks(self._dense(picture), frame, micrograph.name, FAINTEST))
-        picks, names = concatenate(found), chosen.names
-        truth = truth[truth["micrograph"].isin(names)]
-        best = None
-        if len(truth) and (held_out or not labelled):
-            with contextlib.suppress(PickerError):  # no pick is where a particle is
-                best = best_threshold(picks, truth, micrographs=names, diameter=self.diameter_)
-        self.threshold_ = threshold_from_scores(picks["score"]) if best is None else best
+        names = [pictures.names[index] for index in chosen]
+        picks = []
+        for index, name in zip(chosen, names, strict=True):
+            picture, frame = pictures[index]
+            scores = dense(picture, self.model_, stride=self.stride)
+            picks.append(self._picks(scores, frame, name, FAINTEST))
+        truth = truth[truth["micrograph"].isin(names)] if held_out or not labelled else None
+        best = self._set_threshold(concatenate(picks), names, truth, slack=0.0)
         self.model_.threshold = self.threshold_
         how = f"the best for the {'labels' if labelled else 'picks of component 1'}"
-        how = "from the distribution of the scores" if best is None else how
-        self._decide(f"threshold {self.threshold_:.2f}, {how} on {where}")
+        how = how if best else "from the distribution of the scores"
+        self._decide(f"threshold {self.threshold_:.2f}, {how} on {plural(len(names), 'micrograph')}{part}")
 
 
 def _shifted(rows: pd.DataFrame, diameter: float, rng: np.random.Generator) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from cryokit._util.wording import plural
 from cryokit.evaluate.thresholds import UNDECIDED
 from cryokit.imaging.preparation import detected_contrast, levelled
 from cryokit.micrograph import MicrographLike
-from cryokit.networks import create
+from cryokit.networks import NetworkConfig, create
 from cryokit.networks.architectures.deeppicker_net import WINDOW
 from cryokit.networks.devices import using
 from cryokit.networks.training import Samples, TrainingSettings, train
@@ -29,8 +29,6 @@ from cryokit.pickers.labelled import NetworkPicker, Scene
 
 if TYPE_CHECKING:
     import keras
-
-    from cryokit.networks import NetworkConfig
 
 BOX_DIAMETERS = 1.6  # side of the network's window
 WORKING_DIAMETER = WINDOW / BOX_DIAMETERS
@@ -156,7 +154,7 @@ class DeepPicker(NetworkPicker):
         pictures = Pictures(micrographs, self._prepare)
         self.model_ = self._model(network, self._config)
         for turn in range(self.rounds):
-            scenes = self._labelled_by_itself(micrographs.names, pictures)
+            scenes = self._labelled_by_itself(pictures)
             number = sum(len(scene.particles) for scene in scenes)
             if number < FEWEST:
                 self._decide(
@@ -168,7 +166,7 @@ class DeepPicker(NetworkPicker):
             self._teach(network, scenes, self.seed + 1 + turn)
         self.model_ = self._model(network, self._config)
         # Below 0.5 the network itself says background.
-        self._choose_threshold(micrographs.names, pictures, lowest=UNDECIDED)
+        self._choose_threshold(pictures, lowest=UNDECIDED)
         self._centre(pictures)
         return self
 
@@ -209,14 +207,14 @@ class DeepPicker(NetworkPicker):
         # Other molecules have taught it to find dark particles.
         return detected_contrast(micrographs.spread(self.max_micrographs), self.diameter_) if self.pretrain else "dark"
 
-    def _labelled_by_itself(self, names: Sequence[str], pictures: Pictures) -> list[Scene]:
+    def _labelled_by_itself(self, pictures: Pictures) -> list[Scene]:
         """Return the pictures with the surest picks as particles, and with the other picks as ignored labels."""
         candidates = [self._find(picture.data, DOUBTFUL) for picture in pictures]
         scores = np.concatenate([found.score for found in candidates])
         picked = scores[scores >= UNDECIDED]
         limit = max(SURE, float(np.median(picked))) if len(picked) else SURE
         scenes = []
-        for index, (name, found) in enumerate(zip(names, candidates, strict=True)):
+        for index, (name, found) in enumerate(zip(pictures.names, candidates, strict=True)):
             sure = found.score >= limit
             particles, ignored = found.where(sure).places, found.where(~sure).places
             load = partial(pictures.pixels, index)

@@ -269,7 +269,7 @@ class SizedPicker(Checked, Picker):
     Attributes
     ----------
     diameter_ : float
-        Particle diameter, given or found out.
+        Particle diameter in pixels of the micrograph, given or found out.
     contrast_ : {"dark", "bright"}
         Contrast, given or found out.
     """
@@ -407,6 +407,11 @@ class Pictures(Sequence[Picture]):
             self.add(index, self._prepare(self._micrographs[index]))
         return self._kept[index] if index in self._kept else self._last[1]
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the micrographs."""
+        return self._micrographs.names
+
     def pixels(self, index: int) -> NDArray[np.float32]:
         """Return the pixels of a picture."""
         return self[index].data
@@ -454,3 +459,36 @@ def diameters_to_try(side: int) -> NDArray[np.float64]:
     if largest < 1.5 * smallest:
         raise PickerError(f"micrographs of {side} pixels are too small to estimate the particle's diameter; give it")
     return np.geomspace(smallest, largest, 1 + round(3 * math.log2(largest / smallest)))
+
+
+def warn_of_range_end(diameter: float) -> None:
+    """Warn that an estimated diameter is at the end of `diameters_to_try`."""
+    logger.warning(
+        "the particle diameter, estimated as %.0f pixels, is at the end of the range searched; check it on a picture "
+        "of the picks and give the diameter",
+        diameter,
+    )
+
+
+def check_room(name: str, shape: tuple[int, ...], diameter: float) -> None:
+    """Check that a micrograph is at least two particles wide.
+
+    Parameters
+    ----------
+    name : str
+        Name of the micrograph.
+    shape : tuple of int
+        Rows and columns.
+    diameter : float
+        Particle diameter in pixels.
+
+    Raises
+    ------
+    PickerError
+        If it is not.
+    """
+    if 2 * diameter > min(shape):
+        raise PickerError(
+            f"{name}: {min(shape)} pixels are too few for particles of {diameter:g} pixels; give the diameter in "
+            "pixels of the micrograph as stored"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,18 +17,17 @@ from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
-from cryokit.evaluate.thresholds import SLACK, UNDECIDED, best_threshold, threshold_from_scores
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
-from cryokit.imaging.preparation import DETAIL, levelled
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks import Model
 from cryokit.networks.devices import using
 from cryokit.networks.scoring import ScoreMap, dense
-from cryokit.networks.scoring.centring import MICROGRAPHS, centred, turn_bias
+from cryokit.networks.scoring.centring import centred
 from cryokit.networks.training import History, Samples, TrainingSettings, train
-from cryokit.pickers.interface import Micrographs, Pictures, SizedPicker, as_micrograph, spread
+from cryokit.pickers.interface import Micrographs, Pictures
 from cryokit.pickers.label_checks import hold_out, labelled
+from cryokit.pickers.map_picker import MapPicker
 
 FAINTEST = 0.02  # candidates with less are not worth keeping
 APART = 0.5  # diameters between two picks of a network that judges windows at least
@@ -123,11 +121,10 @@ class Candidates(NamedTuple):
 
 
 @dataclass(eq=False)
-class LabelledPicker(SizedPicker):
+class LabelledPicker(MapPicker):
     """Base of the pickers that learn from labels; a method says how it learns from scenes and scores a picture.
 
-    A subclass is a dataclass whose fields are its further settings, checked in ``__post_init__`` after a call of
-    ``super().__post_init__``, and defines
+    A subclass is a dataclass whose fields are its further settings (`SizedPicker`), and defines
 
     - `working_diameter` and `window` (attributes or properties): pixels across a particle in the picture, and the side
       of the window in which the picture is levelled (the method's box);
@@ -149,22 +146,15 @@ class LabelledPicker(SizedPicker):
 
     Attributes
     ----------
-    diameter_ : float
-        Particle diameter in pixels of the micrograph.
-    contrast_ : {"dark", "bright"}
-        Contrast of the particles.
-    bias_ : (float, float)
-        Displacement of the candidates in pixels of the picture, which `pick` takes back (`turn_bias`).
+    diameter_, contrast_, bias_
+        See `cryokit.pickers.map_picker.MapPicker`.
     """
 
     without_labels: ClassVar[bool] = False
     with_labels: ClassVar[bool] = True
-    working_diameter: ClassVar[float]
-    window: ClassVar[int]
 
     validation: float = number(0.2, 0, 0.5)
     seed: int = number(0, 0, whole=True)
-    bias_: tuple[float, float] = field(default=(0.0, 0.0), init=False, repr=False)
 
     @using()
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> LabelledPicker:
@@ -193,51 +183,26 @@ class LabelledPicker(SizedPicker):
         CoordinateError
             If the labels are no table of picks.
         """
-        self._forget()
-        micrographs = Micrographs.to_learn_from(micrographs)
-        if labels is None:
-            raise PickerError(f"method {self.name!r} learns from labels; give them, as cryokit train --labels does")
-        micrographs, labels, self.diameter_, decision = labelled(micrographs, labels, self.diameter)
-        self._decide(decision)
-        self.contrast_ = self.contrast or self._contrast(micrographs)
-        training, held_out = hold_out(micrographs, self.validation, self.seed)
-        pictures = Pictures(training, self._prepare)
-        try:
+        with self._learning():
+            micrographs = Micrographs.to_learn_from(micrographs)
+            if labels is None:
+                raise PickerError(f"method {self.name!r} learns from labels; give them, as cryokit train --labels does")
+            micrographs, labels, self.diameter_, decision = labelled(micrographs, labels, self.diameter)
+            self._decide(decision)
+            self.contrast_ = self.contrast or self._contrast(micrographs)
+            training, held_out = hold_out(micrographs, self.validation, self.seed)
+            pictures = Pictures(training, self._prepare)
             scenes = self._scenes(training, pictures, labels)
             if not any(len(scene.particles) for scene in scenes):
                 raise PickerError("no particle is labelled on the micrographs to learn from; give more of them")
             self._learn(scenes)
-        except BaseException:
-            self._forget()
-            raise
-        if held_out:
-            truth = labels[labels["micrograph"].isin(held_out.names)]
-            self._choose_threshold(held_out.names, Pictures(held_out, self._prepare), truth)
-        else:
-            self._choose_threshold(training.names, pictures)
-        self._centre(pictures)
+            if held_out:
+                truth = labels[labels["micrograph"].isin(held_out.names)]
+                self._choose_threshold(Pictures(held_out, self._prepare), truth)
+            else:
+                self._choose_threshold(pictures)
+            self._centre(pictures)
         return self
-
-    @using()
-    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
-        """Find the particles of one micrograph; see `Picker.pick`."""
-        self._require_fitted()
-        micrograph = as_micrograph(micrograph)
-        threshold = self.threshold_ if threshold is None else threshold
-        return self._picks(micrograph.name, self._prepare(micrograph), threshold)
-
-    @using()
-    def score_map(self, micrograph: MicrographLike) -> ScoreMap:
-        """Return the scores of all positions of one micrograph; see `Picker.score_map`."""
-        self._require_fitted()
-        picture, frame = self._prepare(as_micrograph(micrograph))
-        return self._scores(picture).within(centred(frame, self.bias_))
-
-    def _forget(self) -> None:
-        """Return to the state before `fit`."""
-        self.decisions_ = []
-        self.bias_ = (0.0, 0.0)
-        setattr(self, self.learned_in, None)
 
     @abstractmethod
     def _learn(self, scenes: Sequence[Scene]) -> None:
@@ -245,7 +210,7 @@ class LabelledPicker(SizedPicker):
 
     @abstractmethod
     def _scores(self, picture: NDArray[np.float32]) -> ScoreMap:
-        """Return the scores of a picture, with their positions in it."""
+        """Return the scores of a picture; their positions are in pixels of the picture."""
 
     @abstractmethod
     def _find(self, picture: NDArray[np.float32], least: float) -> Candidates:
@@ -254,9 +219,6 @@ class LabelledPicker(SizedPicker):
     def _contrast(self, micrographs: Micrographs) -> str:
         """Return the contrast to assume where `contrast` is not given; with labels it makes no difference."""
         return "dark"
-
-    def _prepare(self, micrograph: Micrograph) -> Picture:
-        return levelled(micrograph, self.diameter_, self.contrast_, self.working_diameter / self.diameter_, self.window)
 
     def _scenes(self, micrographs: Micrographs, pictures: Pictures, labels: pd.DataFrame) -> list[Scene]:
         scenes = []
@@ -267,7 +229,7 @@ class LabelledPicker(SizedPicker):
             scenes.append(Scene.of(micrograph, picture, own, partial(pictures.pixels, index)))
         return scenes
 
-    def _picks(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
+    def _pick_prepared(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
         frame = picture.frame
         candidates = self._find(picture.data, least)
         x, y = centred(frame, self.bias_).to_source(candidates.x, candidates.y)
@@ -277,43 +239,28 @@ class LabelledPicker(SizedPicker):
         picks = table(name, x[kept], y[kept], np.clip(candidates.score[kept], 0, 1), self.diameter_)
         return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
-    def _centre(self, pictures: Sequence[Picture]) -> None:
-        """Measure by how much the candidates lie beside the particles."""
+    def _locate(self, picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        candidates = self._find(picture, self.threshold_)
+        return candidates.x, candidates.y
 
-        def locate(picture: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            candidates = self._find(picture, self.threshold_)
-            return candidates.x, candidates.y
-
-        chosen = (pictures[index].data for index in spread(range(len(pictures)), MICROGRAPHS))
-        self.bias_ = turn_bias(locate, chosen, self.working_diameter)
-
-    def _choose_threshold(
-        self,
-        names: Sequence[str],
-        pictures: Sequence[Picture],
-        truth: pd.DataFrame | None = None,
-        lowest: float = 0.0,
-    ) -> None:
+    def _choose_threshold(self, pictures: Pictures, truth: pd.DataFrame | None = None, lowest: float = 0.0) -> None:
         """Choose the threshold on some micrographs: the best for labels, or else from the distribution of the scores.
 
         Parameters
         ----------
-        names, pictures
-            Names and prepared pictures of the micrographs.
+        pictures : Pictures
+            Prepared micrographs.
         truth : pandas.DataFrame, optional
             Labels of these micrographs, if nothing has been learned from them.
         lowest : float
             Lowest threshold to take from the distribution.
         """
-        picks = concatenate(self._picks(name, picture, FAINTEST) for name, picture in zip(names, pictures, strict=True))
-        best = None
-        if truth is not None and (truth["view"] != IGNORE).any():
-            with contextlib.suppress(PickerError):  # no pick is where a particle is
-                best = best_threshold(picks, truth, micrographs=names, diameter=self.diameter_, slack=SLACK)
-        self.threshold_ = max(lowest, threshold_from_scores(picks["score"])) if best is None else best
-        origin = "from the distribution of the scores on" if best is None else "the best for"
+        prepared = zip(pictures.names, pictures, strict=True)
+        picks = concatenate(self._pick_prepared(name, picture, FAINTEST) for name, picture in prepared)
+        best = self._set_threshold(picks, pictures.names, truth, lowest=lowest)
+        origin = "the best for" if best else "from the distribution of the scores on"
         part = "" if truth is None else " held out"
-        self._decide(f"threshold {self.threshold_:.2f}, {origin} {plural(len(names), 'micrograph')}{part}")
+        self._decide(f"threshold {self.threshold_:.2f}, {origin} {plural(len(pictures), 'micrograph')}{part}")
 
 
 @dataclass(eq=False)
@@ -384,23 +331,8 @@ class NetworkPicker(LabelledPicker):
         **provenance
             Values of JSON to save beside the summaries of the trainings.
         """
-        return Model(
-            network=network,
-            config=config,
-            working_diameter=self.working_diameter,
-            threshold=UNDECIDED,
-            diameter=self.diameter_,
-            preprocessing={
-                "kind": "windows",
-                "factor": self.working_diameter / self.diameter_,
-                "contrast": self.contrast_,
-                "detail": DETAIL,
-                "levelled": self.window,
-            },
-            provenance={"trainings": [history.summary() for history in self.histories_], **provenance},
-            method=self.name,
-            companions=others or {},
-        )
+        trainings = [history.summary() for history in self.histories_]
+        return self._window_model(network, config, {"trainings": trainings, **provenance}, **(others or {}))
 
 
 def particle_map(probability: NDArray, frame: Frame) -> ScoreMap:

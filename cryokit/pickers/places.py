@@ -18,8 +18,6 @@ def off_centre(
     shape: tuple[int, int],
     number: int,
     rng: np.random.Generator,
-    *,
-    apart: float = BESIDE[0],
 ) -> NDArray[np.float64]:
     """Return random places at the centre of no particle, half of them beside particles.
 
@@ -35,8 +33,6 @@ def off_centre(
         Number of places.
     rng : numpy.random.Generator
         Source of randomness.
-    apart : float
-        Smallest distance from the centre of a particle, in diameters. From 0.8 on, no place is beside a particle.
 
     Returns
     -------
@@ -49,7 +45,7 @@ def off_centre(
         # Alternating, so that half of the first places that are free are of either kind.
         places = np.stack([places, beside], axis=1).reshape(-1, 2)
     free = (places >= 0).all(axis=1) & (places <= np.array(shape[::-1]) - 1).all(axis=1)
-    free &= distance_to_nearest(places, particles) >= apart * diameter
+    free &= distance_to_nearest(places, particles) >= BESIDE[0] * diameter
     return places[free][:number]
 
 
@@ -64,10 +60,8 @@ def around(
         Centres, x and y; at least one.
     nearest, farthest : float
         Range of the distances from the centre, which are distributed evenly.
-    number : int
-        Number of places.
-    rng : numpy.random.Generator
-        Source of randomness.
+    number, rng
+        As in `off_centre`.
 
     Returns
     -------

@@ -137,14 +137,7 @@ def method(name: str) -> Method:
     Parameters
     ----------
     name : str
-        One of `available`, or the location of a class, whose module is imported.
-
-    Raises
-    ------
-    ArgumentError
-        If no method has this name.
-    PickerError
-        If the class cannot be imported, or is not a picker.
+        One of `available`, or the location of a class, whose module is imported. Errors are those of `picker_class`.
 
     Examples
     --------

@@ -43,11 +43,7 @@ def save(picker: Picker, path: str | os.PathLike) -> Path:
         model.method, model.settings, model.learned = content.values()
         model.threshold = picker.threshold_
         return model.save(path)
-    path = Path(path)
-    if path.suffix != ".npz":
-        path = path.with_name(path.name + ".npz")
-    write_archive(path, _KIND, {**content, "version": __version__}, arrays, compressed=True)
-    return path
+    return write_archive(path, _KIND, {**content, "version": __version__}, arrays, compressed=True)
 
 
 def _check(picker: Picker, content: dict[str, Any], arrays: dict[str, NDArray], with_network: bool) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +16,6 @@ from scipy import ndimage
 
 from cryokit._util.checked_settings import number
 from cryokit.coordinates import table
-from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import Posterior, otsu, separation
 from cryokit.imaging.contrast import common_contrast, contrast_score
 from cryokit.imaging.correlation import SymmetricPatches
@@ -23,7 +23,14 @@ from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import find_peaks, inside, without_side_lobes
 from cryokit.imaging.preparation import flattened, middle, recorded, rescaled
 from cryokit.micrograph import MicrographLike
-from cryokit.pickers.interface import Micrographs, SizedPicker, as_micrograph, diameters_to_try
+from cryokit.pickers.interface import (
+    Micrographs,
+    SizedPicker,
+    as_micrograph,
+    check_room,
+    diameters_to_try,
+    warn_of_range_end,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +148,8 @@ class TemplatePicker(SizedPicker):
         for micrograph in Micrographs.to_learn_from(micrographs).spread(self.max_micrographs):
             picture = recorded(micrograph)
             side = min(picture.data.shape)
-            if self.diameter is not None and 2 * self.diameter > side:
-                raise PickerError(
-                    f"{micrograph.name}: {side} pixels are too few for particles of {self.diameter:g} pixels; give the "
-                    "diameter in pixels of the micrograph as stored"
-                )
+            if self.diameter is not None:
+                check_room(micrograph.name, picture.data.shape, self.diameter)
             if self.contrast is None:
                 scores.append(contrast_score(picture.data, self.diameter))
             smallest = diameters_to_try(side)[0] / 2 if self.diameter is None else self.diameter * min(OTHER_SCALES)
@@ -177,11 +181,7 @@ class TemplatePicker(SizedPicker):
         good = [outcome.scale for outcome in outcomes if outcome.unexplained <= limit]
         diameter = math.sqrt(min(good) * max(good))
         if not diameters[0] < diameter < 0.99 * diameters[-1]:
-            logger.warning(
-                "the particle diameter, estimated as %.0f pixels, is at the end of the range searched; check it on a "
-                "picture of the picks and give the diameter",
-                diameter,
-            )
+            warn_of_range_end(diameter)
         return diameter
 
     def make_reference(
@@ -314,8 +314,7 @@ class _Candidates:
     score: NDArray
 
 
-def _unexplained(outcome: _Outcome) -> float:
-    return outcome.unexplained
+_unexplained = attrgetter("unexplained")
 
 
 def _scores(patches: _Patches, reference: NDArray) -> NDArray[np.float32]:

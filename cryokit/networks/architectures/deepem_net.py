@@ -82,11 +82,6 @@ class DeepEMConfig(NetworkConfig):
         """
         return tuple(max(1, round(side * self.box / BOX)) for side in KERNELS)
 
-    @property
-    def window(self) -> int:
-        """Side of the window: the box."""
-        return self.box
-
     def build(self) -> keras.Model:
         """Return a new network: input (batch, box, box, channels), output (batch, 2).
 

@@ -79,11 +79,6 @@ class FastParticlePickerConfig(NetworkConfig):
         check_number("box", self.box, 2 * self.cell)
 
     @property
-    def window(self) -> int:
-        """Side of the candidate boxes; the trunk sees somewhat more around a box."""
-        return self.box
-
-    @property
     def stride(self) -> int:
         """Spacing of the cells of the feature map in pixels."""
         return self.cell

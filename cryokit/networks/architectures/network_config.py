@@ -77,9 +77,9 @@ class NetworkConfig(CheckedSettings, ABC):
     seed: int = number(0, 0, whole=True)
 
     @property
-    @abstractmethod
     def window(self) -> int:
-        """Side, in pixels, of the square of the input that one score sees."""
+        """Side, in pixels, of the square of the input that one score sees: the setting `box`, where there is one."""
+        return self.box
 
     @property
     @abstractmethod

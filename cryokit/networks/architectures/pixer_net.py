@@ -144,11 +144,6 @@ class PixerClassifierConfig(NetworkConfig):
     dropout: float = number(0.5, 0, 0.99)
 
     @property
-    def window(self) -> int:
-        """Side of a box."""
-        return self.box
-
-    @property
     def stride(self) -> int:
         """Spacing of the scores of a dense map in pixels; PIXER judges single boxes."""
         return 32 if self.box == FULL_BOX else 8

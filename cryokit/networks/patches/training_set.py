@@ -134,8 +134,11 @@ class TrainingSet:
         if not chosen.any():
             splits = ", ".join(f"{name} ({n})" for name, n in self.counts().sum().items() if n) or "none"
             raise DatasetError(f"this training set has no patches in the split {split!r}; it has {splits}")
-        table = self.table[chosen].reset_index(drop=True)
-        return TrainingSet(self.patches[chosen], self.classes, table, self.provenance)
+        return self.where(chosen, self.classes)
+
+    def where(self, chosen: NDArray[np.bool_], classes: tuple[str, ...]) -> TrainingSet:
+        """Return the patches that a mask chooses, as a set with these classes."""
+        return TrainingSet(self.patches[chosen], classes, self.table[chosen].reset_index(drop=True), self.provenance)
 
     def arrays(self, split: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the arrays of one split that Keras trains on.
@@ -179,9 +182,6 @@ class TrainingSet:
         CryokitError
             If nothing can be written there.
         """
-        path = Path(path)
-        if path.suffix != ".npz":
-            path = path.with_name(path.name + ".npz")
         # Text as fixed-width unicode: arrays of Python objects could not be read without pickle.
         columns = {
             f"table_{name}": self.table[name].to_numpy().astype(str if dtype is object else dtype)
@@ -189,8 +189,7 @@ class TrainingSet:
         }
         # Not compressed: noise hardly gets smaller (by a tenth), and takes many times as long.
         header = {"classes": self.classes, "provenance": self.provenance}
-        write_archive(path, _KIND, header, {"patches": self.patches, **columns})
-        return path
+        return write_archive(path, _KIND, header, {"patches": self.patches, **columns})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> TrainingSet:

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_number
 from cryokit.errors import PickerError
+from cryokit.networks.fully_convolutional import fully_convolutional
+from cryokit.networks.geometry import Geometry, geometry, outputs
+from cryokit.networks.model import Model
 from cryokit.networks.scoring.running import runner
 from cryokit.networks.scoring.scoremap import ScoreMap, network_and_classes, scorable
 from cryokit.networks.scoring.windows import lattice, mirrored
 
 if TYPE_CHECKING:
     import keras
-
-    from cryokit.networks.geometry import Geometry
-    from cryokit.networks.model import Model
 
 TILE_BYTES = 256 << 20  # activations of a tile that are kept at a time, where the size of tiles is not given
 
@@ -93,11 +93,11 @@ def dense(
     for row, column in itertools.product(down.parts, across.parts):
         area = mirrored(picture, (down.start(row), across.start(column)), (down.length, across.length))
         batch = np.broadcast_to(area[None, ..., None], (1, *area.shape, channels))
-        outputs = run(np.ascontiguousarray(batch))[0]
-        outputs = outputs[down.skipped :, across.skipped :][: down.number, : across.number]
-        if outputs.shape[:2] != (down.number, across.number):
+        part = run(np.ascontiguousarray(batch))[0]
+        part = part[down.skipped :, across.skipped :][: down.number, : across.number]
+        if part.shape[:2] != (down.number, across.number):
             raise PickerError(f"network {network.name!r}: returns a map of another size than its layers tell")
-        scores[row : row + down.number, column : column + across.number] = outputs
+        scores[row : row + down.number, column : column + across.number] = part
     return ScoreMap(scores, classes, frame)
 
 
@@ -146,8 +146,6 @@ class _Axis:
 
 def _scoring_form(network: keras.Model, stride: int | None) -> tuple[keras.Model, Geometry, int]:
     """Return the fully convolutional network, its geometry, and the side of the window of one score."""
-    from cryokit.networks.geometry import geometry
-
     returns_maps = len(network.output_shape) == 4
     if returns_maps and network.input_shape[1:3] == (None, None):
         sight = geometry(network)
@@ -156,8 +154,6 @@ def _scoring_form(network: keras.Model, stride: int | None) -> tuple[keras.Model
             return network, sight, sight.field
     converted = _converted.setdefault(network, {})
     if stride not in converted:
-        from cryokit.networks.fully_convolutional import fully_convolutional
-
         converted[stride] = fully_convolutional(network, stride=stride)
     sight = geometry(converted[stride])
     return converted[stride], sight, sight.field if returns_maps else network.input_shape[1]
@@ -165,8 +161,6 @@ def _scoring_form(network: keras.Model, stride: int | None) -> tuple[keras.Model
 
 def _largest_tile(network: keras.Model, sight: Geometry) -> int:
     """Return the side of the largest tile for which two layers in a row take no more than `TILE_BYTES`."""
-    from cryokit.networks.geometry import outputs
-
     layers = outputs(network)
 
     def side(positions: int) -> int:

@@ -57,6 +57,17 @@ class ScoreMap:
             return self.scores[..., indices[0]]
         return self.scores[..., indices].sum(axis=-1)
 
+    def views(self, row: NDArray, column: NDArray) -> NDArray:
+        """Return the most probable particle class at positions, each the nearest to a row and column of the map.
+
+        The class ``particle``, which is no view, becomes an empty string.
+        """
+        indices = particle_classes(self.classes)
+        names = np.array([self.classes[index] for index in indices], object)
+        names[names == "particle"] = ""
+        scores = self.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
+        return names[scores.argmax(axis=1)]
+
     def within(self, outer: Frame) -> ScoreMap:
         """Return the same scores, with their positions in the source of the picture that was scored.
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError
+from cryokit.networks.geometry import geometry
+from cryokit.networks.model import Model
 from cryokit.networks.scoring.running import runner
 from cryokit.networks.scoring.scoremap import ScoreMap, network_and_classes, scorable
 from cryokit.networks.scoring.windows import lattice, mirrored
 
 if TYPE_CHECKING:
     import keras
-
-    from cryokit.networks.model import Model
 
 
 def sliding(
@@ -86,8 +86,6 @@ def sliding(
 
 def _window(network: keras.Model) -> int:
     """Return the side of the window of one score."""
-    from cryokit.networks.geometry import geometry
-
     rows, columns = network.input_shape[1:3]
     if len(network.output_shape) == 2 and rows is not None and rows == columns:
         return rows

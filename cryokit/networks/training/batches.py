@@ -75,28 +75,6 @@ class TrainingBatches(ShuffledBatches):
         return batch
 
 
-class ValidationBatches:
-    """All samples once, as they are.
-
-    Parameters
-    ----------
-    samples : Samples
-        Validation samples.
-    batch_size : int
-        Samples of a batch; the last one may have fewer.
-    """
-
-    def __init__(self, samples: Samples, batch_size: int) -> None:
-        self.arrays, self.batch_size = samples.arrays(), batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.arrays[0]) / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[NDArray, ...]:
-        start = index * self.batch_size
-        return tuple(array[start : start + self.batch_size] for array in self.arrays)
-
-
 def turn_parts(batch: Sequence[NDArray], first: int) -> None:
     """Mirror and rotate eighths of a batch, each in another of the 8 ways (of 4 where sides differ), in place.
 

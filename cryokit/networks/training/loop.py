@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.errors import ArgumentError, PickerError
 from cryokit.networks.devices import import_keras, leaf_layers, set_precision
-from cryokit.networks.training.batches import TrainingBatches, ValidationBatches
+from cryokit.networks.training.batches import TrainingBatches
 from cryokit.networks.training.samples import Samples, check_fit
 from cryokit.networks.training.settings import MODERN, TrainingSettings
 from cryokit.networks.training.state import TrainingState, fingerprint
@@ -150,7 +151,7 @@ def train(
         functools.partial(TrainingBatches, training, settings.batch_size, settings.augmentation, seed),
         _cross_entropy(training, classes, settings.class_weights),
         settings,
-        validation=None if validation is None else ValidationBatches(validation, settings.batch_size),
+        validation=None if validation is None else validation.arrays(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         seed=seed,
         state=state,
@@ -164,7 +165,7 @@ def fit_batches(
     loss: str | Callable[[Any, Any], Any],
     settings: TrainingSettings,
     *,
-    validation: Sequence[tuple[Any, ...]] | None = None,
+    validation: tuple[NDArray, ...] | None = None,
     metrics: Sequence[keras.metrics.Metric] = (),
     seed: int = 0,
     state: TrainingState | None = None,
@@ -183,9 +184,9 @@ def fit_batches(
     loss : str or callable
         Loss, as Keras takes it.
     settings : TrainingSettings
-        Settings of the training; those of samples (`batch_size`, `class_weights`, `augmentation`) have no effect.
-    validation : sequence of tuple, optional
-        Batches to validate with.
+        Settings of the training; `class_weights` and `augmentation` have no effect, `batch_size` only on validation.
+    validation : tuple of ndarray, optional
+        Inputs, targets and, optionally, weights to validate with.
     metrics : sequence of keras.metrics.Metric
         Measures besides the loss, weighted as the loss is.
     seed : int
@@ -193,16 +194,11 @@ def fit_batches(
     state : TrainingState, optional
         State from which the training continues.
     progress : bool
-        Whether to show bars of the epochs and batches (on a terminal).
+        As in `train`, and so are the errors.
 
     Returns
     -------
     History
-
-    Raises
-    ------
-    ArgumentError, PickerError, CryokitError
-        As in `train`.
     """
     from cryokit.networks.training.callbacks import Batches, Epochs, ResumableEarlyStopping, progress_bar
 
@@ -222,7 +218,8 @@ def fit_batches(
         try:
             trainer.fit(
                 data,
-                validation_data=None if validation is None else Batches(lambda _: validation),
+                validation_data=validation,
+                validation_batch_size=settings.batch_size,
                 initial_epoch=first_epoch,
                 epochs=first_epoch if stopping.first_wait >= stopping.patience else settings.epochs,
                 shuffle=False,

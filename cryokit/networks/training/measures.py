@@ -132,8 +132,7 @@ def only_classes(training_set: TrainingSet, classes: Sequence[str]) -> TrainingS
             f"{', '.join(missing)}"
         )
     chosen = training_set.table["class"].isin(list(classes)).to_numpy()
-    table = training_set.table[chosen].reset_index(drop=True)
-    return TrainingSet(training_set.patches[chosen], tuple(classes), table, training_set.provenance)
+    return training_set.where(chosen, tuple(classes))
 
 
 def classification_table(

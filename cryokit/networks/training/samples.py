@@ -68,11 +68,6 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
-    @property
-    def is_map(self) -> bool:
-        """Whether there is a class for each position instead of one for the picture."""
-        return self.y.ndim == 3
-
     def arrays(self) -> tuple[NDArray, ...]:
         """Return x, y and, if there are any, the weights, scaled to a mean of 1.
 

@@ -72,10 +72,8 @@ class ExternalPicker(SizedPicker):
 
     Attributes
     ----------
-    diameter_ : float
-        Particle diameter in pixels of the micrograph.
-    contrast_ : {"dark", "bright"}
-        Contrast of the particles.
+    diameter_, contrast_
+        See `cryokit.pickers.interface.SizedPicker`.
     threshold_ : float
         Threshold that the program itself recommends, unless `fit` found a better one.
     """
