@@ -231,6 +231,6 @@ def test_picks_that_a_list_of_files_leads_to_are_looked_at(tmp_path):
     digests = []
     for number in (1, 2):
         coordinates.write(picks[:number], job / "Movies" / "m_autopick.star", "star", joined=False)
-        digests.append(run_module._digest(str(job), {}))
+        digests.append(run_module._digest({"path": str(job)}))
     assert digests[0] != digests[1]
     assert "m_autopick" not in digests[0]  # a digest, not an error

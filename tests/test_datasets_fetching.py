@@ -93,6 +93,19 @@ def blob_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+BEGINNING = """\
+schema: 1
+name: small
+title: Small
+citation: []
+licence: unknown
+pixel_size: null
+diameter: {pixels: null, angstrom: null}
+views: []
+verified: true
+"""
+
+
 @pytest.fixture
 def make(tmp_path, server):
     """Make a manifest of files a.mrc, b.mrc ... that the server answers with the given scripts."""
@@ -112,22 +125,7 @@ def make(tmp_path, server):
         for index, changes in (entries or {}).items():
             files[index] |= changes
         path = tmp_path / "small.yaml"
-        path.write_text(
-            yaml.safe_dump(
-                {
-                    "schema": 1,
-                    "name": "small",
-                    "title": "Small",
-                    "citation": [],
-                    "licence": "unknown",
-                    "pixel_size": None,
-                    "diameter": {"pixels": None, "angstrom": None},
-                    "views": [],
-                    "verified": True,
-                    "files": files,
-                }
-            )
-        )
+        path.write_text(BEGINNING + yaml.safe_dump({"files": files}))
         return path
 
     return make

@@ -62,8 +62,6 @@ class Job:
         Paths by split.
     folder : str
         Folder of the run (`cryokit.benchmark.run_files`).
-    given : str or None
-        File or folder with the picks of a row of picks as given.
     """
 
     method: str
@@ -75,7 +73,6 @@ class Job:
     diameter: float | None
     micrographs: dict[str, list[str]]
     folder: str
-    given: str | None = None
 
     @property
     def out(self) -> Path:
@@ -209,15 +206,14 @@ def _picker(job: Job) -> Picker:
 
 def _given_picks(job: Job, names: Mapping[str, Sequence[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
     """Return picks as given by split (None if they are of other micrographs), and remarks on them."""
-    path = Path(job.given)
     try:
-        picks, named = coordinates.read_folder(path, **job.settings)
+        picks, named = coordinates.read_folder(**job.settings)
     except CoordinateError as error:
         raise BenchmarkError(f"{error}; convert it to a known format with cryokit convert") from None
     if not set(named) & set(names["test"]):
         return None, [
-            f"{path.name}: names {some(list(named)) or 'no micrograph'}, but none of the test micrographs "
-            f"({some(names['test'])}); names are compared without folders and suffixes"
+            f"{Path(job.settings['path']).name}: names {some(list(named)) or 'no micrograph'}, but none of the test "
+            f"micrographs ({some(names['test'])}); names are compared without folders and suffixes"
         ]
     remarks = []
     if missing := [name for name in names["test"] if name not in set(named)]:

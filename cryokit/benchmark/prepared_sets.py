@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit import __version__, coordinates
-from cryokit._util.files import make_folder, replacing, write_text
+from cryokit._util.files import make_folder, write_text
 from cryokit._util.names import micrograph_name
 from cryokit._util.wording import plural, some
 from cryokit.benchmark.configuration import DatasetSpec, SimulatedSet
@@ -205,8 +205,7 @@ def _simulate(folder: Path, name: str, protein: str, settings: dict[str, Any]) -
     except (TypeError, ArgumentError, SimulationError) as error:
         raise BenchmarkError(f"{folder.name}: {error}; see cryokit.simulate.simulate for its arguments") from None
     coordinates.write(truth, folder / "labels" / f"{name}.csv", "csv", joined=False)
-    with replacing(folder / f"{name}.mrc") as path:
-        write_mrc(path, micrograph.data, pixel_size=micrograph.pixel_size)
+    write_mrc(folder / f"{name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
 
 
 def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _Files:

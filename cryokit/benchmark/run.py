@@ -193,7 +193,8 @@ def _outcome(
     if row.labels and not prepared.paths["train"]:
         return {"status": result_file.SKIPPED, "error": "learns from labels, but there are no training micrographs"}
     settings = dict(row.settings)
-    given = settings.pop("path") if row.picker is None else None
+    if row.picker is None:
+        settings["path"] = _resolved(settings["path"])
     job = cells.Job(
         method=row.name,
         dataset=prepared.spec.name,
@@ -204,7 +205,6 @@ def _outcome(
         diameter=prepared.diameter if config.give_diameter else None,
         micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
         folder=_resolved(out),
-        given=None if given is None else _resolved(given),
     )
     key = _key(job, prepared.fingerprint)
     if not fresh and (kept := _finished(job.out, key)) is not None:
@@ -242,22 +242,21 @@ def _key(job: cells.Job, fingerprint: str) -> str:
         "version": __version__,
         "backend": result_file.backend(),
         "environment": {name: os.environ.get(name) for name in variables},
-        "files": {
-            name: sha256(Path(value))
-            for name, value in job.settings.items()
-            if isinstance(value, str) and value and Path(value).is_file()
-        },
-        "given": None if job.given is None else _digest(job.given, job.settings),
         # The code of a picker of your own may change from run to run, cryokit's has a version.
         "code": sha256(Path(inspect.getfile(picker_class(job.picker)))) if ":" in (job.picker or "") else None,
     }
+    if job.picker is None:
+        content["settings"] = _digest(job.settings)
+    else:
+        texts = {name: value for name, value in job.settings.items() if isinstance(value, str) and value}
+        content["files"] = {name: sha256(Path(value)) for name, value in texts.items() if Path(value).is_file()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(given: str, settings: Mapping[str, Any]) -> str:
+def _digest(settings: Mapping[str, Any]) -> str:
     """Return a digest of picks as given: of the picks, because a file may only list the files that hold them."""
     try:
-        picks, names = coordinates.read_folder(given, **settings)
+        picks, names = coordinates.read_folder(**settings)
     except CryokitError as error:  # the cell will report it
         return str(error)
     return hashlib.sha256((picks.to_csv(index=False) + "\n".join(names)).encode()).hexdigest()

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         sys.stdout.write(_listed())
         return 0
-    from cryokit.benchmark import result_file
+    from cryokit.benchmark import result_file, tables
 
     place = options.result or options.out
     if place is None:
@@ -105,7 +105,17 @@ def run(options: argparse.Namespace) -> int:
                 fresh=options.fresh,
             )
         logger.info("result: %s", place / result_file.RESULT)
-    _print_and_write(options, result, place)
+    sys.stdout.write(tables.text(result))
+    if options.summary:
+        result_file.write(result_file.reduced(result), options.summary)
+        logger.info("summary: %s", options.summary)
+    if options.report:
+        from cryokit.cli.benchmark_page import write_report
+
+        logger.info("report: %s", write_report(place, options.report, data=options.data))
+    failed = result_file.failures(result)
+    if failed and not options.result:
+        raise CryokitError(f"{len(failed)} of {len(result['cells'])} cells failed:\n  " + "\n  ".join(failed))
     return 0
 
 
@@ -139,22 +149,6 @@ def _check_outputs(options: argparse.Namespace, place: Path) -> None:
             raise ArgumentError(f"{option} {path}: is a folder; give a file")
         if path is not None and path.resolve() in taken:
             raise ArgumentError(f"{option} {path}: is the result itself; give another file")
-
-
-def _print_and_write(options: argparse.Namespace, result: dict[str, Any], place: Path) -> None:
-    from cryokit.benchmark import result_file, tables
-
-    sys.stdout.write(tables.text(result))
-    if options.summary:
-        result_file.write(result_file.reduced(result), options.summary)
-        logger.info("summary: %s", options.summary)
-    if options.report:
-        from cryokit.cli.benchmark_page import write_report
-
-        logger.info("report: %s", write_report(place, options.report, data=options.data))
-    failed = result_file.failures(result)
-    if failed and not options.result:
-        raise CryokitError(f"{len(failed)} of {len(result['cells'])} cells failed:\n  " + "\n  ".join(failed))
 
 
 @contextlib.contextmanager

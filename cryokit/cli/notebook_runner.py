@@ -21,7 +21,6 @@ import ast
 import contextlib
 import hashlib
 import json
-import math
 import os
 import re
 import tempfile
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryokit._util.files import replacing, write_text
+from cryokit._util.plain import plain
 from cryokit._util.resources import folder
 from cryokit._util.validation import check_choice
 from cryokit._util.wording import did_you_mean
@@ -353,7 +353,7 @@ def record(name: str, value: Any) -> None:
     name : str
         Name of the result.
     value : number, str, bool, None, or lists and dicts of them
-        Result. NumPy scalars are converted; NaN and infinity, which JSON lacks, become None.
+        Result. NumPy's numbers and arrays are converted; NaN and infinity, which JSON lacks, become None.
 
     Raises
     ------
@@ -362,13 +362,10 @@ def record(name: str, value: Any) -> None:
     """
     from IPython.display import display
 
-    if getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        value = None
+    value = plain(value)
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        json.dumps(value)
+    except TypeError as error:
         raise ArgumentError(f"result {name!r} cannot be recorded: {error}") from error
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     display({RECORD_TYPE: {name: value}, "text/plain": f"{name} = {text}"}, raw=True)
