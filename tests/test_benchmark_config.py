@@ -289,7 +289,7 @@ def test_rows_change_known_ones_and_describe_new_ones():
     assert given.picker is None
     assert given.labels is None
     assert given.to_dict()["title"] == "mine"
-    with pytest.raises(BenchmarkError, match="3"):
+    with pytest.raises(ArgumentError, match="3"):
         row(3)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cryokit._util.wording import did_you_mean
+from cryokit._util.yaml_files import Node
 from cryokit.errors import ArgumentError, BenchmarkError, PickerError
 from cryokit.pickers import registry
 
@@ -140,9 +141,10 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
 
     Raises
     ------
+    ArgumentError, ArgumentTypeError
+        If `given` is no name or mapping, a field is unknown or its value is of another type.
     BenchmarkError
-        If there is no such row, field, picker or setting (the message lists those there are), or a value makes no
-        sense.
+        If there is no such row, picker or setting (the message lists those there are), or a value makes no sense.
     PickerError
         If a picker of your own cannot be imported, or is not trusted.
 
@@ -161,32 +163,25 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
         return Row(method.name, picker, {}, not method.without_labels, method.title, method.source)
     if isinstance(given, str):
         given = {"name": given}
-    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
-        raise BenchmarkError(f"{given!r}: a method is a name, or a mapping with a name and {', '.join(FIELDS[1:])}")
-    origin = f"method {given['name']!r}"
-    if unknown := [key for key in given if key not in FIELDS]:
-        raise BenchmarkError(f"{origin}: unknown {unknown[0]!r}; there are: {', '.join(FIELDS)}")
-    known = ROWS.get(given["name"])
+    keys = Node(given, "method").mapping(("name",), FIELDS[1:])
+    name = keys["name"].text()
+    known, origin = ROWS.get(name), f"method {name!r}"
     if known is None and "picker" not in given:
-        hint = did_you_mean(given["name"], ROWS)
-        raise BenchmarkError(f"no method is called {given['name']!r}{hint}; there are: {', '.join(ROWS)}")
-    check_name(given["name"], "method")
-    values = {**({key: getattr(known, key) for key in FIELDS} if known else {}), **given}
-    if not isinstance(values.get("settings", {}), Mapping):
-        raise BenchmarkError(f"{origin}: settings: give a mapping, not {values['settings']!r}")
-    for name in ("picker", "title", "source"):
-        if not isinstance(values.get(name) or "", str):
-            raise BenchmarkError(f"{origin}: {name}: give a text, not {values[name]!r}")
-    result = Row(**{**values, "settings": dict(values.get("settings", {}))})
+        raise BenchmarkError(f"no method is called {name!r}{did_you_mean(name, ROWS)}; there are: {', '.join(ROWS)}")
+    check_name(name, "method")
+    for key in ("picker", "title", "source"):
+        keys[key].optional_text()
+    settings = given.get("settings", known.settings if known else {})
+    keys["settings"].check(isinstance(settings, dict), "a mapping")
+    result = replace(known or Row(name, None), **{**given, "settings": dict(settings)})
     if result.picker is None:
         return _given(result, origin, given)
-    if not isinstance(result.labels, bool):
-        raise BenchmarkError(f"{origin}: labels: give true or false, not {result.labels!r}")
+    keys["labels"].flag(result.labels)
     # The rows that come with cryokit are right; and a class costs the import of its module.
     if result == known:
         return result
     picker, method = _own_picker(result.picker, trust, origin)
-    if "labels" not in values:
+    if known is None and "labels" not in given:
         result = replace(result, labels=not method.without_labels)
     if result.labels and not method.with_labels:
         raise BenchmarkError(f"{origin}: labels: {result.picker} does not learn from labels")
