@@ -360,8 +360,8 @@ for ax, (title, which) in zip(axes[:, 0], sheets.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# Many of the "errors" are errors of the labels: where a whole particle was thrown into the negatives, the network calls
-# it a particle, against what it was told of patches like it. The good views are many and consistent, the wrong
+# Many of the "errors" are errors of the labels: where a whole particle was thrown into the negatives, the network often
+# calls it a particle, against what it was told of patches like it. The good views are many and consistent, the wrong
 # negatives are few and all different; a network averages over such contradictions. So its accuracy against the truth is
 # higher than against the labels it is tested with. **An accuracy can be no better than the labels that measure it.**
 #

@@ -29,6 +29,7 @@
 profile = "quick"  # quick: a narrow network, few micrographs; full: a wider one, more of everything
 seed = 0  # another number gives other micrographs, and other networks
 width = 0.0  # of the network's layers, 1 is the paper's; 0: 0.125 (quick) or 0.25 (full)
+micrographs = 0  # to learn from; 0: 8 (quick) or 24 (full)
 stride = 16  # pixels between windows: 4, 8, 16 or 32
 disk = 0.2  # seconds that the slow disk of section 10 takes for a micrograph
 output_dir = "out/05_gpu_picking"  # where models, micrographs and coordinates go
@@ -114,7 +115,7 @@ def seconds(work, repeats=3):
 #   micrographs binned until a particle is 28 pixels across.
 
 # %%
-number, side = (8, 1024) if quick else (24, 2048)
+number, side = micrographs or (8 if quick else 24), 1024 if quick else 2048
 particles = 40 * (side // 1024) ** 2
 options = {"shape": (side, side), "pixel_size": 4.4, "n_particles": particles}
 pairs = list(simulate.simulate_set("klh", number + number // 2, seed=seed, carbon=False, **options))
@@ -344,8 +345,9 @@ print(f"{path}: {scores.particle.shape[0]} x {scores.particle.shape[1]} scores, 
 
 # %% [markdown]
 # Each particle is a spot, not a point: windows a little off its centre show it, too. The spots of the two views are on
-# different maps. And where the carbon film begins there is often a long streak. No training patch has shown such an
-# edge, and the network has no class for what it does not know.
+# different maps. Then follow the edge of the carbon film. No training patch has shown such an edge, and the network has
+# no class for what it does not know: trained with one seed it may take the edge for particles, which shows as a long
+# streak, and with another it may not.
 #
 # ## 7. Cleaning
 #
@@ -403,9 +405,10 @@ for ax, close in zip(axes[1:], closeness, strict=True):
 plt.show()
 
 # %% [markdown]
-# The spots of particles stay. Where scores must be very close, the streak falls into pieces that are small enough to
-# stay as well. With more tolerance its largest pieces hang together and go. It does not all go: cleaning is a help, no
-# cure.
+# The spots of particles stay. If there is a streak, it depends on the closeness whether it goes: where scores must be
+# very close, it falls into pieces that are small enough to stay; with more tolerance its largest pieces hang together,
+# and are left out. The column *too large* counts them. If it has 0, no area was larger than a particle, and cleaning
+# has changed nothing. It is a help against one kind of mistake, no cure.
 #
 # ## 8. Non-maximum suppression, step by step
 #
@@ -844,7 +847,7 @@ plt.show()
 #
 # Set `width` to 0.25. The narrow network's arithmetic grows with the square of the width: does its time?
 #
-# In section 7, set `likely` to 0.3 and to 0.8. Which areas grow together, and what is left of the streak?
+# In section 7, set `likely` to 0.1 and to 0.8. Which areas grow together, what lies under them, and does it go?
 #
 # And pick your own micrographs: `cryokit pick FOLDER --out picks` trains `auto` on them, and with `--save-maps` the
 # score maps are there to be looked at.

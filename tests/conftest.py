@@ -28,12 +28,18 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 # The longest modules first, so that none is left running alone at the end.
 LONGEST_FIRST = (
-    "test_notebook_06.py",
     "test_notebook_04.py",
+    "test_notebook_06.py",
     "test_notebook_05.py",
+    "test_auto.py",
+    "test_methods.py",
     "test_notebook_02.py",
-    "test_notebook_03.py",
+    "test_benchmark_run.py",
+    "test_pickers_deeppicker.py",
     "test_notebook_01.py",
+    "test_notebook_03.py",
+    "test_benchmark_markdown.py",
+    "test_benchmark_report.py",
 )
 
 

@@ -6,6 +6,7 @@ from html_pages import remote_parts
 from cryokit import coordinates
 
 NOTEBOOK = "05_gpu_picking"
+QUICKER = {"width": 0.08, "micrographs": 4}
 
 
 def test_dense_scores_equal_sliding_ones(results):
@@ -28,9 +29,9 @@ def test_arithmetic(results):
 
 
 def test_cleaning_leaves_particles(results):
-    strict, tolerant = (results[f"areas left out, closeness {close}"] for close in ("0.1", "0.3"))
     # Whether the network takes the edge of the carbon for particles differs from training to training.
-    assert strict <= tolerant
+    strict, tolerant = (results[f"areas left out, closeness {close}"] for close in ("0.1", "0.3"))
+    assert 0 <= strict <= tolerant
     left = [results[f"positions left, closeness {close}"] for close in ("0.3", "0.1")]
     assert 0 < left[0] <= left[1] <= results["positions above the threshold"]
     assert (tolerant > 0) == (left[0] < results["positions above the threshold"])
@@ -91,7 +92,7 @@ def test_star_files_hold_the_picks(results, notebook):
     picks, names = coordinates.read_folder(notebook.folder / "auto_picks", format="star")
     assert len(picks) == results["picks written"]
     assert "carbon" in names
-    assert len(names) == 5
+    assert len(names) == notebook.given.get("micrographs", 8) // 2 + 1
 
 
 def test_wrong_scale_shows(results):
