@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from cryokit import pickers
-from cryokit.coordinates import concatenate, table
+from cryokit.coordinates import concatenate, read_folder, table
 from cryokit.errors import ArgumentError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, read
+from cryokit.pickers import auto
 from cryokit.pickers.auto import AutoPicker
 from cryokit.simulate import simulate_set
 
@@ -97,7 +98,8 @@ def test_score_map_lies_on_the_micrograph(fitted, apoferritin):
     assert scores.particle[row, column].mean() > 0.6 > 3 * scores.particle.mean()
 
 
-def test_with_labels_it_learns_from_them_and_takes_the_threshold_from_others(apoferritin):
+def test_with_labels_it_learns_from_them_and_takes_the_threshold_from_others(apoferritin, monkeypatch):
+    monkeypatch.setattr(auto, "LABEL_STEPS", 100)
     labels = concatenate(truth for _, truth in apoferritin[:2])
     picker = AutoPicker().fit([micrograph for micrograph, _ in apoferritin[:2]], labels)
     assert picker.diameter_ == pytest.approx(76, abs=1)
@@ -133,30 +135,14 @@ def test_particles_larger_than_the_micrograph_are_refused(apoferritin):
         AutoPicker(diameter=500).fit([apoferritin[0][0]])
 
 
+@pytest.mark.slow
 @pytest.mark.real
-def test_recorded_klh_without_labels(real_data):
+@pytest.mark.parametrize(("name", "diameter", "least"), [("klh", 170, 0.95), ("ribosome_10028", 50, 0.96)])
+def test_recorded_micrographs_without_labels(real_data, name, diameter, least):
     # None of these micrographs was used to choose a setting.
-    folder = real_data("klh")
+    folder = real_data(name)
     micrographs = [read(path) for path in sorted((folder / "micrographs").iterdir())]
-    labels = concatenate(
-        pd.read_csv(path).assign(micrograph=path.stem, score=np.nan)
-        for path in sorted((folder / "labels").glob("*.csv"))
-    )
-    picker = AutoPicker(diameter=170).fit(micrographs)
-    picks = concatenate(picker.pick(micrograph, threshold=0.02) for micrograph in micrographs)
-    names = [micrograph.name for micrograph in micrographs]
-    assert evaluate(picks, labels, micrographs=names, threshold=picker.threshold_, bootstrap=0).f1 >= 0.95
-
-
-@pytest.mark.real
-def test_ribosome_without_labels(real_data):
-    folder = real_data("ribosome_10028")
-    micrographs = [read(path) for path in sorted((folder / "micrographs").iterdir())]
-    labels = concatenate(
-        pd.read_csv(path).assign(micrograph=path.stem, score=np.nan)
-        for path in sorted((folder / "labels").glob("*.csv"))
-    )
-    picker = AutoPicker(diameter=50).fit(micrographs)
-    picks = concatenate(picker.pick(micrograph, threshold=0.02) for micrograph in micrographs)
-    names = [micrograph.name for micrograph in micrographs]
-    assert evaluate(picks, labels, micrographs=names, threshold=picker.threshold_, bootstrap=0).f1 >= 0.96
+    labels, _ = read_folder(folder / "labels")
+    picker = AutoPicker(diameter=diameter).fit(micrographs)
+    pairs = [(micrograph, labels[labels["micrograph"] == micrograph.name]) for micrograph in micrographs]
+    assert score(picker, pairs).f1 >= least

@@ -452,6 +452,7 @@ def real_f1(picker, paths, labels):
     return evaluate(picks, labels, micrographs=[path.stem for path in paths], bootstrap=0).f1
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_apoferritin(real_data):
     paths, labels = real(real_data, "apoferritin_10146")
@@ -462,6 +463,7 @@ def test_real_apoferritin(real_data):
     assert real_f1(estimated, paths[2:5], labels) >= real_f1(known, paths[2:5], labels) - 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_ribosome(real_data):
     paths, labels = real(real_data, "ribosome_10028")
