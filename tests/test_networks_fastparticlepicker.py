@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from published_layers import assert_as_published
 
 from cryokit.errors import ArgumentError, ArgumentTypeError
 from cryokit.networks import config_from_dict, create
 from cryokit.networks.custom_layers import RegionPooling
-from cryokit.networks.describe import layers
 from cryokit.networks.devices import import_keras
 from cryokit.networks.geometry import geometry
 
@@ -34,9 +34,14 @@ def by_definition(features, box, bins):
     return out
 
 
-def test_published_trunk():
-    trunk = create("fastparticlepicker").build().get_layer("trunk")
-    table = layers(trunk, (480, 640)).set_index("name")
+@pytest.fixture(scope="module")
+def published():
+    """The network in its full width."""
+    return create("fastparticlepicker").build()
+
+
+def test_published_trunk(published):
+    trunk = published.get_layer("trunk")
     shapes = {
         "C1": (120, 160, 96),
         "M1": (60, 80, 96),
@@ -46,7 +51,6 @@ def test_published_trunk():
         "C4": (30, 40, 384),
         "C5": (30, 40, 256),
     }
-    assert table.loc[list(shapes), "output_shape"].to_dict() == shapes
     counts = {
         "C1": 11 * 11 * 96 + 96,
         "C2": 5 * 5 * 96 * 256 + 256,
@@ -54,11 +58,11 @@ def test_published_trunk():
         "C4": 3 * 3 * 384 * 384 + 384,
         "C5": 3 * 3 * 384 * 256 + 256,
     }
-    assert table.loc[list(counts), "parameters"].to_dict() == counts
+    assert_as_published(trunk, shapes, counts, (480, 640))
 
 
-def test_published_head():
-    head = create("fastparticlepicker").build().get_layer("head")
+def test_published_head(published):
+    head = published.get_layer("head")
     counts = {name: head.get_layer(name).count_params() for name in ("F6", "F7", "classes", "offsets")}
     assert counts == {
         "F6": 6 * 6 * 256 * 4096 + 4096,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from published_layers import assert_as_published
 
 from cryokit.errors import ArgumentError, ArgumentTypeError
 from cryokit.networks import config_from_dict, create
@@ -12,7 +13,6 @@ from cryokit.networks.geometry import geometry
 
 def test_published_segmentation_network():
     cells = create("pixer").build().get_layer("cells")
-    table = layers(cells, (320, 400)).set_index("name")
     shapes = {
         "C1": (320, 400, 96),
         "C2": (320, 400, 96),
@@ -29,7 +29,6 @@ def test_published_segmentation_network():
         **{f"B{k}_classes": (40, 50, 2) for k in (1, 2, 3, 4)},
         "S": (40, 50, 2),
     }
-    assert table.loc[list(shapes), "output_shape"].to_dict() == shapes
     # Kernel x kernel x channels before x filters, and a bias for each filter.
     counts = {
         "C1": 960,
@@ -43,7 +42,7 @@ def test_published_segmentation_network():
         **{f"B{k}": 1_049_600 for k in (1, 2, 3, 4)},
         **{f"B{k}_classes": 2_050 for k in (1, 2, 3, 4)},
     }
-    assert table.loc[list(counts), "parameters"].to_dict() == counts
+    table = assert_as_published(cells, shapes, counts, (320, 400))
     assert table["parameters"].sum() == 20_479_144
 
 
@@ -78,8 +77,6 @@ def test_window_is_what_a_cell_sees(dilations):
 
 
 def test_published_classification_network():
-    network = create("pixer_classifier").build()
-    table = layers(network).set_index("name")
     shapes = {
         "C1": (55, 55, 96),
         "M1": (27, 27, 96),
@@ -93,7 +90,6 @@ def test_published_classification_network():
         "F7": (4096,),
         "classes": (2,),
     }
-    assert table.loc[list(shapes), "output_shape"].to_dict() == shapes
     counts = {
         "C1": 11 * 11 * 96 + 96,
         "C2": 5 * 5 * 96 * 256 + 256,
@@ -104,7 +100,7 @@ def test_published_classification_network():
         "F7": 4096 * 4096 + 4096,
         "classes": 4096 * 2 + 2,
     }
-    assert table.loc[list(counts), "parameters"].to_dict() == counts
+    assert_as_published(create("pixer_classifier").build(), shapes, counts)
 
 
 def test_the_classification_network_is_that_of_deepcryopicker():

@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from judging import judged
+from judging import assert_windows_one_by_one_score_the_same, judged
 from scenes import scene
 from tiny_pickers import TINY
 
 from cryokit.errors import PickerError
 from cryokit.networks.describe import layers
-from cryokit.networks.scoring import dense, sliding
 from cryokit.pickers import boxes as examples
 from cryokit.pickers.deepem import DeepEM
 
@@ -65,12 +64,7 @@ def test_mistakes_are_picks_that_are_on_nothing_known(picker, micrographs):
 
 
 def test_one_window_after_the_other_gives_the_same_scores(picker, micrographs):
-    picture, _ = picker._prepare(micrographs[4])
-    column, row = np.maximum(0, picker._find(picture, 0.5).places[0].astype(int) - 30)
-    part = picture[row : row + 60, column : column + 66]
-    whole, single = (score(part, picker.model_, stride=6) for score in (dense, sliding))
-    assert np.ptp(single.particle) > 0.1
-    np.testing.assert_allclose(whole.scores, single.scores, atol=1e-4)
+    assert_windows_one_by_one_score_the_same(picker, micrographs[4], (60, 66), stride=6)
 
 
 def test_the_best_picks_are_kept(picker, micrographs, monkeypatch):

@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from judging import judged
+from judging import assert_windows_one_by_one_score_the_same, judged
 
 from cryokit.errors import PickerError
 from cryokit.micrograph import Micrograph
 from cryokit.networks import create
-from cryokit.networks.scoring import dense, sliding
 from cryokit.pickers import deeppicker
 from cryokit.pickers.deeppicker import DeepPicker
 from cryokit.pickers.interface import Pictures
@@ -131,12 +130,7 @@ def test_the_papers_training_is_a_setting():
 
 
 def test_one_window_after_the_other_gives_the_same_scores(taught, micrographs):
-    picture, _ = taught._prepare(micrographs[4])
-    column, row = np.maximum(0, taught._find(picture, 0.5).places[0].astype(int) - 45)
-    part = picture[row : row + 90, column : column + 100]
-    whole, single = (score(part, taught.model_, stride=8) for score in (dense, sliding))
-    assert np.ptp(single.particle) > 0.1
-    np.testing.assert_allclose(whole.scores, single.scores, atol=1e-4)
+    assert_windows_one_by_one_score_the_same(taught, micrographs[4], (90, 100), stride=8)
 
 
 def test_a_saved_picker_picks_the_same(alone, micrographs, tmp_path):

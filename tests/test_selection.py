@@ -208,13 +208,6 @@ def test_the_usual_size_is_a_median():
     assert [decision.good for decision in decisions] == [True] * 4 + [False] * 2
 
 
-def test_a_side_view_without_a_mask():
-    decision = last(select_side, side(None), SIDES)
-    assert not decision.good
-    assert "nothing in the mask" in decision.reason
-    assert math.isnan(decision.measure)
-
-
 def test_two_side_views_have_no_usual_size():
     assert [decision.good for decision in select_side([side(box(40, 36)), side(box(80, 70))])] == [True, True]
     assert [decision.good for decision in select_side([side(box(40, 36)), side(box(80, 30))])] == [True, False]
@@ -262,8 +255,11 @@ def test_a_mask_beside_the_centre():
     assert last(select_irregular, irregular(disc(36), x=58, y=60), IRREGULARS).good
 
 
-def test_an_irregular_particle_without_a_mask():
-    decision = last(select_irregular, irregular(None), IRREGULARS)
+@pytest.mark.parametrize(
+    ("rule", "view", "others"), [(select_side, side, SIDES), (select_irregular, irregular, IRREGULARS)]
+)
+def test_a_particle_without_a_mask(rule, view, others):
+    decision = last(rule, view(None), others)
     assert not decision.good
     assert "nothing in the mask" in decision.reason
     assert math.isnan(decision.measure)
