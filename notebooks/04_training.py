@@ -470,10 +470,10 @@ for way, accuracy in augmented["test", "mean"].items():
 record("few patches, training accuracy, the same", augmented["train"].loc["the same"].mean())
 
 # %% [markdown]
-# All have learned their own patches, or nearly so (the left columns). On other micrographs the network that saw the
-# same patches again and again does worst. Turning helps most: particles lie in the ice at any angle, so turned ones are
-# as real as the others. The filters help less: they teach that brightness and grain may vary, which the micrographs
-# here hardly do. With many patches, as in section 3, there is less to gain.
+# All have learned their own patches, or nearly so (the left columns). On other micrographs the network that saw turned
+# patches does best: particles lie in the ice at any angle, so turned ones are as real as the others. The filters help
+# little, if at all: they teach that brightness and grain may vary, which the micrographs here hardly do. With many
+# patches, as in section 3, there is less to gain.
 #
 # ## 7. A training that is killed
 #

@@ -99,7 +99,7 @@ def test_score_map_lies_on_the_micrograph(fitted, apoferritin):
 
 
 def test_with_labels_it_learns_from_them_and_takes_the_threshold_from_others(apoferritin, monkeypatch):
-    monkeypatch.setattr(auto, "LABEL_STEPS", 100)
+    monkeypatch.setattr(auto, "LABEL_STEPS", 100)  # a third, to save time
     labels = concatenate(truth for _, truth in apoferritin[:2])
     picker = AutoPicker().fit([micrograph for micrograph, _ in apoferritin[:2]], labels)
     assert picker.diameter_ == pytest.approx(76, abs=1)
