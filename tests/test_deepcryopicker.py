@@ -286,7 +286,8 @@ def test_nothing_need_be_held_out(micrographs, labels):
     held.__dict__ |= {name: picker.__dict__[name] for name in ("diameter_", "contrast_", "factor_")}
     made = {}
     for name, each in (("none", picker), ("some", held)):
-        made[name] = each._training_set(micrographs[:3], each._labelled_particles(labels)).table
+        pictures = Pictures(Micrographs(micrographs[:3]), each._prepare)
+        made[name] = each._training_set(pictures, each._labelled_particles(labels)).table
     assert set(made["none"]["split"]) == {"train"}
     assert set(made["none"]["micrograph"]) == {each.name for each in micrographs[:3]}
     assert set(made["some"]["split"]) == {"train", "validation"}
