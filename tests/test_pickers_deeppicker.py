@@ -12,7 +12,7 @@ from cryokit.micrograph import Micrograph
 from cryokit.networks import create
 from cryokit.pickers import deeppicker
 from cryokit.pickers.deeppicker import DeepPicker
-from cryokit.pickers.interface import Pictures
+from cryokit.pickers.interface import Micrographs, Pictures
 
 DIAMETER = 50.0  # of simulated ribosomes
 
@@ -83,11 +83,11 @@ def test_the_diameter_is_estimated(micrographs):
 
 
 def test_its_own_labels_are_the_better_half_of_its_picks(alone, micrographs):
-    names, pictures = [micrograph.name for micrograph in micrographs[:2]], Pictures(micrographs[:2], alone._prepare)
+    pictures = Pictures(Micrographs(micrographs[:2]), alone._prepare)
     candidates = [alone._find(picture.data, 0.3) for picture in pictures]
     picked = np.concatenate([found.score[found.score >= 0.5] for found in candidates])
-    scenes = alone._labelled_by_itself(names, pictures)
-    assert [scene.name for scene in scenes] == names
+    scenes = alone._labelled_by_itself(pictures)
+    assert [scene.name for scene in scenes] == [micrograph.name for micrograph in micrographs[:2]]
     assert 0 < sum(len(scene.particles) for scene in scenes) <= len(picked) / 2 + 1
     for scene, found in zip(scenes, candidates, strict=True):
         sure = len(scene.particles)
