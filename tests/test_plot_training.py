@@ -69,7 +69,7 @@ def test_curve_of_one_epoch_can_be_seen(ax):
     assert lines(drawn(ax))["training"].get_marker() == "."
 
 
-def test_confusion_in_per_cent_and_counts(ax):
+def test_confusion_in_per_cent(ax):
     matrix = pd.DataFrame([[8, 2], [0, 0]], index=["top", "ice"], columns=["top", "ice"])
     plot_training.confusion(ax, matrix)
     texts = {text.get_position(): text.get_text() for text in drawn(ax).texts}
@@ -77,36 +77,15 @@ def test_confusion_in_per_cent_and_counts(ax):
     assert texts == {(0, 0): "80.0", (1, 0): "20.0", (0, 1): "none", (1, 1): "none"}
     assert [label.get_text() for label in ax.get_yticklabels()] == ["top (10)", "ice (0)"]
     assert np.asarray(ax.images[0].get_array()).tolist() == [[0.8, 0.2], [0, 0]]
-
-    ax.clear()
-    plot_training.confusion(ax, matrix, shares=False, title="counts")
-    assert [text.get_text() for text in drawn(ax).texts][:2] == ["8", "2"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["top", "ice"]
-    assert ax.get_title() == "counts"
 
 
-def test_kernels_are_side_by_side_in_their_own_contrast(ax):
-    weights = np.zeros((5, 3, 3))
-    weights[0, 0, 0], weights[4, 2, 1] = 0.5, -20.0
-    plot_training.kernels(ax, weights, columns=2)
-    sheet = np.ma.filled(drawn(ax).images[0].get_array(), np.nan)
-    assert sheet.shape == (11, 7)
-    assert (sheet[0, 0], sheet[10, 1]) == (1, -1)
-    # Between kernels, and where the sixth would be, is nothing.
-    assert np.isnan(sheet[3]).all()
-    assert np.isnan(sheet[:, 3]).all()
-    assert np.isnan(sheet[8:, 4:]).all()
-    plot_training.kernels(ax, weights)
-    for wrong, columns in [(np.zeros((3, 3)), None), (weights, 0)]:
-        with pytest.raises(ArgumentError, match=r"\(3, 3\)|columns .* 0$"):
-            plot_training.kernels(ax, wrong, columns=columns)
-
-
-def test_saliency_lies_over_its_picture(ax):
+def test_saliency_lies_over_its_picture(ax, monkeypatch):
     picture = np.random.default_rng(0).normal(size=(10, 12, 1))
     saliency = np.zeros((10, 12))
     saliency[2, 3], saliency[5, 6], saliency[7, 7] = 4.0, -2.0, 1.0
-    plot_training.saliency_overlay(ax, picture, saliency, limit=2.0, title="top")
+    monkeypatch.setattr(plot_training, "LIMIT", 100 * 118 / 119)  # the second largest
+    plot_training.saliency_overlay(ax, picture, saliency)
     below, above = drawn(ax).images
     np.testing.assert_allclose(below.get_array(), picture[..., 0], rtol=1e-6)
     red, _, blue = above.to_rgba(above.get_array())[2, 3, :3]

@@ -118,16 +118,11 @@ def styles(result: Result) -> dict[str, Style]:
 
 
 def precision_recall(
-    ax: Axes,
-    result: Result,
-    dataset: str,
-    *,
-    view: str | None = None,
-    labels: bool | None = None,
-    methods: Sequence[str] | None = None,
-    legend: bool = True,
+    ax: Axes, result: Result, dataset: str, *, view: str | None = None, labels: bool | None = None
 ) -> Axes:
     """Draw the precision-recall curves of the methods on a dataset.
+
+    The lines are explained below the axes, best F1 first, with average precision and F1 (means over the seeds).
 
     Parameters
     ----------
@@ -142,11 +137,6 @@ def precision_recall(
     labels : bool, optional
         Whether to draw only the methods that learned from labels, or only the others (both with picks as given): more
         than ten curves on one pair of axes can hardly be told apart.
-    methods : sequence of str, optional
-        Names of the only methods to draw.
-    legend : bool
-        Whether to explain the lines below the axes, best F1 first, with average precision and F1 (means over the
-        seeds).
 
     Notes
     -----
@@ -160,7 +150,7 @@ def precision_recall(
         table = table[table["view"] == view].sort_values("f1", ascending=False, kind="stable")
     handles = []
     for row in table.itertuples():
-        if not _among(row.labels, labels) or (methods is not None and row.method not in methods):
+        if not _among(row.labels, labels):
             continue
         cell = _median_cell(result, dataset, row.method)
         if cell is None:
@@ -174,12 +164,11 @@ def precision_recall(
             ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **look.mark())
         label = f"{row.title}: F1 {row.f1:.3f}, AP {row.average_precision:.3f}"
         handles.append(look.handle(label))
-    if legend and handles:
-        legend_below(ax, handles, 1)
+    legend_below(ax, handles, 1)
     return ax
 
 
-def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, paper: bool = True) -> Axes:
+def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False) -> Axes:
     """Draw F1 of every method on a dataset with its interval, the best at the top.
 
     Parameters
@@ -188,8 +177,6 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, p
         As for `precision_recall`.
     own : bool
         Whether to add F1 at the threshold that the picker chose by itself, as a short vertical line.
-    paper : bool
-        Whether to add the F1 that the paper reports, if it has one, as a grey star; it was not measured here.
 
     Returns
     -------
@@ -216,7 +203,7 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False, p
             ax.plot(row.own_f1, place, "|", markersize=13, color=look.colour)
         ax.plot(row.f1, place, linestyle="none", zorder=3, **look.mark())
         published = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
-        if paper and "f1" in published:
+        if "f1" in published:
             ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
     ax.set_yticks(range(len(table)), table["title"], fontsize="small")
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, 1.01), xlabel="F1")
@@ -262,14 +249,7 @@ def explain_marks(
 
 
 def sweep(
-    ax: Axes,
-    result: Result,
-    axis: str,
-    *,
-    protein: str | None = None,
-    quantity: str = "f1",
-    labels: bool | None = None,
-    legend: bool = True,
+    ax: Axes, result: Result, axis: str, *, protein: str | None = None, quantity: str = "f1", labels: bool | None = None
 ) -> Axes:
     """Draw the scores of every method as one condition changes.
 
@@ -285,8 +265,6 @@ def sweep(
         Score to draw.
     labels : bool, optional
         As for `precision_recall`.
-    legend : bool
-        Whether to name the methods below the axes, the best on average first, those that failed at a point last.
 
     Returns
     -------
@@ -322,20 +300,17 @@ def sweep(
     ax.minorticks_off()
     ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=QUANTITIES[quantity], ylim=(0, 1.01))
     ax.grid(alpha=0.3)
-    if legend and handles:
-        legend_below(ax, handles, 2)
+    legend_below(ax, handles, 2)
     return ax
 
 
-def time_against_f1(ax: Axes, result: Result, dataset: str, *, legend: bool = True) -> Axes:
+def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     """Draw F1 of every method against the seconds that it takes for a micrograph.
 
     Parameters
     ----------
     ax, result, dataset
         As for `precision_recall`.
-    legend : bool
-        Whether to name the methods below the axes, best F1 first.
 
     Returns
     -------
@@ -356,8 +331,7 @@ def time_against_f1(ax: Axes, result: Result, dataset: str, *, legend: bool = Tr
     ax.minorticks_off()
     ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(0, 1.01))
     ax.grid(alpha=0.3)
-    if legend and handles:
-        legend_below(ax, handles, 2)
+    legend_below(ax, handles, 2)
     return ax
 
 
@@ -369,7 +343,6 @@ def overlays(
     *,
     name: str | None = None,
     diameter: float | None = None,
-    longest_side: int = 512,
 ) -> None:
     """Draw a micrograph once for each method, with its true, false and missed picks, as the paper's figure 7.
 
@@ -387,8 +360,6 @@ def overlays(
         Name of the micrograph in the tables. By default that of the `Micrograph`.
     diameter : float, optional
         Particle diameter in pixels, if the labels have none.
-    longest_side : int
-        As for `cryokit.plot.show_micrograph`.
 
     Raises
     ------
@@ -402,7 +373,7 @@ def overlays(
     if len(axes) < len(picks):
         raise ArgumentError(f"axes: {len(picks)} methods need as many; there are {len(axes)}")
     labels = labels[labels["micrograph"] == name]
-    options = {"name": name, "diameter": diameter, "legend": False, "longest_side": longest_side}
+    options = {"name": name, "diameter": diameter, "legend": False, "longest_side": 512}
     for ax, (method, table) in zip(axes, picks.items(), strict=False):
         table = table[table["micrograph"] == name]
         evaluation = evaluate(table, labels, micrographs=[name], diameter=diameter, bootstrap=0)

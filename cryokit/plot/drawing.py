@@ -35,7 +35,9 @@ def set_title(ax: Axes, title: str | None) -> None:
 
 
 def legend_below(ax: Axes, handles: list, columns: int, *, dark: bool = False) -> None:
-    """Put a legend below the axes, where it hides nothing; on dark grey bright colours can be seen."""
+    """Put a legend of the handles, if any, below the axes, where it hides nothing; bright colours show on dark grey."""
+    if not handles:
+        return
     if dark:
         options = {"bbox_to_anchor": (0.5, -0.01), "facecolor": "0.2", "labelcolor": "white"}
     else:

@@ -10,6 +10,7 @@ import itertools
 import math
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ DECISIONS = {  # decision -> (colour, line style, word for the legend)
     None: ("#F0E442", "dotted", "not judged"),
 }
 _ORDER = [(view, good) for view in (*VIEW_COLOURS, None) for good in DECISIONS]  # in the legend
-MASK_COLOUR = "#E69F00"
+MASK_COLOUR, MASK_OPACITY = "#E69F00", 0.3
 TILE = 1.6  # median diameters: side of a gallery's squares
 LINES = 4  # of text below a square of a gallery
 POINTS = 7.5  # size of that text
@@ -52,7 +53,6 @@ def outlines(
     *,
     decisions: Sequence[Decision] | None = None,
     colour_by: str = "view",
-    numbers: bool = False,
     legend: bool = True,
     title: str | None = None,
 ) -> Axes:
@@ -74,8 +74,6 @@ def outlines(
         dotted lines.
     colour_by : {"view", "decision"}
         Meaning of the colours.
-    numbers : bool
-        Whether to write each particle's index in `particles` into it.
     legend : bool
         Whether to explain the lines and count them.
     title : str, optional
@@ -95,30 +93,26 @@ def outlines(
         show_micrograph(ax, np.asarray(picture, np.float32))
     set_title(ax, title)
     judged = {id(decision.particle): decision.good for decision in decisions or ()}
-    counts: dict[tuple[str | None, bool | None], int] = {}
-    for index, particle in enumerate(particles):
-        good = judged.get(id(particle))
-        colour, line = _style(particle.view, good, colour_by, decided=decisions is not None)
-        ax.add_artist(_outline(particle, color=colour, linestyle=line, linewidth=1.3))
-        if numbers:
-            ax.text(particle.x, particle.y, str(index), color=colour, fontsize=POINTS, ha="center", va="center")
-        key = (particle.view if colour_by == "view" else None, good)
-        counts[key] = counts.get(key, 0) + 1
-    if legend and counts:
+    decided = decisions is not None
+    counts: Counter[tuple[str | None, bool | None]] = Counter()
+    for particle in particles:
+        kind = (particle.view if colour_by == "view" else None, judged.get(id(particle)))
+        ax.add_artist(_outline(particle, linewidth=1.3, **_style(*kind, decided)))
+        counts[kind] += 1
+    if legend:
         handles = []
-        for (view, good), count in sorted(counts.items(), key=lambda item: _ORDER.index(item[0])):
-            colour, line = _style(view, good, colour_by, decided=decisions is not None)
-            words = [view, DECISIONS[good][2] if decisions is not None else None]
-            label = f"{' '.join(filter(None, words))} ({count})"
-            handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
-        legend_below(ax, handles, 3 if decisions is None else 2, dark=True)
+        for view, good in sorted(counts, key=_ORDER.index):
+            words = [view, DECISIONS[good][2] if decided else None]
+            label = f"{' '.join(filter(None, words))} ({counts[view, good]})"
+            handles.append(Line2D([], [], label=label, **_style(view, good, decided)))
+        legend_below(ax, handles, 2 if decided else 3, dark=True)
     return ax
 
 
-def _style(view: str | None, good: bool | None, colour_by: str, *, decided: bool) -> tuple[str, str]:
-    """Return colour and line style."""
+def _style(view: str | None, good: bool | None, decided: bool) -> dict[str, str]:
+    """Return colour and line style: the colour of the view, or of the decision where no view is given."""
     colour, line, _ = DECISIONS[good]
-    return VIEW_COLOURS[view] if colour_by == "view" else colour, line if decided else "solid"
+    return {"color": VIEW_COLOURS.get(view, colour), "linestyle": line if decided else "solid"}
 
 
 def _outline(particle: Particle, left: float = 0, top: float = 0, **line: object) -> Artist:
@@ -135,15 +129,7 @@ def _outline(particle: Particle, left: float = 0, top: float = 0, **line: object
     return Polygon(rectangle.corners - [left, top], closed=True, fill=False, **line)
 
 
-def mask_overlay(
-    ax: Axes,
-    picture: NDArray,
-    mask: ArrayLike,
-    *,
-    colour: str = MASK_COLOUR,
-    alpha: float = 0.3,
-    title: str | None = None,
-) -> Axes:
+def mask_overlay(ax: Axes, picture: NDArray, mask: ArrayLike, *, title: str | None = None) -> Axes:
     """Draw a mask on its picture: objects tinted, their rims in full colour.
 
     Parameters
@@ -154,10 +140,6 @@ def mask_overlay(
         Picture.
     mask : array_like of bool, shape (rows, columns)
         Mask of the picture.
-    colour : str
-        Colour of the mask.
-    alpha : float
-        Opacity inside objects, 0 to 1; 0 leaves only the rims.
     title : str, optional
         Title.
 
@@ -169,12 +151,13 @@ def mask_overlay(
     from matplotlib.colors import to_rgb
 
     mask = as_mask(mask)
-    _check_mask(mask, picture)
+    if mask.shape != np.shape(picture):
+        raise ArgumentError(f"mask must have the shape of the picture, {np.shape(picture)}, not {mask.shape}")
     show_micrograph(ax, np.asarray(picture, np.float32), title=title)
     limits = ax.get_xlim(), ax.get_ylim()
     tint = np.zeros((*mask.shape, 4), np.float32)
-    tint[..., :3] = to_rgb(colour)
-    tint[..., 3] = np.where(mask, alpha, 0)
+    tint[..., :3] = to_rgb(MASK_COLOUR)
+    tint[..., 3] = np.where(mask, MASK_OPACITY, 0)
     tint[mask & ~ndimage.binary_erosion(mask, border_value=1), 3] = 1
     ax.imshow(tint, extent=(-0.5, mask.shape[1] - 0.5, mask.shape[0] - 0.5, -0.5), origin="upper")
     # The picture is drawn in squares of whole pixels, which may leave out a last row; the axes keep its limits.
@@ -188,7 +171,6 @@ def gallery(
     decisions: Sequence[Decision],
     n: int = 8,
     *,
-    mask: ArrayLike | None = None,
     size: int | None = None,
     title: str | None = None,
 ) -> NDArray:
@@ -207,8 +189,6 @@ def gallery(
         Decisions on the particles.
     n : int
         Maximum number of good ones and of bad ones.
-    mask : array_like of bool, shape (rows, columns), optional
-        Mask to cut from. By default each particle's own object alone.
     size : int, optional
         Side of the squares in pixels. By default 1.6 median diameters.
     title : str, optional
@@ -222,12 +202,9 @@ def gallery(
     Raises
     ------
     ArgumentError
-        If `n` is less than 1, or picture and mask differ in shape.
+        If `n` is less than 1.
     """
     check_number("n", n, 1, whole=True)
-    if mask is not None:
-        mask = as_mask(mask)
-        _check_mask(mask, picture)
     good, bad = ([decision for decision in decisions if decision.good is kind] for kind in (True, False))
     groups = [(True, _spread(good, n), len(good)), (False, _varied(bad, n), len(bad))]
     groups = [group for group in groups if group[1]]
@@ -251,7 +228,7 @@ def gallery(
         rows[0, 0].text(-0.1, 0, f"{word}, {len(chosen)} of {total}", **words)
         for decision, (above, below) in zip(chosen, rows[:2].T, strict=False):
             particle = decision.particle
-            own = label_image([particle.shape] if particle.shape else [], np.shape(picture)) if mask is None else mask
+            own = label_image([particle.shape] if particle.shape else [], np.shape(picture))
             left, top = round(particle.x) - size // 2, round(particle.y) - size // 2
             for ax, pixels in ((above, scaled), (below, own)):
                 ax.imshow(square(pixels, left, top, size), cmap="gray", vmin=0, vmax=1)
@@ -276,8 +253,3 @@ def _varied(decisions: list[Decision], n: int) -> list[Decision]:
     turns = itertools.zip_longest(*of_reason.values())
     chosen = [decision for turn in turns for decision in turn if decision is not None][:n]
     return [decision for alike in of_reason.values() for decision in alike if decision in chosen]
-
-
-def _check_mask(mask: NDArray, picture: NDArray) -> None:
-    if mask.shape != np.shape(picture):
-        raise ArgumentError(f"mask must have the shape of the picture, {np.shape(picture)}, not {mask.shape}")

@@ -197,7 +197,7 @@ def overlay(
 
     show_micrograph(ax, micrograph, **options)
     handles = [_circles(ax, marks[marks["kind"] == kind], kind) for kind in STYLES if (marks["kind"] == kind).any()]
-    if legend and handles:
+    if legend:
         legend_below(ax, handles[::-1], 3, dark=True)
     return ax
 

@@ -123,7 +123,7 @@ def network(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
     return ax
 
 
-def layer_shares(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
+def layer_shares(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw each layer's share of a network's parameters and of its multiply-adds in per cent, as pairs of bars.
 
     Parameters
@@ -132,8 +132,6 @@ def layer_shares(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> 
         Axes to draw on.
     table : pandas.DataFrame
         Result of `cryokit.networks.describe.layers`. Normalisations and activations count with the layer before.
-    title : str, optional
-        Title.
     """
     steps = _steps(table)
     places = np.arange(len(steps))
@@ -146,7 +144,6 @@ def layer_shares(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> 
     ax.set_ylabel("per cent")
     ax.margins(y=0.12)
     ax.legend()
-    set_title(ax, title)
     return ax
 
 
@@ -160,8 +157,8 @@ def _steps(table: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(joined).reset_index(drop=True)
 
 
-def confusion(ax: Axes, matrix: pd.DataFrame, *, shares: bool = True, title: str | None = None) -> Axes:
-    """Draw a confusion matrix, with a row for each true class and a column for each predicted one.
+def confusion(ax: Axes, matrix: pd.DataFrame) -> Axes:
+    """Draw a confusion matrix in per cent of the true classes, which are its rows; the columns are the predicted ones.
 
     Parameters
     ----------
@@ -169,64 +166,24 @@ def confusion(ax: Axes, matrix: pd.DataFrame, *, shares: bool = True, title: str
         Axes to draw on.
     matrix : pandas.DataFrame
         Result of `cryokit.networks.training.confusion_matrix`.
-    shares : bool
-        Whether to write each row in per cent, with the number of samples beside the class, instead of the counts.
-    title : str, optional
-        Title.
     """
     counts = matrix.to_numpy(float)
     totals = counts.sum(axis=1, keepdims=True)
     part = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     ax.imshow(part, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(part):
-        words = f"{100 * share:.1f}" if shares else f"{counts[row, column]:g}"
-        if not totals[row, 0]:
-            words = "none"
+        words = f"{100 * share:.1f}" if totals[row, 0] else "none"
         ax.text(column, row, words, ha="center", va="center", color="white" if share > 0.6 else "black")
-    names = [str(name) for name in matrix.index]
-    rows = [f"{name} ({total:g})" for name, total in zip(names, totals[:, 0], strict=True)] if shares else names
-    ax.set_xticks(range(len(names)), [str(name) for name in matrix.columns], rotation=30, ha="right")
-    ax.set_yticks(range(len(names)), rows)
+    rows = [f"{name} ({total:g})" for name, total in zip(matrix.index, totals[:, 0], strict=True)]
+    ax.set_xticks(range(len(rows)), [str(name) for name in matrix.columns], rotation=30, ha="right")
+    ax.set_yticks(range(len(rows)), rows)
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
-    set_title(ax, "per cent of the true class" if title is None and shares else title)
+    set_title(ax, "per cent of the true class")
     return ax
 
 
-def kernels(ax: Axes, weights: ArrayLike, *, columns: int | None = None, title: str | None = None) -> Axes:
-    """Draw kernels side by side, each in its own contrast, grey where it is zero.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Axes to draw on.
-    weights : array_like, shape (kernels, rows, columns)
-        Result of `cryokit.networks.training.first_layer_kernels`.
-    columns : int, optional
-        Number of kernels in a row. By default about one and a half times the number of rows.
-    title : str, optional
-        Title.
-
-    Raises
-    ------
-    ArgumentError
-        If there are no kernels, or `columns` is less than 1.
-    """
-    weights = np.asarray(weights, np.float32)
-    if weights.ndim != 3 or not weights.size:
-        raise ArgumentError(f"weights must have the shape (kernels, rows, columns), not {weights.shape}")
-    columns = min(len(weights), math.ceil(math.sqrt(1.5 * len(weights)))) if columns is None else columns
-    check_number("columns", columns, 1, whole=True)
-    scaled = [kernel / (np.abs(kernel).max() or 1) for kernel in weights]
-    show_mosaic(ax, scaled, columns, gap=1, vmin=-1, vmax=1, interpolation="nearest")
-    ax.set_axis_off()
-    set_title(ax, title)
-    return ax
-
-
-def saliency_overlay(
-    ax: Axes, picture: ArrayLike, saliency: ArrayLike, *, limit: float | None = None, title: str | None = None
-) -> Axes:
+def saliency_overlay(ax: Axes, picture: ArrayLike, saliency: ArrayLike) -> Axes:
     """Draw a picture in grey, and over it what speaks for a class (orange) and against it (violet).
 
     Parameters
@@ -238,10 +195,6 @@ def saliency_overlay(
     saliency : array_like, shape (rows, columns)
         Result of `cryokit.networks.training.saliency`: the change of the class's log-odds as a pixel becomes brighter.
         Orange pixels should be brighter for the class, violet ones darker.
-    limit : float, optional
-        Saliency with the full colour, to compare pictures. By default the 99th percentile of its size.
-    title : str, optional
-        Title.
 
     Raises
     ------
@@ -252,11 +205,9 @@ def saliency_overlay(
     if picture.shape != saliency.shape or saliency.ndim != 2:
         raise ArgumentError(f"saliency must have the shape of the picture, {picture.shape}, not {saliency.shape}")
     show_grey(ax, picture)
-    if limit is None:
-        limit = float(np.percentile(np.abs(saliency), LIMIT))
+    limit = float(np.percentile(np.abs(saliency), LIMIT))
     scaled = saliency / limit if limit > 0 else np.zeros_like(saliency)
     ax.imshow(scaled, cmap=DIVERGING, vmin=-1, vmax=1, alpha=np.clip(np.abs(scaled), 0, 1) * 0.8)
-    set_title(ax, title)
     return ax
 
 
