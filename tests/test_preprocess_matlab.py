@@ -134,16 +134,10 @@ def test_imadjust_saturates_a_hundredth_at_each_end():
     assert (np.diff(result[10:990]) > 0).all()
 
 
-def test_imadjust_follows_gamma_between_new_limits():
-    # (0.2, 0.6) -> 0, 0.5, 1 of the range, squared 0, 0.25, 1, of the range from 0.5 to 0.9: 0.5, 0.6, 0.9.
-    assert imadjust([[0.1, 0.4, 0.7]], (0.2, 0.6), (0.5, 0.9), gamma=2)[0] == pytest.approx([0.5, 0.6, 0.9])
-
-
 @some
-@given(image=pictures, gamma=st.floats(0.1, 5))
-def test_imadjust_keeps_the_order_of_grey_values(image, gamma):
-    assert order_is_kept(image, imadjust(image, (0.1, 0.8), gamma=gamma))
-    assert order_is_kept(image, -imadjust(image, (0.1, 0.8), (1, 0), gamma=gamma))
+@given(image=pictures)
+def test_imadjust_keeps_the_order_of_grey_values(image):
+    assert order_is_kept(image, imadjust(image, (0.1, 0.8)))
 
 
 # histeq
@@ -341,14 +335,6 @@ def test_adapthisteq_interpolates_between_the_centres_of_tiles(shape, tiles):
     assert result == pytest.approx(expected[top : top + shape[0], left : left + shape[1]])
 
 
-def test_adapthisteq_can_keep_the_range_of_the_picture():
-    # Equalised as if it spanned 0 to 1, and put back where it was.
-    image = noise((40, 40))
-    image[0, :2] = 0, 1
-    full = adapthisteq(image, (2, 2))
-    assert adapthisteq(0.25 + 0.5 * image, (2, 2), range="original") == pytest.approx(0.25 + 0.5 * full)
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (3, 5), (15, 17)])
 @pytest.mark.parametrize("clip_limit", [0, 0.02, 1])
 @pytest.mark.parametrize("distribution", ["uniform", "rayleigh", "exponential"])
@@ -362,25 +348,21 @@ def test_adapthisteq_keeps_constants_constant_even_in_pictures_smaller_than_the_
 
 
 @pytest.mark.parametrize("window", [(3, 3), (1, 5), (2, 4), (5, 5)])
-@pytest.mark.parametrize("guided_by_itself", [True, False])
-def test_imguidedfilter_is_the_mean_of_linear_fits_in_all_windows(window, guided_by_itself):
+def test_imguidedfilter_is_the_mean_of_linear_fits_in_all_windows(window):
     image = noise((6, 7))
-    guide = image if guided_by_itself else noise((6, 7), seed=1)
     slope, offset = np.empty(image.shape), np.empty(image.shape)
-    pairs = zip(loop_windows(guide, window, "edge"), loop_windows(image, window, "edge"), strict=True)
-    for i, row in enumerate(pairs):
-        for j, (g, p) in enumerate(zip(*row, strict=True)):
-            slope[i, j] = np.mean((g - g.mean()) * (p - p.mean())) / (g.var() + 0.02)
-            offset[i, j] = p.mean() - slope[i, j] * g.mean()
-    expected = loop_mean(slope, window) * guide + loop_mean(offset, window)
-    result = imguidedfilter(image, None if guided_by_itself else guide, window, 0.02)
-    assert result == pytest.approx(expected)
+    for i, row in enumerate(loop_windows(image, window, "edge")):
+        for j, pixels in enumerate(row):
+            slope[i, j] = pixels.var() / (pixels.var() + 0.02)
+            offset[i, j] = pixels.mean() - slope[i, j] * pixels.mean()
+    expected = loop_mean(slope, window) * image + loop_mean(offset, window)
+    assert imguidedfilter(image, window, 0.02) == pytest.approx(expected)
 
 
 def test_imguidedfilter_smooths_by_a_hundredth_of_the_squared_range_of_floats():
     # MATLAB: the default is 0.01 * diff(getrangefromclass(G)).^2, 0.01 for floats, however little contrast there is.
     image = 0.4 + 0.2 * noise((12, 12))
-    assert (imguidedfilter(image) == imguidedfilter(image, image, (5, 5), 0.01)).all()
+    assert (imguidedfilter(image) == imguidedfilter(image, (5, 5), 0.01)).all()
 
 
 @some
@@ -395,11 +377,6 @@ def test_imguidedfilter_with_endless_smoothing_is_the_mean_of_means(image):
     assert imguidedfilter(image, window=(3, 5), smoothing=1e12) == pytest.approx(
         loop_mean(loop_mean(image, (3, 5)), (3, 5)), abs=1e-9
     )
-
-
-def test_imguidedfilter_takes_over_what_is_linear_in_the_guide():
-    guide = noise((9, 9))
-    assert imguidedfilter(0.7 - 0.5 * guide, guide, smoothing=0) == pytest.approx(0.7 - 0.5 * guide)
 
 
 # imopen
@@ -450,7 +427,6 @@ def test_opening_darkens_only_and_opening_again_changes_nothing(image, radius):
         (lambda image: stretchlim(image, (0.5, 0.5)), "tolerance .* 0.5 and 0.5$"),
         (lambda image: stretchlim(image, (-0.1, 0.5)), "tolerance .* -0.1 and 0.5$"),
         (lambda image: imadjust(image, (0.5, 0.5)), "limits .* 0.5 and 0.5$"),
-        (lambda image: imadjust(image, (0, 1), gamma=0), "gamma .* 0$"),
         (lambda image: histeq(image, 1), "bins .* 1$"),
         (lambda image: histeq(image, 2.5), r"bins .* 2\.5$"),
         (lambda image: wiener2(image, (0, 3)), "window .* 0$"),
@@ -461,8 +437,6 @@ def test_opening_darkens_only_and_opening_again_changes_nothing(image, radius):
         (lambda image: adapthisteq(image, bins=1), "bins .* 1$"),
         (lambda image: adapthisteq(image, distribution="normal"), "distribution .* 'normal'$"),
         (lambda image: adapthisteq(image, distribution="rayleigh", alpha=0), "alpha .* 0$"),
-        (lambda image: adapthisteq(image, range="half"), "range .* 'half'$"),
-        (lambda image: imguidedfilter(image, np.zeros((2, 2))), r"guide .* \(2, 2\)$"),
         (lambda image: imguidedfilter(image, smoothing=-1), "smoothing .* -1$"),
         (lambda image: imguidedfilter(image, window=(3, 2.5)), r"window .* 2\.5$"),
         (lambda image: imopen(image, -1), "radius .* -1$"),

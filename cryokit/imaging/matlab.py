@@ -91,25 +91,16 @@ def stretchlim(image: ArrayLike, tolerance: tuple[float, float] = (0.01, 0.99)) 
     return first / (STRETCHLIM_LEVELS - 1), last / (STRETCHLIM_LEVELS - 1)
 
 
-def imadjust(
-    image: ArrayLike,
-    limits: tuple[float, float] | None = None,
-    out: tuple[float, float] = (0.0, 1.0),
-    gamma: float = 1.0,
-) -> NDArray:
-    """Map grey values between two limits to a new range, along a power law.
+def imadjust(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDArray:
+    """Map grey values between two limits to [0, 1], and those beyond them to 0 or 1.
 
     Parameters
     ----------
     image : array_like, shape (rows, columns)
         Grey values in [0, 1].
     limits : (low, high), optional
-        Grey values that become ``out[0]`` and ``out[1]``. By default ``stretchlim(image)``, which saturates 1 % of the
-        pixels at each end.
-    out : (low, high)
-        New range; a decreasing one turns dark into bright.
-    gamma : float
-        Exponent: below 1 it brightens the middle, above 1 it darkens it.
+        Grey values that become 0 and 1. By default ``stretchlim(image)``, which saturates 1 % of the pixels at each
+        end.
 
     Returns
     -------
@@ -119,21 +110,12 @@ def imadjust(
     --------
     >>> imadjust([[0.1, 0.3], [0.5, 0.9]], (0.1, 0.5)).round(6).tolist()
     [[0.0, 0.5], [1.0, 1.0]]
-    >>> imadjust([[0.0, 0.5, 1.0]], (0, 1), (1, 0), gamma=2).tolist()
-    [[1.0, 0.75, 0.0]]
     """
     image = _picture(image)
     low, high = stretchlim(image) if limits is None else map(float, limits)
     if not low < high:
         raise ArgumentError(f"limits must be increasing, not {low:g} and {high:g}")
-    check_number("gamma", gamma, 0, above=True)
-    stretched = np.clip((image - low) / (high - low), 0, 1)
-    if gamma != 1:
-        stretched **= gamma
-    if tuple(out) != (0, 1):
-        stretched *= out[1] - out[0]
-        stretched += out[0]
-    return stretched
+    return mat2gray(image, (low, high))
 
 
 def histeq(image: ArrayLike, bins: int = 64) -> NDArray:
@@ -213,11 +195,7 @@ def wiener2(
     window = _window(window)
     check_choice("border", border, ("zeros", "symmetric"))
     mode = "constant" if border == "zeros" else "reflect"
-    mean = _box(image, window, mode)
-    variance = _box(image * image, window, mode)
-    variance -= mean * mean
-    # Rounding leaves flat areas with a variance of about -1e-17.
-    np.maximum(variance, 0, out=variance)
+    mean, variance = _moments(image, window, mode)
     noise = float(variance.mean(dtype=np.float64)) if noise is None else noise
     check_number("noise", noise, 0)
     gain = np.maximum(variance - noise, 0)
@@ -235,7 +213,6 @@ def adapthisteq(
     bins: int = 256,
     distribution: Literal["uniform", "rayleigh", "exponential"] = "uniform",
     alpha: float = 0.4,
-    range: Literal["full", "original"] = "full",
 ) -> NDArray:
     """Equalise contrast tile by tile, with limited amplification (CLAHE, Zuiderveld 1994).
 
@@ -259,8 +236,6 @@ def adapthisteq(
         Shape that each tile's histogram is given: flat, bell-shaped, or falling.
     alpha : float
         Parameter of the Rayleigh and the exponential distribution.
-    range : {"full", "original"}
-        Range of the result: [0, 1], or that of the picture.
 
     Returns
     -------
@@ -269,9 +244,8 @@ def adapthisteq(
     Notes
     -----
     There are three differences from MATLAB. A single tile in a direction is allowed. A picture with less than two
-    pixels for each tile, which MATLAB refuses, has fewer tiles. With ``range="original"`` MATLAB looks stretched grey
-    values up in histograms that were not stretched; here the levels are counted and looked up between the picture's
-    minimum and maximum.
+    pixels for each tile, which MATLAB refuses, has fewer tiles. The result always has the full range, [0, 1]: there is
+    no ``range="original"``.
 
     Examples
     --------
@@ -285,7 +259,6 @@ def adapthisteq(
         check_number("tiles", number, 1, whole=True)
     check_number("bins", bins, 2, whole=True)
     check_number("clip_limit", clip_limit, 0, 1)
-    check_choice("range", range, ("full", "original"))
     check_choice("distribution", distribution, DISTRIBUTIONS)
     check_number("alpha", alpha, 0, above=True)
     count = tuple(min(number, max(1, size // 2)) for number, size in zip(tiles, image.shape, strict=True))
@@ -293,7 +266,7 @@ def adapthisteq(
     padding = [number * side - size for number, side, size in zip(count, tile, image.shape, strict=True)]
     before = [pixels // 2 for pixels in padding]
     levels = np.pad(
-        _levels(image if range == "full" else mat2gray(image), bins),
+        _levels(image, bins),
         [(first, pixels - first) for first, pixels in zip(before, padding, strict=True)],
         "symmetric",
     )
@@ -301,40 +274,32 @@ def adapthisteq(
     lowest = math.ceil(pixels / bins)
     limit = lowest + math.floor(clip_limit * (pixels - lowest) + 0.5)
 
-    span = (0.0, 1.0) if range == "full" else (float(image.min()), float(image.max()))
     histograms = _tile_histograms(levels, count, tile, bins)
     clipped = np.stack([_clip_histogram(counts, limit) for counts in histograms])
     shares = np.cumsum(clipped, axis=1) / pixels
-    mappings = np.minimum(span[0] + _quantiles(shares, distribution, alpha) * (span[1] - span[0]), span[1])
+    mappings = np.minimum(_quantiles(shares, distribution, alpha), 1)
     mapped = _interpolate(levels, mappings.astype(image.dtype).reshape(*count, bins), tile)
     return mapped[before[0] : before[0] + image.shape[0], before[1] : before[1] + image.shape[1]].copy()
 
 
-def imguidedfilter(
-    image: ArrayLike,
-    guide: ArrayLike | None = None,
-    window: tuple[int, int] = (5, 5),
-    smoothing: float = 0.01,
-) -> NDArray:
-    """Smooth, but keep the edges of a guide (He, Sun and Tang 2013).
+def imguidedfilter(image: ArrayLike, window: tuple[int, int] = (5, 5), smoothing: float = 0.01) -> NDArray:
+    """Smooth, but keep the edges: the guided filter with the picture as its own guide (He, Sun and Tang 2013).
 
-    In each window the result is modelled as a linear function of the guide, ``a * guide + b``, with
-    ``a = cov(guide, image) / (var(guide) + smoothing)``; a and b are then averaged over all windows around a pixel.
-    These are six box filters, whose time does not depend on the window's size.
+    In each window the result is modelled as a linear function of the picture, ``a * image + b``, with
+    ``a = var(image) / (var(image) + smoothing)``; a and b are then averaged over all windows around a pixel. These are
+    four box filters, whose time does not depend on the window's size.
 
     Parameters
     ----------
     image : array_like, shape (rows, columns)
         Grey values in [0, 1].
-    guide : array_like, shape (rows, columns), optional
-        Picture whose edges are kept. By default `image` itself.
     window : (rows, columns)
         Size of the window. An even one has one more pixel after the centre than before it, as in MATLAB. The border
         pixels are repeated outside the picture.
     smoothing : float
         Variance below which neighbourhoods are smoothed and above which they are kept. The default is MATLAB's
-        ``0.01 * diff(getrangefromclass(guide))^2``, in which the range of floats is [0, 1], whatever values the guide
-        has. 0, which MATLAB refuses, keeps a picture that guides itself as it is.
+        ``0.01 * diff(getrangefromclass(image))^2``, in which the range of floats is [0, 1], whatever values the picture
+        has. 0, which MATLAB refuses, keeps the picture as it is.
 
     Returns
     -------
@@ -348,29 +313,16 @@ def imguidedfilter(
     [[0.0, 0.001, 0.003, 0.997, 0.999, 1.0]]
     """
     image = _picture(image)
-    itself = guide is None
-    guide = image if itself else _picture(guide)
-    if guide.shape != image.shape:
-        raise ArgumentError(f"guide must have the shape of the picture, {image.shape}, not {guide.shape}")
     check_number("smoothing", smoothing, 0)
     window = _window(window)
 
-    guide_mean = _box(guide, window)
-    variance = _box(guide * guide, window)
-    variance -= guide_mean * guide_mean
-    np.maximum(variance, 0, out=variance)
-    if itself:
-        mean, slope = guide_mean, variance.copy()
-    else:
-        mean = _box(image, window)
-        slope = _box(guide * image, window)
-        slope -= guide_mean * mean
-    variance += smoothing
-    # Where the guide is flat and nothing is smoothed any slope will do: the guide does not vary there.
+    mean, slope = _moments(image, window)
+    variance = slope + smoothing
+    # Where the picture is flat and nothing is smoothed any slope will do: the picture does not vary there.
     np.divide(slope, variance, out=slope, where=variance > 0)
-    offset = mean - slope * guide_mean
+    offset = mean - slope * mean
     filtered = _box(slope, window)
-    filtered *= guide
+    filtered *= image
     filtered += _box(offset, window)
     return filtered
 
@@ -473,6 +425,15 @@ def _box(image: NDArray, window: tuple[int, int], mode: str = "nearest") -> NDAr
     """Return the mean over a window around each pixel."""
     origin = tuple(-((size + 1) % 2) for size in window)
     return ndimage.uniform_filter(image, window, mode=mode, cval=0.0, origin=origin)
+
+
+def _moments(image: NDArray, window: tuple[int, int], mode: str = "nearest") -> tuple[NDArray, NDArray]:
+    """Return the mean and the variance in the window around each pixel."""
+    mean = _box(image, window, mode)
+    variance = _box(image * image, window, mode)
+    variance -= mean * mean
+    # Rounding leaves flat areas with a variance of about -1e-17.
+    return mean, np.maximum(variance, 0, out=variance)
 
 
 def _levels(image: NDArray, number: int) -> NDArray:
