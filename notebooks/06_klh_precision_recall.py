@@ -57,7 +57,6 @@ from cryokit.benchmark.tables import VIEWS_RULE, beside_reported, datasets
 from cryokit.cli.notebook_runner import record
 from cryokit.errors import CryokitError
 from cryokit.evaluate import paired
-from cryokit.pickers.places import off_centre
 from cryokit.plot.comparison import (
     explain_marks,
     explain_overlays,
@@ -743,7 +742,9 @@ if complete:
         seen = whole[rng.random(len(whole)) < 0.85]
         clicks = seen[["x", "y"]].to_numpy() + rng.normal(0, 0.05 * diameter, (len(seen), 2))
         # At least a diameter away from everything that is labelled.
-        wrong = off_centre(there[["x", "y"]].to_numpy(), diameter, image.data.shape, rng.poisson(3), rng, apart=1.0)
+        anywhere = rng.uniform(0, image.data.shape[::-1], (200, 2))
+        away = cKDTree(there[["x", "y"]]).query(anywhere)[0]
+        wrong = anywhere[away > diameter][: rng.poisson(3)]
         places = np.vstack([clicks, wrong]).clip(0, min(image.data.shape) - 1)
         tables.append(coordinates.table(image.name, places[:, 0], places[:, 1], diameter=diameter))
         planned["true"] += len(clicks)
