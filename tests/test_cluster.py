@@ -330,7 +330,7 @@ def test_superpixel_count_follows_the_particle():
             superpixel_count((100, 100), diameter, per_particle)
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": -1}, {"n": 2.5}, {"compactness": 0}, {"compactness": np.nan}])
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": -1}, {"n": 2.5}])
 def test_superpixels_refuse_wrong_settings(wrong):
     ((name, value),) = wrong.items()
     for function in (superpixels, super_kmeans):

@@ -120,25 +120,6 @@ def test_corners_connect():
     assert not clean(mask, 10, **NOTHING | {"smallest": 31 / 78.5}).any()
 
 
-def test_the_second_removal_has_its_own_size():
-    mask = np.zeros((30, 30), dtype=bool)
-    mask[3:13, 3:13] = True  # 100 pixels, 64 once eroded; pi / 4 x 10^2 = 78.5
-    sizes = NOTHING | {"smallest": 1.0, "erosion": 0.1}
-    assert not clean(mask, 10, **sizes).any()
-    assert clean(mask, 10, **sizes, smallest_again=0.8).sum() == 64
-
-
-def test_large_objects_go_when_asked():
-    mask = disc((120, 200), 30, 60, 20) | disc((120, 200), 130, 60, 50)
-    both = clean(mask, 40)
-    assert both[60, 30]
-    assert both[60, 130]
-    without = clean(mask, 40, largest=3)
-    assert without[60, 30]
-    assert not without[:, 80:].any()
-    assert np.array_equal(clean(mask, 40, largest=7), both)
-
-
 def test_a_ring_of_particles_does_not_swallow_the_background_it_encloses():
     particles = np.zeros((300, 300), dtype=bool)
     for angle in np.linspace(0, 2 * math.pi, 16, endpoint=False):
@@ -173,11 +154,10 @@ def test_discs_keep_their_place_and_size():
 
 def test_stages_are_in_the_order_of_the_method_and_end_in_the_result():
     mask = np.random.default_rng(0).random((60, 60)) < 0.6
-    stages = clean_stages(mask, 8, largest=20)
+    stages = clean_stages(mask, 8)
     order = ["without_small", "eroded", "filled", "closed", "without_small_again", "dilated", "filled_again"]
-    assert list(stages) == [*order, "without_large"]
-    assert list(clean_stages(mask, 8)) == order
-    assert np.array_equal(stages["without_large"], clean(mask, 8, largest=20))
+    assert list(stages) == order
+    assert np.array_equal(stages["filled_again"], clean(mask, 8))
     grows = {"filled", "closed", "dilated", "filled_again"}
     for before, name in zip(stages, list(stages)[1:], strict=False):
         smaller, larger = (before, name) if name in grows else (name, before)
@@ -188,10 +168,10 @@ def test_stages_are_in_the_order_of_the_method_and_end_in_the_result():
 @given(mask=MASKS, diameter=st.sampled_from([1.0, 3.0, 10.0, 200.0]))
 def test_cleaning_turns_with_the_picture_and_leaves_it_alone(mask, diameter):
     before = mask.copy()
-    cleaned = clean(mask, diameter, smallest=0.1, radius=0.1, largest=5)
+    cleaned = clean(mask, diameter, smallest=0.1, radius=0.1)
     assert np.array_equal(mask, before)
     assert cleaned.dtype == bool
-    turned = clean(np.rot90(mask), diameter, smallest=0.1, radius=0.1, largest=5)
+    turned = clean(np.rot90(mask), diameter, smallest=0.1, radius=0.1)
     assert np.array_equal(turned, np.rot90(cleaned))
 
 
@@ -199,7 +179,7 @@ def test_cleaning_turns_with_the_picture_and_leaves_it_alone(mask, diameter):
 @pytest.mark.parametrize("value", [False, True])
 def test_empty_and_full_masks(shape, value):
     mask = np.full(shape, value)
-    cleaned = clean(mask, 4, largest=1e6)
+    cleaned = clean(mask, 4)
     assert cleaned.shape == shape
     if not value:
         assert not cleaned.any()
@@ -224,7 +204,7 @@ def test_a_diameter_has_to_be_positive(diameter):
         clean(np.zeros((4, 4)), diameter)
 
 
-@pytest.mark.parametrize("name", ["smallest", "smallest_again", "erosion", "closing", "largest_hole", "largest"])
+@pytest.mark.parametrize("name", ["smallest", "erosion", "closing", "largest_hole"])
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_sizes_are_checked(name, value):
     with pytest.raises(ArgumentError, match=f"{name} .* {value}$"):

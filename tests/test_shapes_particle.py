@@ -555,12 +555,10 @@ def test_a_picture_without_pixels_has_no_evidence(function, shape):
     assert function(np.zeros(shape, dtype=bool), 20).shape == shape
 
 
-@pytest.mark.parametrize(
-    ("diameter", "radii"), [(0, (0.35, 0.6)), (-4, (0.35, 0.6)), (20, (0.6, 0.35)), (20, (0, 0.5)), (20, (0.5, 0.5))]
-)
-def test_impossible_sizes_of_outlines(diameter, radii):
-    with pytest.raises(ArgumentError, match="diameter" if diameter <= 0 else "radii"):
-        radial_votes(np.zeros((30, 30)), diameter, radii)
+@pytest.mark.parametrize("diameter", [0, -4])
+def test_impossible_sizes_of_outlines(diameter):
+    with pytest.raises(ArgumentError, match="diameter"):
+        radial_votes(np.zeros((30, 30)), diameter)
 
 
 # --- evidence: filling ---------------------------------------------------------------------------------------------

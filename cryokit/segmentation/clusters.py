@@ -24,6 +24,8 @@ MOVEMENT = 1e-6  # of the range of grey values: fuzzy c-means stops when every c
 MOST = 255  # clusters: labels are stored as uint8
 
 PER_PARTICLE = 16  # superpixels on a particle's area: each is a quarter of the diameter across
+# Weight of a distance of one superpixel's width, in grey values of [0, 1]. The larger, the more regular the patches;
+# the smaller, the closer they follow every edge, noise included.
 COMPACTNESS = 0.3
 SLIC_ROUNDS = 5  # the authors of SLIC see no more change after 10, and these masks show none after 5
 GRID = 3  # pixels between the centres of superpixels, at least: closer together they are no patches any more
@@ -204,13 +206,11 @@ def superpixel_count(shape: tuple[int, int], diameter: float, per_particle: floa
     return max(1, round(per_particle * rows * columns / (math.pi / 4 * diameter**2)))
 
 
-def superpixels(
-    image: ArrayLike, n: int = 1500, compactness: float = COMPACTNESS
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def superpixels(image: ArrayLike, n: int = 1500) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Divide a picture into patches of similar grey values (SLIC) and return their means.
 
     scikit-image's implementation with 5 rounds instead of 10, which halves the time. Grey values are scaled to [0, 1]
-    first, so that `compactness` has the same meaning for every picture.
+    first, so that the compactness has the same meaning for every picture.
 
     Parameters
     ----------
@@ -218,9 +218,6 @@ def superpixels(
         Picture.
     n : int
         Approximate number of superpixels, at most one to 9 pixels; fragments are merged into their neighbours.
-    compactness : float
-        Weight of a distance of one superpixel's width, in grey values of [0, 1]. The larger, the more regular the
-        patches; the smaller, the closer they follow every edge, noise included.
 
     Returns
     -------
@@ -244,7 +241,6 @@ def superpixels(
 
     image = _checked(image)
     check_number("number of superpixels n", n, 1, whole=True)
-    check_number("compactness", compactness, 0, above=True)
     low, high = float(image.min()), float(image.max())
     if low == high:
         # SLIC would return a grid of patches with one mean.
@@ -252,7 +248,7 @@ def superpixels(
     segments = slic(
         ((image - low) / (high - low)).astype(np.float32),
         n_segments=min(int(n), max(1, image.size // GRID**2)),
-        compactness=compactness,
+        compactness=COMPACTNESS,
         max_num_iter=SLIC_ROUNDS,
         start_label=0,
         channel_axis=None,
@@ -262,9 +258,7 @@ def superpixels(
     return segments.astype(np.int32), sums / counts
 
 
-def super_kmeans(
-    image: ArrayLike, k: int = 4, n: int = 1500, seed: int = 0, compactness: float = COMPACTNESS
-) -> Clustering:
+def super_kmeans(image: ArrayLike, k: int = 4, n: int = 1500, seed: int = 0) -> Clustering:
     """Cluster superpixels by k-means (SuperCryoEMPicker's SP-K-means), so that each of them has one label.
 
     Every superpixel is replaced by its mean, and the means are clustered as in `kmeans`, each counting once whatever
@@ -276,8 +270,6 @@ def super_kmeans(
         As for `kmeans`.
     n : int
         Approximate number of superpixels: 1,500 in SuperCryoEMPicker; `superpixel_count` fits it to the particle size.
-    compactness : float
-        As for `superpixels`.
 
     Returns
     -------
@@ -295,7 +287,7 @@ def super_kmeans(
     (1, 0)
     """
     image = _checked(image, k)
-    segments, means = superpixels(image, n, compactness)
+    segments, means = superpixels(image, n)
     values, counts = np.unique(means, return_counts=True)
     centres = _kmeans_centres(values, counts.astype(np.float64), k, np.random.default_rng(seed))
     return Clustering(_nearest(means[None], centres).labels[0][segments], centres)

@@ -18,18 +18,17 @@ from cryokit.segmentation.mask import as_mask
 
 EDGE = 0.3  # of the steepest gradients: weaker ones weigh little and cost time
 BLUR = 0.06  # diameters: how far the votes for one centre scatter
+RADII = (0.35, 0.575)  # diameters: where a particle's outline may lie
 DISC = 0.9  # diameters: the disc that has to be filled; the very outline is ragged in a mask
 
 
-def radial_votes(
-    image: ArrayLike, diameter: float, radii: tuple[float, float] = (0.35, 0.575), *, dark: bool = True
-) -> NDArray[np.float32]:
+def radial_votes(image: ArrayLike, diameter: float, *, dark: bool = True) -> NDArray[np.float32]:
     """Return how much of an outline lies around each pixel.
 
-    Every edge votes for the places along its gradient, on the particle's side, at all radii of the range, with the
-    strength of its gradient: the fast radial symmetry transform (Loy and Zelinsky 2003, IEEE PAMI 25:959). Unlike the
-    Hough transform for circles (`hough_circles`), which asks all votes to come from one radius, it tolerates outlines
-    that are not circles: a square collects the votes of its four sides, too.
+    Every edge votes for the places along its gradient, on the particle's side, at all radii from 0.35 to 0.575
+    diameters, with the strength of its gradient: the fast radial symmetry transform (Loy and Zelinsky 2003, IEEE PAMI
+    25:959). Unlike the Hough transform for circles (`hough_circles`), which asks all votes to come from one radius, it
+    tolerates outlines that are not circles: a square collects the votes of its four sides, too.
 
     Parameters
     ----------
@@ -37,8 +36,6 @@ def radial_votes(
         Grey values in [0, 1], or a mask.
     diameter : float
         Particle diameter in pixels of `image`.
-    radii : (float, float)
-        Smallest and largest radius in diameters.
     dark : bool
         Whether particles are darker than their surroundings; in a mask they are not.
 
@@ -51,7 +48,7 @@ def radial_votes(
     Raises
     ------
     ArgumentError
-        If the diameter is not positive, or the radii are not increasing and positive.
+        If the diameter is not positive.
 
     Examples
     --------
@@ -62,26 +59,24 @@ def radial_votes(
     ([30, 25], 1.0)
     """
     check_number("diameter", diameter, 0, above=True)
-    check_number("smallest of radii", radii[0], 0, above=True)
-    check_number("largest of radii", radii[1], radii[0], above=True)
     if np.size(image) == 0:
         return np.zeros(np.shape(image), np.float32)
     image = np.asarray(image, np.float32)
-    votes = _votes(-image if dark else image, diameter, radii)
-    return (votes / _perfect_votes(round(float(diameter), 2), tuple(radii))).astype(np.float32)
+    votes = _votes(-image if dark else image, diameter)
+    return (votes / _perfect_votes(round(float(diameter), 2))).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=32)
-def _perfect_votes(diameter: float, radii: tuple[float, float]) -> float:
+def _perfect_votes(diameter: float) -> float:
     side = 2 * math.ceil(diameter) + 1
     centre = side // 2
     row, column = np.indices((side, side)) - centre
     # An outline as sharp as pixels can be.
     disc = np.clip(diameter / 2 + 0.5 - np.hypot(row, column), 0, 1).astype(np.float32)
-    return float(_votes(disc, diameter, radii)[centre, centre]) or 1.0
+    return float(_votes(disc, diameter)[centre, centre]) or 1.0
 
 
-def _votes(image: NDArray, diameter: float, radii: tuple[float, float]) -> NDArray[np.float32]:
+def _votes(image: NDArray, diameter: float) -> NDArray[np.float32]:
     """Return the sum of the votes, in no particular unit."""
     smooth = ndimage.gaussian_filter(image, 1.0)
     along_y, along_x = ndimage.sobel(smooth, 0) / 8, ndimage.sobel(smooth, 1) / 8
@@ -93,7 +88,7 @@ def _votes(image: NDArray, diameter: float, radii: tuple[float, float]) -> NDArr
     step_y, step_x = along_y[edge] / weight, along_x[edge] / weight
     rows, columns = image.shape
     total = np.zeros(rows * columns)
-    first, last = (fraction * diameter for fraction in radii)
+    first, last = (fraction * diameter for fraction in RADII)
     for radius in np.linspace(first, last, max(2, round(last - first) + 1)):
         y = np.rint(row + radius * step_y).astype(np.intp)
         x = np.rint(column + radius * step_x).astype(np.intp)

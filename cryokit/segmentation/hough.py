@@ -82,8 +82,6 @@ def hough_circles(
     *,
     dark: bool = True,
     threshold: float = 0.4,
-    distance: float | None = None,
-    smoothing: float | None = None,
     edge_threshold: float | None = None,
 ) -> Circles:
     """Find discs in a picture or mask, including overlapping and cut ones.
@@ -105,12 +103,10 @@ def hough_circles(
     dark : bool
         Whether the particles of a picture are darker than their surroundings. Ignored for a mask.
     threshold : float
-        Smallest strength of the circles that are returned, above 0 and at most 1.
-    distance : float, optional
-        Smallest distance of two centres in pixels; of two that are closer, the stronger one stays. By default the
-        smallest radius.
-    smoothing, edge_threshold : float, optional
-        As for `hough_map`.
+        Smallest strength of the circles that are returned, above 0 and at most 1. Of two circles whose centres are
+        closer than the smallest radius, the stronger one stays.
+    edge_threshold : float, optional
+        Smallest gradient of an edge as a fraction of the steepest one, between 0 and 1. By default Otsu's threshold.
 
     Returns
     -------
@@ -120,7 +116,7 @@ def hough_circles(
     Raises
     ------
     ArgumentError
-        If radii, threshold or distance are out of range, or the picture has not two dimensions.
+        If radii or a threshold are out of range, or the picture has not two dimensions.
     MicrographError
         If the picture has NaN or infinite pixels.
 
@@ -140,9 +136,7 @@ def hough_circles(
     """
     smallest, largest = _checked_radii(radii)
     check_number("threshold", threshold, 0, 1, above=True)
-    distance = smallest if distance is None else distance
-    check_number("distance", distance, 0, above=True)
-    sigma = _sigma(smoothing, smallest)
+    sigma = _sigma(smallest)
     edges = _edges(image, dark, sigma, edge_threshold)
     rows, columns = np.shape(image)
     accumulator = _accumulate(edges, (rows, columns), smallest, largest)
@@ -153,18 +147,11 @@ def hough_circles(
     inside = (x > -0.5) & (y > -0.5) & (x < columns - 0.5) & (y < rows - 0.5)
     good = inside & (strength >= threshold) & (radius > 0.95 * smallest) & (radius < 1.05 * largest)
     x, y, radius, strength = x[good], y[good], np.clip(radius[good], smallest, largest), strength[good]
-    kept = nms_distance(x, y, strength, distance)
+    kept = nms_distance(x, y, strength, smallest)
     return Circles(x[kept], y[kept], radius[kept], strength[kept])
 
 
-def hough_map(
-    image: ArrayLike,
-    radii: tuple[float, float],
-    *,
-    dark: bool = True,
-    smoothing: float | None = None,
-    edge_threshold: float | None = None,
-) -> NDArray[np.complex64]:
+def hough_map(image: ArrayLike, radii: tuple[float, float], *, dark: bool = True) -> NDArray[np.complex64]:
     """Return the phase-coded accumulator of circle centres.
 
     Every edge pixel votes for the places along its gradient, on the particle's side, at all radii of the range. A vote
@@ -176,11 +163,6 @@ def hough_map(
     ----------
     image, radii, dark
         As for `hough_circles`.
-    smoothing : float, optional
-        Standard deviation in pixels, at least 0.5, of the Gaussian whose derivatives give the gradient. By default a
-        sixth of the smallest radius, at least 1.
-    edge_threshold : float, optional
-        Smallest gradient of an edge as a fraction of the steepest one, between 0 and 1. By default Otsu's threshold.
 
     Returns
     -------
@@ -190,7 +172,7 @@ def hough_map(
     Raises
     ------
     ArgumentError, MicrographError
-        As for `hough_circles`, and if smoothing or edge threshold are out of range.
+        As for `hough_circles`.
 
     Notes
     -----
@@ -201,7 +183,7 @@ def hough_map(
     cancel their own votes.
     """
     smallest, largest = _checked_radii(radii)
-    edges = _edges(image, dark, _sigma(smoothing, smallest), edge_threshold)
+    edges = _edges(image, dark, _sigma(smallest))
     return _accumulate(edges, np.shape(image), smallest, largest)
 
 
@@ -260,11 +242,9 @@ def _checked_radii(radii: tuple[float, float]) -> tuple[float, float]:
     return float(smallest), float(largest)
 
 
-def _sigma(smoothing: float | None, smallest: float) -> float:
-    if smoothing is None:
-        return max(1.0, smallest / 6)
-    check_number("smoothing", smoothing, 0.5)  # pixels: below it there is no gradient
-    return float(smoothing)
+def _sigma(smallest: float) -> float:
+    """Return the standard deviation in pixels of the Gaussian whose derivatives give the gradient."""
+    return max(1.0, smallest / 6)
 
 
 def _scaled(image: NDArray) -> NDArray[np.float32]:
@@ -281,7 +261,7 @@ def _scaled(image: NDArray) -> NDArray[np.float32]:
     return ((image - low) / (high - low)).astype(np.float32)
 
 
-def _edges(image: ArrayLike, dark: bool, sigma: float, edge_threshold: float | None) -> _Edges:
+def _edges(image: ArrayLike, dark: bool, sigma: float, edge_threshold: float | None = None) -> _Edges:
     """Find edges as crests of the gradient's magnitude along its direction, to a fraction of a pixel."""
     from skimage.filters import threshold_otsu
 

@@ -124,13 +124,11 @@ def clean_stages(
     diameter: float,
     *,
     smallest: float = 0.2,
-    smallest_again: float | None = None,
     radius: float = 0.025,
     erosion: float | None = None,
     closing: float | None = None,
     dilation: float | None = None,
     largest_hole: float = 1.0,
-    largest: float | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """Return the mask after every step of `clean`, by name and in order.
 
@@ -139,10 +137,8 @@ def clean_stages(
     mask, diameter
         As for `clean`.
     smallest : float
-        Particle areas of the smallest objects that the first step keeps: 0.2 are the 250 pixels for intensity
-        clusters, 0.4 the 500 pixels for super clusters.
-    smallest_again : float, optional
-        Particle areas of the smallest objects that are kept after closing. Default: `smallest`.
+        Particle areas of the smallest objects that are kept, at first and after closing: 0.2 are the 250 pixels for
+        intensity clusters, 0.4 the 500 pixels for super clusters.
     radius : float
         Radius in diameters of the discs that erode, close and dilate. Rounded to pixels; less than half a pixel does
         nothing.
@@ -152,15 +148,12 @@ def clean_stages(
         Particle areas of the largest holes that are filled. The published method fills all (`math.inf`): a chain of
         touching particles or a rim of carbon around empty background becomes one object as large as the micrograph.
         Holes in particles, the pale centres of rings, are smaller than a particle.
-    largest : float, optional
-        Particle areas of the largest objects that are kept at the end, without ice, carbon and aggregates. Default: all
-        are.
 
     Returns
     -------
     dict of str to ndarray of bool, shape (rows, columns)
-        "without_small", "eroded", "filled", "closed", "without_small_again", "dilated", "filled_again" and, with
-        `largest`, "without_large". The last is the result of `clean`.
+        "without_small", "eroded", "filled", "closed", "without_small_again", "dilated" and "filled_again". The last is
+        the result of `clean`.
 
     Raises
     ------
@@ -176,30 +169,26 @@ def clean_stages(
     area = particle_area(diameter)
     sizes = {
         "smallest": smallest,
-        "smallest_again": smallest if smallest_again is None else smallest_again,
         "erosion": radius if erosion is None else erosion,
         "closing": radius if closing is None else closing,
         "dilation": radius if dilation is None else dilation,
         "largest_hole": largest_hole,
-        "largest": math.inf if largest is None else largest,
     }
     for name, size in sizes.items():
         if not size >= 0:  # infinity is allowed
             raise ArgumentError(f"{name} must be a number of at least 0, not {size!r}")
     # No disc can do more than one that is as large as the picture.
     pixels = {name: math.floor(min(size * diameter + 0.5, max(mask.shape))) for name, size in sizes.items()}
-    stages = {"without_small": _of_area(mask, sizes["smallest"] * area, math.inf)}
+    stages = {"without_small": _of_area(mask, smallest * area)}
     stages["eroded"] = ~_dilated(~stages["without_small"], pixels["erosion"])
     stages["filled"] = fill_holes(stages["eroded"], largest_hole * area)
     # What grows over the border has to shrink back from there.
     frame = pixels["closing"]
     closed = ~_dilated(~_dilated(np.pad(stages["filled"], frame), frame), frame)
     stages["closed"] = closed[frame:, frame:][: mask.shape[0], : mask.shape[1]]
-    stages["without_small_again"] = _of_area(stages["closed"], sizes["smallest_again"] * area, math.inf)
+    stages["without_small_again"] = _of_area(stages["closed"], smallest * area)
     stages["dilated"] = _dilated(stages["without_small_again"], pixels["dilation"])
     stages["filled_again"] = fill_holes(stages["dilated"], largest_hole * area)
-    if largest is not None:
-        stages["without_large"] = _of_area(stages["filled_again"], 0, largest * area)
     return stages
 
 
@@ -213,12 +202,11 @@ def _dilated(mask: NDArray, radius: int) -> NDArray[np.bool_]:
     return ndimage.binary_dilation(mask, disc(radius))
 
 
-# skimage.morphology.remove_small_objects takes the same time, but has no upper limit, and its size argument was renamed
-# in 0.26, which Python 3.10 does not get.
-def _of_area(mask: NDArray, smallest: float, largest: float) -> NDArray[np.bool_]:
-    """Return the objects within a range of areas, in pixels."""
-    labels, n = ndimage.label(mask, structure=EIGHT)
-    area = np.bincount(labels.ravel(), minlength=n + 1)
-    kept = (area >= smallest) & (area <= largest)
+# skimage.morphology.remove_small_objects takes the same time, but its size argument was renamed in 0.26, which Python
+# 3.10 does not get.
+def _of_area(mask: NDArray, smallest: float) -> NDArray[np.bool_]:
+    """Return the objects of at least an area in pixels."""
+    labels, _ = ndimage.label(mask, structure=EIGHT)
+    kept = np.bincount(labels.ravel(), minlength=1) >= smallest
     kept[0] = False
     return kept[labels]

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from cryokit.errors import ArgumentError
 from cryokit.segmentation.mask import EIGHT, as_mask, fill_holes
@@ -385,37 +386,15 @@ def convex_hull(mask: ArrayLike) -> NDArray[np.int64]:
         If the mask is empty.
     """
     mask = as_mask(mask)
-    filled = mask.any(axis=1)
-    if not filled.any():
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
         raise ArgumentError("the mask is empty and has no outline; measure objects of at least one pixel")
-    columns = mask.shape[1]
-    # Of each line between two rows only the outermost corners of pixels can be on the hull.
-    left = np.where(filled, mask.argmax(axis=1), columns)
-    right = np.where(filled, columns - mask[:, ::-1].argmax(axis=1), 0)
-    left = np.minimum(np.append(left, columns), np.append(columns, left))
-    right = np.maximum(np.append(right, 0), np.append(0, right))
-    rows = np.flatnonzero(left < right)
-    down, up = rows.tolist(), rows[::-1].tolist()
-    corners = _chain(list(zip(left[rows].tolist(), down, strict=True)))
-    corners += _chain(list(zip(right[rows[::-1]].tolist(), up, strict=True)))
-    return np.array(corners)
-
-
-def _chain(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the points, of some in order of their rows, where the hull turns (Andrew 1979, Inf. Process. Lett. 9:216).
-
-    Exact in whole numbers, and for outlines of particles faster than scipy.spatial.ConvexHull (0.14 instead of 0.23 ms
-    for a hull of 40 pixels).
-    """
-    kept: list[tuple[int, int]] = []
-    for x, y in points:
-        while len(kept) > 1:
-            (x0, y0), (x1, y1) = kept[-2:]
-            if (x1 - x0) * (y - y1) - (y1 - y0) * (x - x1) < 0:
-                break
-            kept.pop()
-        kept.append((x, y))
-    return kept
+    # Of each row only the outermost corners of pixels can be on the hull.
+    left, right = mask[rows].argmax(axis=1), mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
+    corners = np.column_stack([np.concatenate([left, left, right, right]), np.concatenate([rows, rows + 1] * 2)])
+    hull = corners[ConvexHull(corners).vertices[::-1]]
+    # In one order whatever Qhull begins with: equal objects have equal measures to the last digit.
+    return np.roll(hull, -np.lexsort(hull.T)[0], axis=0)
 
 
 def _degrees(x: float, y: float, turn: int) -> float:
