@@ -12,22 +12,18 @@ Examples
 (227, 32, False)
 """
 
-from cryokit.networks.architectures.network_config import (
-    NetworkConfig,
-    available,
-    config_from_dict,
-    create,
-    particle_classes,
-)
-from cryokit.networks.model import Model, header, shipped
+import lazy_loader
 
-__all__ = [
-    "Model",
-    "NetworkConfig",
-    "available",
-    "config_from_dict",
-    "create",
-    "header",
-    "particle_classes",
-    "shipped",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "architectures.network_config": [
+            "NetworkConfig",
+            "available",
+            "config_from_dict",
+            "create",
+            "particle_classes",
+        ],
+        "model": ["Model", "header", "shipped"],
+    },
+)

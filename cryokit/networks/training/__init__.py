@@ -6,27 +6,16 @@ it classifies; `first_layer_kernels` and `saliency` show what it looks at. `cryo
 Importing this package does not import Keras.
 """
 
-from cryokit.networks.training.batches import ShuffledBatches
-from cryokit.networks.training.explain import first_layer_kernels, saliency
-from cryokit.networks.training.loop import History, fit_batches, train
-from cryokit.networks.training.measures import accuracy, classification_table, confusion_matrix, probabilities
-from cryokit.networks.training.samples import Samples
-from cryokit.networks.training.settings import MODERN, PAPER, PAPER_EPOCHS, TrainingSettings
+import lazy_loader
 
-__all__ = [
-    "MODERN",
-    "PAPER",
-    "PAPER_EPOCHS",
-    "History",
-    "Samples",
-    "ShuffledBatches",
-    "TrainingSettings",
-    "accuracy",
-    "classification_table",
-    "confusion_matrix",
-    "first_layer_kernels",
-    "fit_batches",
-    "probabilities",
-    "saliency",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "batches": ["ShuffledBatches"],
+        "explain": ["first_layer_kernels", "saliency"],
+        "loop": ["History", "fit_batches", "train"],
+        "measures": ["accuracy", "classification_table", "confusion_matrix", "probabilities"],
+        "samples": ["Samples"],
+        "settings": ["MODERN", "PAPER", "PAPER_EPOCHS", "TrainingSettings"],
+    },
+)
