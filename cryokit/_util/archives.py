@@ -1,7 +1,5 @@
 """Arrays with a header of JSON in one NumPy archive (``.npz``): how cryokit saves what is no network."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Settings that check themselves: dataclass fields that say which values they allow."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

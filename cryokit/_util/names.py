@@ -4,8 +4,6 @@ The name of a micrograph is its file name without the folder and without the suf
 suffixes are removed, so names with dots (``May08_03.05.02``) survive. Names are compared whole, never by prefix.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import PurePosixPath

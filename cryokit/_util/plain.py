@@ -1,7 +1,5 @@
 """Values as JSON has them: the one place that turns NumPy's numbers, NaN and infinity into JSON's types."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

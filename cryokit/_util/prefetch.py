@@ -1,7 +1,5 @@
 """Read ahead: load the next files while the device works on the one before."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

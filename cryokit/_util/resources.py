@@ -1,7 +1,5 @@
 """Folders of files that come with cryokit but are not Python."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from cryokit._util.validation import check_choice

@@ -1,7 +1,5 @@
 """Checks of arguments: one line that names the argument, what it was, and what it may be."""
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Versions of what results are computed with."""
 
-from __future__ import annotations
-
 import platform
 from importlib.metadata import PackageNotFoundError, version
 

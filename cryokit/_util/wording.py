@@ -1,7 +1,5 @@
 """Wording shared by messages: numbers with nouns, and shortened lists."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Sequence
 

@@ -4,8 +4,6 @@ A process of its own has its own peak memory, and what goes wrong in it, even a 
 started as ``python -m cryokit.benchmark.cells JOB.json`` and writes its outcome as JSON.
 """
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import json

@@ -1,7 +1,5 @@
 """The rows of the comparison: a picker, its settings, and whether it is given labels."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence

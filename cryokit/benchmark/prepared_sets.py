@@ -1,7 +1,5 @@
 """Micrographs and labels of a benchmark: simulated into the folder of the run, or found where they are."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

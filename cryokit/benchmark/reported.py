@@ -4,8 +4,6 @@ They are in ``reported.yaml``, each under the number of its table, as printed: A
 21:509, tables 3, 5, 6, 7 and 8.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ micrographs, the threshold, counts of each micrograph, curves, times, and what t
 failed or was skipped has the same keys, without values, and says why under ``error``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

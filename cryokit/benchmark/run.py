@@ -1,7 +1,5 @@
 """The run: every method on every dataset, cell by cell; finished cells are kept, so a stopped run can be continued."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

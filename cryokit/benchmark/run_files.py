@@ -13,8 +13,6 @@ path                                                    content
 A result may be read without the rest of its run; `labels`, `micrographs` and `picks` then find nothing.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from pathlib import Path

@@ -5,8 +5,6 @@ over the seeds and ``..._spread`` columns their standard deviation (NaN with one
 their rows, with the reason. How tables are shown is up to `cryokit.benchmark.tables`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any

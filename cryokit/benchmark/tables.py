@@ -3,8 +3,6 @@
 The functions return tables whose column names are headings. `DIGITS` says how many decimals a column has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np

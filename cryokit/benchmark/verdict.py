@@ -5,8 +5,6 @@ a p below 0.05 and the bootstrap interval of their difference excludes 0 (`cryok
 italics of Markdown, which `plain` removes.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from cryokit._util.wording import plural

@@ -1,7 +1,5 @@
 """Command line: a module per command, each a thin layer over the package."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import logging

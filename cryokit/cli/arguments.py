@@ -1,7 +1,5 @@
 """Types of arguments, and options, that several commands share."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """``cryokit data``: list, describe, fetch and verify datasets."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import textwrap

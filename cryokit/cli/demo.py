@@ -1,7 +1,5 @@
 """``cryokit demo``: simulate micrographs, pick them without labels, evaluate the picks and write a report."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os

@@ -1,7 +1,5 @@
 """``cryokit notebooks``: list and run the notebooks, and generate them from their sources."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

@@ -1,7 +1,5 @@
 """``cryokit pick``: from micrographs to coordinate files."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``cryokit simulate``: micrographs with known truth, as MRC files with labels."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 from pathlib import Path

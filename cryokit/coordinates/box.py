@@ -13,8 +13,6 @@ Views other than the helix ones are not kept, nor are scores beside helix codes.
 these are written unless fractions are asked for.
 """
 
-from __future__ import annotations
-
 import os
 import re
 

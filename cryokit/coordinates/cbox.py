@@ -5,8 +5,6 @@ score; a CBOX file holds every detection, also those below crYOLO's threshold. T
 the side of the box if there is none. Views are not kept. 9 significant digits are written.
 """
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

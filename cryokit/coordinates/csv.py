@@ -4,8 +4,6 @@ Columns ``x`` and ``y`` are required; ``micrograph``, ``score``, ``diameter`` an
 ignored. Without a column ``micrograph`` (label files: ``x,y,diameter,view``) the file's name says which one it is.
 """
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

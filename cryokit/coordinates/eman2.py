@@ -6,8 +6,6 @@ into an existing file. A file ``..._info.json`` without the key ``boxes`` has no
 the key.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -15,8 +15,6 @@ there; the module has three functions:
 Both raise a `CoordinateError` that names the file.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 from collections.abc import Mapping

@@ -9,8 +9,6 @@ around them is marked. Centres are right to about half a pixel.
 Writing gives a disc mask: 8-bit grey, discs 255 on 0. Scores and views are not kept, nor are discs that others hide.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -14,8 +14,6 @@ view       object  ``top``, ``side``, ``irregular``, ``ignore`` (labels only), `
 ========== ======= =====================================================================================
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Sequence
 

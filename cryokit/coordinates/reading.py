@@ -1,7 +1,5 @@
 """Read coordinate files of any format, one by one or a folder at once."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterable, Mapping

@@ -9,8 +9,6 @@ applied. A column `rlnDiameter`, which some pickers add, is read as the diameter
 Written: the columns that RELION's own autopicker writes, 9 significant digits. Diameters and views are not kept.
 """
 
-from __future__ import annotations
-
 import linecache
 import os
 import re

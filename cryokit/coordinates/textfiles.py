@@ -1,7 +1,5 @@
 """Shared by the readers of text formats: text, rows and numbers, with errors that name the file and the line."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

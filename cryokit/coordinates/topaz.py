@@ -6,8 +6,6 @@ The coordinates are those of the micrographs that Topaz was given, as a rule dow
 the fraction of a coordinate when it trains. Diameters and views are not kept.
 """
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Change the frame, the units or the scores of a table of picks; every function returns a new table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Write tables of picks in any format, to one file or a file per micrograph."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Draft the manifest of a local folder."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -4,8 +4,6 @@ A file gets its name only after its size and hashes have been verified, so that 
 that is not the manifest's is never kept. Several processes may fetch the same dataset at once.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Whether a file is the one that its manifest describes."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -3,8 +3,6 @@
 The schema is described for people in ``data_manifests/README.md``; this module enforces it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Sequence

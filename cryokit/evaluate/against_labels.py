@@ -1,7 +1,5 @@
 """Scoring picks against labels: all together, view by view, and at several tolerances."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The result of an evaluation: its numbers, as text and as JSON."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any

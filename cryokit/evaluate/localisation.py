@@ -1,7 +1,5 @@
 """Localisation: how far true picks lie from the particles they match, and whether they are shifted all alike."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Any
 

@@ -7,8 +7,6 @@ J. Res. Natl. Bur. Stand. 69B:147-153, 1965). Because of that, the matched picks
 as a maximum matching of only those picks would have, so one matching is exact for a whole precision-recall curve.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

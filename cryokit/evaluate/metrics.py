@@ -3,8 +3,6 @@
 A ratio without a denominator is 0, as in stardist: precision without picks, recall without particles.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

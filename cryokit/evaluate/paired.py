@@ -4,8 +4,6 @@ Overlapping intervals do not answer this. Micrographs differ in ice, defocus and
 both methods get the same ones, so what matters is how their difference varies over the micrographs.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import NamedTuple

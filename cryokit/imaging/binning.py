@@ -10,8 +10,6 @@ operation     method                                             what stays in p
 ============= ================================================== ============================
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

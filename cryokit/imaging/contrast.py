@@ -17,8 +17,6 @@ Shot noise of a few electrons a pixel is itself skewed to the bright side; binni
 of the usual size.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import math

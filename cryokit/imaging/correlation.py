@@ -5,8 +5,6 @@ micrograph inside a disc is brought to mean 0 and standard deviation 1 before it
 that ice gradients and carbon do not count as particles because they are dark.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft

@@ -1,7 +1,5 @@
 """The preprocessing chain of DeepCryoPicker: from a micrograph to a picture in which particles are dark."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Filters that make micrographs flat and comparable before anything looks for particles in them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -10,8 +10,6 @@ counted. float32 stays float32, everything else becomes float64. No function cha
 its range.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

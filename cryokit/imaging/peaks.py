@@ -1,7 +1,5 @@
 """From a score map to positions: the maxima, non-maximum suppression by distance, sub-pixel refinement."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -13,8 +13,6 @@ The enhancement chain of DeepCryoPicker (`cryokit.imaging.Preprocessing`) begins
 returns a `Picture`: the pixels, and their frame in the micrograph as stored.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import weakref

@@ -1,7 +1,5 @@
 """How much a stage of the enhancement chain changed the picture."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

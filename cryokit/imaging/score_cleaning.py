@@ -5,8 +5,6 @@ DeepCryoPicker's step between scoring and non-maximum suppression (BMC Bioinform
 cutoff value" is a false positive and leaves the list of candidates. The paper gives neither value.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -6,8 +6,6 @@ What "overlap" means is the intersection over union (IoU) of square boxes, as in
 centres.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

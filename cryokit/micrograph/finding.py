@@ -1,7 +1,5 @@
 """Find the micrographs that files, folders and lists mean."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from pathlib import Path

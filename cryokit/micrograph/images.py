@@ -13,8 +13,6 @@ Both may raise whatever their decoder raises: `cryokit.micrograph.read` and `sha
 that names the file.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading

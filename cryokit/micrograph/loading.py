@@ -1,7 +1,5 @@
 """Read micrographs of any format."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import importlib

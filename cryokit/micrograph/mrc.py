@@ -1,7 +1,5 @@
 """MRC files (``.mrc``, ``.mrcs``, also with ``.gz`` or ``.bz2``): modes 0, 1, 2, 6 and 12 in either byte order."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

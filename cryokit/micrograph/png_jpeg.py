@@ -1,7 +1,5 @@
 """PNG and JPEG pictures of micrographs, of 8 or 16 bits; they have no pixel size."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator

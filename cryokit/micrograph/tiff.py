@@ -1,7 +1,5 @@
 """TIFF files of one micrograph or a movie."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator

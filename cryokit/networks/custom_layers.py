@@ -1,8 +1,6 @@
 """Layers that Keras does not have. Importing this module imports Keras."""
 # ruff: noqa: D102  (`call` and `compute_output_shape` are methods of every layer)
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -10,8 +10,6 @@ Examples
 76
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from cryokit.pickers.registry import Method, available, create, load, method, picker_class, register

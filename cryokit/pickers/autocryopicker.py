@@ -1,7 +1,5 @@
 """AutoCryoPicker: intensity clustering of enhanced micrographs; circles are top views, squares side views."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Class averages of labelled particles: two-dimensional classification with alignment, for references."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage

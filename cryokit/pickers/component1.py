@@ -1,7 +1,5 @@
 """Component 1 of DeepCryoPicker in one step: training particles of micrographs, without labels."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass

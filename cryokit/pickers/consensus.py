@@ -1,7 +1,5 @@
 """Labels from the agreement of several pickers that found particles independently."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """DeepEM: a small network that judges boxes, trained twice, the second time with its own mistakes as negatives."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """FastParticlePicker: Fast R-CNN on boxes of one size from a sliding grid."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Labels to learn from: whether they fit the micrographs, and which micrographs are held out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Fit a picker to micrograph files, and pick many of them into coordinate files."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

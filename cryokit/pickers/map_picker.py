@@ -1,7 +1,5 @@
 """Base of the pickers that prepare a micrograph and give each of its positions a score."""
 
-from __future__ import annotations
-
 import contextlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence

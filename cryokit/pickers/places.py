@@ -1,7 +1,5 @@
 """Places to cut training examples at: on no particle, beside particles, or a little off a particle's centre."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """RELION's reference-based picking: class averages of labelled particles, rotated and correlated with micrographs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """SuperCryoEMPicker: clustering of superpixels of enhanced micrographs, for irregular and complex particles."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Which clusters are the particles: decided by the size of the spots they make, without looking at the picture."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -6,8 +6,6 @@ in where they put the centres. All raise `ArgumentError` if the picture has not 
 out of its range, and `MicrographError` if the picture has NaN or infinite pixels.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

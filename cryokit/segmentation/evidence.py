@@ -4,8 +4,6 @@ All three are in units of a perfect particle: a full disc of the particle's diam
 gets 1, so that values of different micrographs can be compared.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 

@@ -1,7 +1,5 @@
 """Circles by votes along the gradient: AutoCryoPicker's modified circular Hough transform (MATLAB's imfindcircles)."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Cleaning of particle masks: from the pixels of a cluster to the areas of particles."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

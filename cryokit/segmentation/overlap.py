@@ -1,7 +1,5 @@
 """Objects that are several particles: cut at their necks, or dropped by their Feret diameters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Particles in a cleaned mask: top views are circles, side views rectangles, the others irregular."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ Top views by the paper's algorithm 1, irregular ones by its algorithm 2, side vi
 with the average of its micrograph, so that nothing has to be set for a protein.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How each protein is imaged by default: microscope, exposure and state of the specimen."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Signs are those of CTFFIND and RELION: underfocus is positive and the CTF starts negative, so that protein is dark.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

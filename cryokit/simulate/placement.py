@@ -1,7 +1,5 @@
 """Where objects lie: drawn at random, not on top of each other, crowded or not, off the carbon."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

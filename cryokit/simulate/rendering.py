@@ -1,7 +1,5 @@
 """Whole micrographs: particles placed, projected, imaged and recorded."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass

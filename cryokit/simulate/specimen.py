@@ -5,8 +5,6 @@ of the amplitude that thick matter takes away (scattered outside the aperture or
 more matter, float32 and changed in place. Sizes and strengths are set by eye after real micrographs.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

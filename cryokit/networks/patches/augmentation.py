@@ -1,7 +1,5 @@
 """The paper's augmentation: a patch passed through a random choice of the preprocessing chain's stages."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

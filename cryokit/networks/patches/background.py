@@ -1,7 +1,5 @@
 """Places of a micrograph that show nothing but background."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """As many patches of every class in every split as asked for: choose, rotate, augment."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections import Counter

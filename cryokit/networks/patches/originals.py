@@ -1,7 +1,5 @@
 """Go through the micrographs once, cut patches from each, and keep a random sample of them for each class."""
 
-from __future__ import annotations
-
 import logging
 import math
 import os

@@ -1,7 +1,5 @@
 """The table of particles that a training set is built from, and the diameter that sets the scale."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Divide micrographs into training, validation and test."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """How far a network's peaks lie beside the particles: measured from pictures alone, without labels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Windows on a picture: where they lie, and what they show beyond its borders. The same for every way of scoring."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Batches whose order and augmentation depend on the seed, the epoch and the batch only."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ is added here: Keras' `BackupAndRestore` keeps neither the history nor the best 
 loss has not fallen, deletes its files at the end, and may leave half a file after a kill.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import time

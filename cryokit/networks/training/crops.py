@@ -1,7 +1,5 @@
 """Samples for fully convolutional networks: crops of prepared micrographs with a class at every position."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

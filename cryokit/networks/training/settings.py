@@ -1,7 +1,5 @@
 """How a network is trained: the paper's settings and today's."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The APPLE picker of ASPIRE."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """crYOLO, with a network that its authors or you have trained."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Sequence
