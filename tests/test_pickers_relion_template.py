@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from judging import judged
+from projection import project
 
 from cryokit.coordinates import IGNORE, concatenate, table
 from cryokit.errors import PickerError
@@ -12,7 +13,7 @@ from cryokit.pickers import class_averages as averaging
 from cryokit.pickers.relion_template import RelionTemplatePicker, platt
 from cryokit.simulate import CONDITIONS, MODELS, simulate_set
 from cryokit.simulate.ctf import ctf
-from cryokit.simulate.density import project, rotation_matrix
+from cryokit.simulate.density import rotation_matrix
 
 
 @pytest.fixture(scope="module")

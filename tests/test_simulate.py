@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from projection import project
 from scipy import ndimage
 
 from cryokit.cli import main
@@ -23,7 +24,7 @@ from cryokit.simulate import (
     simulate_set,
 )
 from cryokit.simulate.ctf import aberration, ctf, electron_wavelength, envelope
-from cryokit.simulate.density import PROTEIN_POTENTIAL, Cloud, project, rotation_matrix, splat
+from cryokit.simulate.density import PROTEIN_POTENTIAL, Cloud, rotation_matrix, splat
 
 CLEAN = dict(contamination=0, filaments=0, carbon=False, ice_gradient=0)
 

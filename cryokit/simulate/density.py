@@ -187,33 +187,6 @@ def atom_transfer(fx: np.ndarray, fy: np.ndarray, pixel_size: float, sigma: floa
     return along(fx) * along(fy)
 
 
-def project(cloud: Cloud, rotation: np.ndarray, shape: tuple[int, int], pixel_size: float) -> np.ndarray:
-    """Return a projection without microscope.
-
-    Parameters
-    ----------
-    cloud : Cloud
-        Cloud to project.
-    rotation : ndarray, shape (3, 3)
-        Orientation (`rotation_matrix`).
-    shape : tuple of int
-        Rows and columns; the centre of mass goes to pixel (rows // 2, columns // 2).
-    pixel_size : float
-        Pixel size, Angstrom.
-
-    Returns
-    -------
-    ndarray of float32, shape `shape`
-        Projected potential against ice, V Angstrom.
-    """
-    canvas = np.zeros(shape, np.float32)
-    splat(canvas, cloud, rotation, shape[1] // 2, shape[0] // 2, pixel_size)
-    fy = np.fft.fftfreq(shape[0], pixel_size)[:, None]
-    fx = np.fft.rfftfreq(shape[1], pixel_size)[None, :]
-    spectrum = np.fft.rfft2(canvas) * atom_transfer(fx, fy, pixel_size, cloud.sigma)
-    return np.fft.irfft2(spectrum, shape).astype(np.float32)
-
-
 # --- filling -------------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +249,11 @@ def blobs(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndar
     for centre, radius in zip(centres, np.broadcast_to(radii, len(centres)), strict=True):
         total += np.exp2(-((points - centre) ** 2).sum(axis=1) / radius**2)
     return total
+
+
+def lobes(centres: np.ndarray, radii: np.ndarray, softness: float = 0.12) -> Density:
+    """Return the density of round domains that merge where they are close."""
+    return lambda points: solid(blobs(points, centres, radii), softness)
 
 
 def solid(level: np.ndarray, softness: float = 0.12) -> np.ndarray:

@@ -163,8 +163,7 @@ def truth_table(particles: list[Particle], name: str, field: Field) -> pd.DataFr
         diameter=[max(p.form.diameter, p.form.length) / pixel_size for p in particles],
         view=[IGNORE if ignore else p.form.view for p, ignore in zip(particles, ignored, strict=True)],
     )
-    for k, column in enumerate(TRUTH_COLUMNS[:3]):
-        truth[column] = np.array([p.angles[k] for p in particles], dtype=float)
+    truth[list(TRUTH_COLUMNS[:3])] = np.array([p.angles for p in particles], dtype=float).reshape(-1, 3)
     truth["form"] = pd.Series([p.form.name for p in particles], dtype=object)
     truth["overlap"] = closeness < OVERLAP
     truth["broken"] = np.array([p.broken for p in particles], dtype=bool)

@@ -12,7 +12,26 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cryokit.coordinates.picks import IGNORE
-from cryokit.simulate.density import Cloud, Form, blobs, centred_cloud, fill, filled_cloud, nearness, polar, solid
+from cryokit.simulate.density import (
+    Cloud,
+    Form,
+    blobs,
+    centred_cloud,
+    fill,
+    filled_cloud,
+    lobes,
+    nearness,
+    polar,
+    solid,
+)
+
+
+def _around_axis(places: list[tuple[float, float, float]]) -> np.ndarray:
+    """Return x, y and z of places given by their distance from the z axis, azimuth in degrees and z."""
+    radius, azimuth, z = np.array(places, dtype=float).T
+    azimuth = np.deg2rad(azimuth)
+    return np.column_stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z])
+
 
 # --- keyhole limpet haemocyanin ------------------------------------------------------------------------------------
 
@@ -26,19 +45,17 @@ _KLH_TIERS = np.array([32.0, 96.0, 161.0])
 @lru_cache(maxsize=1)
 def _klh_half() -> tuple[np.ndarray, np.ndarray]:
     """Return points and weights of one decamer, z from the face where two of them join to the end of the collar."""
-    centres, radii = [], []
+    places, radii = [], []
     for tier, z in enumerate(_KLH_TIERS):
         for k in range(20):  # functional units of the wall, in pairs, each tier turned against the one below
-            azimuth = np.deg2rad(18 * k + 9 * tier + (2.5 if k % 2 else -2.5))
-            radius = 143 + (3 if tier == 2 else 0)
-            centres.append((radius * np.cos(azimuth), radius * np.sin(azimuth), z + (5 if k % 2 else -5)))
+            side = 1 if k % 2 else -1
+            places.append((143 + (3 if tier == 2 else 0), 18 * k + 9 * tier + 2.5 * side, z + 5 * side))
             radii.append(20.0)
     for k in range(20):  # collar and the arcs that hold it to the wall, five-fold, in two layers
-        azimuth = np.deg2rad(36 * k + 9)
         radius, z = [(86, 150), (80, 164)][k % 2] if k < 10 else [(90, 124), (80, 136)][k % 2]
-        centres.append((radius * np.cos(azimuth), radius * np.sin(azimuth), z))
+        places.append((radius, 36 * k + 9, z))
         radii.append(18.0)
-    centres, radii = np.array(centres), np.array(radii)
+    centres = _around_axis(places)
 
     def density(points: np.ndarray) -> np.ndarray:
         units = blobs(points, centres, radii)
@@ -121,17 +138,10 @@ def _betagal() -> Cloud:
     turns = np.array([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)], dtype=float)
     centres = (domains[None] * turns[:, None]).reshape(-1, 3)
 
-    def density(points: np.ndarray) -> np.ndarray:
-        return solid(blobs(points, centres, np.tile(radii, 4)), 0.07)
-
-    return filled_cloud(density, (105, 80, 55), seed=4, fold=2)
+    return filled_cloud(lobes(centres, np.tile(radii, 4), 0.07), (105, 80, 55), seed=4, fold=2)
 
 
 # --- bacteriophage MS2 ---------------------------------------------------------------------------------------------
-
-
-def _directions(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @lru_cache(maxsize=2)
@@ -146,12 +156,12 @@ def _ms2(full: bool) -> Cloud:
     near = five @ five.T > 0.4
     i, j, k = (n.ravel() for n in np.indices((12, 12, 12)))
     faces = (i < j) & (j < k) & near[i, j] & near[j, k] & near[i, k]
-    three = _directions(five[i[faces]] + five[j[faces]] + five[k[faces]])
+    three = polar(five[i[faces]] + five[j[faces]] + five[k[faces]])[1]
     # A dimer between each pair of neighbouring capsomers: pentamers on the five-fold axes, hexamers on the three-fold.
     capsomers = np.concatenate([five, three])
     angle = np.arccos(np.clip(capsomers @ capsomers.T, -1, 1))
     first, second = np.nonzero(np.triu((angle < np.deg2rad(45)) & (angle > 0)))
-    dimers = _directions(capsomers[first] + capsomers[second])
+    dimers = polar(capsomers[first] + capsomers[second])[1]
     rng = np.random.default_rng(75)
     seeds = rng.uniform(-112, 112, (4500, 3))
     strands = rng.choice([0.1, 0.3, 0.8], size=len(seeds), p=[0.35, 0.35, 0.3])
@@ -183,23 +193,18 @@ def _t20s() -> Cloud:
     narrower.
     """
     step = 360 / 7
-    centres, radii = [], []
+    places, radii = [], []
     for k in range(7):
         for z, twist, parts in (
             (18.5, 0.0, ((39, 0, 0, 14.2), (31, 12, 0, 10.0), (22, 0, 10, 7.0))),  # beta; the last part is the gate
             (55.0, 16.0, ((39, 0, 0, 14.2), (30, -12, 3, 10.0), (18, 4, 8, 8.0))),  # alpha, likewise
         ):
             for radius, turn, rise, size in parts:
-                azimuth = np.deg2rad(step * k + twist + turn)
-                centres.append((radius * np.cos(azimuth), radius * np.sin(azimuth), z + rise))
+                places.append((radius, step * k + twist + turn, z + rise))
                 radii.append(size)
-    centres, radii = np.array(centres), np.array(radii)
+    half = _around_axis(places)
     # The two-fold axis along x.
-    centres, radii = np.concatenate([centres, centres * (1, -1, -1)]), np.tile(radii, 2)
-
-    def density(points: np.ndarray) -> np.ndarray:
-        return solid(blobs(points, centres, radii))
-
+    density = lobes(np.concatenate([half, half * (1, -1, -1)]), np.tile(radii, 2))
     return filled_cloud(density, (72, 72, 88), seed=6, spacing=4.0, fold=7)
 
 

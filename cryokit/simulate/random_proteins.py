@@ -9,7 +9,7 @@ import numpy as np
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit.coordinates.picks import IGNORE
-from cryokit.simulate.density import Cloud, Density, Form, Protein, blobs, filled_cloud, nearness, solid, turned
+from cryokit.simulate.density import Cloud, Density, Form, Protein, filled_cloud, lobes, nearness, solid, turned
 
 KINDS = ("globule", "shell", "barrel", "ring", "rod")
 DIAMETERS = (110.0, 380.0)  # Angstrom
@@ -99,17 +99,13 @@ def fragment(form: Form, seed: int, *, part: float = 0.3, share: float = 0.1) ->
     return Form("fragment", IGNORE, share, form.diameter * part ** (1 / 3), cloud)
 
 
-def _domains(centres: np.ndarray, radii: np.ndarray) -> Density:
-    return lambda points: solid(blobs(points, centres, radii))
-
-
 def _globule(rng: np.random.Generator, radius: float) -> Density:
     fold = int(rng.choice((1, 1, 2, 3, 4, 6)))
     domains = int(rng.integers(3, 9))
     axes = rng.uniform(0.5, 1, 3)
     centres = rng.normal(size=(domains, 3))
     centres *= (radius * 0.7 * rng.uniform(0.3, 1, domains) / np.linalg.norm(centres, axis=1))[:, None] * axes
-    return _domains(turned(centres, fold), np.tile(radius * rng.uniform(0.16, 0.32, domains), fold))
+    return lobes(turned(centres, fold), np.tile(radius * rng.uniform(0.16, 0.32, domains), fold))
 
 
 def _shell(rng: np.random.Generator, radius: float) -> Density:
@@ -140,14 +136,14 @@ def _rings(rng: np.random.Generator, radius: float, tiers: int, height: float) -
         for angle in 2 * np.pi * (np.arange(subunits) + turn * tier) / subunits
     ]
     size = np.clip(np.pi * middle / subunits, 0.2 * wide, 0.35 * wide) * rng.uniform(0.8, 1.1)
-    return _domains(np.array(centres), np.array([size]))
+    return lobes(np.array(centres), np.array([size]))
 
 
 def _rod(rng: np.random.Generator, radius: float) -> Density:
     domains = int(rng.integers(3, 7))
     along = np.linspace(-0.75, 0.75, domains) * radius
     across = rng.normal(0, 0.1 * radius, (domains, 2))
-    return _domains(np.column_stack([across, along]), radius * rng.uniform(0.2, 0.4, domains))
+    return lobes(np.column_stack([across, along]), radius * rng.uniform(0.2, 0.4, domains))
 
 
 _DENSITIES: dict[str, Callable[[np.random.Generator, float], Density]] = {
