@@ -27,21 +27,18 @@ the table 200. What is done here follows the factors, and pads nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-import numpy as np
 
 from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError
 
 
-def scale_factor(box: float | Sequence[float], window: int = 227, step: float = 0.125) -> float:
+def scale_factor(box: float, window: int = 227, step: float = 0.125) -> float:
     """Return the factor by which micrographs are resized, so that a box is slightly smaller than the window.
 
     Parameters
     ----------
-    box : float or sequence of float
-        Side of the particle's box in pixels, or the side for each view; the largest decides.
+    box : float
+        Side of the particle's box in pixels, the largest one if its views differ.
     window : int
         Side of the network's window in pixels.
     step : float
@@ -50,7 +47,7 @@ def scale_factor(box: float | Sequence[float], window: int = 227, step: float = 
     Returns
     -------
     float
-        Largest multiple of `step` that makes the largest box smaller than the window.
+        Largest multiple of `step` that makes the box smaller than the window.
 
     Raises
     ------
@@ -59,18 +56,16 @@ def scale_factor(box: float | Sequence[float], window: int = 227, step: float = 
 
     Examples
     --------
-    >>> scale_factor(94), scale_factor([187, 221]), scale_factor(320), scale_factor(188)
+    >>> scale_factor(94), scale_factor(max(187, 221)), scale_factor(320), scale_factor(188)
     (2.375, 1.0, 0.625, 1.125)
     """
-    boxes = np.atleast_1d(np.asarray(box, np.float64)).tolist()
-    largest = max(boxes, default=0.0)
-    for name, value in (*(("box", side) for side in boxes or [largest]), ("window", window), ("step", step)):
+    for name, value in (("box", box), ("window", window), ("step", step)):
         check_number(name, value, 0, above=True)
     # One less than the first multiple that does not fit; rounding errors must not make that one fit.
-    steps = math.ceil(window / (largest * step) - 1e-9) - 1
+    steps = math.ceil(window / (box * step) - 1e-9) - 1
     if steps < 1:
         raise ArgumentError(
-            f"a box of {largest:g} pixels does not fit a window of {window} even at a scale of {step:g}; "
+            f"a box of {box:g} pixels does not fit a window of {window} even at a scale of {step:g}; "
             "bin the micrographs first or take a smaller step"
         )
     return steps * step

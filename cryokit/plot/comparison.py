@@ -152,9 +152,11 @@ def precision_recall(
     for row in table.itertuples():
         if not _among(row.labels, labels):
             continue
-        cell = _median_cell(result, dataset, row.method)
-        if cell is None:
+        cells = summary.finished(result, dataset, row.method)
+        if not cells:
             continue
+        # The cell of the seed with the median F1
+        cell = sorted(cells, key=lambda cell: (cell["scores"]["f1"], cell["seed"]))[(len(cells) - 1) // 2]
         curve = cell["curve"] if view is None else cell["view_curves"].get(view)
         point = cell["scores"] if view is None else cell["views"].get(view)
         look = looks[row.method]
@@ -170,6 +172,8 @@ def precision_recall(
 
 def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False) -> Axes:
     """Draw F1 of every method on a dataset with its interval, the best at the top.
+
+    The F1 that the paper reports, if it has one, is a grey star; it was not measured here.
 
     Parameters
     ----------
@@ -253,6 +257,8 @@ def sweep(
 ) -> Axes:
     """Draw the scores of every method as one condition changes.
 
+    Below the axes the methods are named, the best on average first, those that failed at a point last.
+
     Parameters
     ----------
     ax, result
@@ -306,6 +312,8 @@ def sweep(
 
 def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     """Draw F1 of every method against the seconds that it takes for a micrograph.
+
+    Below the axes the methods are named, best F1 first.
 
     Parameters
     ----------
@@ -388,12 +396,6 @@ def explain_overlays(figure: Figure) -> None:
     """Add the legend of `overlays` below all axes of a figure (with matplotlib's constrained layout)."""
     handles = [pictures.legend_line(kind, linewidth=2) for kind in ("true", "false", "missed", "ignored")]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, facecolor="0.2", labelcolor="white")
-
-
-def _median_cell(result: Result, dataset: str, method: str) -> Mapping[str, Any] | None:
-    """Return the cell of the seed with the median F1."""
-    done = sorted(summary.finished(result, dataset, method), key=lambda cell: (cell["scores"]["f1"], cell["seed"]))
-    return done[(len(done) - 1) // 2] if done else None
 
 
 def _among(learned: bool | None, labels: bool | None) -> bool:

@@ -55,28 +55,21 @@ def square(picture: NDArray, left: int, top: int, size: int, outside: float = 0.
 
 
 def show_mosaic(
-    ax: Axes,
-    pictures: Sequence[NDArray | None],
-    columns: int,
-    names: Sequence[str] = (),
-    *,
-    gap: int | None = None,
-    **options: Any,
+    ax: Axes, pictures: Sequence[NDArray | None], columns: int, names: Sequence[str] = (), **options: Any
 ) -> None:
     """Draw pictures of one size side by side, row by row, on white; None leaves a place empty.
 
-    The gap between pictures is a thirty-second of their height by default. With names, one for each row, the axes have
+    The gap between pictures is a thirty-second of their height. With names, one for each row, the axes have
     these at the left instead of frame and ticks.
     """
-    height, width = next(picture.shape for picture in pictures if picture is not None)
-    gap = max(1, height // 32) if gap is None else gap
+    from skimage.util import montage
+
+    shape = next(picture.shape for picture in pictures if picture is not None)
+    height, gap = shape[0], max(1, shape[0] // 32)
     rows = -(-len(pictures) // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan, np.float32)
-    for index, picture in enumerate(pictures):
-        if picture is not None:
-            top, left = index // columns * (height + gap), index % columns * (width + gap)
-            sheet[top : top + height, left : left + width] = picture
-    ax.imshow(sheet, cmap="gray", **options)
+    tiles = np.array([np.full(shape, np.nan) if picture is None else picture for picture in pictures], np.float32)
+    sheet = montage(tiles, fill=np.nan, grid_shape=(rows, columns), padding_width=gap)
+    ax.imshow(sheet[gap:-gap, gap:-gap], cmap="gray", **options)
     ax.set_xticks([])
     ax.set_yticks((height - 1) / 2 + (height + gap) * np.arange(len(names)), names)
     ax.tick_params(left=False)

@@ -57,36 +57,6 @@ def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
     return page
 
 
-def formula_svg(latex: str, size: float = 11.0) -> tuple[bytes, float]:
-    """Draw a formula.
-
-    Parameters
-    ----------
-    latex : str
-        Formula without the dollar signs.
-    size : float
-        Font size in points.
-
-    Returns
-    -------
-    svg : bytes
-        Picture.
-    depth : float
-        Distance in points from the baseline down to the bottom of the picture.
-
-    Raises
-    ------
-    ValueError
-        If mathtext does not know a command in the formula.
-    """
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.mathtext import math_to_image
-
-    buffer = io.BytesIO()
-    depth = math_to_image(f"${' '.join(latex.split())}$", buffer, prop=FontProperties(size=size), format="svg")
-    return buffer.getvalue(), float(depth)
-
-
 class _Renderer(IPythonRenderer):
     def inline_math(self, body: str) -> str:
         return self._formula(body, 11.0, "display:inline")
@@ -95,13 +65,18 @@ class _Renderer(IPythonRenderer):
         return self._formula(body, 13.0, "display:block;margin:0.8em auto")
 
     def _formula(self, latex: str, size: float, style: str) -> str:
+        """Draw a formula, whose font size is in points, with its baseline on that of the text."""
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.mathtext import math_to_image
+
+        svg, font = io.BytesIO(), FontProperties(size=size)
         text = html.escape(latex.strip())
         try:
-            svg, depth = formula_svg(latex, size)
-        except ValueError:
+            depth = math_to_image(f"${' '.join(latex.split())}$", svg, prop=font, format="svg")
+        except ValueError:  # a command that mathtext does not know
             logger.warning("matplotlib cannot draw the formula %s; the page shows its source", latex.strip())
             return f"<code>{text}</code>"
-        data = base64.b64encode(svg).decode("ascii")
+        data = base64.b64encode(svg.getvalue()).decode("ascii")
         return (
             f'<img src="data:image/svg+xml;base64,{data}" alt="{text}" style="{style};vertical-align:-{depth:.2f}pt"/>'
         )
