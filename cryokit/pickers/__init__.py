@@ -10,17 +10,13 @@ Examples
 76
 """
 
-from typing import Any
+# `Picker` brings NumPy and pandas, which listing the methods does not need.
+import lazy_loader
 
-from cryokit.pickers.registry import Method, available, create, load, method, picker_class, register
-
-__all__ = ["Method", "Picker", "available", "create", "load", "method", "picker_class", "register"]
-
-
-def __getattr__(name: str) -> Any:
-    # `Picker` brings NumPy and pandas, which listing the methods does not need.
-    if name == "Picker":
-        from cryokit.pickers.interface import Picker
-
-        return Picker
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "interface": ["Picker"],
+        "registry": ["Method", "available", "create", "load", "method", "picker_class", "register"],
+    },
+)
