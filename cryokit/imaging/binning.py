@@ -13,8 +13,7 @@ operation     method                                             what stays in p
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit._util.validation import check_number
-from cryokit.errors import ArgumentError
+from cryokit._util.validation import check_number, check_picture
 from cryokit.imaging.frame import Frame, Picture
 
 _ROWS = 256  # transformed at a time
@@ -55,7 +54,7 @@ def bin_fourier(data: NDArray, factor: float) -> Picture:
     """
     import scipy.fft
 
-    data = _two_dimensional(data)
+    data = check_picture("picture", data)
     check_number("binning factor", factor, 1)
     frame = resized_frame(data.shape, 1 / factor)
     rows, columns = data.shape
@@ -115,7 +114,7 @@ def bin_integer(data: NDArray, factor: int) -> Picture:
     >>> binned.tolist(), frame.x0, frame.step_x
     ([[3.5, 5.5, 7.5]], 0.5, 2.0)
     """
-    data = _two_dimensional(data)
+    data = check_picture("picture", data)
     check_number("side of the blocks", factor, 1, min(data.shape), whole=True)
     factor = int(factor)
     rows, columns = (side // factor for side in data.shape)
@@ -147,7 +146,7 @@ def resize(data: NDArray, factor: float) -> Picture:
     ArgumentError
         If the factor is not a positive number or `data` is not two-dimensional.
     """
-    data = _two_dimensional(data)
+    data = check_picture("picture", data)
     frame = resized_frame(data.shape, factor)
     if factor <= 1:
         return bin_fourier(data, 1 / factor)
@@ -182,10 +181,3 @@ def resized_frame(shape: tuple[int, int], factor: float) -> Frame:
     check_number("factor", factor, 0, above=True)
     rows, columns = (max(1, round(side * factor)) for side in shape)
     return Frame((rows, columns), tuple(shape), 0.0, 0.0, shape[1] / columns, shape[0] / rows)
-
-
-def _two_dimensional(data: NDArray) -> NDArray:
-    data = np.asarray(data)
-    if data.ndim != 2 or data.size == 0:
-        raise ArgumentError(f"a picture has rows and columns; this array has the shape {data.shape}")
-    return data

@@ -272,8 +272,9 @@ def adapthisteq(
     lowest = math.ceil(pixels / bins)
     limit = lowest + math.floor(clip_limit * (pixels - lowest) + 0.5)
 
-    histograms = _tile_histograms(levels, count, tile, bins)
-    clipped = np.stack([_clip_histogram(counts, limit) for counts in histograms])
+    # Of all tiles, row by row
+    blocks = levels.reshape(count[0], tile[0], count[1], tile[1]).swapaxes(1, 2).reshape(-1, pixels)
+    clipped = np.stack([_clip_histogram(np.bincount(block, minlength=bins), limit) for block in blocks])
     shares = np.cumsum(clipped, axis=1) / pixels
     mappings = np.minimum(_quantiles(shares, distribution, alpha), 1)
     mapped = _interpolate(levels, mappings.astype(image.dtype).reshape(*count, bins), tile)
@@ -354,12 +355,6 @@ def imopen(image: ArrayLike, radius: int) -> NDArray:
     # scikit-image mirrors the picture at its border, which for a disc adds nothing to its minimum and maximum: as in
     # MATLAB, the border neither eats nor feeds the picture.
     return opening(image, disk(int(radius)))
-
-
-def _tile_histograms(levels: NDArray, count: tuple[int, int], tile: tuple[int, int], bins: int) -> NDArray[np.int64]:
-    """Return the histograms of all tiles, row by row: shape (tiles, bins)."""
-    blocks = levels.reshape(count[0], tile[0], count[1], tile[1]).swapaxes(1, 2)
-    return np.stack([np.bincount(block.ravel(), minlength=bins) for row in blocks for block in row])
 
 
 def _clip_histogram(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

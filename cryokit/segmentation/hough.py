@@ -221,10 +221,7 @@ def _candidates(
     accumulator: NDArray, smallest: float, largest: float, evidence: float
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Return x, y and radius of the accumulator's maxima with at least some evidence."""
-    if accumulator.size == 0:
-        return np.zeros(0), np.zeros(0), np.zeros(0)
-    magnitude = np.abs(accumulator)
-    x, y, _ = find_peaks(magnitude, smallest / 2, evidence)
+    x, y, _ = find_peaks(np.abs(accumulator), smallest / 2, evidence)
     radius = coded_radius(accumulator[np.rint(y).astype(int), np.rint(x).astype(int)], (smallest, largest))
     affordable = np.cumsum(np.pi * radius**2) <= COVER * max(accumulator.size, np.pi * largest**2)
     return x[affordable], y[affordable], radius[affordable]

@@ -70,7 +70,9 @@ def split_overlaps(
         if shape.area < 2 * smallest * area and shape.filled_area < 2 * smallest * area:
             continue
         filled = fill_holes(shape.mask, largest_hole * area)
-        if np.count_nonzero(filled) >= convexity * _enclosed(convex_hull(filled)):
+        x, y = convex_hull(filled).T
+        enclosed = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+        if np.count_nonzero(filled) >= convexity * enclosed:
             continue
         cuts = _cuts(filled, depth * diameter, smallest * area)
         if cuts is not None:
@@ -128,11 +130,6 @@ def without_overlaps(
         single = shape.filled_area <= area * unit and shape.feret.longest <= longest * diameter
         (kept if single else dropped).append(shape)
     return kept, dropped
-
-
-def _enclosed(corners: NDArray) -> float:
-    x, y = corners.T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def _cuts(mask: NDArray, depth: float, smallest: float) -> NDArray[np.bool_] | None:

@@ -102,14 +102,7 @@ def filled(mask: ArrayLike, diameter: float, closing: float = 0.05) -> NDArray[n
     return clean(mask, diameter, smallest=0, erosion=0, closing=closing, dilation=0, largest_hole=1.2)
 
 
-def top_views(
-    mask: ArrayLike,
-    diameter: float,
-    *,
-    radii: tuple[float, float] = RADII,
-    strength: float = 0.4,
-    least_round: float = 5.0,
-) -> list[Particle]:
+def top_views(mask: ArrayLike, diameter: float, *, strength: float = 0.4, least_round: float = 5.0) -> list[Particle]:
     """Find top views in a cleaned mask: circles of the modified Hough transform (AutoCryoPicker).
 
     Parameters
@@ -118,8 +111,6 @@ def top_views(
         Cleaned mask.
     diameter : float
         Particle diameter in pixels of `mask`.
-    radii : (float, float)
-        Smallest and largest radius in diameters.
     strength : float
         Smallest share of the circumference that has an edge on it.
     least_round : float
@@ -132,17 +123,17 @@ def top_views(
     """
     shapes = [shape for shape in components(mask) if shape.circularity < least_round]
     labels = label_image(shapes, np.shape(mask))
-    circles = hough_circles(labels > 0, circle_radii(diameter, radii), threshold=strength)
+    circles = hough_circles(labels > 0, circle_radii(diameter), threshold=strength)
     return [
         Particle(circle.x, circle.y, "top", 2 * circle.radius, math.nan, shape, circle, circle.strength)
         for circle, shape in zip(circles, shapes_at(shapes, labels, circles.x, circles.y), strict=True)
     ]
 
 
-def circle_radii(diameter: float, radii: tuple[float, float] = RADII) -> tuple[float, float]:
+def circle_radii(diameter: float) -> tuple[float, float]:
     """Return the range of radii in pixels in which to look for circles: none too small for the Hough transform."""
-    smallest = max(radii[0] * diameter, SMALLEST_RADIUS)
-    return smallest, max(radii[1] * diameter, 1.5 * smallest)
+    smallest = max(RADII[0] * diameter, SMALLEST_RADIUS)
+    return smallest, max(RADII[1] * diameter, 1.5 * smallest)
 
 
 def side_views(

@@ -172,9 +172,7 @@ class Shape:
 
     @cached_property
     def _centroid(self) -> tuple[float, float]:
-        height, width = self.mask.shape
-        x = self.mask.sum(axis=0) @ np.arange(width) / self.area
-        y = self.mask.sum(axis=1) @ np.arange(height) / self.area
+        y, x = ndimage.center_of_mass(self.mask)
         return self.left + float(x), self.top + float(y)
 
     @property

@@ -58,7 +58,7 @@ class Particle:
 
     def discs(self, pixel_size: float) -> np.ndarray:
         """Return x, y and radius, in pixels of the micrograph, of the discs that cover it; shape (n, 3)."""
-        return _at(_discs(self.form, self.angles, pixel_size), self.x, self.y)
+        return _discs(self.form, self.angles, pixel_size) + np.array([self.x, self.y, 0.0])
 
 
 def place_particles(
@@ -122,13 +122,14 @@ def place_particles(
 
     def put(form: Form, find: Callable[[np.ndarray], tuple[float, float] | None], inside: bool) -> bool:
         """Add a particle where `find` puts its discs; return whether there was room."""
-        angles = _angles(form, rng)
-        discs = _discs(form, angles, pixel)
-        place = find(discs)
+        phi, psi = rng.uniform(0, 360, 2)
+        theta = np.degrees(np.arccos(rng.uniform(-1, 1))) if form.tilt is None else abs(rng.normal(*form.tilt))
+        angles = float(phi), float(theta), float(psi)
+        place = find(_discs(form, angles, pixel))
         if place is not None:
             x, y = map(float, place)
-            floor.add(_at(discs, x, y))
             particles.append(Particle(form, x, y, angles, inside, inside and len(particles) in broken))
+            floor.add(particles[-1].discs(pixel))
         return place is not None
 
     for form in drawn[:free]:
@@ -171,12 +172,6 @@ def truth_table(particles: list[Particle], name: str, field: Field) -> pd.DataFr
     return truth[inside].sort_values(["y", "x"], ignore_index=True)
 
 
-def _angles(form: Form, rng: np.random.Generator) -> tuple[float, float, float]:
-    phi, psi = rng.uniform(0, 360, 2)
-    theta = np.degrees(np.arccos(rng.uniform(-1, 1))) if form.tilt is None else abs(rng.normal(*form.tilt))
-    return float(phi), float(theta), float(psi)
-
-
 def _discs(form: Form, angles: tuple[float, float, float], pixel_size: float) -> np.ndarray:
     """Return x, y and radius, in pixels about the centre, of the disc that covers a particle, several for a tube."""
     radius = form.diameter / 2
@@ -184,10 +179,6 @@ def _discs(form: Form, angles: tuple[float, float, float], pixel_size: float) ->
     axis = rotation_matrix(*angles)[:2, 2]
     along = np.linspace(-0.5, 0.5, count) * max(form.length - form.diameter, 0) if count > 1 else np.zeros(1)
     return np.column_stack([np.outer(along, axis), np.full(count, radius)]) / pixel_size
-
-
-def _at(discs: np.ndarray, x: float, y: float) -> np.ndarray:
-    return discs + np.array([x, y, 0.0])
 
 
 def _overlapping_place(
