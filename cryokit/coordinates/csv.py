@@ -6,7 +6,6 @@ ignored. Without a column ``micrograph`` (label files: ``x,y,diameter,view``) th
 
 import os
 
-import numpy as np
 import pandas as pd
 
 from cryokit._util.files import write_text
@@ -25,18 +24,13 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     """Read a CSV file of picks or labels (see `cryokit.coordinates.formats`)."""
     columns = read_columns(path, ",")
     require_columns(columns, ("x", "y"), path)
-    known: dict[str, np.ndarray | list[str]] = {
-        name: numbers(columns[name], path, name) if name in NUMERIC else columns[name]
-        for name in COLUMNS
-        if name in columns
-    }
-    names = [micrograph]
-    if "micrograph" in columns:
-        known["micrograph"] = [micrograph_name(name) for name in columns["micrograph"]]
-        names = list(dict.fromkeys(known["micrograph"]))
-    else:
-        known["micrograph"] = [micrograph] * len(columns["x"])
-    return validate(pd.DataFrame(known), path), names
+    picks = pd.DataFrame(columns, dtype=object)
+    for name in picks.columns.intersection(NUMERIC):
+        picks[name] = numbers(columns[name], path, name)
+    if "micrograph" not in columns:
+        return validate(picks.assign(micrograph=micrograph), path), [micrograph]
+    picks["micrograph"] = [micrograph_name(name) for name in columns["micrograph"]]
+    return validate(picks, path), list(dict.fromkeys(picks["micrograph"]))
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:

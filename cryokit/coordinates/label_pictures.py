@@ -192,15 +192,17 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
     from scipy import ndimage
     from scipy.spatial import cKDTree
 
+    from cryokit.imaging.suppression import nms_distance  # not above: the package of pictures is slow to import
+
     factor = max(1, int(diameter // _WORKING_DIAMETER))
     coverage = _averaged(mask, factor)
     radius = diameter / factor / 2
     pad = int(np.ceil(radius * (1 + _RADIUS_SPREAD))) + 2
     coverage = np.pad(coverage, pad, mode="edge")  # a cut disc goes straight on, without an outline along the border
-    rows, columns = coverage.shape
     inside = coverage > 0.5
-    outline = inside & ~ndimage.binary_erosion(inside, border_value=1)
-    outline[:pad], outline[rows - pad :], outline[:, :pad], outline[:, columns - pad :] = False, False, False, False
+    in_picture = np.zeros_like(inside)
+    in_picture[pad:-pad, pad:-pad] = True
+    outline = in_picture & inside & ~ndimage.binary_erosion(inside, border_value=1)
     y, x = np.nonzero(outline)
     smooth = ndimage.gaussian_filter(coverage, max(1.0, 0.05 * radius))
     normal_y, normal_x = (np.gradient(smooth, axis=axis)[y, x] for axis in (0, 1))
@@ -213,25 +215,18 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
     reaches = radius * np.linspace(1 - _RADIUS_SPREAD, 1 + _RADIUS_SPREAD, 5) - 0.5
     for reach in reaches:
         to_x, to_y = np.rint(x + normal_x * reach).astype(np.intp), np.rint(y + normal_y * reach).astype(np.intp)
-        votes += np.bincount(to_y * columns + to_x, minlength=votes.size)
+        votes += np.bincount(to_y * coverage.shape[1] + to_x, minlength=votes.size)
     # In units of a full circle's outline: the Gaussian gathers a vote spread of the same width with weight about 1.
     width = max(1.0, 0.06 * radius)
     votes = ndimage.gaussian_filter(votes.reshape(coverage.shape), width)
     votes *= 2 * np.pi * width**2 / (len(reaches) * 2 * np.pi * radius)
-    peaks = (votes > _SHORTEST_ARC) & (votes == ndimage.maximum_filter(votes, size=2 * int(0.15 * radius) + 3))
-    y, x = np.nonzero(peaks)
-    in_picture = (y >= pad) & (y < rows - pad) & (x >= pad) & (x < columns - pad)
-    y, x = y[in_picture], x[in_picture]
-    order = np.argsort(-votes[y, x], kind="stable")
-    y, x = y[order], x[order]
-
+    highest = ndimage.maximum_filter(votes, size=2 * int(0.15 * radius) + 3)
+    y, x = np.nonzero(in_picture & (votes > _SHORTEST_ARC) & (votes == highest))
     keep = _filled(inside, x, y, 0.85 * radius)
     y, x = y[keep], x[keep]
     if not len(x):
         return np.zeros(0), np.zeros(0), float(diameter)
-    keep = np.ones(len(x), dtype=bool)
-    for first, second in sorted(cKDTree(np.column_stack([x, y])).query_pairs(_NEAREST * 2 * radius)):
-        keep[second] &= not keep[first]  # pairs come in order of votes, so `first` is settled already
+    keep = nms_distance(x, y, votes[y, x], _NEAREST * 2 * radius)
     y, x = y[keep], x[keep]
 
     distance, _ = cKDTree(np.column_stack([x, y])).query(np.argwhere(outline)[:, ::-1])

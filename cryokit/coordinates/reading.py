@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cryokit._util.checked_settings import Checked, checked, choice, number
 from cryokit._util.names import coordinate_file_micrograph
-from cryokit._util.validation import check_choice, check_number
+from cryokit._util.validation import check_number
 from cryokit._util.wording import some
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, SCORES, TEXT_SUFFIXES, detect, format_of_suffix, get_format, recognise
@@ -21,23 +22,21 @@ from cryokit.errors import CoordinateError
 logger = logging.getLogger(__name__)
 
 
+def _height(name: str, value: int | Mapping[str, int] | None) -> int | Mapping[str, int] | None:
+    if value is not None and not isinstance(value, Mapping):
+        check_number(name, value, 1, whole=True)
+    return value
+
+
 @dataclass(frozen=True)
-class ReadOptions:
+class ReadOptions(Checked):
     """What `read` does to the picks of a file; the attributes are its parameters."""
 
-    scale: float = 1.0
+    scale: float = number(1.0, 0, above=True)
     blocks: bool = False
-    flip_y: int | Mapping[str, int] | None = None
-    diameter: float | None = None
-    scores: str | None = None
-
-    def __post_init__(self) -> None:
-        check_number("scale", self.scale, 0, above=True)
-        if self.flip_y is not None and not isinstance(self.flip_y, Mapping):
-            check_number("flip_y", self.flip_y, 1, whole=True)
-        if self.diameter is not None:
-            check_number("diameter", self.diameter, 0, above=True)
-        check_choice("scores", self.scores, (None, *SCORES))
+    flip_y: int | Mapping[str, int] | None = checked(None, _height)
+    diameter: float | None = number(None, 0, above=True, optional=True)
+    scores: str | None = choice(None, None, *SCORES)
 
     def apply(self, picks: pd.DataFrame, log_odds: bool) -> pd.DataFrame:
         """Convert picks as they are in a file whose scores are `log_odds` by default, or not."""

@@ -33,6 +33,7 @@ _LIST_BLOCK = "coordinate_files"
 _LIST_COLUMNS = ["rlnMicrographName", "rlnMicrographCoordinates"]
 _TEXT_COLUMNS = [*_LIST_COLUMNS, "rlnImageName"]
 _CENTRE = ("rlnCoordinateX", "rlnCoordinateY")
+_COLUMNS = {_CENTRE[0]: "x", _CENTRE[1]: "y", "rlnAutopickFigureOfMerit": "score", "rlnDiameter": "diameter"}
 _NO_SCORE = -999.0
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
@@ -62,11 +63,8 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     block = blocks["particles" if "particles" in holding else holding[0]]
     named = "rlnMicrographName" in block.columns
     names = [micrograph_name(name) for name in block["rlnMicrographName"]] if named else [micrograph] * len(block)
-    columns = {"micrograph": np.array(names, dtype=object), "x": block[_CENTRE[0]], "y": block[_CENTRE[1]]}
-    for column, label in (("score", "rlnAutopickFigureOfMerit"), ("diameter", "rlnDiameter")):
-        if label in block.columns:
-            columns[column] = block[label]
-    picks = validate(pd.DataFrame(columns), path)
+    columns = block.filter(_COLUMNS).rename(columns=_COLUMNS)
+    picks = validate(columns.assign(micrograph=np.array(names, dtype=object)), path)
     picks["score"] = picks["score"].mask(picks["score"] == _NO_SCORE)
     return picks, list(dict.fromkeys(names)) if named else [micrograph]
 

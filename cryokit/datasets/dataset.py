@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.wording import plural
 from cryokit.coordinates.formats import SUFFIXES
-from cryokit.datasets.manifest import DataFile, Manifest, find
+from cryokit.datasets.manifest import Manifest, find
 from cryokit.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class Dataset:
             If micrographs are missing, or `labels_from` has no label file, or two for one micrograph.
         """
         labels = self._label_files(labels_from)
-        paths = self.micrographs(split, partial=partial)
-        return [(path, labels.get(micrograph_name(path), (None, None))[0]) for path in paths]
+        return [(path, labels.get(micrograph_name(path))) for path in self.micrographs(split, partial=partial)]
 
     def labels(
         self, split: str | None = None, *, labels_from: str | os.PathLike | None = None, partial: bool = False
@@ -121,18 +120,17 @@ class Dataset:
         """
         from cryokit import coordinates
 
-        labels = self._label_files(labels_from)
+        scales = {self.folder / file.path: file.scale for file in self.manifest.select("label-discs")}
+        diameter = self.manifest.diameter_pixels
         tables = []
-        for path in self.micrographs(split, partial=partial):
+        for path, label in self.pairs(split, labels_from=labels_from, partial=partial):
             name = micrograph_name(path)
-            if name not in labels:
+            if label is None:
                 continue
-            label, file = labels[name]
-            diameter = self.manifest.diameter_pixels
-            if file is not None and file.role == "label-discs":
+            if label in scales:
                 # Smaller pictures are averages of blocks of pixels: the published one correlates 0.94 with the
                 # micrograph's block average, 0.52 with every second pixel.
-                picks = coordinates.read(label, format="pictures", micrograph=name, scale=file.scale, blocks=True)
+                picks = coordinates.read(label, "pictures", name, scale=scales[label], blocks=True)
                 picks["diameter"] = diameter or picks["diameter"]
             else:
                 picks = coordinates.read(label, micrograph=name)
@@ -143,14 +141,14 @@ class Dataset:
             tables.append(picks)
         return coordinates.concatenate(tables)
 
-    def _label_files(self, labels_from: str | os.PathLike | None) -> dict[str, tuple[Path, DataFile | None]]:
-        """Return the label file of each micrograph by its name, with the manifest's entry of the dataset's own."""
-        labels: dict[str, tuple[Path, DataFile | None]] = {}
+    def _label_files(self, labels_from: str | os.PathLike | None) -> dict[str, Path]:
+        """Return the label file of each micrograph by its name."""
+        labels: dict[str, Path] = {}
         if labels_from is None:
             for role in ("label-coordinates", "label-discs"):
                 for file in self.manifest.select(role):
                     if (self.folder / file.path).is_file():
-                        labels.setdefault(file.micrograph, (self.folder / file.path, file))
+                        labels.setdefault(file.micrograph, self.folder / file.path)
             return labels
         folder = Path(labels_from)
         if not folder.is_dir():
@@ -158,7 +156,7 @@ class Dataset:
         for path in sorted(folder.iterdir()):
             if path.is_file() and path.name.lower().endswith(SUFFIXES):
                 name = coordinate_file_micrograph(path)
-                other, _ = labels.setdefault(name, (path, None))
+                other = labels.setdefault(name, path)
                 if other != path:
                     raise DatasetError(f"{other} and {path} both label {name}; remove one")
         if not labels:
