@@ -491,7 +491,7 @@ def test_overlaps_are_dropped_by_length_or_area():
     assert len(dropped) == len(overlaps)
     assert max(shape.y for shape in kept) < 100 < min(shape.y for shape in dropped)
     assert kept + dropped == sorted(shapes, key=lambda shape: shape in dropped)
-    kept, dropped = without_overlaps(shapes, D, longest=2.5, area=3)
+    kept, dropped = without_overlaps(shapes, D, largest=3)
     assert (len(kept), dropped) == (8, [])
 
 
@@ -499,7 +499,7 @@ def test_limits_and_diameters_are_checked():
     assert without_overlaps([], D) == ([], [])
     with pytest.raises(ArgumentError, match="diameter"):
         without_overlaps([], -1)
-    with pytest.raises(ArgumentError, match="longest"):
-        without_overlaps([], D, longest=0)
+    with pytest.raises(ArgumentError, match="largest"):
+        without_overlaps([], D, largest=0)
     with pytest.raises(ArgumentError, match="diameter"):
         split_overlaps(np.ones((4, 4)), 0)

@@ -396,14 +396,10 @@ def _interpolate(levels: NDArray, mappings: NDArray, tile: tuple[int, int]) -> N
         for left, right, along in columns:
             further = np.linspace(0, 1, along.stop - along.start, endpoint=False, dtype=mappings.dtype)
             block = levels[across, along]
-
-            def looked_up(row, left=left, right=right, further=further, block=block):
-                # a + w (b - a) rather than (1 - w) a + w b: equal mappings give exactly the same value.
-                at_left, at_right = mappings[row, left], mappings[row, right]
-                return at_left[block] + further * (at_right - at_left)[block]
-
-            upper = looked_up(top)
-            result[across, along] = upper if top == bottom else upper + lower * (looked_up(bottom) - upper)
+            # a + w (b - a) rather than (1 - w) a + w b: equal mappings give exactly the same value.
+            change = mappings[:, right] - mappings[:, left]
+            above, below = (mappings[row, left][block] + further * change[row][block] for row in (top, bottom))
+            result[across, along] = above + lower * (below - above)
     return result
 
 

@@ -82,7 +82,7 @@ def split_overlaps(
 
 
 def without_overlaps(
-    shapes: Sequence[Shape], diameter: float, *, longest: float = 1.65, area: float = 1.65
+    shapes: Sequence[Shape], diameter: float, *, largest: float = 1.65
 ) -> tuple[list[Shape], list[Shape]]:
     """Drop objects that are too long or too large for one particle, as SuperCryoEMPicker does.
 
@@ -96,10 +96,9 @@ def without_overlaps(
         Objects of a mask.
     diameter : float
         Particle diameter in pixels of the mask.
-    longest : float
-        Diameters that the longest Feret diameter of one particle does not exceed.
-    area : float
-        Particle areas (pi / 4 diameter^2) that the area of one particle, with holes filled, does not exceed.
+    largest : float
+        Largest size of one particle: the longest Feret diameter in particle diameters, and the area, with holes filled,
+        in particle areas (pi / 4 diameter^2).
 
     Returns
     -------
@@ -109,7 +108,7 @@ def without_overlaps(
     Raises
     ------
     ArgumentError
-        If the diameter or a limit is not positive.
+        If the diameter or the limit is not positive.
 
     Examples
     --------
@@ -121,13 +120,12 @@ def without_overlaps(
     ([24], [102])
     """
     unit = particle_area(diameter)
-    check_number("longest", longest, 0, above=True)
-    check_number("area", area, 0, above=True)
+    check_number("largest", largest, 0, above=True)
     kept: list[Shape] = []
     dropped: list[Shape] = []
     for shape in shapes:
         # The area first: the diameters take longer.
-        single = shape.filled_area <= area * unit and shape.feret.longest <= longest * diameter
+        single = shape.filled_area <= largest * unit and shape.feret.longest <= largest * diameter
         (kept if single else dropped).append(shape)
     return kept, dropped
 

@@ -170,7 +170,7 @@ def side_views(
         Best filled rectangle first.
     """
     shapes = [shape for shape in components(mask) if shape.area >= smallest * particle_area(diameter)]
-    shapes, _ = without_overlaps(shapes, diameter, longest=longest, area=longest)
+    shapes, _ = without_overlaps(shapes, diameter, largest=longest)
     particles = []
     for shape in shapes:
         rectangle = shape.feret.rectangle
