@@ -2,7 +2,7 @@
 
 `train` trains any Keras network that gives class probabilities, for whole patches or for maps of positions, with the
 paper's settings (`PAPER`) or today's (`MODERN`); `confusion_matrix`, `accuracy` and `classification_table` say how well
-it classifies; `first_layer_kernels` and `saliency` show what it looks at. `cryokit.plot.trainings` draws all of them.
+it classifies; `first_layer_kernels` and `saliency` show what it looks at. `cryokit.plot.trainings` draws most of it.
 Importing this package does not import Keras.
 """
 
