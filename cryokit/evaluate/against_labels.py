@@ -350,12 +350,10 @@ def _match(
 
 
 def _per_micrograph(picks: pd.DataFrame, labels: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    def count(table: pd.DataFrame, outcome: str) -> np.ndarray:
-        micrographs = table.loc[table["outcome"] == outcome, "micrograph"]
-        return micrographs.value_counts().reindex(names, fill_value=0).to_numpy()
-
-    tp, fp, ignored = (count(picks, outcome) for outcome in ("true", "false", "ignored"))
-    fn = count(labels, "missed")
+    rows = pd.concat([picks, labels])
+    counts = pd.crosstab(rows["micrograph"], rows["outcome"])
+    outcomes = ["true", "false", "missed", "ignored"]
+    tp, fp, fn, ignored = counts.reindex(index=names, columns=outcomes, fill_value=0).to_numpy().T
     counts = {"particles": tp + fn, "picks": tp + fp + ignored, "tp": tp, "fp": fp, "fn": fn, "ignored": ignored}
     rates = {
         name: np.where((tp + fn if name == "recall" else tp + fp + fn) > 0, values, np.nan)

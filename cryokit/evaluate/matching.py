@@ -65,10 +65,10 @@ def candidates(
     if not len(picks) or not len(labels):
         return nothing
     if criterion == "iou":
-        largest = diameters
-        if pick_diameters is not None and np.isfinite(pick_diameters).any():
-            largest = np.maximum(diameters, np.nanmax(pick_diameters))
-        reach, norm = (diameters + largest) / 2, np.inf
+        if pick_diameters is None:
+            pick_diameters = np.full(len(picks), np.nan)
+        # np.fmax leaves NaN out.
+        reach, norm = (diameters + np.fmax(diameters, np.fmax.reduce(pick_diameters))) / 2, np.inf
     else:
         reach, norm = diameters * tolerance, 2
     near = cKDTree(picks).query_ball_point(labels, reach * (1 + 2 * ROUNDING), p=norm)
@@ -81,9 +81,7 @@ def candidates(
     distance = np.hypot(shift[:, 0], shift[:, 1])
     if criterion == "iou":
         side = diameters[label]
-        pick_side = side
-        if pick_diameters is not None:
-            pick_side = np.where(np.isnan(pick_diameters[pick]), side, pick_diameters[pick])
+        pick_side = np.where(np.isnan(pick_diameters[pick]), side, pick_diameters[pick])
         # Along one axis two intervals overlap by their half lengths less the shift, at most by the shorter one.
         shared = np.minimum((side + pick_side)[:, None] / 2 - np.abs(shift), np.minimum(side, pick_side)[:, None])
         intersection = np.prod(np.maximum(shared, 0), axis=1)
@@ -144,12 +142,9 @@ def match(pairs: Pairs, priority: np.ndarray) -> Pairs:
     matched_pick, matched_label = min_weight_full_bipartite_matching(graph)
     real = matched_label < label_ids.size
     matched_pick, matched_label = matched_pick[real], matched_label[real]
-    # Look up the distances by the pair's number in row-major order.
-    number = pick * label_ids.size + label
-    order = np.argsort(number)
-    # SciPy may give 32-bit indices, which could overflow here.
-    wanted = matched_pick.astype(np.intp) * label_ids.size + matched_label
-    where = order[np.searchsorted(number[order], wanted)]
+    # A pair is known by its number in row-major order. SciPy may give 32-bit indices, which could overflow here.
+    chosen = matched_pick.astype(np.intp) * label_ids.size + matched_label
+    where = np.flatnonzero(np.isin(pick * label_ids.size + label, chosen))
     where = where[np.argsort(pairs.pick[where])]
     return Pairs(pairs.pick[where], pairs.label[where], pairs.distance[where])
 
