@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from cryokit.errors import CoordinateError
 
@@ -92,10 +93,7 @@ def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndar
             allowed = " to ".join(map(str, dict.fromkeys((columns[0], columns[-1]))))
             raise CoordinateError(f"{path}: line {line} has {len(fields)} columns instead of {allowed}")
         rows.append(numbers(("nan" if field == "<NA>" else field for field in fields), path, f"line {line}"))
-    values = np.full((len(rows), columns[-1]), np.nan)
-    for k, row in enumerate(rows):
-        values[k, : len(row)] = row
-    return values
+    return pd.DataFrame(rows, dtype=np.float64).reindex(columns=range(columns[-1])).to_numpy()
 
 
 def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.ndarray:

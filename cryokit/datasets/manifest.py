@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.resources import folder
@@ -326,11 +326,4 @@ def _check_together(files: Sequence[DataFile], entries: Sequence[Node]) -> None:
 
 
 def _is_safe(path: str) -> bool:
-    parts = PurePosixPath(path).parts
-    return (
-        bool(parts)
-        and not path.startswith("/")
-        and path == "/".join(parts)
-        and not set(parts) & {"..", "."}
-        and re.search(r'[\\:*?"<>|\x00-\x1f\x7f]', path) is None
-    )
+    return not set(path.split("/")) & {"", ".", ".."} and re.search(r'[\\:*?"<>|\x00-\x1f\x7f]', path) is None
