@@ -178,7 +178,7 @@ def _result(many):
                    "settings": SETTINGS.get(name, {}), "labels": labels, "source": "made up"}
             for name, (_, _, labels) in methods.items()
         },
-        "cells": cells, "comparisons": [],
+        "cells": cells,
     }  # fmt: skip
 
 

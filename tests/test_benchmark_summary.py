@@ -60,7 +60,7 @@ def small(cells, methods, *, micrographs=2, protein="klh"):
             name: {"title": name.upper(), "picker": name, "settings": {}, "labels": labels, "source": ""}
             for name, labels in methods.items()
         },
-        "cells": cells, "comparisons": [],
+        "cells": cells,
     }  # fmt: skip
 
 
@@ -189,14 +189,10 @@ class TestPairs:
         (row,) = summary.against(known, "d", "a").to_dict("records")
         assert (row["method"], row["difference"], row["interval"], row["p"]) == ("b", *expected[:3])
         assert summary.against(known, "d", "b")["difference"].tolist() == pytest.approx([-expected.difference])
-        (pair,) = summary.comparisons(known)
-        assert (pair["dataset"], pair["first"], pair["second"], pair["p"]) == ("d", "a", "b", expected.p)
 
-    def test_comparisons_are_of_the_first_and_of_auto(self, made_up):
-        pairs = [(one["first"], one["second"]) for one in summary.comparisons(made_up) if one["dataset"] == "klh_sim"]
-        others = set(METHODS) - {"deeppicker", "auto"}
-        assert set(pairs) == {("deeppicker", name) for name in (*others, "auto")} | {("auto", name) for name in others}
-        assert len(pairs) == len(set(pairs))
+    def test_against_is_every_other_method_with_scores(self, made_up):
+        others = summary.against(made_up, "klh_sim", "auto")["method"]
+        assert sorted(others) == sorted(set(METHODS) - {"auto"})
 
     def test_one_micrograph_distinguishes_nothing(self):
         known = small([counted("a", 0, [(9, 0, 1)]), counted("b", 0, [(1, 9, 9)])], dict.fromkeys("ab", False))

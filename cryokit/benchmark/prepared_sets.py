@@ -50,17 +50,14 @@ class Prepared:
         Particle diameter in pixels that methods are given: the median of the labels of the training and validation
         micrographs, of the view in which it is longest; of the test micrographs if there are no others, or if the
         others show other proteins.
-    fingerprint : str
-        SHA-256 of the micrographs and labels.
     info : dict
-        Description for the result file.
+        Description for the result file, with ``fingerprint``, the SHA-256 of the micrographs and labels.
     """
 
     spec: DatasetSpec
     paths: dict[str, list[Path]]
     labels: pd.DataFrame
     diameter: float
-    fingerprint: str
     info: dict[str, Any] = field(repr=False)
 
 
@@ -148,7 +145,7 @@ def prepare(
         "axes": dict(spec.axes),
         "note": "; ".join(note for note in notes if note),
     }
-    return Prepared(spec, paths, files.labels, info["diameter"], fingerprint, info)
+    return Prepared(spec, paths, files.labels, info["diameter"], info)
 
 
 def _simulated(spec: DatasetSpec, folder: Path, fresh: bool) -> _Files:

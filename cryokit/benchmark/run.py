@@ -15,7 +15,7 @@ from typing import Any
 from cryokit import __version__, coordinates
 from cryokit._util.files import make_folder, write_text
 from cryokit._util.wording import plural
-from cryokit.benchmark import cells, result_file, run_files, summary
+from cryokit.benchmark import cells, result_file, run_files
 from cryokit.benchmark.configuration import BenchmarkConfig
 from cryokit.benchmark.methods import PROGRAMS, ROWS, Row, check_name
 from cryokit.benchmark.prepared_sets import Prepared, prepare
@@ -89,7 +89,6 @@ def run(
         "datasets": {prepared.spec.name: prepared.info for prepared in sets},
         "methods": {name: row.to_dict() for name, row in rows.items()},
         "cells": [],
-        "comparisons": [],
     }
     bar = tqdm(tasks, desc=config.name, unit="cell", disable=None)
     for prepared, row, seed in bar:
@@ -101,7 +100,6 @@ def run(
     for row in rows.values():
         if row.picker is None:
             _judge_given([cell for cell in result["cells"] if cell["method"] == row.name])
-    result["comparisons"] = summary.comparisons(result)
     _warn_of_other_sources(result)
     result_file.write(result, out / result_file.RESULT)
     (out / result_file.PARTIAL).unlink(missing_ok=True)
@@ -160,8 +158,7 @@ def _prepare_all(
     fresh: bool,
 ) -> list[Prepared]:
     """Prepare every dataset, or the one that replaces it if it is not available."""
-    names = {choice.name for spec in config.datasets for choice in spec.choices()}
-    if unknown := sorted(set(labels_from or {}) - names):
+    if unknown := sorted(set(labels_from or {}) - set(config.choices())):
         raise BenchmarkError(f"labels are given for {unknown[0]!r}, which is no dataset of this benchmark")
     sets, missing = [], []
     for spec in config.datasets:
@@ -204,7 +201,7 @@ def _outcome(
         micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
         folder=_resolved(out),
     )
-    key = _key(job, prepared.fingerprint)
+    key = _key(job, prepared.info["fingerprint"])
     if not fresh and (kept := _finished(job.out, key)) is not None:
         return kept
     make_folder(job.out.parent)

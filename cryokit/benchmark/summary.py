@@ -105,18 +105,17 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     """
     check_choice("dataset", dataset, result["datasets"])
     table = cells(result, dataset)
-    groups = table.groupby("method", sort=False)
-    done = table[table["status"] == DONE].groupby("method")
-    means = done[[*SCORES, "f1_low", "f1_high", "own_f1", "fit", "pick", *SHIFTS]].mean()
-    means[["f1_spread", "average_precision_spread"]] = done[["f1", "average_precision"]].std()
-    means["memory"] = done["memory"].max()
-    means = means.reindex(list(groups.groups)).assign(
-        seeds=done.size().reindex(list(groups.groups), fill_value=0),
+    groups = table.assign(done=table["status"] == DONE).groupby("method", sort=False)
+    # Cells without scores have no values to count.
+    means = groups[[*SCORES, "f1_low", "f1_high", "own_f1", "fit", "pick", *SHIFTS]].mean()
+    means[["f1_spread", "average_precision_spread"]] = groups[["f1", "average_precision"]].std()
+    means = means.assign(
+        memory=groups["memory"].max(),
+        seeds=groups["done"].sum(),
         shifted=groups["shifted"].any(),
         status=groups["status"].agg(_counted),
         error=groups["error"].agg(lambda errors: "; ".join(error for error in dict.fromkeys(errors) if error)),
-    )
-    means = means.rename_axis("method").reset_index()
+    ).reset_index()
     ends = [
         paired.interval(per_micrograph(result, dataset, row.method)) if row.seeds > 1 else (row.f1_low, row.f1_high)
         for row in means.itertuples()
@@ -187,27 +186,6 @@ def against(result: Result, dataset: str, method: str) -> pd.DataFrame:
             different = paired.distinguishable(comparison.p, comparison.interval)
             rows.append({**other, **comparison._asdict(), "distinguishable": different})
     return pd.DataFrame(rows, columns=[*methods.columns, *paired.Comparison._fields, "distinguishable"])
-
-
-def comparisons(result: Result) -> list[dict[str, Any]]:
-    """Compare the method with the highest F1 on each dataset, and `auto`, with every other method.
-
-    Returns
-    -------
-    list of dict
-        ``dataset``, ``first``, ``second``, ``difference`` (F1 of the first minus that of the second), ``interval``,
-        ``p``, ``micrographs``.
-    """
-    rows = []
-    for dataset in result["datasets"]:
-        leader = scores(result, dataset)["method"].head(1).tolist()
-        for first in dict.fromkeys([*leader, "auto"]):
-            pairs = against(result, dataset, first).rename(columns={"method": "second"})
-            if first not in leader:  # the pair with the leader is there already, the other way round
-                pairs = pairs[~pairs["second"].isin(leader)]
-            pairs = pairs[["second", *paired.Comparison._fields]]
-            rows += [{"dataset": dataset, "first": first, **pair} for pair in pairs.to_dict("records")]
-    return rows
 
 
 def standing(result: Result, dataset: str, *, labels: bool) -> pd.DataFrame:

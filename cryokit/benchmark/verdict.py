@@ -258,12 +258,9 @@ def _missing(table: pd.DataFrame) -> list[str]:
     if not len(table):
         return ["No method was run on it."]
     unfinished = table[table["status"] != DONE]
-    groups = {"No scores": unfinished["seeds"] == 0, "Scores of some seeds only": unfinished["seeds"] > 0}
-    sentences = []
-    for what, chosen in groups.items():
-        listed = ", ".join(f"*{row.title}* ({row.status})" for row in unfinished[chosen].itertuples())
-        sentences.append(f"{what}: {listed}." if listed else "")
-    return sentences
+    listed = pd.Series([f"*{row.title}* ({row.status})" for row in unfinished.itertuples()], unfinished.index)
+    missing = unfinished["seeds"].gt(0).map({False: "No scores", True: "Scores of some seeds only"})
+    return [f"{what}: {', '.join(methods)}." for what, methods in listed.groupby(missing)]
 
 
 def _pair(against: pd.DataFrame, method: str) -> str:
