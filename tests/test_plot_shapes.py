@@ -222,11 +222,12 @@ class TestGallery:
         assert "fills 0.31" in words
         assert "nothing in" in words
 
-    def test_squares_are_cut_around_the_particles(self, figure):
+    def test_squares_are_cut_around_the_particles(self, figure, monkeypatch):
+        monkeypatch.setattr(plot_shapes, "TILE", 1.05)  # of 10 pixels
         picture = np.zeros((ROWS, COLUMNS), np.float32)
         picture[28:33, 58:63] = 1  # around (60, 30), five pixels of it
         decisions = [decide(Particle(60, 30, "top", 10, math.nan, None, None, 1), True)]
-        axes = plot_shapes.gallery(figure, picture, decisions, size=11)
+        axes = plot_shapes.gallery(figure, picture, decisions)
         square = np.zeros((11, 11))
         square[3:8, 3:8] = 1
         assert (self.squares(axes)[0][0] == square).all()
@@ -234,13 +235,15 @@ class TestGallery:
             (circle,) = patches(row[0], CirclePatch)
             assert circle.center == (5, 5)
 
-    def test_mask_is_the_object_alone(self, picture, top):
-        axes = plot_shapes.gallery(Figure(), picture, [decide(top, True)], size=30)
+    def test_mask_is_the_object_alone(self, picture, top, monkeypatch):
+        monkeypatch.setattr(plot_shapes, "TILE", 29.5 / top.diameter)
+        axes = plot_shapes.gallery(Figure(), picture, [decide(top, True)])
         assert self.squares(axes)[1][0].mean() == pytest.approx(math.pi * 12**2 / 900, rel=0.05)
 
-    def test_beyond_the_border_is_grey(self, figure):
+    def test_beyond_the_border_is_grey(self, figure, monkeypatch):
+        monkeypatch.setattr(plot_shapes, "TILE", 1.0)
         corner = Particle(0, 0, "top", 10, math.nan, None, None, 1)
-        axes = plot_shapes.gallery(figure, np.eye(ROWS, COLUMNS), [decide(corner, True)], size=10)
+        axes = plot_shapes.gallery(figure, np.eye(ROWS, COLUMNS), [decide(corner, True)])
         square = self.squares(axes)[0][0]
         assert (square[:5] == 0.5).all()
         assert (square[:, :5] == 0.5).all()

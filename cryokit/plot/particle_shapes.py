@@ -166,13 +166,7 @@ def mask_overlay(ax: Axes, picture: NDArray, mask: ArrayLike, *, title: str | No
 
 
 def gallery(
-    figure: Figure,
-    picture: NDArray,
-    decisions: Sequence[Decision],
-    n: int = 8,
-    *,
-    size: int | None = None,
-    title: str | None = None,
+    figure: Figure, picture: NDArray, decisions: Sequence[Decision], n: int = 8, *, title: str | None = None
 ) -> NDArray:
     """Draw good particles above bad ones, each cut out of the picture and of the mask, with the reason below it.
 
@@ -189,8 +183,6 @@ def gallery(
         Decisions on the particles.
     n : int
         Maximum number of good ones and of bad ones.
-    size : int, optional
-        Side of the squares in pixels. By default 1.6 median diameters.
     title : str, optional
         Title.
 
@@ -218,7 +210,7 @@ def gallery(
         figure.text(0.5, 0.5, "no particles to show", ha="center", va="center")
         return axes
     diameters = [decision.particle.diameter for decision in decisions]
-    size = size or max(5, math.ceil(TILE * float(np.median(diameters))))
+    size = max(5, math.ceil(TILE * float(np.median(diameters))))
     letters = max(8, round(figure.bbox.width / figure.dpi / n * 72 / (0.55 * POINTS)))
     low, high = np.percentile(picture, (0.5, 99.5))
     scaled = np.clip((np.asarray(picture, np.float32) - low) / ((high - low) or 1), 0, 1)
