@@ -170,8 +170,8 @@ def gallery(
 ) -> NDArray:
     """Draw good particles above bad ones, each cut out of the picture and of the mask, with the reason below it.
 
-    The good ones are spread evenly over those given. The bad ones differ as much as possible: one for each reason in
-    turn.
+    The squares are 1.6 median diameters wide. The good ones are spread evenly over those given. The bad ones differ as
+    much as possible: one for each reason in turn.
 
     Parameters
     ----------
