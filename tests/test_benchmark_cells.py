@@ -165,8 +165,8 @@ def test_fresh_simulates_afresh(copied_run):
     (path,) = first.paths["validation"]
     right = path.read_bytes()
     path.write_bytes(right[:2000] + right[1000:2000] + right[3000:])
-    assert prepare(spec, copied_run).fingerprint != first.fingerprint
-    assert prepare(spec, copied_run, fresh=True).fingerprint == first.fingerprint
+    assert prepare(spec, copied_run).info["fingerprint"] != first.info["fingerprint"]
+    assert prepare(spec, copied_run, fresh=True).info["fingerprint"] == first.info["fingerprint"]
     assert path.read_bytes()[1024:] == right[1024:]  # the header has a time
 
 
@@ -174,7 +174,7 @@ def test_other_conditions_make_other_micrographs(small_run, copied_run):
     first = prepare(benchmark().datasets[0], small_run[0])
     noisier = benchmark(datasets=[{"name": "sim", "simulate": {**SIMULATED, "snr": 0.05}}])
     other = prepare(noisier.datasets[0], copied_run)
-    assert other.fingerprint != first.fingerprint
+    assert other.info["fingerprint"] != first.info["fingerprint"]
     assert not np.array_equal(read(other.paths["test"][0]).data, read(first.paths["test"][0]).data)
 
 

@@ -152,6 +152,8 @@ def _simulated(spec: DatasetSpec, folder: Path, fresh: bool) -> _Files:
     """Simulate the micrographs, unless that has been done."""
     from tqdm import tqdm
 
+    from cryokit.simulate import simulate
+
     # Test micrographs come first, so that a set with more training micrographs has the same ones.
     sets = [(spec.simulate, ("test",) if spec.train_on else ("test", "validation", "train"))]
     sets += [(other, ("validation", "train")) for other in spec.train_on]
@@ -163,7 +165,12 @@ def _simulated(spec: DatasetSpec, folder: Path, fresh: bool) -> _Files:
         make_folder(folder)
         bar = tqdm(tasks, desc=f"simulating {spec.name}", unit="micrograph", disable=None)
         for _, name, protein, settings in bar:
-            _simulate(folder, name, protein, settings)
+            try:
+                micrograph, truth = simulate(protein, name=name, **settings)
+            except (TypeError, ArgumentError, SimulationError) as error:
+                raise BenchmarkError(f"{spec.name}: {error}; see cryokit.simulate.simulate for its arguments") from None
+            coordinates.write(truth, folder / "labels" / f"{name}.csv", "csv", joined=False)
+            write_mrc(folder / f"{name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
         # Written last, so that an interrupted set is not taken for a whole one.
         write_text(done, recipe)
     places = {name: (folder / f"{name}.mrc", folder / "labels" / f"{name}.csv") for _, name, *_ in tasks}
@@ -190,17 +197,6 @@ def _tasks(simulated: SimulatedSet, splits: Iterable[str]) -> list[tuple[str, st
         (split, f"{simulated.protein}_{split}_{index:03d}", simulated.protein, {**settings, "seed": child})
         for (split, index), child in zip(places, children, strict=True)
     ]
-
-
-def _simulate(folder: Path, name: str, protein: str, settings: dict[str, Any]) -> None:
-    from cryokit.simulate import simulate
-
-    try:
-        micrograph, truth = simulate(protein, name=name, **settings)
-    except (TypeError, ArgumentError, SimulationError) as error:
-        raise BenchmarkError(f"{folder.name}: {error}; see cryokit.simulate.simulate for its arguments") from None
-    coordinates.write(truth, folder / "labels" / f"{name}.csv", "csv", joined=False)
-    write_mrc(folder / f"{name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
 
 
 def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _Files:

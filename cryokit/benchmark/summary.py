@@ -49,22 +49,11 @@ def cells(result: Result, dataset: str | None = None) -> pd.DataFrame:
     for cell in result["cells"]:
         if dataset not in (None, cell["dataset"]):
             continue
-        scores, localisation = cell["scores"], cell.get("localisation") or {}
-        low, high = scores.get("intervals", {}).get("f1") or (None, None)
-        rows.append(
-            {
-                **{name: cell[name] for name in columns if name in cell},
-                "error": cell["error"] or "",
-                **cell["seconds"],
-                "memory": cell["peak_memory_mb"],
-                **{name: scores.get(name) for name in SCORES},
-                "f1_low": low,
-                "f1_high": high,
-                "own_f1": cell["own"].get("f1"),
-                **{name: localisation.get(name) for name in SHIFTS},
-                "shifted": bool(localisation.get("shifted")),
-            }
-        )
+        # Of what a cell has, the table takes what `columns` names.
+        row = {**cell, **cell["seconds"], **cell["scores"], **cell.get("localisation", {})}
+        row |= {"memory": cell["peak_memory_mb"], "own_f1": cell["own"].get("f1"), "error": cell["error"] or ""}
+        row["f1_low"], row["f1_high"] = cell["scores"].get("intervals", {}).get("f1") or (None, None)
+        rows.append({**row, "shifted": bool(row.get("shifted"))})
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(_NUMBERS, float))
 
 

@@ -220,7 +220,7 @@ def text(result: Result) -> str:
         parts.append("\n".join(lines))
     for heading, sentences in {**in_short(result), "Whole run": verdict.run(result)}.items():
         if sentences:
-            parts.append("\n".join([f"{heading}:", *(f"  {verdict.plain(sentence)}" for sentence in sentences)]))
+            parts.append("\n".join([f"{heading}:", *(f"  {sentence.replace('*', '')}" for sentence in sentences)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 The same rules apply to wins and losses. Two methods count as distinguishable if the paired test over micrographs gives
 a p below 0.05 and the bootstrap interval of their difference excludes 0 (`cryokit.evaluate.paired`). Methods are set in
-italics of Markdown, which `plain` removes.
+italics of Markdown.
 """
 
 import pandas as pd
@@ -78,17 +78,6 @@ def sweep(result: Result) -> list[str]:
             if len(failed):
                 sentences.append(f"{about}: no scores of {_listed(failed)}.")
     return sentences
-
-
-def plain(sentence: str) -> str:
-    """Return a sentence without the marks of Markdown.
-
-    Examples
-    --------
-    >>> plain("*auto* is first.")
-    'auto is first.'
-    """
-    return sentence.replace("*", "")
 
 
 def few(micrographs: int) -> str:
@@ -221,8 +210,6 @@ def _given(result: Result, name: str, method: str) -> str:
 
 def _programs(result: Result, name: str, method: str) -> str:
     """Compare one of the package's methods with other programs that were given at least as many labels."""
-    if method not in result["methods"]:
-        return ""
     against = summary.against(result, name, method)
     pairs = [
         _pair(against, row.method)

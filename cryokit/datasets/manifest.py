@@ -25,8 +25,7 @@ MANIFESTS_VARIABLE = "CRYOKIT_MANIFESTS"
 _VIEWS = ("top", "side", "irregular")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _URL = re.compile(r"https?://[^\s/]+/\S+").fullmatch
-_SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
-_SHA1 = re.compile(r"[0-9a-f]{40}").fullmatch
+_DIGITS = {"sha256": 64, "git_blob_sha1": 40}  # of a hash, in hexadecimal
 _ARCHIVE = re.compile(r"(https?|ftp)://\S+").fullmatch
 _SCHEMA_HINT = "the schema is in data_manifests/README.md"
 
@@ -290,10 +289,10 @@ def _file(node: Node, verified: bool) -> DataFile:
         keys["split"].check(split is None, "no such key: only micrographs are split, labels follow them")
         keys["micrograph"].check(role == "extra" or micrograph is not None, "the name of the file's micrograph")
     urls = keys["urls"].items("a list of addresses")
-    hashes = {
-        kind: keys[kind].optional_text(f"{digits} lower-case hexadecimal digits in quotes", pattern)
-        for kind, digits, pattern in (("sha256", 64, _SHA256), ("git_blob_sha1", 40, _SHA1))
-    }
+    hashes = {}
+    for kind, digits in _DIGITS.items():
+        accept = re.compile(f"[0-9a-f]{{{digits}}}").fullmatch
+        hashes[kind] = keys[kind].optional_text(f"{digits} lower-case hexadecimal digits in quotes", accept)
     node.check(any(hashes.values()) or not verified, "sha256 or git_blob_sha1, as verified is true")
     return DataFile(
         path=path,
