@@ -30,7 +30,7 @@ PARTIAL = "result.partial.json"  # of a run that has not finished
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 POINTS = 100  # of a curve
 _COUNTS = ("tp", "fp", "fn")
-_RATES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
+SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 
 
 def empty_cell() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def empty_cell() -> dict[str, Any]:
 def scores(evaluation: Evaluation) -> dict[str, Any]:
     """Return the numbers of an evaluation, with five decimals."""
     return {
-        **{name: _rounded(getattr(evaluation, name)) for name in _RATES},
+        **{name: _rounded(getattr(evaluation, name)) for name in SCORES},
         **{name: getattr(evaluation, name) for name in _COUNTS},
         "intervals": {name: [_rounded(end) for end in ends] for name, ends in evaluation.intervals.items()},
     }

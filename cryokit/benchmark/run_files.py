@@ -13,6 +13,7 @@ path                                                    content
 A result may be read without the rest of its run; `labels`, `micrographs` and `picks` then find nothing.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,10 +72,8 @@ def micrographs(run: str | os.PathLike, dataset: str, data: Iterable[str | os.Pa
     places = [Path(run) / "data" / dataset, *(Path(folder) / dataset / "micrographs" for folder in data)]
     files = next((find(place) for place in places if place.is_dir()), [])
     if not files and dataset in available():
-        try:
+        with contextlib.suppress(DatasetError):  # none has been fetched
             files = load(dataset).micrographs(partial=True)
-        except DatasetError:  # none has been fetched
-            files = []
     return {micrograph_name(path): Path(path) for path in files}
 
 

@@ -15,11 +15,10 @@ import pandas as pd
 from cryokit._util.validation import check_choice
 from cryokit._util.wording import plural
 from cryokit.benchmark import configuration, reported
-from cryokit.benchmark.result_file import DONE
+from cryokit.benchmark.result_file import DONE, SCORES
 from cryokit.errors import CryokitError
 from cryokit.evaluate import paired
 
-SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 SHIFTS = ("dx_share", "dy_share", "rms_share")  # of the true picks, as shares of the diameter
 TIE = 0.0005  # of F1: smaller differences vanish in three decimals, and the methods share a rank
 _NUMBERS = ("fit", "pick", "memory", "threshold", "own_threshold", *SCORES, "f1_low", "f1_high", "own_f1", *SHIFTS)

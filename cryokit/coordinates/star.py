@@ -102,11 +102,8 @@ def _read_listed(path: str | os.PathLike, block: pd.DataFrame) -> tuple[pd.DataF
     tables, problems = [], []
     names = [micrograph_name(name) for name in block["rlnMicrographName"]]
     for name, listed in zip(names, block["rlnMicrographCoordinates"], strict=True):
-        file = _find(Path(listed), Path(path))
-        if file is None:
-            problems.append(f"{listed} does not exist")
-            continue
         try:
+            file = _find(listed, Path(path))
             tables.append(FORMATS[detect(file)].load().read(file, name)[0])
         except CoordinateError as error:
             problems.append(str(error))
@@ -118,11 +115,13 @@ def _read_listed(path: str | os.PathLike, block: pd.DataFrame) -> tuple[pd.DataF
     return concatenate(tables), list(dict.fromkeys(names))
 
 
-def _find(file: Path, listing: Path) -> Path | None:
+def _find(listed: str, listing: Path) -> Path:
     """Find a listed file: RELION's paths start at the project folder, one of those above the list."""
-    places = [folder / file for folder in listing.absolute().parents]
     # Last, beside the list: its folder may have been renamed or moved since.
-    return next((place for place in [*places, listing.parent / file.name] if place.is_file()), None)
+    for place in [*(folder / listed for folder in listing.absolute().parents), listing.parent / Path(listed).name]:
+        if place.is_file():
+            return place
+    raise CoordinateError(f"{listed} does not exist")
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:

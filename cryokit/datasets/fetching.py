@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -297,7 +297,7 @@ class _LocalFiles:
 
     def __init__(self, source: Path):
         self.sizes = {path: path.stat().st_size for path in sorted(source.rglob("*")) if path.is_file()}
-        self._hashes: dict[tuple[Path, str], str] = {}
+        self._hash = cache(_hash)
         self._found: set[Path] = set()
 
     def find(self, file: DataFile) -> Path | None:
@@ -325,14 +325,14 @@ class _LocalFiles:
         except OSError as error:
             return f"{namesake} cannot be read ({error.strerror or error})"
 
-    def _hash(self, path: Path, kind: str) -> str:
-        if (path, kind) not in self._hashes:
-            try:
-                self._hashes[path, kind] = integrity.HASHES[kind](path)
-            except OSError as error:
-                logger.warning("%s: cannot be read (%s)", path, error.strerror or error)
-                self._hashes[path, kind] = ""
-        return self._hashes[path, kind]
+
+def _hash(path: Path, kind: str) -> str:
+    """Return a hash of a file; an empty string if it cannot be read."""
+    try:
+        return integrity.HASHES[kind](path)
+    except OSError as error:
+        logger.warning("%s: cannot be read (%s)", path, error.strerror or error)
+        return ""
 
 
 def _names(file: DataFile) -> set[str]:

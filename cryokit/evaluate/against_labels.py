@@ -372,8 +372,8 @@ def _per_view(picks: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     views += sorted(set(false) - set(views)) if named else []
     total, tp, fp = (column.value_counts().reindex(views, fill_value=0) for column in (particles, true_view, false))
     agreement = (true_view == true["view"].reset_index(drop=True)).groupby(true_view).mean().reindex(views)
-    table = pd.DataFrame({"particles": total, "tp": tp, "fn": total - tp, "recall": tp / total})
-    table["fp"] = fp if named else math.nan
-    table["precision"] = metrics.ratio(tp, tp + fp) if named else math.nan
-    table["agreement"] = agreement if named else math.nan
+    table = pd.DataFrame({"particles": total, "tp": tp, "fn": total - tp, "recall": tp / total, "fp": fp})
+    table = table.assign(precision=metrics.ratio(tp, tp + fp), agreement=agreement)
+    if not named:
+        table[["fp", "precision", "agreement"]] = math.nan
     return table.rename_axis("view").reset_index()

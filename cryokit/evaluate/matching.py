@@ -61,9 +61,8 @@ def candidates(
     Pairs
         In no particular order.
     """
-    nothing = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     if not len(picks) or not len(labels):
-        return nothing
+        return Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     if criterion == "iou":
         if pick_diameters is None:
             pick_diameters = np.full(len(picks), np.nan)
@@ -72,10 +71,7 @@ def candidates(
     else:
         reach, norm = diameters * tolerance, 2
     near = cKDTree(picks).query_ball_point(labels, reach * (1 + 2 * ROUNDING), p=norm)
-    sizes = np.fromiter(map(len, near), np.intp, len(near))
-    if not sizes.any():
-        return nothing
-    label = np.repeat(np.arange(len(labels)), sizes)
+    label = np.repeat(np.arange(len(labels)), np.fromiter(map(len, near), np.intp, len(near)))
     pick = np.concatenate([np.asarray(indices, np.intp) for indices in near])
     shift = picks[pick] - labels[label]
     distance = np.hypot(shift[:, 0], shift[:, 1])
