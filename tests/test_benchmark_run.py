@@ -10,7 +10,6 @@ from small_benchmark import SIMULATED, benchmark
 from cryokit import coordinates
 from cryokit.benchmark import cells, result_file, run_files, summary
 from cryokit.benchmark.prepared_sets import prepare
-from cryokit.benchmark.result_file import failures
 from cryokit.benchmark.run import run
 from cryokit.cli import main
 from cryokit.coordinates import concatenate, table
@@ -61,9 +60,9 @@ def test_the_threshold_is_the_validation_micrographs_not_the_tested_ones(small_r
 
 
 def test_a_method_that_fails_fails_alone(small_run):
-    (failed,) = failures(small_run[1])
-    assert "autocryopicker on sim" in failed
-    assert "clusters" in failed
+    (failed,) = summary.failures(small_run[1]).to_dict("records")
+    assert (failed["method"], failed["dataset"]) == ("autocryopicker", "sim")
+    assert "clusters" in failed["error"]
     # A cell without scores has the same keys as one with them.
     assert set(cell_of(small_run[1], "autocryopicker")) == set(cell_of(small_run[1], "template"))
 
@@ -121,7 +120,7 @@ def test_an_interrupted_run_leaves_the_last_result_alone(copied_run, monkeypatch
 def test_too_long_is_a_failure(copied_run):
     result = run(benchmark(timeout=1e-4), copied_run, fresh=True)
     assert cell_of(result, "template")["status"] == result_file.FAILED
-    assert f"{1e-4:g} minutes" in failures(result)[0]
+    assert f"{1e-4:g} minutes" in summary.failures(result)["error"][0]
 
 
 def test_methods_with_labels_are_skipped_where_there_is_none_to_learn_from(tmp_path):
@@ -229,18 +228,18 @@ def test_picks_of_one_dataset_do_not_fail_on_the_others(copied_run, truth, tmp_p
     both = [{"name": "sim", "simulate": SIMULATED}, {"name": "new", "simulate": other}]
     result, own = with_picks(copied_run, tmp_path, truth, ("test",), datasets=both)
     assert [cell["status"] for cell in own] == [result_file.DONE, result_file.SKIPPED]
-    assert not failures(result)
+    assert result_file.FAILED not in {cell["status"] for cell in result["cells"]}
     # Picks of none of them are an error, which says what they are of.
     elsewhere = table("elsewhere_test", [10.0], [10.0], 0.5)
     result, own = with_picks(copied_run, tmp_path / "b", elsewhere, ("test",), datasets=both)
     assert [cell["status"] for cell in own] == [result_file.FAILED, result_file.FAILED]
-    assert "elsewhere_test" in failures(result)[0]
+    assert "elsewhere_test" in summary.failures(result)["error"][0]
 
 
 def test_a_file_that_cannot_be_read_fails_with_its_name(copied_run, tmp_path):
     (tmp_path / "junk.txt").write_text("what is this\n")
     result = run(benchmark(), copied_run, picks={"junk": str(tmp_path / "junk.txt")})
-    (failure,) = failures(result)
+    (failure,) = summary.failures(result)["error"]
     assert "junk.txt" in failure
 
 

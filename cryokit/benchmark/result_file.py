@@ -126,15 +126,6 @@ def commit() -> str | None:
         return None
 
 
-def failures(result: Mapping[str, Any]) -> list[str]:
-    """Return one line for each cell that failed."""
-    return [
-        f"{cell['method']} on {cell['dataset']} (seed {cell['seed']}): {cell['error']}"
-        for cell in result["cells"]
-        if cell["status"] == FAILED
-    ]
-
-
 def reduced(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result without its curves and decisions: small enough to commit, enough for all tables.
 

@@ -186,8 +186,8 @@ def standing(result: Result, dataset: str, *, labels: bool) -> pd.DataFrame:
         and `distinguishable` (1 and False for the first itself).
     """
     table = scored(result, dataset)
-    table = table[table["labels"] == labels].reset_index(drop=True)
-    table = table[["method", "title", "f1", "f1_low", "f1_high", "own_f1"]]
+    columns = ["method", "title", "f1", "f1_low", "f1_high", "own_f1"]
+    table = table.loc[table["labels"] == labels, columns].reset_index(drop=True)
     first = table["method"].iloc[0] if len(table) else None
     tests = against(result, dataset, first).set_index("method")[["p", "distinguishable"]]
     tests.loc[first] = [1.0, False]

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         sys.stdout.write(_listed())
         return 0
-    from cryokit.benchmark import result_file, tables
+    from cryokit.benchmark import result_file, summary, tables
 
     place = options.result or options.out
     if place is None:
@@ -113,9 +113,10 @@ def run(options: argparse.Namespace) -> int:
         from cryokit.cli.benchmark_page import write_report
 
         logger.info("report: %s", write_report(place, options.report, data=options.data))
-    failed = result_file.failures(result)
-    if failed and not options.result:
-        raise CryokitError(f"{len(failed)} of {len(result['cells'])} cells failed:\n  " + "\n  ".join(failed))
+    failed = summary.failures(result).query("status == @result_file.FAILED")
+    if len(failed) and not options.result:
+        lines = [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
+        raise CryokitError("\n".join([f"{len(failed)} of {len(result['cells'])} cells failed:", *lines]))
     return 0
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from cryokit.errors import CoordinateError
 
@@ -92,8 +91,9 @@ def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndar
         if len(fields) not in columns:
             allowed = " to ".join(map(str, dict.fromkeys((columns[0], columns[-1]))))
             raise CoordinateError(f"{path}: line {line} has {len(fields)} columns instead of {allowed}")
+        fields += ["nan"] * (columns[-1] - len(fields))
         rows.append(numbers(("nan" if field == "<NA>" else field for field in fields), path, f"line {line}"))
-    return pd.DataFrame(rows, dtype=np.float64).reindex(columns=range(columns[-1])).to_numpy()
+    return np.array(rows, dtype=np.float64).reshape(-1, columns[-1])
 
 
 def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.ndarray:
