@@ -169,14 +169,10 @@ def _best_mixture(scores: NDArray) -> _Mixture:
     noise = _mixture(scores, 0, scores[-1])
     fitted = [_mixture(scores, normals, start) for normals in (1, 2) for start in starts]
     best = min([noise, *fitted], key=lambda mixture: mixture.criterion)
-    # Noise that follows no Gumbel distribution must not pass for particles without noise.
-    return best if best.criterion < min(noise.criterion, _one_bell(scores)) - VERY_STRONG else noise
-
-
-def _one_bell(scores: NDArray) -> float:
-    """Return the Bayesian information criterion of a single normal distribution."""
-    log_likelihood = -0.5 * scores.size * (math.log(2 * math.pi * scores.var()) + 1)
-    return 2 * math.log(scores.size) - 2 * log_likelihood
+    # Noise that follows no Gumbel distribution must not pass for particles without noise: this is the criterion of a
+    # single normal distribution.
+    one_bell = 2 * math.log(scores.size) + scores.size * (math.log(2 * math.pi * scores.var()) + 1)
+    return best if best.criterion < min(noise.criterion, one_bell) - VERY_STRONG else noise
 
 
 def _mixture(scores: NDArray, normals: int, start: float, rounds: int = 200) -> _Mixture:
