@@ -58,10 +58,10 @@ from matplotlib.patches import Rectangle
 from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, simulate
 from cryokit._util.prefetch import ahead
 from cryokit.cli.notebook_runner import record
+from cryokit.coordinates.suppression import nms_distance, nms_iou
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks
 from cryokit.imaging.preparation import WORKING_DIAMETER, levelled, recorded, whitened
 from cryokit.imaging.score_cleaning import clean, joined_areas, largest_area
-from cryokit.imaging.suppression import nms_distance, nms_iou
 from cryokit.networks import describe
 from cryokit.networks.fully_convolutional import fully_convolutional
 from cryokit.networks.scoring import dense, sliding

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cryokit.coordinates.suppression import nms_distance, nms_iou
 from cryokit.errors import ArgumentError
 from cryokit.imaging import suppression
-from cryokit.imaging.suppression import nms_distance, nms_iou
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -198,7 +198,7 @@ def test_only_neighbours_are_compared(diameter, monkeypatch):
 CROWDS = """
 import resource, sys
 import numpy as np
-from cryokit.imaging.suppression import nms_distance, nms_iou
+from cryokit.coordinates.suppression import nms_distance, nms_iou
 
 def peak():  # bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -192,7 +192,7 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
     from scipy import ndimage
     from scipy.spatial import cKDTree
 
-    from cryokit.imaging.suppression import nms_distance  # not above: the package of pictures is slow to import
+    from cryokit.coordinates.suppression import nms_distance
 
     factor = max(1, int(diameter // _WORKING_DIAMETER))
     coverage = _averaged(mask, factor)

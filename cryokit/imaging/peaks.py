@@ -8,8 +8,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from cryokit._util.validation import check_number, check_picture
+from cryokit.coordinates.suppression import nms_distance
 from cryokit.errors import ArgumentError
-from cryokit.imaging.suppression import nms_distance
 
 # A `margin` in pixels of the map: a maximum in the outermost pixels may be the slope of one that lies beyond. Where
 # the map reaches the edge of the micrograph, that is a particle outside it, or one that mirroring makes up.

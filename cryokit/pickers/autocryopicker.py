@@ -10,12 +10,12 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 from skimage.draw import disk
 
+from cryokit.coordinates.suppression import nms_distance
 from cryokit.errors import PickerError
 from cryokit.imaging import Preprocessing
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.peaks import find_peaks, refine
 from cryokit.imaging.preparation import middle, recorded
-from cryokit.imaging.suppression import nms_distance
 from cryokit.pickers.clustering import ClusteringPicker, value_at
 from cryokit.pickers.interface import Micrographs, diameters_to_try, warn_of_range_end
 from cryokit.segmentation import (

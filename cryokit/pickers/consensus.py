@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from cryokit.coordinates import IGNORE, table
-from cryokit.imaging.suppression import nms_distance
+from cryokit.coordinates.suppression import nms_distance
 
 SAME = 0.25  # largest distance in diameters between picks of the same particle by two pickers
 APART = 0.4  # smallest distance between two labels in diameters

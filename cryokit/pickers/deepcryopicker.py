@@ -17,13 +17,13 @@ from scipy import ndimage
 from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate, table
+from cryokit.coordinates.suppression import nms_iou
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import UNDECIDED
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks, inside
 from cryokit.imaging.scale import scale_factor
 from cryokit.imaging.score_cleaning import clean, largest_area
-from cryokit.imaging.suppression import nms_iou
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks import Model
 from cryokit.networks.architectures.deepcryopicker_net import DeepCryoPickerConfig

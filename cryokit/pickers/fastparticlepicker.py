@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
+from cryokit.coordinates.suppression import nms_iou
 from cryokit.imaging.frame import Frame
-from cryokit.imaging.suppression import nms_iou
 from cryokit.networks.architectures.fastparticlepicker_net import FastParticlePickerConfig
 from cryokit.networks.devices import import_keras
 from cryokit.networks.scoring import ScoreMap

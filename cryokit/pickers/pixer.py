@@ -16,9 +16,9 @@ from skimage.util import view_as_blocks
 
 from cryokit._util.checked_settings import choice, number
 from cryokit._util.wording import plural
+from cryokit.coordinates.suppression import nms_distance
 from cryokit.imaging.frame import Frame
 from cryokit.imaging.peaks import NOT_ON_EDGE, inside, refine
-from cryokit.imaging.suppression import nms_distance
 from cryokit.networks.architectures.pixer_net import (
     DILATIONS,
     FULL_BOX,

@@ -12,9 +12,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from cryokit._util.validation import check_number, check_picture
+from cryokit.coordinates.suppression import nms_distance
 from cryokit.errors import ArgumentError, MicrographError
 from cryokit.imaging.peaks import find_peaks
-from cryokit.imaging.suppression import nms_distance
 
 SMALLEST_RADIUS = 3.0  # pixels: smaller discs have too few edge pixels to tell a circle from a square
 TOLERANCE = 0.1  # of the radius: how far from the circle an edge still belongs to it
