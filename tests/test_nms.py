@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cryokit.coordinates import suppression
 from cryokit.coordinates.suppression import nms_distance, nms_iou
 from cryokit.errors import ArgumentError
-from cryokit.imaging import suppression
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
