@@ -24,8 +24,6 @@ given there, and the ribosome's 4096 x 0.625 are 2560, not 4030. The text has 21
 the table 200. What is done here follows the factors, and pads nothing.
 """
 
-from __future__ import annotations
-
 import math
 
 from cryokit._util.validation import check_number

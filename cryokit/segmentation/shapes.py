@@ -1,7 +1,5 @@
 """The objects of a mask and what their shapes measure: areas, outlines, calipers and rectangles."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

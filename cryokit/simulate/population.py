@@ -1,7 +1,5 @@
 """The particles of a micrograph: which, where and at what orientation, and the table that says so."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ A further protein is one more density function here, one more entry of `MODELS`,
 `cryokit.simulate.conditions.CONDITIONS`.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

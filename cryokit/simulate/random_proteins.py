@@ -1,7 +1,5 @@
 """Random shapes of many kinds instead of proteins, for training pickers to find what they have never seen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 
