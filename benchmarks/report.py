@@ -136,10 +136,7 @@ for name in names:
     if not len(methods):
         continue
     figure, ax = plt.subplots(figsize=(9, 1.8 + 0.3 * len(methods)))
-    plot_benchmark.f1_intervals(ax, result, name, own=True)
-    in_paper = len(tables.beside_reported(result, name)) > 0
-    given = any(summary.given(result, method) for method in methods)
-    plot_benchmark.explain_marks(ax, own=True, paper=in_paper, given=given)
+    plot_benchmark.f1_intervals(ax, result, name)
     ax.set_title(titles[name])
     show_figure(figure)
 

@@ -254,7 +254,6 @@ for name, settings in PRESETS.items():
         samples["validation"],
         replace(settings, epochs=epochs[0]),
         seed=seed,
-        progress=False,
     )
     told = histories[name].summary()
     measured = {split: training.accuracy(trained[name], each) for split, each in samples.items()}
@@ -376,9 +375,7 @@ plt.show()
 started = time.perf_counter()
 parts = []
 for name, settings in {"today": MODERN, **({} if quick else {"paper": PAPER})}.items():
-    part = training.classification_table(
-        training_set, new_network, epochs=epochs, settings=settings, seed=seed, progress=False
-    )
+    part = training.classification_table(training_set, new_network, epochs=epochs, settings=settings, seed=seed)
     parts.append(part.assign(settings=name))
 table_3 = pd.concat(parts, ignore_index=True).rename(columns={"published": "reported"})
 shown = table_3[["setting", "classes", "settings", "epochs", "best_epoch", "train", "validation", "test", "reported"]]
@@ -458,7 +455,7 @@ for draw in range(2 if quick else 4):
     }
     for way, (given, turning) in ways.items():
         network = new_network(part.classes, seed + draw)
-        training.train(network, given, None, replace(settings, augmentation=turning), seed=seed + draw, progress=False)
+        training.train(network, given, None, replace(settings, augmentation=turning), seed=seed + draw)
         accuracy = {"train": training.accuracy(network, given), "test": training.accuracy(network, part_test)}
         rows.append({"draw": draw + 1, "way": way, **accuracy})
 augmented = pd.DataFrame(rows).pivot_table(index="way", columns="draw", values=["train", "test"])
@@ -500,7 +497,7 @@ patches = TrainingSet.load(folder + "/patches.npz")
 network = networks.create("deepcryopicker", classes=patches.classes, width=given["width"], seed=given["seed"]).build()
 train, validation = (training.Samples(*patches.arrays(split)) for split in ("train", "validation"))
 settings = training.TrainingSettings(**given["settings"])
-training.train(network, train, validation, settings, seed=given["seed"], folder=folder, progress=False)
+training.train(network, train, validation, settings, seed=given["seed"], folder=folder)
 """
 given = json.dumps({"width": width, "seed": seed, "settings": settings.to_dict()})
 
@@ -530,7 +527,7 @@ print(*(f"  {file.name}: {file.stat().st_size / 1e6:.2f} MB" for file in sorted(
 # %%
 part_train, part_validation = (Samples(*part.arrays(split)) for split in ("train", "validation"))
 resumed, uninterrupted = new_network(part.classes), new_network(part.classes)
-options = dict(seed=seed, progress=False)
+options = dict(seed=seed)
 going_on = training.train(resumed, part_train, part_validation, settings, folder=state, **options)
 in_one = training.train(uninterrupted, part_train, part_validation, settings, **options)
 losses = pd.DataFrame(
@@ -724,7 +721,7 @@ plt.show()
 
 # %%
 settings = replace(MODERN, learning_rate=2e-3, batch_size=16, epochs=6, patience=None, class_weights=False)
-lean_history = training.train(lean, maps["train"], maps["validation"], settings, seed=seed, progress=False)
+lean_history = training.train(lean, maps["train"], maps["validation"], settings, seed=seed)
 figure, axes = plt.subplots(1, 2, figsize=(12, 4))
 trainings.curves(axes[0], lean_history, "loss", title="the compact network")
 axes[0].set_ylim(0, 0.5)

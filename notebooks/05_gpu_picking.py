@@ -239,7 +239,6 @@ train(
     Samples(*held_out) if len(held_out[1]) else None,
     dataclasses.replace(MODERN, epochs=8),
     seed=seed,
-    progress=False,
 )
 versions = {"valid": network.network, "same": same}
 maps = {}

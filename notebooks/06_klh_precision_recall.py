@@ -58,7 +58,6 @@ from cryokit.cli.notebook_runner import record
 from cryokit.errors import CryokitError
 from cryokit.evaluate import paired
 from cryokit.plot.comparison import (
-    explain_marks,
     explain_overlays,
     f1_intervals,
     overlays,
@@ -541,8 +540,7 @@ if complete:
 
 # %%
 figure, ax = plt.subplots(figsize=(11, 1.6 + 0.42 * len(scores)))
-f1_intervals(ax, found, dataset, own=True)
-explain_marks(ax, own=True, several=scored["seeds"].max() > 1)
+f1_intervals(ax, found, dataset)
 plt.show()
 
 # %% [markdown]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmark_result import DIAMETER, METHODS, SHAPE, SNR, all_picks, result, with_given, without
+from benchmark_result import METHODS, SHAPE, SNR, all_picks, result, with_given, without
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
@@ -151,11 +151,8 @@ class TestF1:
         stars = {line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"}
         assert stars == {0.89, 0.88, 0.955}
         assert {line.get_color() for line in ax.lines if line.get_marker() == "*"} == {"0.6"}
-        pictures.explain_marks(ax)
         assert "paper (reported)" in legend(ax)
         assert "picks as given" not in legend(ax)
-        pictures.explain_marks(ax, given=True)
-        assert "picks as given" in legend(ax)
 
 
 class TestSweep:
@@ -218,7 +215,7 @@ class TestOverlays:
     def test_counts_are_those_of_the_evaluation(self, picked):
         name, tables, labels = picked
         figure, axes = plot.figure(1, 3)
-        pictures.overlays(axes, np.zeros(SHAPE, np.float32), tables, labels, name=name, diameter=DIAMETER)
+        pictures.overlays(axes, np.zeros(SHAPE, np.float32), tables, labels, name=name)
         for ax, (method, made) in zip(axes[0], tables.items(), strict=False):
             found = evaluate(made[made["micrograph"] == name], labels[labels["micrograph"] == name], bootstrap=0)
             title = ax.get_title()

@@ -474,17 +474,15 @@ def test_real_particles_are_covered(real_data, folder, name, gain):
     import pandas as pd
 
     from cryokit.imaging import Preprocessing
-    from cryokit.imaging.filters import live_area, without_outliers
+    from cryokit.imaging.preparation import recorded
     from cryokit.micrograph import read
 
     path = real_data(folder) / "micrographs" / name
     truth = pd.read_csv(real_data(folder) / "labels" / f"{path.stem}.csv")
-    data = without_outliers(read(path).data)
-    rows, columns = live_area(data)
+    data, frame = recorded(read(path))
+    x, y = frame.from_source(truth.x, truth.y)
     # A quarter of the large ones is enough.
-    rows, columns = (slice(side.start, min(side.stop, side.start + 2048)) for side in (rows, columns))
-    truth = truth.assign(x=truth.x - columns.start, y=truth.y - rows.start)
-    covered_by_all(data[rows, columns], truth, Preprocessing(), gain)
+    covered_by_all(data[:2048, :2048], truth.assign(x=x, y=y), Preprocessing(), gain)
 
 
 def covered_by_all(data, truth, preprocessing, gain):

@@ -53,7 +53,7 @@ def test_learns_from_one_picture_and_finds_the_same_on_another(blobs):
     config = create("compact", width=0.25)
     network = config.build()
     (first, labels), (second, truth) = blobs
-    compact.teach(network, config, [first], [labels], steps=200, rate=3e-3, seed=0, progress=False)
+    compact.teach(network, config, [first], [labels], steps=200, rate=3e-3, seed=0)
     scores = compact.score_map(network, config, second)
     picks = compact.candidates(scores, second.frame, "b", 56.0, least=0.5)
     distance = np.hypot(

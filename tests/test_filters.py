@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.filters import live_area
 from cryokit.imaging.frame import Frame, Picture
-from cryokit.imaging.preparation import flattened
+from cryokit.imaging.preparation import flattened, recorded
+from cryokit.micrograph import Micrograph
 from cryokit.simulate import simulate
 
 
@@ -111,7 +112,7 @@ def test_input_is_left_alone_and_a_constant_image_gives_zeros():
     assert np.abs(flat).max() == 0
 
 
-# --- without_outliers ----------------------------------------------------------------------------------------------
+# --- outliers ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [-1e7, 100, 1e4, 1e7])
@@ -121,7 +122,7 @@ def test_hot_pixels_are_limited_and_all_others_left_alone(value, shape):
     hot = data.copy()
     hot[5, 7] = hot[40, 3] = value
     before = hot.copy()
-    limited = without_outliers(hot)
+    limited = recorded(Micrograph(hot)).data
     assert np.array_equal(hot, before)
     assert limited.dtype == np.float32
     changed = limited != data
@@ -130,17 +131,17 @@ def test_hot_pixels_are_limited_and_all_others_left_alone(value, shape):
 
 
 def test_what_is_no_outlier_stays():
-    plain = noise((200, 200))
-    assert np.array_equal(without_outliers(plain), plain)
-    crystals = plain - 30 * disc(plain.shape, 60, 60, 20)
-    assert np.array_equal(without_outliers(crystals), crystals)
+    plain = noise((200, 200)).astype(np.float32)
+    assert np.array_equal(recorded(Micrograph(plain)).data, plain)
+    crystals = (plain - 30 * disc(plain.shape, 60, 60, 20)).astype(np.float32)
+    assert np.array_equal(recorded(Micrograph(crystals)).data, crystals)
     counts = np.random.default_rng(0).poisson(0.5, (300, 300)).astype(np.float32)
-    assert np.array_equal(without_outliers(counts), counts)
+    assert np.array_equal(recorded(Micrograph(counts)).data, counts)
 
 
 def test_an_image_of_hardly_any_grey_values_is_left_alone():
     for data in (np.zeros((30, 30)), np.eye(2000)):
-        assert np.array_equal(without_outliers(data), data)
+        assert np.array_equal(recorded(Micrograph(data)).data, data)
 
 
 # --- live_area -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from cryokit.imaging import (
     snr,
     wiener2,
 )
-from cryokit.imaging.filters import without_outliers
+from cryokit.imaging.preparation import recorded
 from cryokit.micrograph import read
 
 
@@ -268,12 +268,12 @@ def test_pictures_of_different_shapes_are_not_compared():
 def test_real_particles_are_darker_after_the_chain_than_before(real_data, dataset, diameter):
     path = sorted((real_data(dataset) / "micrographs").iterdir())[0]
     labels = pd.read_csv(real_data(dataset) / "labels" / f"{path.stem}.csv")
-    data = without_outliers(read(path).data)
+    data, frame = recorded(read(path))
     chain = Preprocessing()
     stages = chain.stages(data, diameter)
     before, after = stages["binned"], stages["opened"]
     radius = 0.4 * diameter / chain.factor(diameter)
-    x, y = chain.frame(data.shape, diameter).from_source(labels.x, labels.y)
+    x, y = chain.frame(data.shape, diameter).from_source(*frame.from_source(labels.x, labels.y))
     elsewhere = np.ones(after.shape, bool)
     elsewhere[y.round().astype(int), x.round().astype(int)] = False
     inside = ndimage.distance_transform_edt(elsewhere) < radius

@@ -108,7 +108,7 @@ def run_and_be_killed(folder):
 
     batches.TrainingBatches.__getitem__ = deadly
     settings = replace(QUICK, epochs=6)
-    train(network(), pictures(96, seed=1), pictures(48, seed=2), settings, seed=3, folder=folder, progress=False)
+    train(network(), pictures(96, seed=1), pictures(48, seed=2), settings, seed=3, folder=folder)
 
 
 # What is learnt
@@ -116,7 +116,7 @@ def run_and_be_killed(folder):
 
 def test_learns_and_keeps_the_network_clean(training, validation):
     net = network()
-    history = train(net, training, validation, replace(QUICK, epochs=8), progress=False)
+    history = train(net, training, validation, replace(QUICK, epochs=8))
     assert accuracy(net, pictures(60, seed=3)) > 0.95
     assert history.table["loss"].iloc[-1] < history.table["loss"].iloc[0] / 2
     assert history.table["epoch"].tolist() == list(range(1, 9))
@@ -143,7 +143,7 @@ def test_maps_are_learnt_where_weights_say_so():
     wrong = rng.random(right.shape) < 0.5
     samples = Samples(x, np.where(wrong, 1 - right, right), ~wrong)
     net = network(2, maps=True, dropout=0.0)
-    history = train(net, samples, None, replace(QUICK, epochs=20, batch_size=4), progress=False)
+    history = train(net, samples, None, replace(QUICK, epochs=20, batch_size=4))
     predicted = probabilities(net, x).argmax(axis=-1)
     assert (predicted == right).mean() > 0.95
     assert accuracy(net, samples) > 0.95
@@ -163,22 +163,22 @@ def test_class_weights_are_the_inverse_of_the_shares():
     by_hand = Samples(x, y, (len(y) / (3 * counts))[y])
     networks = [network(), network()]
     settings = replace(QUICK, epochs=2, class_weights=False)
-    train(networks[0], Samples(x, y), None, replace(settings, class_weights=True), progress=False)
-    train(networks[1], by_hand, None, settings, progress=False)
+    train(networks[0], Samples(x, y), None, replace(settings, class_weights=True))
+    train(networks[1], by_hand, None, settings)
     for first, second in zip(*(net.get_weights() for net in networks), strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
 
 
 def test_learning_rate_rises_and_falls(training):
     settings = replace(QUICK, epochs=5, learning_rate=0.01)
-    rates = train(network(), training, None, settings, progress=False).table["learning_rate"]
+    rates = train(network(), training, None, settings).table["learning_rate"]
     assert (np.diff(rates) < 0).all()
     assert rates.iloc[-1] == pytest.approx(1e-4, rel=1e-3)
 
 
 def test_best_weights_are_kept_and_training_stops(training, doubtful):
     net = network()
-    history = train(net, training, doubtful, STOPPING, progress=False)
+    history = train(net, training, doubtful, STOPPING)
     assert history.stopped_early
     assert len(history.table) == history.best_epoch + 2 < 40
     chosen = probabilities(net, doubtful.x)[np.arange(48), doubtful.y]
@@ -191,12 +191,12 @@ def test_mixed_precision_learns_and_leaves_no_trace(training):
     net = network()
     before = probabilities(net, training.x[:4])
     settings = replace(QUICK, epochs=8, schedule="constant", learning_rate=0.01)
-    history = train(net, training, None, replace(settings, mixed_precision=True), progress=False)
+    history = train(net, training, None, replace(settings, mixed_precision=True))
     assert {layer.dtype_policy.name for layer in net.layers} == {"float32"}
     assert accuracy(net, pictures(60, seed=3)) > 0.95
     assert before.dtype == probabilities(net, training.x[:4]).dtype == np.float32
     # It was on: half precision does not give the digits that single precision gives.
-    single = train(network(), training, None, replace(settings, epochs=1), progress=False)
+    single = train(network(), training, None, replace(settings, epochs=1))
     difference = abs(history.table["loss"].iloc[0] / single.table["loss"].iloc[0] - 1)
     assert 0 < difference < 0.2
 
@@ -222,7 +222,7 @@ def test_same_seed_same_result(training, validation):
         np.random.seed(len(networks))  # noqa: NPY002
         networks.append(network())
         chosen = replace(QUICK, epochs=2)
-        histories.append(train(networks[-1], training, validation, chosen, seed=seed, progress=False))
+        histories.append(train(networks[-1], training, validation, chosen, seed=seed))
     pd.testing.assert_frame_equal(without_seconds(histories[0]), without_seconds(histories[1]), check_exact=True)
     assert same(networks[0], networks[1])
     assert not same(networks[0], networks[2])
@@ -238,7 +238,7 @@ def test_global_random_state_is_left_alone(training):
     net = network()
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002
-    train(net, training, None, replace(QUICK, epochs=1), progress=False)
+    train(net, training, None, replace(QUICK, epochs=1))
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
 
 
@@ -253,8 +253,8 @@ def test_goes_on_exactly_after_a_kill(training, validation, tmp_path):
 
     settings = replace(QUICK, epochs=6)
     whole, continued = network(), network()
-    expected = train(whole, training, validation, settings, seed=3, progress=False)
-    history = train(continued, training, validation, settings, seed=3, folder=tmp_path / "state", progress=False)
+    expected = train(whole, training, validation, settings, seed=3)
+    history = train(continued, training, validation, settings, seed=3, folder=tmp_path / "state")
     pd.testing.assert_frame_equal(without_seconds(history), without_seconds(expected), check_exact=True)
     assert history.best_epoch == expected.best_epoch
     assert same(continued, whole)
@@ -262,7 +262,7 @@ def test_goes_on_exactly_after_a_kill(training, validation, tmp_path):
     # Once finished it is not done again, but gives the network its weights.
     again = network()
     before = (tmp_path / "state" / "training_state.npz").stat().st_mtime_ns
-    repeated = train(again, training, validation, settings, seed=3, folder=tmp_path / "state", progress=False)
+    repeated = train(again, training, validation, settings, seed=3, folder=tmp_path / "state")
     assert same(again, whole)
     pd.testing.assert_frame_equal(repeated.table, history.table, check_exact=True)
     assert (tmp_path / "state" / "training_state.npz").stat().st_mtime_ns == before
@@ -273,7 +273,7 @@ def test_an_error_within_an_epoch_loses_that_epoch_only(training, doubtful, tmp_
     from cryokit.networks.training import callbacks
 
     whole = network()
-    expected = train(whole, training, doubtful, STOPPING, progress=False)
+    expected = train(whole, training, doubtful, STOPPING)
     interrupted_at = {expected.best_epoch, len(expected.table) - 1}  # before the first wait, and amid the last
     reseed = callbacks.reseed
 
@@ -286,9 +286,9 @@ def test_an_error_within_an_epoch_loses_that_epoch_only(training, doubtful, tmp_
     monkeypatch.setattr(callbacks, "reseed", interrupted)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            train(network(), training, doubtful, STOPPING, folder=tmp_path, progress=False)
+            train(network(), training, doubtful, STOPPING, folder=tmp_path)
     last = network()
-    history = train(last, training, doubtful, STOPPING, folder=tmp_path, progress=False)
+    history = train(last, training, doubtful, STOPPING, folder=tmp_path)
     pd.testing.assert_frame_equal(without_seconds(history), without_seconds(expected), check_exact=True)
     assert history.stopped_early
     assert same(last, whole)
@@ -296,20 +296,20 @@ def test_an_error_within_an_epoch_loses_that_epoch_only(training, doubtful, tmp_
 
 def test_more_epochs_at_a_constant_rate_continue(training, tmp_path):
     settings = replace(QUICK, schedule="constant")
-    train(network(), training, None, replace(settings, epochs=2), folder=tmp_path, progress=False)
+    train(network(), training, None, replace(settings, epochs=2), folder=tmp_path)
     longer, whole = network(), network()
-    history = train(longer, training, None, settings, folder=tmp_path, progress=False)
+    history = train(longer, training, None, settings, folder=tmp_path)
     assert (history.table["learning_rate"] == np.float32(QUICK.learning_rate)).all()
-    expected = train(whole, training, None, settings, progress=False)
+    expected = train(whole, training, None, settings)
     pd.testing.assert_frame_equal(without_seconds(history), without_seconds(expected), check_exact=True)
     assert same(longer, whole)
     with pytest.raises(ArgumentError, match=r"4 epochs.* epochs=3"):
-        train(network(), training, None, replace(settings, epochs=3), folder=tmp_path, progress=False)
+        train(network(), training, None, replace(settings, epochs=3), folder=tmp_path)
 
 
 def test_folder_of_another_training_is_refused(training, validation, tmp_path):
     settings = replace(QUICK, epochs=1)
-    train(network(), training, validation, settings, folder=tmp_path, progress=False)
+    train(network(), training, validation, settings, folder=tmp_path)
     before = (tmp_path / "training_state.npz").read_bytes()
     moved = Samples(training.x, np.roll(training.y, 1))
     cases = [
@@ -322,12 +322,12 @@ def test_folder_of_another_training_is_refused(training, validation, tmp_path):
     ]
     for (net, first, second, chosen, seed), message in cases:
         with pytest.raises(ArgumentError, match=message) as caught:
-            train(net, first, second, chosen, seed=seed, folder=tmp_path, progress=False)
+            train(net, first, second, chosen, seed=seed, folder=tmp_path)
         assert str(tmp_path) in str(caught.value)
     assert (tmp_path / "training_state.npz").read_bytes() == before
     (tmp_path / "training_state.npz").write_bytes(before[: len(before) // 2])
     with pytest.raises(PickerError, match=r"training_state\.npz"):
-        train(network(), training, validation, settings, folder=tmp_path, progress=False)
+        train(network(), training, validation, settings, folder=tmp_path)
 
 
 def test_loss_that_is_no_number_stops_with_an_error(training, validation, tmp_path):
@@ -335,7 +335,7 @@ def test_loss_that_is_no_number_stops_with_an_error(training, validation, tmp_pa
     before = net.get_weights()
     settings = TrainingSettings(optimizer="sgd", learning_rate=1e30, schedule="constant", epochs=3)
     with pytest.raises(PickerError, match=r"epoch 1: .*nan"):
-        train(net, training, validation, settings, folder=tmp_path, progress=False)
+        train(net, training, validation, settings, folder=tmp_path)
     # The last weights that were any good, here the first.
     for value, old in zip(net.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, old)
@@ -520,7 +520,7 @@ def test_samples_that_do_not_fit_the_network(training):
     ]
     for net, samples, message in cases:
         with pytest.raises(ArgumentError, match=message):
-            train(net, samples, None, QUICK, progress=False)
+            train(net, samples, None, QUICK)
     with pytest.raises(ArgumentError, match=r"seed .*-1"):
         train(network(), training, None, QUICK, seed=-1)
 
@@ -587,7 +587,7 @@ def test_table_3(monkeypatch):
     )
     monkeypatch.setitem(PUBLISHED["4 + negative"], 4, 50.0)
     wanted = {name: CLASS_SETTINGS[name] for name in ("4 + negative", "five classes")}
-    table = classification_table(patches, flat, epochs=(1, 4), settings=settings, class_settings=wanted, progress=False)
+    table = classification_table(patches, flat, epochs=(1, 4), settings=settings, class_settings=wanted)
     assert table["setting"].tolist() == ["4 + negative"] * 2 + ["five classes"] * 2
     assert table["epochs"].tolist() == [1, 4] * 2
     assert (table["epochs_trained"] == table["epochs"]).all()
@@ -602,7 +602,7 @@ def test_table_3(monkeypatch):
     part = only_classes(patches, classes)
     alone = flat(classes)
     sets = [Samples(*part.arrays(split)) for split in ("train", "validation", "test")]
-    history = train(alone, *sets[:2], replace(settings, epochs=4), progress=False)
+    history = train(alone, *sets[:2], replace(settings, epochs=4))
     row = table[(table["setting"] == "4 + negative") & (table["epochs"] == 4)].iloc[0]
     assert row["best_epoch"] == history.best_epoch
     expected = [accuracy(alone, samples) for samples in sets]

@@ -21,7 +21,7 @@ import itertools
 import logging
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ from cryokit.errors import MicrographError
 from cryokit.imaging.binning import bin_integer
 
 logger = logging.getLogger(__name__)
+
+Contrast: TypeAlias = Literal["dark", "bright"]  # of particles: darker or brighter than their surroundings
 
 USUAL_DIAMETER = 0.05  # of the longer side: particles are a fiftieth to a tenth, and the band is wide
 FINE, COARSE = 1 / 16, 1 / 2  # standard deviations of the band's Gaussians, in diameters
@@ -72,7 +74,7 @@ def contrast_score(data: NDArray, diameter: float | None = None) -> float:
     return float(_votes(data, diameter).mean())
 
 
-def detect_contrast(data: NDArray, diameter: float | None = None) -> Literal["dark", "bright"]:
+def detect_contrast(data: NDArray, diameter: float | None = None) -> Contrast:
     """Return whether the particles of a micrograph are dark or bright.
 
     A micrograph that does not show it (the score within two standard errors of zero, estimated from its tiles) gives a
@@ -100,7 +102,7 @@ def detect_contrast(data: NDArray, diameter: float | None = None) -> Literal["da
     return _decided(float(votes.mean()), DOUBTFUL * error)
 
 
-def common_contrast(scores: Sequence[float]) -> Literal["dark", "bright"]:
+def common_contrast(scores: Sequence[float]) -> Contrast:
     """Return the contrast that all micrographs of a set have, from the `contrast_score` of each.
 
     Their sum decides. A set that does not show it (the mean within 0.05 or two standard errors of zero) gives a
@@ -119,9 +121,9 @@ def common_contrast(scores: Sequence[float]) -> Literal["dark", "bright"]:
     return _decided(float(np.mean(scores)), max(DOUBTFUL_MEAN, DOUBTFUL * error))
 
 
-def _decided(score: float, doubtful: float) -> Literal["dark", "bright"]:
+def _decided(score: float, doubtful: float) -> Contrast:
     """Return the contrast by the sign of a score, with a warning where the score is below `doubtful`."""
-    contrast: Literal["dark", "bright"] = "bright" if score > 0 else "dark"
+    contrast: Contrast = "bright" if score > 0 else "dark"
     if abs(score) < doubtful:
         logger.warning(
             "particles look %s, but this is doubtful (score %+.2f); look at a micrograph and give the contrast",

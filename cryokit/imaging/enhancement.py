@@ -14,6 +14,7 @@ from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError, ArgumentTypeError
 from cryokit.imaging import matlab
 from cryokit.imaging.binning import bin_fourier, resized_frame
+from cryokit.imaging.contrast import Contrast
 from cryokit.imaging.frame import Frame
 
 STAGES = ("binned", "normalised", "stretched", "equalised", "restored", "adaptive", "guided", "opened")
@@ -159,7 +160,7 @@ class Preprocessing:
         self,
         data: NDArray,
         diameter: float,
-        contrast: Literal["dark", "bright"] = "dark",
+        contrast: Contrast = "dark",
         *,
         keep: Collection[str] = STAGES,
     ) -> dict[str, NDArray[np.float32]]:
@@ -189,9 +190,7 @@ class Preprocessing:
         """
         return {name: picture for name, picture in self._steps(data, diameter, contrast) if name in keep}
 
-    def __call__(
-        self, data: NDArray, diameter: float, contrast: Literal["dark", "bright"] = "dark"
-    ) -> NDArray[np.float32]:
+    def __call__(self, data: NDArray, diameter: float, contrast: Contrast = "dark") -> NDArray[np.float32]:
         """Return the picture after the last stage; parameters, errors and `frame` are those of `stages`."""
         return self.stages(data, diameter, contrast, keep=STAGES[-1:])[STAGES[-1]]
 

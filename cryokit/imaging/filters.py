@@ -1,16 +1,16 @@
 """Filters that make micrographs flat and comparable before anything looks for particles in them."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
+
+from cryokit.imaging.contrast import Contrast
 
 _SAMPLED = 512  # least number of pixels of a line that tell whether it was recorded
 _RINGS = 40  # rings in which a spectrum is averaged, up to the Nyquist frequency
 
 
-def flatten(data: NDArray, diameter: float, *, contrast: Literal["dark", "bright"]) -> NDArray[np.float32]:
+def flatten(data: NDArray, diameter: float, *, contrast: Contrast) -> NDArray[np.float32]:
     """Level the background of a picture and count grey values in noise, particles bright.
 
     The subtraction of a blurred copy is the high-pass of a band-pass around the particle's size; binning, which comes
@@ -106,8 +106,9 @@ def whiten(image: NDArray, diameter: float) -> NDArray[np.float32]:
 def limits(data: NDArray) -> tuple[float, float]:
     """Return the range beyond which grey values are outliers: hot pixels, hits of cosmic rays.
 
-    The limits lie beyond the 0.1 and 99.9 % quantiles by as much as these are apart (about 9 standard deviations of
-    noise), so that particles, ice and carbon stay as they are.
+    Binning in Fourier space would spread a hot pixel along its row and column. The limits lie beyond the 0.1 and 99.9 %
+    quantiles by as much as these are apart (about 9 standard deviations of noise), so that particles, ice and carbon
+    stay as they are.
 
     Parameters
     ----------
@@ -124,31 +125,6 @@ def limits(data: NDArray) -> tuple[float, float]:
     low, high = np.quantile(sample, (0.001, 0.999)).tolist()
     width = high - low
     return (low - width, high + width) if width else (-np.inf, np.inf)
-
-
-def without_outliers(data: NDArray) -> NDArray:
-    """Limit the few grey values that are far outside the range of all others (`limits`).
-
-    Binning in Fourier space would spread a hot pixel along its row and column.
-
-    Parameters
-    ----------
-    data : ndarray, shape (rows, columns)
-        Micrograph.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns), dtype of `data`
-        Limited micrograph; `data` itself if nothing had to be limited.
-
-    Examples
-    --------
-    >>> data = np.random.default_rng(0).normal(size=(64, 64)); data[5, 7] = 1e6
-    >>> bool(without_outliers(data).max() < 15)
-    True
-    """
-    low, high = limits(data)
-    return data if data.min() >= low and data.max() <= high else np.clip(data, low, high)
 
 
 def live_area(data: NDArray) -> tuple[slice, slice]:

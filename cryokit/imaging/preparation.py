@@ -17,14 +17,14 @@ import logging
 import math
 import weakref
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from cryokit.errors import MicrographError
 from cryokit.imaging.binning import resize, resized_frame
-from cryokit.imaging.contrast import common_contrast, contrast_score
+from cryokit.imaging.contrast import Contrast, common_contrast, contrast_score
 from cryokit.imaging.filters import flatten, limits, live_area, whiten
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.micrograph import Micrograph
@@ -63,7 +63,7 @@ def recorded(micrograph: Micrograph) -> Picture:
     -------
     Picture
         Pixels without padded borders (`cryokit.imaging.filters.live_area`) and outliers
-        (`cryokit.imaging.filters.without_outliers`); a view of the micrograph where there are no outliers.
+        (`cryokit.imaging.filters.limits`); a view of the micrograph where there are no outliers.
 
     Raises
     ------
@@ -108,9 +108,7 @@ def rescaled(picture: Picture, factor: float) -> Picture:
     return Picture(data, picture.frame.then(frame))
 
 
-def flattened(
-    picture: Picture, diameter: float, contrast: Literal["dark", "bright"], working_diameter: float
-) -> Picture:
+def flattened(picture: Picture, diameter: float, contrast: Contrast, working_diameter: float) -> Picture:
     """Bin a picture to the particle's scale, level it, and count grey values in noise, particles bright.
 
     Parameters
@@ -134,10 +132,7 @@ def flattened(
 
 
 def whitened(
-    picture: Picture,
-    diameter: float,
-    contrast: Literal["dark", "bright"],
-    working_diameter: float = WORKING_DIAMETER,
+    picture: Picture, diameter: float, contrast: Contrast, working_diameter: float = WORKING_DIAMETER
 ) -> Picture:
     """Bring a picture to the particle's scale and make its noise the same as in all others, particles bright.
 
@@ -166,9 +161,7 @@ def whitened(
     return Picture(whiten(flatten(data, across, contrast=contrast), across), frame)
 
 
-def levelled(
-    micrograph: Micrograph, diameter: float, contrast: Literal["dark", "bright"], factor: float, window: int
-) -> Picture:
+def levelled(micrograph: Micrograph, diameter: float, contrast: Contrast, factor: float, window: int) -> Picture:
     """Bring a micrograph to the scale of a network that judges windows, and level every window, particles dark.
 
     Detail finer than a `DETAIL`-th of the particle is removed by binning; then the micrograph is resized and levelled:
@@ -232,7 +225,7 @@ def levelled_frame(frame: Frame, diameter: float, factor: float) -> Frame:
     return frame.then(binned).then(resized_frame(binned.shape, factor * detail))
 
 
-def detected_contrast(micrographs: Iterable[Micrograph], diameter: float | None = None) -> Literal["dark", "bright"]:
+def detected_contrast(micrographs: Iterable[Micrograph], diameter: float | None = None) -> Contrast:
     """Return whether the particles of a set of micrographs are dark or bright (`cryokit.imaging.common_contrast`).
 
     Parameters

@@ -151,8 +151,9 @@ def class_averages(
         averages = np.zeros((number, side, side), np.float32)
         members = np.bincount(class_of, minlength=number)
         for k in np.flatnonzero(members):
-            moved = [_moved(wide[i], angle[k, i], shift[k, i]) for i in np.flatnonzero(class_of == k)]
-            averages[k] = np.mean(moved, axis=0)
+            # A particle lies at its shift and is rotated by its angle against the average.
+            own = np.flatnonzero(class_of == k)
+            averages[k] = np.mean([turned(np.roll(wide[i], -shift[k, i], (0, 1)), -angle[k, i]) for i in own], axis=0)
     order = [k for k in np.argsort(-members, kind="stable") if members[k]]
     return averages[order], members[order]
 
@@ -176,8 +177,3 @@ def _aligned(spectra: NDArray, references: NDArray, step: float, reach: int) -> 
             index = np.column_stack(np.unravel_index(best, maps.shape[1:]))
             shift[j, better] = window[index[better]]
     return score, angle, shift
-
-
-def _moved(particle: NDArray, degrees: float, shift: NDArray) -> NDArray[np.float32]:
-    """Bring a particle, which lies at `shift` and is rotated by `degrees` against its average, onto it."""
-    return turned(np.roll(particle, (-shift[0], -shift[1]), axis=(0, 1)), -degrees)

@@ -142,7 +142,6 @@ def teach(
     rate: float,
     seed: int,
     areas: Sequence[float] | None = None,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """Train the compact network on crops of prepared micrographs.
 
@@ -164,8 +163,6 @@ def teach(
         Random seed.
     areas : sequence of float, optional
         Relative areas of the pictures, if `pictures` makes them when they are asked for.
-    progress : bool
-        Whether to show a progress bar.
 
     Returns
     -------
@@ -181,4 +178,4 @@ def teach(
     settings = TrainingSettings(
         learning_rate=rate, batch_size=BATCH, epochs=epochs, patience=None, class_weights=False, augmentation=True
     )
-    return train(network, samples, None, settings, seed=seed, progress=progress).table
+    return train(network, samples, None, settings, seed=seed).table

@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
 from cryokit._util.wording import plural
 from cryokit.coordinates import concatenate
 from cryokit.errors import PickerError
+from cryokit.imaging.contrast import Contrast
 from cryokit.imaging.preparation import detected_contrast
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.pickers.autocryopicker import AutoCryoPicker
@@ -48,7 +48,7 @@ def training_particles(
     micrographs: Iterable[MicrographLike],
     *,
     diameter: float | None = None,
-    contrast: Literal["dark", "bright"] | None = None,
+    contrast: Contrast | None = None,
 ) -> TrainingParticles:
     """Pick micrographs by component 1, and tell good examples of each view from all else.
 

@@ -353,7 +353,11 @@ class DeepCryoPicker(MapPicker):
             here = particles[particles["micrograph"] == name]
             x, y = frame.from_source(here["x"], here["y"])
             here = here.assign(x=x, y=y, diameter=here["diameter"] / frame.step)
-            tables.append(_shifted(here, self.working_diameter, rng) if self.off_centre else here)
+            if self.off_centre:
+                # Each particle some times, a little beside its centre: between the positions that are scored it is so.
+                near = scattered(here[["x", "y"]].to_numpy(), CENTRED * self.working_diameter, SHIFTED, rng)
+                here = pd.concat([here] * SHIFTED, ignore_index=True).assign(x=near[:, 0], y=near[:, 1])
+            tables.append(here)
             if self.off_centre:
                 places = off_centre(np.column_stack([x, y]), self.working_diameter, frame.shape, number, rng)
                 tables.append(
@@ -401,9 +405,3 @@ class DeepCryoPicker(MapPicker):
         how = f"the best for the {'labels' if labelled else 'picks of component 1'}"
         how = how if best else "from the distribution of the scores"
         self._decide(f"threshold {self.threshold_:.2f}, {how} on {plural(len(names), 'micrograph')}{part}")
-
-
-def _shifted(rows: pd.DataFrame, diameter: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Return each particle some times, a little beside its centre: between the positions that are scored it is so."""
-    places = scattered(rows[["x", "y"]].to_numpy(), CENTRED * diameter, SHIFTED, rng)
-    return pd.concat([rows] * SHIFTED, ignore_index=True).assign(x=places[:, 0], y=places[:, 1])

@@ -233,20 +233,17 @@ def _samples(scenes: Sequence[Scene], number: int, rng: np.random.Generator) -> 
 def _other_weights(config: NetworkConfig, settings: TrainingSettings) -> tuple[NDArray, ...]:
     """Return the weights of a network that has learned other molecules."""
     rng = np.random.default_rng(config.seed)
-    samples = [_samples([scene], BOXES_EACH, rng) for scene in _other_molecules(config.seed) if len(scene.particles)]
+    molecules = (_other_molecule(config.seed, number) for number in range(OTHERS))
+    samples = [_samples([scene], BOXES_EACH, rng) for scene in molecules if len(scene.particles)]
     together = Samples(np.concatenate([part.x for part in samples]), np.concatenate([part.y for part in samples]))
     network = config.build()
     train(network, together, None, settings, seed=config.seed)
     return tuple(network.get_weights())
 
 
-@functools.lru_cache(maxsize=1)
-def _other_molecules(seed: int) -> tuple[Scene, ...]:
-    """Return simulated micrographs of proteins that do not exist, each of a different one."""
-    return tuple(_other_molecule(seed, number) for number in range(OTHERS))
-
-
+@functools.lru_cache(maxsize=OTHERS)
 def _other_molecule(seed: int, number: int) -> Scene:
+    """Return a simulated micrograph of a protein that does not exist, another one for each number."""
     from cryokit.errors import SimulationError
     from cryokit.simulate import CONDITIONS, random_protein, simulate
 

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryokit._util.validation import check_choice
-from cryokit.benchmark import reported, summary
+from cryokit.benchmark import reported, summary, tables
 from cryokit.benchmark.result_file import DONE
 from cryokit.benchmark.summary import Result
 from cryokit.errors import ArgumentError
@@ -57,9 +57,9 @@ AXIS_WORDS = {
     "contamination": "ice crystals per square micrometre",
     "train": "micrographs to learn from",
 }
-QUANTITIES = {"f1": "F1", "average_precision": "average precision"}
 # learned from labels (None: picks as given) -> line, and the inside of the marks unless that has the line's colour
 _KINDS = {False: ("solid", None), True: ("dashed", "white"), None: ("dotted", "0.8")}
+_KIND_NAMES = {False: "no labels", True: "learned from labels", None: "picks as given"}
 
 
 class Style(NamedTuple):
@@ -170,17 +170,16 @@ def precision_recall(
     return ax
 
 
-def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False) -> Axes:
-    """Draw F1 of every method on a dataset with its interval, the best at the top.
+def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
+    """Draw F1 of every method on a dataset with its interval, the best at the top; marks are explained below.
 
-    The F1 that the paper reports, if it has one, is a grey star; it was not measured here.
+    A short vertical line is F1 at the threshold that the picker chose by itself, a grey star the F1 that the paper
+    reports, which was not measured here.
 
     Parameters
     ----------
     ax, result, dataset
         As for `precision_recall`.
-    own : bool
-        Whether to add F1 at the threshold that the picker chose by itself, as a short vertical line.
 
     Returns
     -------
@@ -188,6 +187,13 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False) -
         `ax`. Bars are 95 % intervals over micrographs, small dots are seeds. A method without scores has the reason
         instead.
     """
+    from matplotlib.lines import Line2D
+
+    explained = {}
+
+    def explain(label: str, marker: str, **options: Any) -> None:
+        explained[label] = Line2D([], [], label=label, marker=marker, **{"color": "0.3", "linestyle": "none"} | options)
+
     looks = styles(result)
     table = summary.scores(result, dataset)
     all_cells = summary.cells(result, dataset)
@@ -198,57 +204,29 @@ def f1_intervals(ax: Axes, result: Result, dataset: str, *, own: bool = False) -
             ax.text(0.01, place, reason, fontsize="x-small", color="0.3", va="center", ha="left")
             continue
         look = looks[row.method]
+        inside = _KINDS[row.labels][1]
+        explain(_KIND_NAMES[row.labels], "o", **({"markerfacecolor": inside} if inside else {}))
         if np.isfinite(row.f1_low):
+            explain("95 % interval over micrographs", "", linestyle="solid", linewidth=2)
             ax.plot([row.f1_low, row.f1_high], [place, place], color=look.colour, linewidth=2, solid_capstyle="butt")
         seeds = all_cells.loc[all_cells["method"] == row.method, "f1"]
         if len(seeds) > 1:
+            explain("a single seed", ".")
             ax.plot(seeds, [place + 0.25] * len(seeds), ".", markersize=4, color=look.colour)
-        if own and np.isfinite(row.own_f1):
+        if np.isfinite(row.own_f1):
+            explain("at the picker's own threshold", "|", markersize=11)
             ax.plot(row.own_f1, place, "|", markersize=13, color=look.colour)
         ax.plot(row.f1, place, linestyle="none", zorder=3, **look.mark())
         published = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
         if "f1" in published:
+            explain("paper (reported)", "*", markersize=10, color="0.6")
             ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
     ax.set_yticks(range(len(table)), table["title"], fontsize="small")
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, 1.01), xlabel="F1")
     ax.grid(axis="x", alpha=0.3)
     ax.tick_params(left=False)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    return ax
-
-
-def explain_marks(
-    ax: Axes, *, own: bool = False, paper: bool = True, several: bool = True, given: bool = False
-) -> Axes:
-    """Add a legend below `f1_intervals`.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Axes of `f1_intervals`.
-    own, paper : bool
-        As for `f1_intervals`.
-    several : bool
-        Whether there are methods with several seeds.
-    given : bool
-        Whether there are picks as given.
-    """
-    from matplotlib.lines import Line2D
-
-    def mark(marker: str, label: str, **options: Any) -> Line2D:
-        return Line2D([], [], **{"marker": marker, "label": label, "color": "0.3", "linestyle": "none", **options})
-
-    handles = [mark("o", "no labels"), mark("o", "learned from labels", markerfacecolor="white")]
-    if given:
-        handles.append(mark("o", "picks as given", markerfacecolor=_KINDS[None][1]))
-    handles.append(mark("", "95 % interval over micrographs", linestyle="solid", linewidth=2))
-    if several:
-        handles.append(mark(".", "a single seed"))
-    if own:
-        handles.append(mark("|", "at the picker's own threshold", markersize=11))
-    if paper:
-        handles.append(mark("*", "paper (reported)", markersize=10, color="0.6"))
-    legend_below(ax, handles, 2)
+    legend_below(ax, list(explained.values()), 2)
     return ax
 
 
@@ -283,7 +261,7 @@ def sweep(
     ArgumentError
         If `quantity` is unknown, or the result has no such sweep.
     """
-    check_choice("quantity", quantity, QUANTITIES)
+    check_choice("quantity", quantity, tables.QUANTITIES)
     table = summary.sweep(result)
     chosen = table[table["axis"] == axis]
     if protein is not None:
@@ -304,7 +282,7 @@ def sweep(
         ax.set_xscale("log")
     ax.set_xticks(values, [f"{value:g}" for value in values], fontsize="small")
     ax.minorticks_off()
-    ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=QUANTITIES[quantity], ylim=(0, 1.01))
+    ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=tables.QUANTITIES[quantity], ylim=(0, 1.01))
     ax.grid(alpha=0.3)
     legend_below(ax, handles, 2)
     return ax
@@ -350,7 +328,6 @@ def overlays(
     labels: pd.DataFrame,
     *,
     name: str | None = None,
-    diameter: float | None = None,
 ) -> None:
     """Draw a micrograph once for each method, with its true, false and missed picks, as the paper's figure 7.
 
@@ -366,8 +343,6 @@ def overlays(
         Table of labels.
     name : str, optional
         Name of the micrograph in the tables. By default that of the `Micrograph`.
-    diameter : float, optional
-        Particle diameter in pixels, if the labels have none.
 
     Raises
     ------
@@ -381,11 +356,10 @@ def overlays(
     if len(axes) < len(picks):
         raise ArgumentError(f"axes: {len(picks)} methods need as many; there are {len(axes)}")
     labels = labels[labels["micrograph"] == name]
-    options = {"name": name, "diameter": diameter, "legend": False, "longest_side": 512}
     for ax, (method, table) in zip(axes, picks.items(), strict=False):
         table = table[table["micrograph"] == name]
-        evaluation = evaluate(table, labels, micrographs=[name], diameter=diameter, bootstrap=0)
-        pictures.overlay(ax, micrograph, evaluation=evaluation, **options)
+        evaluation = evaluate(table, labels, micrographs=[name], bootstrap=0)
+        pictures.overlay(ax, micrograph, evaluation=evaluation, name=name, legend=False, longest_side=512)
         counts = f"{evaluation.tp} true, {evaluation.fp} false, {evaluation.fn} missed"
         ax.set_title(f"{method}\nF1 {evaluation.f1:.3f}: {counts}", fontsize="small")
     for ax in axes[len(picks) :]:

@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError
+from cryokit.pickers.interface import spread
 from cryokit.plot.drawing import legend_below, set_title, square
 from cryokit.plot.pictures import show_micrograph
 from cryokit.segmentation.mask import as_mask
@@ -198,7 +199,7 @@ def gallery(
     """
     check_number("n", n, 1, whole=True)
     good, bad = ([decision for decision in decisions if decision.good is kind] for kind in (True, False))
-    groups = [(True, _spread(good, n), len(good)), (False, _varied(bad, n), len(bad))]
+    groups = [(True, spread(good, n), len(good)), (False, _varied(bad, n), len(bad))]
     groups = [group for group in groups if group[1]]
     heights = [1, 1, 0.6] * max(1, len(groups))
     grid = {"height_ratios": heights, "hspace": 0.05, "left": 0.05, "right": 0.99, "bottom": 0.02, "top": 0.93}
@@ -228,10 +229,6 @@ def gallery(
             reason = "\n".join(textwrap.wrap(decision.reason, letters)[:LINES])
             below.text(0.5, -0.05, reason, fontsize=POINTS, ha="center", va="top", transform=below.transAxes)
     return axes
-
-
-def _spread(decisions: list[Decision], n: int) -> list[Decision]:
-    return [decisions[i] for i in np.linspace(0, len(decisions) - 1, min(n, len(decisions))).round().astype(int)]
 
 
 def _varied(decisions: list[Decision], n: int) -> list[Decision]:

@@ -1,7 +1,6 @@
 """Which clusters are the particles: decided by the size of the spots they make, without looking at the picture."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from scipy import ndimage
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit.imaging.binning import bin_integer
+from cryokit.imaging.contrast import Contrast
 from cryokit.segmentation.clusters import Clustering
 from cryokit.segmentation.mask import fill_holes, particle_area
 
@@ -18,9 +18,7 @@ MOST = 0.6  # of the picture: a larger mask is background
 HOLE = 0.4  # particle areas: a smaller hole belongs to the particle around it
 
 
-def particle_cluster(
-    clustering: Clustering, diameter: float, *, contrast: Literal["dark", "bright"] | None = "dark"
-) -> tuple[int, ...]:
+def particle_cluster(clustering: Clustering, diameter: float, *, contrast: Contrast | None = "dark") -> tuple[int, ...]:
     """Choose the clusters that make the particle mask.
 
     In AutoCryoPicker the darkest cluster of IBC is the mask, and of k-means and fuzzy c-means the user picks one by
@@ -99,9 +97,7 @@ def particle_cluster(
     return tuple(best)
 
 
-def particle_mask(
-    clustering: Clustering, diameter: float, *, contrast: Literal["dark", "bright"] | None = "dark"
-) -> NDArray[np.bool_]:
+def particle_mask(clustering: Clustering, diameter: float, *, contrast: Contrast | None = "dark") -> NDArray[np.bool_]:
     """Return the mask of the clusters that `particle_cluster` chooses.
 
     Parameters

@@ -399,11 +399,7 @@ def _degrees(x: float, y: float, turn: int) -> float:
     return 0.0 if angle > turn * (1 - SAME) else angle
 
 
-def _step_weights() -> list[float]:
-    """Return the angle that each step stands for, over its length (the reciprocal of the distance of its lines)."""
-    angles = [math.atan2(rows, columns) for rows, columns in STEPS]
-    before, after = [angles[-1] - math.pi, *angles[:-1]], [*angles[1:], math.pi]
-    return [(last - first) / 2 / math.hypot(*step) for first, last, step in zip(before, after, STEPS, strict=True)]
-
-
-_STEP_WEIGHTS = _step_weights()
+# The angle that each step stands for, over its length (the reciprocal of the distance of its lines).
+_ANGLES = np.arctan2(*np.transpose(STEPS))
+_STEP_WEIGHTS = (np.append(_ANGLES[1:], np.pi) - np.append(_ANGLES[-1] - np.pi, _ANGLES[:-1])) / 2
+_STEP_WEIGHTS = (_STEP_WEIGHTS / np.hypot(*np.transpose(STEPS))).tolist()

@@ -7,7 +7,7 @@ import logging
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from cryokit import __version__
 from cryokit._util.plain import plain
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError, PickerError
+from cryokit.imaging.contrast import Contrast
 from cryokit.imaging.preparation import CLIPPED
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks.patches.balancing import Filling, divide, quotas
@@ -57,7 +58,7 @@ def build(
     size: int = 64,
     box: float = 1.5,
     diameter: float | Mapping[str, float] | None = None,
-    contrast: Literal["dark", "bright"] = "dark",
+    contrast: Contrast = "dark",
     preprocessing: Preprocessing | None = None,
     augmentation: float = 0.0,
     validation: float = 0.2,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cryokit.imaging.contrast import Contrast
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.preparation import CLIPPED, recorded, rescaled
 from cryokit.micrograph import Micrograph
@@ -246,7 +247,7 @@ def patch_source(
     *,
     size: int,
     box: float,
-    contrast: Literal["dark", "bright"],
+    contrast: Contrast,
     preprocessing: Preprocessing | None,
 ) -> PatchSource:
     """Bring a micrograph to the scale at which `box` diameters are `size` pixels.

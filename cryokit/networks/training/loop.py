@@ -88,7 +88,6 @@ def train(
     *,
     seed: int = 0,
     folder: str | os.PathLike | None = None,
-    progress: bool = True,
 ) -> History:
     """Train a network that gives class probabilities, from the weights that it has.
 
@@ -115,8 +114,6 @@ def train(
         Folder for the state, which is written after every epoch. The same call with the same folder continues after the
         last finished epoch, and ends with the result of an uninterrupted training; a finished training is not repeated.
         At a constant rate, more `epochs` than before continue it.
-    progress : bool
-        Whether to show bars of the epochs and batches (on a terminal).
 
     Returns
     -------
@@ -155,7 +152,6 @@ def train(
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         seed=seed,
         state=state,
-        progress=progress,
     )
 
 
@@ -169,7 +165,6 @@ def fit_batches(
     metrics: Sequence[keras.metrics.Metric] = (),
     seed: int = 0,
     state: TrainingState | None = None,
-    progress: bool = True,
 ) -> History:
     """Train a network with any inputs and targets, on batches; `train` does that for classes.
 
@@ -193,8 +188,6 @@ def fit_batches(
         Random seed of dropout.
     state : TrainingState, optional
         State from which the training continues.
-    progress : bool
-        As in `train`, and so are the errors.
 
     Returns
     -------
@@ -224,7 +217,7 @@ def fit_batches(
                 epochs=first_epoch if stopping.first_wait >= stopping.patience else settings.epochs,
                 shuffle=False,
                 verbose=0,
-                callbacks=[Epochs(data, seed, state.rows), stopping, *(progress_bar() if progress else [])],
+                callbacks=[Epochs(data, seed, state.rows), stopping, *progress_bar()],
             )
         except PickerError:
             trainer.set_weights(stopping.best_weights)

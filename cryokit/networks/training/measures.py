@@ -143,7 +143,6 @@ def classification_table(
     settings: TrainingSettings = PAPER,
     class_settings: Mapping[str, Sequence[str]] = CLASS_SETTINGS,
     seed: int = 0,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """Measure the paper's table 3 anew: accuracy of patches by class setting and epochs.
 
@@ -168,8 +167,6 @@ def classification_table(
         Classes by the name of the setting.
     seed : int
         Random seed of the trainings.
-    progress : bool
-        Whether to show bars.
 
     Returns
     -------
@@ -204,7 +201,6 @@ def classification_table(
                     seed=seed,
                     # A longer training continues with the weights of the shorter one.
                     folder=folder if settings.schedule == "constant" else None,
-                    progress=progress,
                 )
                 accuracies = {split: accuracy(network, samples[split]) for split in splits}
                 rows.append(
