@@ -53,7 +53,7 @@ from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import CryokitError
 from cryokit.evaluate import evaluate
 from cryokit.imaging import STAGES, imguidedfilter
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.filters import limits, live_area
 from cryokit.imaging.peaks import find_peaks
 from cryokit.micrograph import Micrograph, find, read, write_mrc
 from cryokit.networks import patches as trainingset
@@ -156,7 +156,7 @@ def run_stages(micrograph: Micrograph, diameter: float, method: str, clock: Cloc
     picker = fitted(method, diameter)
     chain = picker.preprocessing
     area = clock("live area", live_area, micrograph.data)
-    image = clock("outliers limited", without_outliers, micrograph.data[area])
+    image = clock("outliers limited", lambda data: np.clip(data, *limits(data)), micrograph.data[area])
     size = diameter / chain.factor(diameter)
     steps = chain._steps(image, diameter, "dark")  # the chain stops after each stage
     stages = dict(clock(f"preprocessing: {name}", next, steps) for name in STAGES)

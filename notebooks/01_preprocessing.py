@@ -43,7 +43,7 @@ from cryokit import coordinates, evaluate, imaging, micrograph, pickers, plot, s
 from cryokit.cli.notebook_runner import record
 from cryokit.imaging import STAGES, Preprocessing, quality
 from cryokit.imaging.binning import resized_frame
-from cryokit.imaging.filters import live_area, without_outliers
+from cryokit.imaging.filters import limits, live_area
 
 plt.rcParams["figure.constrained_layout.use"] = True
 chain = Preprocessing(
@@ -672,7 +672,7 @@ mistakes = {
 }
 results = {
     "ice gradient": {"without CLAHE": changed(slanted, clahe_clip_limits=()), "with CLAHE": changed(slanted)},
-    "hot pixels": {"as they are": changed(hot), "limited": changed(without_outliers(hot))},
+    "hot pixels": {"as they are": changed(hot), "limited": changed(np.clip(hot, *limits(hot)))},
     "replicated border": {"as it is": changed(framed), "cut off": changed(framed[live_area(framed)])},
     "wrong contrast": {
         f"taken for {other}": changed(data, contrast=other),
