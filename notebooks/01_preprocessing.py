@@ -41,9 +41,8 @@ from skimage import draw
 
 from cryokit import coordinates, evaluate, imaging, micrograph, pickers, plot, simulate
 from cryokit.cli.notebook_runner import record
-from cryokit.imaging import STAGES, Preprocessing, quality
+from cryokit.imaging import STAGES, Preprocessing, filters, quality
 from cryokit.imaging.binning import resized_frame
-from cryokit.imaging.filters import limits, live_area
 
 plt.rcParams["figure.constrained_layout.use"] = True
 chain = Preprocessing(
@@ -672,8 +671,8 @@ mistakes = {
 }
 results = {
     "ice gradient": {"without CLAHE": changed(slanted, clahe_clip_limits=()), "with CLAHE": changed(slanted)},
-    "hot pixels": {"as they are": changed(hot), "limited": changed(np.clip(hot, *limits(hot)))},
-    "replicated border": {"as it is": changed(framed), "cut off": changed(framed[live_area(framed)])},
+    "hot pixels": {"as they are": changed(hot), "limited": changed(np.clip(hot, *filters.limits(hot)))},
+    "replicated border": {"as it is": changed(framed), "cut off": changed(framed[filters.live_area(framed)])},
     "wrong contrast": {
         f"taken for {other}": changed(data, contrast=other),
         f"taken for {each.contrast}": changed(data),
