@@ -127,7 +127,6 @@ def measure(name: str, patches: TrainingSet, options: argparse.Namespace) -> lis
             epochs=options.epochs,
             settings=settings,
             seed=options.seed,
-            progress=sys.stderr.isatty(),
         )
         measured = [{"data": name, "preset": preset, **row} for row in table.to_dict("records")]
         show(f"{name} ({patches!r}), {preset} settings", measured)

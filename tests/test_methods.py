@@ -86,10 +86,10 @@ def small(monkeypatch):
     ):
         monkeypatch.setattr(module, name, value)
     deeppicker._other_weights.cache_clear()
-    deeppicker._other_molecules.cache_clear()
+    deeppicker._other_molecule.cache_clear()
     yield
     deeppicker._other_weights.cache_clear()
-    deeppicker._other_molecules.cache_clear()
+    deeppicker._other_molecule.cache_clear()
 
 
 def run(*words):

@@ -28,7 +28,7 @@ def few_others():
 
 
 def _forget():
-    deeppicker._other_molecules.cache_clear()
+    deeppicker._other_molecule.cache_clear()
     deeppicker._other_weights.cache_clear()
 
 
@@ -113,7 +113,7 @@ def test_other_molecules_are_learned_once(monkeypatch):
 
 
 def test_other_molecules_differ():
-    scenes = deeppicker._other_molecules(0)
+    scenes = [deeppicker._other_molecule(0, number) for number in range(16)]
     assert len({scene.name for scene in scenes}) == 16
     assert len({scene.name.split("_")[0] for scene in scenes}) >= 4  # kinds of shapes
     for scene in scenes:
