@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from cryokit.cli.arguments import add_simulation, positive
-from cryokit.simulate import PROTEINS
+from cryokit.simulate import ARTEFACTS, PROTEINS
 
 logger = logging.getLogger(__name__)
 
@@ -24,19 +24,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     carbon = parser.add_mutually_exclusive_group()
     carbon.add_argument("--carbon", action="store_true", default=None, help="show the carbon edge on every micrograph")
     carbon.add_argument("--no-carbon", action="store_false", dest="carbon", help="on none (default: on some)")
+    parser.add_argument(
+        "--artefacts",
+        nargs="+",
+        choices=ARTEFACTS,
+        default=(),
+        metavar="NAME",
+        help=f"on every micrograph, with masks in DIR/masks: {', '.join(ARTEFACTS)}",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the micrographs ``<protein>_001.mrc`` and so on, and ``labels/<micrograph>.csv``."""
+    """Write the micrographs ``<protein>_001.mrc`` and so on, ``labels/<micrograph>.csv``, and masks of artefacts."""
     from tqdm import tqdm
 
     from cryokit._util.files import make_folder, write_text
     from cryokit.micrograph import write_mrc
-    from cryokit.simulate import simulate_set
+    from cryokit.simulate import simulate_set_parts
 
     make_folder(options.out)
     given = {name: getattr(options, name) for name in ("dose", "contamination") if getattr(options, name) is not None}
-    simulated = simulate_set(
+    simulated = simulate_set_parts(
         options.protein,
         options.micrographs,
         seed=options.seed,
@@ -47,8 +55,13 @@ def run(options: argparse.Namespace) -> int:
         defocus=options.defocus,
         carbon=options.carbon,
         **given,
+        **{name: ARTEFACTS[name] for name in options.artefacts},
     )
-    for micrograph, truth in tqdm(simulated, total=options.micrographs, unit="micrograph", disable=None):
+    for parts in tqdm(simulated, total=options.micrographs, unit="micrograph", disable=None):
+        micrograph, truth = parts.micrograph, parts.truth
+        if options.artefacts:
+            mask = parts.unusable.astype("int8")
+            write_mrc(options.out / "masks" / f"{micrograph.name}.mrc", mask, pixel_size=micrograph.pixel_size)
         write_mrc(options.out / f"{micrograph.name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
         labels = truth[["x", "y", "diameter", "view"]].to_csv(index=False, float_format="%.3f")
         write_text(options.out / "labels" / f"{micrograph.name}.csv", labels)

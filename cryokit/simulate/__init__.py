@@ -5,6 +5,7 @@ A micrograph is made the way the microscope makes one, in the linear approximati
 1. Particles: an analytic density (`cryokit.simulate.density`), as some thousand pseudo-atoms, at an orientation and a
    place; the sum of the projected potentials of the atoms.
 2. Surroundings (`cryokit.simulate.specimen`): carbon film, ice crystals, debris, filaments; the grain of the ice.
+   On request artefacts (`cryokit.simulate.artefacts`): beads, foil, beam edge, aggregates, crystalline ice, borders.
 3. Lens (`cryokit.simulate.ctf`): weak-phase contrast transfer with defocus, spherical aberration, amplitude contrast,
    astigmatism and an envelope.
 4. Detector: Poisson counts at the dose, blurred by the detector's modulation transfer.
@@ -35,12 +36,12 @@ from cryokit.errors import SimulationError
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "conditions": ["CONDITIONS", "PROTEINS", "Conditions"],
+        "conditions": ["ARTEFACTS", "CONDITIONS", "PROTEINS", "Conditions"],
         "density": ["Form", "Protein"],
         "population": ["TRUTH_COLUMNS"],
         "proteins": ["MODELS"],
         "random_proteins": ["fragment", "random_protein"],
-        "rendering": ["Parts", "simulate", "simulate_parts", "simulate_set"],
+        "rendering": ["Parts", "simulate", "simulate_parts", "simulate_set", "simulate_set_parts"],
     },
 )
 __all__ += ["SimulationError"]

@@ -8,7 +8,10 @@ from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError
 
 _POSITIVE = ("pixel_size", "voltage", "dose", "mtf")
-_FRACTIONS = ("mtf", "amplitude_contrast", "carbon", "overlap_fraction", "broken_fraction")
+_FRACTIONS = (
+    "mtf", "amplitude_contrast", "carbon", "overlap_fraction", "broken_fraction",
+    "foil", "beam_edge", "crystalline", "borders",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Conditions:
         Relative standard deviation, over the micrograph, of the uneven intensity (ice thickness, illumination).
     overlap_fraction, broken_fraction : float
         Fractions of the particles put on top of another, and broken.
+    beads, aggregates : float
+        Gold beads, and clumps of protein, per square micrometre. They lie on particles, too.
+    foil, beam_edge, crystalline, borders : float
+        Probabilities that foil covers a side or corner, that the edge of the beam shows, that the ice is crystalline,
+        and that borders are padded.
 
     Raises
     ------
@@ -84,6 +92,12 @@ class Conditions:
     ice_gradient: float = 0.015
     overlap_fraction: float = 0.03
     broken_fraction: float = 0.04
+    beads: float = 0.0
+    aggregates: float = 0.0
+    foil: float = 0.0
+    beam_edge: float = 0.0
+    crystalline: float = 0.0
+    borders: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -97,6 +111,10 @@ class Conditions:
                 high = 1 if field.name in _FRACTIONS else math.inf
                 check_number(field.name, value, 0, high, above=field.name in _POSITIVE)
 
+
+# What `cryokit simulate --artefacts` puts on every micrograph: beads and aggregates per square micrometre, the others
+# with certainty.
+ARTEFACTS = {"beads": 50.0, "aggregates": 20.0, "foil": 1.0, "beam_edge": 1.0, "crystalline": 1.0, "borders": 1.0}
 
 # The first four resemble data sets that they were compared with (benchmarks/compare_simulation.py): KLH data set I of
 # the particle-picking bake-off (CM200, CCD), EMPIAR-10146, EMPIAR-10028 (binned by four) and EMPIAR-10017. Defocus,

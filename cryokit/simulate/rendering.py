@@ -16,6 +16,7 @@ from cryokit.coordinates.picks import IGNORE
 from cryokit.errors import ArgumentError
 from cryokit.micrograph import Micrograph
 from cryokit.simulate import specimen
+from cryokit.simulate.artefacts import Artefacts
 from cryokit.simulate.conditions import CONDITIONS, Conditions
 from cryokit.simulate.ctf import aberration, ctf, electron_wavelength, envelope, interaction_constant
 from cryokit.simulate.density import Protein, atom_transfer, rotation_matrix, splat
@@ -43,6 +44,8 @@ class Parts:
         Particles, see `simulate_parts`.
     conditions : Conditions
         Conditions as used: `defocus` is what was drawn, `contrast` what gave the SNR asked for.
+    unusable : ndarray of bool, shape (rows, columns)
+        Pixels without usable ice: carbon, crystals, and all artefacts. Filaments and debris are not among them.
     signal_rate, background_rate : ndarray of float32, shape (rows, columns)
         `signal` and `background` before the detector.
     """
@@ -50,6 +53,7 @@ class Parts:
     micrograph: Micrograph
     truth: pd.DataFrame
     conditions: Conditions
+    unusable: np.ndarray
     signal_rate: np.ndarray
     background_rate: np.ndarray
 
@@ -135,8 +139,16 @@ def simulate_set(
     tuple of (Micrograph, pandas.DataFrame)
         What `simulate` returns.
     """
+    for parts in simulate_set_parts(protein, n, seed=seed, name=name, **settings):
+        yield parts.micrograph, parts.truth
+
+
+def simulate_set_parts(
+    protein: str | Protein, n: int, *, seed: int = 0, name: str | None = None, **settings
+) -> Iterator[Parts]:
+    """Simulate the same micrographs as `simulate_set`, and yield what `simulate_parts` returns."""
     for index, child in enumerate(np.random.SeedSequence(seed).spawn(n), start=1):
-        yield simulate(protein, seed=child, name=f"{name or _name(protein)}_{index:03d}", **settings)
+        yield simulate_parts(protein, seed=child, name=f"{name or _name(protein)}_{index:03d}", **settings)
 
 
 def simulate_parts(
@@ -220,9 +232,9 @@ def simulate_parts(
     # One stream of random numbers per stage, so that more dirt, say, does not move the particles.
     sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     # Not spawn(): that would give other streams when the same sequence is used twice.
-    for_optics, for_film, for_particles, for_dirt, for_ice, for_shots = (
+    for_optics, for_film, for_particles, for_dirt, for_ice, for_shots, for_artefacts = (
         np.random.default_rng(np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, stage)))
-        for stage in range(6)
+        for stage in range(7)
     )
 
     mean_defocus = for_optics.uniform(*conditions.defocus)
@@ -270,8 +282,12 @@ def simulate_parts(
     # Carbon and dirt take away more amplitude than protein does: phase and loss go through the lens each its own way.
     scenery = np.ones(shape, np.float32)
     dirty = specimen.surroundings(for_dirt, field, conditions.contamination, floor, distance, rods)
-    if dirty is not None:
-        phase, loss = dirty
+    artefacts = Artefacts(for_artefacts, field, conditions)
+    unusable = np.zeros(shape, bool)
+    if dirty is not None or artefacts.matter:
+        phase, loss, dirt = dirty or (np.zeros(padded, kind) for kind in (np.float32, np.float32, bool))
+        artefacts.add_matter(phase, loss)
+        unusable |= dirt[inner]
         chi, damping = aberration(fx, fy, **lens), envelope(fx, fy, conditions.b_factor)
         scenery -= image(phase, 2 * np.sin(chi) * damping) + image(loss, 2 * np.cos(chi) * damping)
 
@@ -282,6 +298,9 @@ def simulate_parts(
     grain = image(grain, np.sqrt(grain_power))
 
     light = np.float32(empty) * (1 + np.float32(conditions.ice_gradient) * waves(for_ice, shape, 3))
+    beam = artefacts.light()
+    if beam is not None:
+        light *= beam
     if snr is not None and len(truth):
         signal = _signal_variance(record(light * contrast, conditions.mtf), truth, pixel)
         passed = _mtf(fx * pixel, fy * pixel, conditions.mtf) ** 2 * _band(fx, fy, pixel)
@@ -293,7 +312,19 @@ def simulate_parts(
 
     rate = light * np.maximum(scenery + contrast + grain, _DARKEST)
     data = record(for_shots.poisson(rate).astype(np.float32), conditions.mtf)
-    return Parts(Micrograph(data, float(pixel), name), truth, conditions, light * contrast, light * scenery)
+    artefacts.fill_borders(data)
+    hidden = artefacts.hidden[inner]
+    _ignore_hidden(truth, hidden)
+    micrograph = Micrograph(data, float(pixel), name)
+    return Parts(micrograph, truth, conditions, unusable | hidden, light * contrast, light * scenery)
+
+
+def _ignore_hidden(truth: pd.DataFrame, hidden: np.ndarray) -> None:
+    """Label the particles whose centre an artefact hides as `ignore`, in place."""
+    rows, columns = (
+        np.clip(np.rint(truth[axis]).astype(int), 0, size - 1) for axis, size in zip("yx", hidden.shape, strict=True)
+    )
+    truth.loc[hidden[rows, columns], "view"] = IGNORE
 
 
 def record(rate: np.ndarray, mtf: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from cryokit.simulate.density import clip_window
 from cryokit.simulate.placement import Field, Floor, waves
 
 _ROD_RADIUS, _ROD_HOLLOW = 75.0, 20.0  # Angstrom
+_SHADOW = 0.006  # loss of amplitude in a crystal that hides what lies under it: a tenth of the largest
 _EDGE = 12.0  # Angstrom over which the carbon film reaches its thickness
 
 
@@ -182,8 +183,8 @@ def surroundings(
     floor: Floor,
     distance: np.ndarray | None,
     rods: list[Filament],
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the maps `phase` and `loss` of everything but particles, or None if there is nothing.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the maps of everything but particles, or None if there is nothing.
 
     Parameters
     ----------
@@ -201,7 +202,10 @@ def surroundings(
 
     Returns
     -------
-    tuple of ndarray of float32, shape `field.padded`, or None
+    phase, loss : ndarray of float32, shape `field.padded`
+        What the specimen adds.
+    hidden : ndarray of bool, shape `field.padded`
+        Carbon film and crystals: pixels without usable ice.
     """
     shape, pad, pixel_size = field.padded, field.pad, field.pixel_size
     area = shape[0] * shape[1] * pixel_size**2 * 1e-8
@@ -209,12 +213,14 @@ def surroundings(
     if not (crystals or scraps or rods or distance is not None):
         return None
     phase, loss = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    hidden = np.zeros(shape, bool)
     for _ in range(crystals):
         radius = float(np.clip(rng.lognormal(np.log(62), 0.3), 35, 130)) / pixel_size
         place = floor.find(np.array([[0, 0, radius]]))
         if place is not None:
             floor.add(np.array([[*place, radius]]))
             add_crystal(phase, loss, place[0] + pad, place[1] + pad, radius, rng, pixel_size)
+    np.greater(loss, _SHADOW, out=hidden)
     for _ in range(scraps):
         x, y = rng.uniform((0, 0), (shape[1], shape[0]))
         add_debris(phase, x, y, rng, pixel_size)
@@ -222,4 +228,5 @@ def surroundings(
         add_filament(phase, loss, rod, field, rng)
     if distance is not None:
         add_carbon(phase, loss, distance, rng, pixel_size)
-    return phase, loss
+        hidden |= distance < 0
+    return phase, loss, hidden
