@@ -187,6 +187,21 @@ def test_micrographs_without_picks_are_there(picker, paths, tmp_path):
     assert pd.read_csv(tmp_path / "picks.csv").columns[:3].tolist() == ["micrograph", "x", "y"]
 
 
+@pytest.mark.parametrize(("without", "warned"), [(0, False), (1, False), (2, True), (3, True)])
+def test_many_micrographs_without_picks_are_worth_a_warning(picker, paths, tmp_path, caplog, without, warned):
+    class Some(type(picker)):
+        def pick(self, micrograph, *, threshold=None):
+            picks = picker.pick(micrograph)
+            return picks.iloc[:0] if micrograph.name in empty else picks
+
+    empty = {path.stem for path in paths[:without]}
+    some = Some()
+    vars(some).update(vars(picker))
+    pick_files(some, paths[:3], tmp_path)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any(all(name in text for name in empty) for text in warnings) == warned if empty else not warnings
+
+
 def test_threshold_reaches_the_picker(paths, tmp_path):
     recorder = Recorder()
     pick_files(recorder, paths[:2], tmp_path / "a", threshold=0.25)

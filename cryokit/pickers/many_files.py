@@ -202,6 +202,7 @@ def pick_files(
             problems[os.fspath(path)] = problem
             logger.error("%s", problem)
     done = [path for path in paths if path in tables]
+    _warn_of_missing_picks({micrograph_name(path): len(tables[path]) for path in done})
     picks = concatenate(tables[path] for path in done)
     coordinates.write(picks, out / "picks.csv", "csv", joined=True)
     # Without STAR files an older list would lead readers of the folder to older picks.
@@ -213,6 +214,19 @@ def pick_files(
         for problem in unlisted:
             logger.warning("%s", problem)
     return Picked(picks, tuple(micrograph_name(path) for path in done), problems)
+
+
+def _warn_of_missing_picks(counts: dict[str, int]) -> None:
+    """Warn if most micrographs are without picks: their number alone would not tell an empty one from a failure."""
+    empty = [name for name, count in counts.items() if not count]
+    if empty and len(empty) >= len(counts) / 2:
+        logger.warning(
+            "no particles in %d of %d micrographs (%s); if there are any, give --diameter and --contrast, or look "
+            "at the candidates of a lower --threshold (--overlays)",
+            len(empty),
+            len(counts),
+            some(empty),
+        )
 
 
 def _warn_of_older_results(out: Path, names: set[str]) -> None:
