@@ -175,8 +175,8 @@ def clean_stages(
     for name, size in sizes.items():
         if not size >= 0:  # infinity is allowed
             raise ArgumentError(f"{name} must be a number of at least 0, not {size!r}")
-    # No disc can do more than one that is as large as the picture.
-    pixels = {name: math.floor(min(size * diameter + 0.5, max(mask.shape))) for name, size in sizes.items()}
+    # No disc can do more than one that reaches from corner to corner.
+    pixels = {name: math.floor(min(size * diameter + 0.5, math.hypot(*mask.shape))) for name, size in sizes.items()}
     stages = {"without_small": _of_area(mask, smallest * area)}
     stages["eroded"] = ~_dilated(~stages["without_small"], pixels["erosion"])
     stages["filled"] = fill_holes(stages["eroded"], largest_hole * area)
