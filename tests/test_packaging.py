@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import pkgutil
@@ -140,6 +141,18 @@ class TestImports:
             package = importlib.import_module(name)
             missing = [public for public in getattr(package, "__all__", ()) if not hasattr(package, public)]
             assert not missing, (name, missing)
+
+    @pytest.mark.parametrize("folder", ["notebooks", "benchmarks"])
+    def test_notebooks_and_scripts_import_what_is_there(self, folder):
+        scripts = sorted((REPOSITORY / folder).glob("*.py"))
+        assert scripts
+        for script in scripts:
+            for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cryokit":
+                    module = importlib.import_module(node.module)
+                    for name in (alias.name for alias in node.names):
+                        there = hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}")
+                        assert there, f"{script.name}: {node.module}.{name}"
 
     def test_modules_import_without_deep_learning(self):
         code = (
