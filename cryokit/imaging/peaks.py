@@ -85,7 +85,8 @@ def find_peaks(
     x, y, score = _merged_flat_tops(scores, maxima, min_distance)
     within = inside(x, y, scores.shape, margin)
     x, y, score = x[within], y[within], score[within]
-    kept = nms_distance(x, y, score, min_distance)
+    # Places between pixels are rounded: what is as far apart as that, but for the rounding, stays.
+    kept = nms_distance(x, y, score, max(0.0, min_distance - 1e-9))
     return x[kept], y[kept], score[kept]
 
 
