@@ -21,7 +21,7 @@ def clean():
 
 @pytest.fixture(scope="module", params=ARTEFACTS)
 def altered(request):
-    amount = {"beads": 1500.0, "aggregates": 500.0}.get(request.param, 1.0)
+    amount = {"beads": 1500.0, "aggregates": 300.0}.get(request.param, 1.0)
     return request.param, simulate_parts("apoferritin", **SETTINGS, **{request.param: amount})
 
 

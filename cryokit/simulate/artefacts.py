@@ -41,12 +41,15 @@ class Artefacts:
         self._rng, self._field = rng, field
         self.hidden = np.zeros(field.padded, bool)
         area = field.padded[0] * field.padded[1] * field.pixel_size**2 * 1e-8
-        # All is drawn before anything is made, so that one artefact more does not change the others.
+        # A stream of random numbers for each, so that one artefact more does not change the others.
         foil, edge, crystalline, borders = rng.random(4) < (
             conditions.foil, conditions.beam_edge, conditions.crystalline, conditions.borders
         )  # fmt: skip
-        beads, aggregates = rng.poisson((conditions.beads * area, conditions.aggregates * area))
         for_beads, for_aggregates, for_foil, for_edge, for_ice, for_borders = rng.spawn(6)
+        beads, aggregates = (
+            for_beads.poisson(conditions.beads * area),
+            for_aggregates.poisson(conditions.aggregates * area),
+        )
         self._makers = []
         if beads:
             self._makers.append(lambda phase, loss: self._beads(phase, loss, beads, for_beads))
