@@ -7,19 +7,26 @@ import pytest
 
 from cryokit.errors import ArgumentError
 from cryokit.simulate import CONDITIONS, MODELS, Protein, fragment, random_protein, simulate
-from cryokit.simulate.random_proteins import KINDS
+from cryokit.simulate.random_proteins import CONFORMATIONS, KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_fills_about_the_size_asked_for(kind):
     for seed in range(4):
-        (form,) = random_protein(seed, kind=kind, diameter=240).forms
-        cloud = form.cloud()
-        assert len(cloud.points) > 200
-        assert 0.4 * 240 < form.diameter < 1.2 * 240
-        # What counts as the diameter holds nearly all of the mass.
-        inside = np.linalg.norm(cloud.points, axis=1) <= form.diameter / 2
-        assert 0.8 < cloud.weights[inside].sum() / cloud.weights.sum() <= 1
+        forms = random_protein(seed, kind=kind, diameter=240).forms
+        assert len(forms) == (CONFORMATIONS if kind == "flexible" else 1)
+        for form in forms:
+            cloud = form.cloud()
+            assert len(cloud.points) > 200
+            assert 0.4 * 240 < form.diameter < 1.2 * 240
+            # What counts as the diameter holds nearly all of the mass.
+            inside = np.linalg.norm(cloud.points, axis=1) <= form.diameter / 2
+            assert 0.8 < cloud.weights[inside].sum() / cloud.weights.sum() <= 1
+
+
+def test_a_flexible_protein_has_conformations():
+    extents = [form.diameter for form in random_protein(1, kind="flexible", diameter=240).forms]
+    assert max(extents) - min(extents) > 2
 
 
 def test_a_shell_is_hollow_and_a_globule_is_not():

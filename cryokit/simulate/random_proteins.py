@@ -9,7 +9,9 @@ from cryokit._util.validation import check_choice, check_number
 from cryokit.coordinates.picks import IGNORE
 from cryokit.simulate.density import Cloud, Density, Form, Protein, filled_cloud, lobes, nearness, solid, turned
 
-KINDS = ("globule", "shell", "barrel", "ring", "rod")
+KINDS = ("globule", "shell", "barrel", "ring", "rod", "membrane", "flexible")
+_SHARES = (0.3, 0.12, 0.16, 0.08, 0.12, 0.12, 0.1)
+CONFORMATIONS = 4  # of a flexible protein
 DIAMETERS = (110.0, 380.0)  # Angstrom
 _POINTS = 24  # across the particle: finer detail does not show at a picker's resolution
 
@@ -18,7 +20,9 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
     """Make up a protein.
 
     A globule is a handful of domains, alone or as two- to six-fold symmetric assembly; a shell is a hollow sphere, a
-    barrel a stack of rings of subunits, a ring a flat one, a rod a chain of domains up to twice as long as wide.
+    barrel a stack of rings of subunits, a ring a flat one, a rod a chain of domains up to twice as long as wide. A
+    membrane protein is a globule across a thin disc of lipid or detergent; a flexible one is two bodies on a hinge, in
+    several conformations.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
     Returns
     -------
     Protein
-        Protein with one form at any orientation, labelled as irregular view.
+        Protein at any orientation, labelled as irregular view; with one form, flexible ones with several.
 
     Raises
     ------
@@ -49,20 +53,29 @@ def random_protein(seed: int, *, kind: str | None = None, diameter: float | None
     if diameter is not None:
         check_number("diameter", diameter, 0, above=True)
     rng = np.random.default_rng([seed, 41])
-    drawn = str(rng.choice(KINDS, p=(0.4, 0.15, 0.2, 0.1, 0.15)))
+    drawn = str(rng.choice(KINDS, p=_SHARES))
     size = float(np.exp(rng.uniform(*np.log(DIAMETERS))))
     kind, diameter = kind or drawn, diameter or size
 
+    conformations = CONFORMATIONS if kind == "flexible" else 1
+    return Protein(f"{kind}_{seed}", tuple(_form(kind, seed, diameter, number) for number in range(conformations)))
+
+
+def _form(kind: str, seed: int, diameter: float, conformation: int) -> Form:
     @lru_cache(maxsize=1)
     def cloud() -> Cloud:
         rng = np.random.default_rng([seed, 42])
-        density = _DENSITIES[kind](rng, diameter / 2)
+        radius = diameter / 2
+        if kind == "flexible":
+            density = _hinged(rng, radius, np.random.default_rng([seed, 44, conformation]))
+        else:
+            density = _DENSITIES[kind](rng, radius)
         spacing = max(5.0, diameter / _POINTS)
-        return filled_cloud(density, (1.15 * diameter / 2,) * 3, seed=int(rng.integers(1 << 31)), spacing=spacing)
+        return filled_cloud(density, (1.15 * radius,) * 3, seed=int(rng.integers(1 << 31)), spacing=spacing)
 
     # What an expert would draw around it: nearly all of its mass, not its farthest corner.
     extent = 2 * float(np.quantile(np.linalg.norm(cloud().points, axis=1), 0.9))
-    return Protein(f"{kind}_{seed}", (Form(kind, "irregular", 1.0, extent, cloud),))
+    return Form(kind, "irregular", 1.0, extent, cloud)
 
 
 def fragment(form: Form, seed: int, *, part: float = 0.3, share: float = 0.1) -> Form:
@@ -144,10 +157,41 @@ def _rod(rng: np.random.Generator, radius: float) -> Density:
     return lobes(np.column_stack([across, along]), radius * rng.uniform(0.2, 0.4, domains))
 
 
+def _membrane(rng: np.random.Generator, radius: float) -> Density:
+    """Put domains across a disc and beside it; the disc is less dense than protein."""
+    half, wide = rng.uniform(0.12, 0.25) * radius, rng.uniform(0.5, 0.9) * radius
+    fold, domains = int(rng.choice((1, 2, 3, 4, 5))), int(rng.integers(2, 6))
+    centres = rng.uniform(-1, 1, (domains, 3)) * (0.4 * wide, 0.4 * wide, 0.7 * radius)
+    centres = np.concatenate([centres, centres * (1, 1, 0)])
+    body = lobes(turned(centres, fold), np.tile(radius * rng.uniform(0.15, 0.28, len(centres)), fold))
+    level = rng.uniform(0.25, 0.5)
+
+    def density(points: np.ndarray) -> np.ndarray:
+        away = np.maximum(np.hypot(points[:, 0], points[:, 1]) / wide, np.abs(points[:, 2]) / half)
+        return np.maximum(body(points), level * solid(1.5 - away))
+
+    return density
+
+
+def _hinged(rng: np.random.Generator, radius: float, conformation: np.random.Generator) -> Density:
+    """Put two bodies of several domains beside each other, at an angle that differs between conformations."""
+    bodies = []
+    for side in (-1, 1):
+        domains = int(rng.integers(2, 6))
+        size = radius * rng.uniform(0.3, 0.45)
+        centres = rng.normal(0, 0.5 * size, (domains, 3)) + np.array([side * 0.8 * size, 0, 0])
+        bodies.append((centres, size * rng.uniform(0.4, 0.7, domains)))
+    angle = np.deg2rad(conformation.normal(0, 35))
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    (still, sizes), (moved, others) = bodies
+    return lobes(np.concatenate([still, moved @ turn.T]), np.concatenate([sizes, others]))
+
+
 _DENSITIES: dict[str, Callable[[np.random.Generator, float], Density]] = {
     "globule": _globule,
     "shell": _shell,
     "barrel": lambda rng, radius: _rings(rng, radius, int(rng.integers(2, 7)), rng.uniform(0.6, 1.4)),
     "ring": lambda rng, radius: _rings(rng, radius, 1, 0.3),
     "rod": _rod,
+    "membrane": _membrane,
 }
