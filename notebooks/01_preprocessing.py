@@ -122,6 +122,26 @@ for name, (top, bottom) in zip(found, axes.T, strict=True):
 plt.show()
 
 # %% [markdown]
+# ### What is no usable ice
+#
+# Foil, gold beads and crystals of ice are stronger than any particle. Whatever takes an average, a spectrum or a
+# threshold over the whole micrograph would follow them. So a classifier, trained on simulated micrographs, looks at a
+# small copy of each micrograph and marks such regions (`cryokit.imaging.unusable`). They are filled with the grey level
+# around them and with noise of the same spectrum before anything else is done, and picks whose centres lie in them are
+# dropped. `cryokit pick --save-masks` writes the masks.
+
+# %%
+dirty = simulate.simulate_parts("apoferritin", shape=(1024, 1024), seed=seed, foil=1, beads=300)
+mask = imaging.unusable_regions(dirty.micrograph)
+figure, axes = plt.subplots(1, 2, figsize=(11, 5.6))
+plot.show_micrograph(axes[0], dirty.micrograph, title="as simulated, and the outline of the mask")
+plot.outline(axes[0], mask)
+plot.show_micrograph(axes[1], imaging.recorded(dirty.micrograph).data, title="filled")
+plt.show()
+hidden = imaging.covered(mask, *np.nonzero(dirty.unusable)[::-1])
+record("share of the unusable area that is masked", float(hidden.mean()))
+
+# %% [markdown]
 # ## 2. Every stage
 #
 # The figures of this section are made alike. A column is a protein; the upper row shows a part of the micrograph

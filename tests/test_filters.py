@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from cryokit.imaging.filters import live_area
 from cryokit.imaging.frame import Frame, Picture
-from cryokit.imaging.preparation import flattened, recorded
+from cryokit.imaging.preparation import flattened, recorded, unusable_regions
+from cryokit.imaging.unusable import enlarged
 from cryokit.micrograph import Micrograph
 from cryokit.simulate import simulate
 
@@ -133,8 +134,12 @@ def test_hot_pixels_are_limited_and_all_others_left_alone(value, shape):
 def test_what_is_no_outlier_stays():
     plain = noise((200, 200)).astype(np.float32)
     assert np.array_equal(recorded(Micrograph(plain)).data, plain)
-    crystals = (plain - 30 * disc(plain.shape, 60, 60, 20)).astype(np.float32)
-    assert np.array_equal(recorded(Micrograph(crystals)).data, crystals)
+    crystal = disc(plain.shape, 60, 60, 20)
+    crystals = Micrograph((plain - 30 * crystal).astype(np.float32))
+    hidden = enlarged(unusable_regions(crystals), plain.shape)
+    assert hidden[crystal > 0.5].all()
+    kept = ~ndimage.binary_dilation(hidden, iterations=5)
+    assert np.array_equal(recorded(crystals).data[kept], plain[kept])
     counts = np.random.default_rng(0).poisson(0.5, (300, 300)).astype(np.float32)
     assert np.array_equal(recorded(Micrograph(counts)).data, counts)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from cryokit.errors import ArgumentError
-from cryokit.imaging import Preprocessing, bin_fourier, bin_integer, resize
+from cryokit.imaging import Preprocessing, bin_fourier, bin_integer, preparation, resize
 from cryokit.imaging.binning import resized_frame
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.peaks import find_peaks
@@ -119,6 +119,17 @@ def patches(micrograph, diameter):
     return Picture(source.data, source.frame)
 
 
+@pytest.fixture
+def nothing_masked(monkeypatch):
+    """Lone blobs this dark are no particles."""
+
+    def nothing(data):
+        return Picture(np.zeros(data.shape, bool), Frame.whole(data.shape))
+
+    monkeypatch.setattr(preparation, "unusable", nothing)
+
+
+@pytest.mark.usefixtures("nothing_masked")
 @pytest.mark.parametrize("diameter", [17.0, 41.0, 92.0])
 @pytest.mark.parametrize("odd", [0, 1])
 @pytest.mark.parametrize("name", PREPARATIONS)

@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the score map of each micrograph, the probability of a particle (maps/*.mrc)",
     )
+    parser.add_argument(
+        "--save-masks",
+        action="store_true",
+        help="write what was not looked at: foil, carbon, beam edge, crystals, beads, borders (masks/*.mrc); "
+        "--set keep_masked=true keeps picks that lie there",
+    )
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="number of processes (default: 1)")
 
 
@@ -93,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
         threshold=options.threshold,
         draw=draw,
         maps=options.save_maps,
+        masks=options.save_masks,
         sum_frames=options.sum_frames,
         jobs=options.jobs,
     )

@@ -22,7 +22,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "stretchlim",
             "wiener2",
         ],
-        "preparation": ["recorded"],
+        "preparation": ["recorded", "unusable_regions"],
         "stage_quality": ["quality", "snr"],
+        "unusable": ["covered"],
     },
 )

@@ -27,6 +27,7 @@ from cryokit.imaging.binning import resize, resized_frame
 from cryokit.imaging.contrast import Contrast, common_contrast, contrast_score
 from cryokit.imaging.filters import flatten, limits, live_area, whiten
 from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.unusable import Patch, patches, unusable
 from cryokit.micrograph import Micrograph
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class _Recorded(NamedTuple):
     columns: slice
     low: float
     high: float
+    mask: Picture
+    patches: list[Patch]
 
 
 # What is known of a micrograph is kept as long as the micrograph: some methods prepare it at a dozen scales.
@@ -52,7 +55,7 @@ _known: weakref.WeakKeyDictionary[Micrograph, _Recorded] = weakref.WeakKeyDictio
 
 
 def recorded(micrograph: Micrograph) -> Picture:
-    """Crop a micrograph to what was recorded and limit hot pixels.
+    """Crop a micrograph to what was recorded, limit hot pixels, and fill what is no usable ice.
 
     Parameters
     ----------
@@ -63,13 +66,37 @@ def recorded(micrograph: Micrograph) -> Picture:
     -------
     Picture
         Pixels without padded borders (`cryokit.imaging.filters.live_area`) and outliers
-        (`cryokit.imaging.filters.limits`); a view of the micrograph where there are no outliers.
+        (`cryokit.imaging.filters.limits`), and with unusable regions filled (`cryokit.imaging.unusable`); a
+        view of the micrograph where nothing had to be changed.
 
     Raises
     ------
     MicrographError
         If pixels are NaN or infinite.
     """
+    known = _recording(micrograph)
+    data = micrograph.data[known.rows, known.columns]
+    if np.isfinite(known.low):
+        data = np.clip(data, known.low, known.high)
+    elif known.patches:
+        data = data.copy()
+    for patch in known.patches:
+        data[patch.rows, patch.columns] = patch.data
+    return Picture(data, Frame.whole(micrograph.data.shape).crop(known.rows, known.columns))
+
+
+def unusable_regions(micrograph: Micrograph) -> Picture:
+    """Return the mask of what `recorded` fills, and its frame in the micrograph.
+
+    Raises
+    ------
+    MicrographError
+        If pixels are NaN or infinite.
+    """
+    return _recording(micrograph).mask
+
+
+def _recording(micrograph: Micrograph) -> _Recorded:
     known = _known.get(micrograph)
     if known is None:
         rows, columns = live_area(micrograph.data)
@@ -81,12 +108,18 @@ def recorded(micrograph: Micrograph) -> Picture:
             )
         lowest, highest = limits(area)
         outliers = low < lowest or high > highest
-        known = _Recorded(rows, columns, *((lowest, highest) if outliers else (-np.inf, np.inf)))
+        area = np.clip(area, lowest, highest) if outliers else area
+        mask = unusable(area)
+        frame = Frame.whole(micrograph.data.shape).crop(rows, columns).then(mask.frame)
+        known = _Recorded(
+            rows,
+            columns,
+            *((lowest, highest) if outliers else (-np.inf, np.inf)),
+            Picture(mask.data, frame),
+            patches(area, mask),
+        )
         _known[micrograph] = known
-    data = micrograph.data[known.rows, known.columns]
-    if np.isfinite(known.low):
-        data = np.clip(data, known.low, known.high)
-    return Picture(data, Frame.whole(micrograph.data.shape).crop(known.rows, known.columns))
+    return known
 
 
 def rescaled(picture: Picture, factor: float) -> Picture:

@@ -18,7 +18,8 @@ from cryokit.coordinates import table
 from cryokit.errors import ArgumentTypeError
 from cryokit.imaging import STAGES, Preprocessing
 from cryokit.imaging.frame import Frame
-from cryokit.imaging.preparation import detected_contrast, recorded
+from cryokit.imaging.preparation import detected_contrast, recorded, unusable_regions
+from cryokit.imaging.unusable import covered
 from cryokit.micrograph import MicrographLike
 from cryokit.pickers.interface import Micrographs, SizedPicker, as_micrograph
 from cryokit.segmentation import Clustering, Particle
@@ -211,8 +212,14 @@ class ClusteringPicker(SizedPicker):
             return empty
         stages = self.preprocessing.stages(image, self.diameter_, self.contrast_, keep=keep)
         seen = self._look(stages, empty.diameter)
-        seen["particles"].sort(key=lambda particle: -particle.score)
-        return dataclasses.replace(empty, stages=stages, **seen)
+        particles = seen.pop("particles")
+        hidden = [False] * len(particles)
+        if particles and not self.keep_masked:
+            places = frame.to_source([particle.x for particle in particles], [particle.y for particle in particles])
+            hidden = covered(unusable_regions(micrograph), *places)
+        particles = [particle for particle, lost in zip(particles, hidden, strict=True) if not lost]
+        particles.sort(key=lambda particle: -particle.score)
+        return dataclasses.replace(empty, stages=stages, particles=particles, **seen)
 
     def _estimated_diameter(self, micrographs: Micrographs) -> float:
         # A late import: whoever gives the diameter does without the other method.

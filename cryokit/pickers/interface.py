@@ -23,6 +23,8 @@ from cryokit._util.names import micrograph_name
 from cryokit.coordinates.picks import concatenate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.imaging.frame import Picture
+from cryokit.imaging.preparation import unusable_regions
+from cryokit.imaging.unusable import covered
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.pickers import registry
 
@@ -266,6 +268,9 @@ class SizedPicker(Checked, Picker):
     contrast : {"dark", "bright"}, optional
         Whether particles are darker or brighter than their surroundings.
 
+    keep_masked : bool
+        Whether to keep picks whose centres lie on what is no usable ice (`cryokit.imaging.unusable`).
+
     Attributes
     ----------
     diameter_ : float
@@ -278,8 +283,16 @@ class SizedPicker(Checked, Picker):
 
     diameter: float | None = number(None, 4, optional=True)
     contrast: Literal["dark", "bright"] | None = choice(None, None, "dark", "bright")
+    keep_masked: bool = field(default=False, kw_only=True)
     diameter_: float | None = field(default=None, init=False, repr=False)
     contrast_: Literal["dark", "bright"] | None = field(default=None, init=False, repr=False)
+
+    def _on_ice(self, micrograph: Micrograph, picks: pd.DataFrame) -> pd.DataFrame:
+        """Drop the picks of a micrograph that lie on what is no usable ice, unless `keep_masked`."""
+        if self.keep_masked or picks.empty:
+            return picks
+        hidden = covered(unusable_regions(micrograph), picks["x"], picks["y"])
+        return picks[~hidden].reset_index(drop=True) if hidden.any() else picks
 
     def _decide_scale(self) -> None:
         """Add the particles' contrast and diameter to `decisions_`, and whether they were given."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cryokit import coordinates
@@ -22,7 +23,9 @@ from cryokit._util.prefetch import ahead
 from cryokit._util.wording import some
 from cryokit.coordinates import concatenate, validate
 from cryokit.errors import CryokitError, PickerError
-from cryokit.micrograph import Micrograph, read
+from cryokit.imaging.preparation import unusable_regions
+from cryokit.imaging.unusable import enlarged
+from cryokit.micrograph import Micrograph, read, write_mrc
 from cryokit.networks.devices import limit_threads
 from cryokit.pickers import registry
 from cryokit.pickers.interface import Micrographs, Picker, spread
@@ -136,6 +139,7 @@ def pick_files(
     threshold: float | None = None,
     draw: Draw | None = None,
     maps: bool = False,
+    masks: bool = False,
     sum_frames: bool = False,
     jobs: int = 1,
 ) -> Picked:
@@ -163,6 +167,9 @@ def pick_files(
     maps : bool
         Whether to write the probability of a particle at each position, into ``maps/<name>.mrc``; its pixel size is
         the distance of the positions. This takes another pass over each micrograph.
+    masks : bool
+        Whether to write what was not looked at, since it is no usable ice, into ``masks/<name>.mrc``: 1 there, 0
+        elsewhere.
     sum_frames : bool
         Whether to sum the frames of movies.
     jobs : int
@@ -186,7 +193,7 @@ def pick_files(
     out = make_folder(out)
     _warn_of_older_results(out, {micrograph_name(path) for path in paths})
     formats = tuple(format for format in dict.fromkeys(formats) if format != "csv")
-    task = _Task(picker, out, formats, threshold, draw, maps, sum_frames)
+    task = _Task(picker, out, formats, threshold, draw, maps, masks, sum_frames)
     if picker.external:
         results = _in_batches(task, paths)
     elif jobs > 1 and len(paths) > 1:
@@ -254,6 +261,7 @@ class _Task:
     threshold: float | None
     draw: Draw | None
     maps: bool
+    masks: bool
     sum_frames: bool
 
     def __call__(self, path: Path) -> _Result:
@@ -287,6 +295,10 @@ class _Task:
         if self.maps:
             scores = self.picker.score_map(micrograph)
             scores.write_mrc(self.out / "maps" / f"{name}.mrc", micrograph.pixel_size)
+        if self.masks:
+            micrograph = micrograph or self.read(path)
+            hidden = enlarged(unusable_regions(micrograph), micrograph.data.shape)
+            write_mrc(self.out / "masks" / f"{name}.mrc", hidden.astype(np.int8), micrograph.pixel_size)
         return path, picks, None
 
 

@@ -56,7 +56,7 @@ class MapPicker(SizedPicker):
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
         threshold = self.threshold_ if threshold is None else threshold
-        return self._pick_prepared(micrograph.name, self._prepare(micrograph), threshold)
+        return self._on_ice(micrograph, self._pick_prepared(micrograph.name, self._prepare(micrograph), threshold))
 
     @using()
     def score_map(self, micrograph: MicrographLike) -> ScoreMap:

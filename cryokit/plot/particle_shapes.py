@@ -21,7 +21,7 @@ from scipy import ndimage
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError
 from cryokit.pickers.interface import spread
-from cryokit.plot.drawing import legend_below, set_title, square
+from cryokit.plot.drawing import MASK_COLOUR, legend_below, set_title, square
 from cryokit.plot.pictures import show_micrograph
 from cryokit.segmentation.mask import as_mask
 from cryokit.segmentation.shapes import Rectangle, label_image
@@ -41,7 +41,7 @@ DECISIONS = {  # decision -> (colour, line style, word for the legend)
     None: ("#F0E442", "dotted", "not judged"),
 }
 _ORDER = [(view, good) for view in (*VIEW_COLOURS, None) for good in DECISIONS]  # in the legend
-MASK_COLOUR, MASK_OPACITY = "#E69F00", 0.3
+MASK_OPACITY = 0.3
 TILE = 1.6  # median diameters: side of a gallery's squares
 LINES = 4  # of text below a square of a gallery
 POINTS = 7.5  # size of that text

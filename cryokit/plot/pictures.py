@@ -20,7 +20,9 @@ from cryokit._util.validation import check_choice, check_number, check_picture
 from cryokit.coordinates import IGNORE, validate
 from cryokit.errors import ArgumentError
 from cryokit.imaging.binning import bin_integer
-from cryokit.plot.drawing import CURVE_COLOURS, legend_below, set_title, show_grey, show_mosaic, square
+from cryokit.imaging.frame import Picture
+from cryokit.imaging.preparation import unusable_regions
+from cryokit.plot.drawing import CURVE_COLOURS, MASK_COLOUR, legend_below, set_title, show_grey, show_mosaic, square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,7 +205,7 @@ def overlay(
 
 
 def save_overlay(micrograph: Micrograph, picks: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write a picture of a micrograph with its picks.
+    """Write a picture of a micrograph with its picks, and with lines around what is no usable ice.
 
     Parameters
     ----------
@@ -217,7 +219,29 @@ def save_overlay(micrograph: Micrograph, picks: pd.DataFrame, path: str | os.Pat
     rows, columns = micrograph.data.shape
     canvas, axes = figure(width=8, height=8 * rows / columns)
     overlay(axes[0, 0], micrograph, picks, name=micrograph.name)
+    outline(axes[0, 0], unusable_regions(micrograph))
     save(canvas, path)
+
+
+def outline(ax: Axes, mask: Picture) -> Axes:
+    """Draw a line around the regions of a mask.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes that show the micrograph.
+    mask : Picture
+        Mask, such as `cryokit.imaging.unusable_regions` returns, and its frame in the micrograph.
+    """
+    if mask.data.any():
+        # Padded, so that the line closes at the borders.
+        rows, columns = (np.arange(-1, size + 1) for size in mask.data.shape)
+        x, _ = mask.frame.to_source(columns, np.zeros(len(columns)))
+        _, y = mask.frame.to_source(np.zeros(len(rows)), rows)
+        limits = ax.get_xlim(), ax.get_ylim()
+        ax.contour(x, y, np.pad(mask.data, 1), levels=[0.5], colors=MASK_COLOUR, linewidths=1.2)
+        ax.set(xlim=limits[0], ylim=limits[1])
+    return ax
 
 
 def precision_recall(ax: Axes, evaluations: Mapping[str, Evaluation] | Evaluation, *, legend: bool = True) -> Axes:
