@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
@@ -47,6 +48,7 @@ CLEARLY = 0.95
 # Hypotheses are tried on an area that holds enough particles to judge by, in squared diameters.
 TRIAL_AREA = 1500.0
 FIRST_GUESSES = ("blob", "texture")
+LARGEST_SHARE = 2.0  # of the reference that one micrograph makes, relative to the median one
 CONFIDENT = 8  # candidates needed to know what particles usually look like
 
 
@@ -144,8 +146,13 @@ class TemplatePicker(SizedPicker):
         PickerError
             If there is no micrograph, or they are too small for the diameter.
         """
-        pictures, scores = [], []
+        pictures, scores, seen = [], [], set()
         for micrograph in Micrographs.to_learn_from(micrographs).spread(self.max_micrographs):
+            # A micrograph that is there twice has one voice.
+            content = hashlib.blake2b(np.ascontiguousarray(micrograph.data)).digest()
+            if content in seen:
+                continue
+            seen.add(content)
             picture = recorded(micrograph)
             side = min(picture.data.shape)
             if self.diameter is not None:
@@ -242,7 +249,7 @@ class TemplatePicker(SizedPicker):
         kept = probability >= threshold
         x, y = patches.frame.to_source(x[kept], y[kept])
         picks = table(micrograph.name, x, y, probability[kept], self.diameter_)
-        return picks.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        return self._on_ice(micrograph, picks.sort_values("score", ascending=False, kind="stable", ignore_index=True))
 
     def _outcomes(self, pictures: Sequence[Picture], scales: Iterable[float]) -> list[_Outcome]:
         """Make a reference at each scale, from each first guess."""
@@ -362,11 +369,13 @@ def _average(patches: Sequence[_Patches], candidates: Sequence[_Candidates]) -> 
     """Return the rotational average of the candidates above Otsu's threshold, with mean 0 in the disc."""
     scores = np.concatenate([maxima.score for maxima in candidates])
     threshold = otsu(scores, fewest=_fewest(scores)) if scores.size else 0.0
-    total, count = np.zeros(patches[0].radius + 1), 0
-    for discs, maxima in zip(patches, candidates, strict=True):
-        chosen = maxima.score >= threshold
-        total += discs.profiles(maxima.row[chosen], maxima.column[chosen]).sum(axis=0)
-        count += int(chosen.sum())
-    profile = total / max(count, 1)
+    chosen = [maxima.score >= threshold for maxima in candidates]
+    counts = np.array([int(part.sum()) for part in chosen])
+    # A single micrograph, dirty perhaps, does not outvote the others.
+    shares = np.minimum(counts, max(CONFIDENT, LARGEST_SHARE * float(np.median(counts)))) / np.maximum(counts, 1)
+    total = np.zeros(patches[0].radius + 1)
+    for discs, maxima, part, share in zip(patches, candidates, chosen, shares, strict=True):
+        total += share * discs.profiles(maxima.row[part], maxima.column[part]).sum(axis=0)
+    profile = total / max(float((shares * counts).sum()), 1.0)
     weights = patches[0].ring_sizes / patches[0].ring_sizes.sum()
     return (profile - profile @ weights).astype(np.float32)
