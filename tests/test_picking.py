@@ -20,7 +20,7 @@ from cryokit.imaging.frame import Frame
 from cryokit.micrograph import read, write_mrc
 from cryokit.pickers import Picker
 from cryokit.pickers.labelled import particle_map
-from cryokit.pickers.many_files import fit_files, pick_files
+from cryokit.pickers.many_files import check_pixel_sizes, fit_files, pick_files
 from cryokit.plot import save_overlay
 from cryokit.simulate import simulate_set
 
@@ -507,3 +507,41 @@ def test_help_is_light():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["pick", "train"])
+def test_micrographs_of_different_pixel_sizes_are_refused(paths, tmp_path, capsys, command):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for path, size in zip(paths, (1.6, 0.8, 1.6, None), strict=True):
+        write_mrc(folder / path.name, read(path).data, pixel_size=size)
+    out = tmp_path / "out"
+    assert main([command, str(folder), "--out", str(out), "--method", "template", "--diameter", "76"]) == 1
+    assert not out.exists()
+    said = capsys.readouterr().err
+    assert paths[1].name in said
+    assert paths[0].name in said or paths[2].name in said
+
+
+def test_pixel_sizes_that_are_alike_or_unknown_are_one(paths, tmp_path):
+    for path, size in zip(paths, (1.6, 1.61, None, 1.6), strict=True):
+        write_mrc(tmp_path / path.name, read(path).data, pixel_size=size)
+    check_pixel_sizes(sorted(tmp_path.iterdir()))
+
+
+def test_masks_are_written_and_picks_on_them_dropped(picker, paths, tmp_path):
+    dirty = tmp_path / "in" / "dirty.mrc"
+    dirty.parent.mkdir()
+    data = read(paths[0]).data.copy()
+    data[:, 300:] = data.mean() - 6 * data.std() + 0.1 * data[:, 300:]
+    write_mrc(dirty, data, pixel_size=1.6)
+    result = pick_files(picker, [dirty], tmp_path / "out", masks=True)
+    mask = read(tmp_path / "out" / "masks" / "dirty.mrc")
+    assert mask.data.shape == data.shape
+    assert mask.pixel_size == pytest.approx(1.6)
+    assert set(np.unique(mask.data)) == {0, 1}
+    assert mask.data[:, 320:].mean() > 0.9
+    assert mask.data[:, :280].mean() < 0.1
+    on_mask = mask.data[result.picks["y"].round().astype(int), result.picks["x"].round().astype(int)]
+    assert len(result.picks)
+    assert not on_mask.any()

@@ -67,12 +67,13 @@ def run(options: argparse.Namespace) -> int:
     from cryokit._util.validation import check_number
     from cryokit.errors import ArgumentError
     from cryokit.micrograph import find
-    from cryokit.pickers.many_files import check_maps, fit_files, pick_files
+    from cryokit.pickers.many_files import check_maps, check_pixel_sizes, fit_files, pick_files
     from cryokit.pickers.registry import described
 
     if options.threshold is not None:
         check_number("--threshold", options.threshold, 0, 1)
     paths = find(options.micrographs)
+    check_pixel_sizes(paths)
     make_folder(options.out)  # before the work, not after it
     if options.model is not None:
         given = [name for name in ("method", "save_model") if getattr(options, name)]

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from cryokit import pickers
     from cryokit._util.files import make_folder
     from cryokit.micrograph import find
-    from cryokit.pickers.many_files import fit_files
+    from cryokit.pickers.many_files import check_pixel_sizes, fit_files
 
     method = registry.method(options.method or "auto")
     if options.labels and not method.with_labels:
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     make_folder(options.out.resolve().parent)  # before the work, not after it
     picker = pickers.create(options.method or "auto", **picker_settings(options))
     paths = find(options.micrographs)
+    check_pixel_sizes(paths)
     labels = _labels(paths, options) if options.labels else None
     problems = fit_files(picker, paths, labels, sum_frames=options.sum_frames)
     for problem in problems.values():

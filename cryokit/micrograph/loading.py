@@ -139,6 +139,25 @@ def shape(path: str | os.PathLike) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
+def pixel_size(path: str | os.PathLike) -> float | None:
+    """Return the pixel size of a micrograph in Angstrom, from the header of its file; None if it has none.
+
+    Parameters
+    ----------
+    path : path-like
+        File as for `read`; the pixels are not read.
+
+    Raises
+    ------
+    MicrographError
+        As in `shape`.
+    """
+    path = Path(path)
+    format = _format(path)
+    with _own_errors(path, format.TITLE), format.opened(path) as images:
+        return _square_pixel(path, *images.pixel_sizes)
+
+
 def _format(path: Path) -> ModuleType:
     """Return the module that reads files with this suffix."""
     name = path.name.lower()

@@ -25,13 +25,14 @@ from cryokit.coordinates import concatenate, validate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.imaging.preparation import unusable_regions
 from cryokit.imaging.unusable import enlarged
-from cryokit.micrograph import Micrograph, read, write_mrc
+from cryokit.micrograph import Micrograph, pixel_size, read, write_mrc
 from cryokit.networks.devices import limit_threads
 from cryokit.pickers import registry
 from cryokit.pickers.interface import Micrographs, Picker, spread
 
 logger = logging.getLogger(__name__)
 
+SAME_PIXEL = 1.02  # pixel sizes up to this factor apart are one
 BATCH = 16  # micrographs that are handed together to a picker that runs another program
 Draw = Callable[[Micrograph, pd.DataFrame, Path], None]
 _FAILURES = (CryokitError, OSError, MemoryError)  # of one micrograph, which do not stop the others
@@ -115,6 +116,35 @@ def _readable(paths: Iterable[Path], most: int, sum_frames: bool) -> tuple[list[
         except CryokitError as error:
             problems[os.fspath(path)] = str(error)
     return readable, problems
+
+
+def check_pixel_sizes(paths: Iterable[Path]) -> None:
+    """Check that micrographs, as far as their headers say, have one pixel size: a diameter in pixels holds for one.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Micrographs; compressed files are passed over, and so are those that cannot be read, which picking reports.
+
+    Raises
+    ------
+    PickerError
+        If two pixel sizes differ by more than 2 %.
+    """
+    known: dict[float, Path] = {}
+    for path in paths:
+        if Path(path).suffix in (".gz", ".bz2"):
+            continue
+        with contextlib.suppress(CryokitError, OSError):
+            size = pixel_size(path)
+            if size is not None:
+                known.setdefault(size, path)
+    if known and max(known) > SAME_PIXEL * min(known):
+        low, high = min(known), max(known)
+        raise PickerError(
+            f"micrographs differ in pixel size: {known[low]} has {low:g} A, {known[high]} {high:g} A; give those of "
+            "one pixel size at a time, or bin them to one"
+        )
 
 
 def check_maps(method: registry.Method) -> None:
