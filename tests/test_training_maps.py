@@ -7,7 +7,9 @@ from cryokit.coordinates import table
 from cryokit.errors import ArgumentError
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.networks import create
+from cryokit.networks.training.batches import TrainingBatches
 from cryokit.networks.training.crops import crops
+from cryokit.networks.training.samples import Samples
 
 CONFIG = create("compact")
 
@@ -98,3 +100,51 @@ def test_wrong_arguments_are_named():
         crops([picture()], [table("m")], create("compact", classes=("top", "side")), 4)
     with pytest.raises(ArgumentError, match=r"number.* 0$"):
         crops([picture()], [table("m")], CONFIG, 0)
+
+
+def test_offsets_lead_from_positions_to_the_particle():
+    config = create("compact", locates=True)
+    prepared = picture()
+    labels = table("m", [2 * 80 + 0.5, 2 * 200 + 0.5], [2 * 100 + 0.5, 2 * 180 + 0.5], diameter=56)
+    samples = crops([prepared], [labels], config, 40, seed=1)
+    assert samples.offsets.shape == (40, 24, 24, 2)
+    x, y = places(samples)
+    centres = np.stack(prepared.frame.from_source(labels["x"], labels["y"])).T
+    particle = (samples.y == 0) & np.isfinite(x)
+    assert particle.sum() > 50
+    told = np.column_stack([x[particle], y[particle]]) + 28 * samples.offsets[particle]
+    distance = np.linalg.norm(told[:, None] - centres, axis=-1).min(axis=1)
+    assert distance.max() < 0.05
+    assert not samples.offsets[samples.y == 1].any()
+
+
+def test_offsets_turn_with_their_pictures():
+    """Wherever augmentation turns a crop, all positions go on telling one centre, which is where it is marked."""
+    size, centre = 9, np.array([2.3, 5.1])
+    lattice = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1)
+    classes = np.ones((size, size), int)
+    classes[5, 2] = 0
+    pictures = np.zeros((32, size, size, 1))
+    pictures[:, 5, 2] = 100
+    samples = Samples(
+        pictures,
+        np.broadcast_to(classes, (32, size, size)),
+        None,
+        np.broadcast_to(centre - lattice, (32, size, size, 2)),
+    )
+    turned = set()
+    for epoch in range(4):
+        x, y = TrainingBatches(samples, 32, True, 0, epoch)[0]
+        for shown, target in zip(x[..., 0], y, strict=True):
+            told = lattice + target[..., 1:]
+            assert np.ptp(told.reshape(-1, 2), axis=0).max() < 1e-5
+            row, column = np.unravel_index(shown.argmax(), shown.shape)
+            assert target[row, column, 0] == 0
+            assert np.abs(told[0, 0] - (column, row)).max() < 0.5
+            turned.add((int(row), int(column)))
+    assert len(turned) == 8
+
+
+def test_offsets_belong_to_maps():
+    with pytest.raises(ArgumentError, match="offsets"):
+        Samples(np.zeros((3, 8, 8, 1)), [0, 1, 1], None, np.zeros((3, 2)))

@@ -129,6 +129,30 @@ class BothWays(keras.layers.Layer):
         return (*input_shape[:-1], 2 * input_shape[-1])
 
 
+class ClassesAndOffsets(keras.layers.Layer):
+    """The probabilities of some classes, and values that stay as they are: where the particle's centre is.
+
+    Parameters
+    ----------
+    classes : int
+        Number of the first channels, which become probabilities.
+    **settings
+        Settings of every layer.
+    """
+
+    pointwise = True  # for `cryokit.networks.fully_convolutional`
+
+    def __init__(self, classes: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.classes = classes
+
+    def call(self, inputs: Any) -> Any:
+        return ops.concatenate([ops.softmax(inputs[..., : self.classes]), inputs[..., self.classes :]], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+
 class RegionPooling(keras.layers.Layer):
     """Max-pooling of boxes of a feature map to bins (Girshick 2015, section 2.1).
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cryokit._util.checked_settings import number
+from cryokit._util.checked_settings import choice, number
 from cryokit.networks.architectures.network_config import NetworkConfig
 from cryokit.networks.devices import import_keras
 
@@ -32,6 +32,8 @@ class CompactConfig(NetworkConfig):
         As in `NetworkConfig`.
     width : float
         Factor on the number of filters of every layer (small networks for teaching and tests).
+    locates : bool
+        Whether two more outputs say where the particle's centre is: x and y from the position, in diameters.
 
     Notes
     -----
@@ -42,6 +44,7 @@ class CompactConfig(NetworkConfig):
     kind: ClassVar[str] = "compact"
 
     width: float = number(1.0, 0.05, 8)
+    locates: bool = choice(False, False, True)
 
     @property
     def window(self) -> int:
@@ -77,7 +80,16 @@ class CompactConfig(NetworkConfig):
             tensor = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{index}")(tensor)
             tensor = keras.layers.ReLU(name=f"relu{index}")(tensor)
         scores = keras.layers.Conv2D(
-            len(self.classes), 1, kernel_initializer=keras.initializers.GlorotUniform(seed=seeds), name="classes"
+            len(self.classes) + (2 if self.locates else 0),
+            1,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seeds),
+            name="classes",
         )(tensor)
-        probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
+        if self.locates:
+            from cryokit.networks.custom_layers import ClassesAndOffsets
+
+            last = ClassesAndOffsets(len(self.classes), name="probabilities", dtype="float32")
+        else:
+            last = keras.layers.Softmax(name="probabilities", dtype="float32")
+        probabilities = last(scores)
         return keras.Model(pictures, probabilities, name=self.kind)

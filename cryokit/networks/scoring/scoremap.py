@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +34,14 @@ class ScoreMap:
         Names of the classes along the last axis; numbers if the network came without names.
     frame : Frame
         Frame of the lattice of positions in the picture that was scored, or in the micrograph as stored.
+    offsets : ndarray of float32, shape (rows, columns, 2), optional
+        x and y from each position to its particle's centre, in positions, by a network that locates.
     """
 
     scores: NDArray[np.float32]
     classes: tuple[str, ...]
     frame: Frame
+    offsets: NDArray[np.float32] | None = None
 
     @property
     def particle(self) -> NDArray[np.float32]:
@@ -67,6 +71,38 @@ class ScoreMap:
         names[names == "particle"] = ""
         scores = self.scores[np.rint(row).astype(int), np.rint(column).astype(int)][:, indices]
         return names[scores.argmax(axis=1)]
+
+    def located(self, x: NDArray, y: NDArray, reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the centres that the positions around peaks tell, each by the mean of them, weighted by their scores.
+
+        Parameters
+        ----------
+        x, y : ndarray of float, shape (n,)
+            Peaks in the map.
+        reach : float
+            Distance from a peak, in positions, up to which positions are asked.
+
+        Returns
+        -------
+        x, y : ndarray of float64, shape (n,)
+            Centres in the map; the peaks themselves where the network does not locate.
+        """
+        if self.offsets is None or not len(x):
+            return np.asarray(x, float), np.asarray(y, float)
+        steps = np.arange(-math.ceil(reach), math.ceil(reach) + 1)
+        column, row = (np.rint(place).astype(int)[:, None, None] for place in (x, y))
+        rows, columns = self.scores.shape[:2]
+        column, row = np.broadcast_arrays(column + steps[None, None, :], row + steps[None, :, None])
+        near = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        near &= np.hypot(column - np.reshape(x, (-1, 1, 1)), row - np.reshape(y, (-1, 1, 1))) <= reach
+        place = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+        weights = near * self.particle[place] + 1e-9
+        total = weights.sum(axis=(1, 2))
+        offsets = self.offsets[place]
+        return tuple(
+            (weights * (lattice + offsets[..., axis])).sum(axis=(1, 2)) / total
+            for axis, lattice in enumerate((column, row))
+        )
 
     def within(self, outer: Frame) -> ScoreMap:
         """Return the same scores, with their positions in the source of the picture that was scored.

@@ -59,13 +59,13 @@ class TrainingBatches(ShuffledBatches):
 
     def __init__(self, samples: Samples, batch_size: int, augmentation: bool, seed: int, epoch: int) -> None:
         super().__init__(samples.arrays(), batch_size, seed, epoch)
-        self.augmentation = augmentation
+        self.augmentation, self.offsets = augmentation, samples.offsets is not None
 
     def __getitem__(self, index: int) -> tuple[NDArray, ...]:
         batch = super().__getitem__(index)
         if self.augmentation:
             rng = np.random.default_rng((self.seed, self.epoch, index))
-            turn_parts(batch, int(rng.integers(8)))
+            turn_parts(batch, int(rng.integers(8)), offsets=self.offsets)
             pictures = batch[0]
             shape = (len(pictures), 1, 1, 1)
             pictures *= rng.uniform(1 - CONTRAST, 1 + CONTRAST, shape).astype(np.float32)
@@ -73,7 +73,7 @@ class TrainingBatches(ShuffledBatches):
         return batch
 
 
-def turn_parts(batch: Sequence[NDArray], first: int) -> None:
+def turn_parts(batch: Sequence[NDArray], first: int, *, offsets: bool = False) -> None:
     """Mirror and rotate eighths of a batch, each in another of the 8 ways (of 4 where sides differ), in place.
 
     The order within a shuffled batch is random, so samples that lie together can be turned at once. All arrays of the
@@ -85,6 +85,8 @@ def turn_parts(batch: Sequence[NDArray], first: int) -> None:
         Arrays of a batch, pictures first.
     first : int
         Way in which the first eighth is turned; see `turn`.
+    offsets : bool
+        Whether the second array holds offsets (`Samples.arrays`), which turn with the picture. Its sides are equal.
     """
     square = batch[0].shape[1] == batch[0].shape[2]
     ends = np.linspace(0, len(batch[0]), 9).astype(int)
@@ -96,6 +98,17 @@ def turn_parts(batch: Sequence[NDArray], first: int) -> None:
         for array in batch:
             if array.ndim > 1:
                 array[samples] = turn(array[samples], way, square).copy()
+        if offsets:
+            _turn_offsets(batch[1][samples], way)
+
+
+def _turn_offsets(targets: NDArray[np.float32], way: int) -> None:
+    """Turn the offsets of targets that are turned already, in place."""
+    x, y = targets[..., 1], targets[..., 2]
+    if way >= 4:
+        np.negative(x, out=x)
+    for _ in range(way % 4):  # a quarter turn takes the last column to the first row
+        x[...], y[...] = y.copy(), -x
 
 
 def turn(array: NDArray, way: int, square: bool = True) -> NDArray:

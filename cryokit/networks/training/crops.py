@@ -88,6 +88,7 @@ def crops(
     x = np.empty((number, side, side, 1), np.float32)
     y = np.full((number, positions, positions), background, np.int32)
     weights = np.ones((number, positions, positions), np.float32)
+    offsets = np.zeros((*y.shape, 2), np.float32) if getattr(config, "locates", False) else None
     # Large micrographs show more, and are drawn more often.
     area = np.array([picture.data.size for picture in pictures] if areas is None else areas, float)
     drawn = np.sort(rng.choice(len(labels), size=number, p=area / area.sum()))
@@ -108,10 +109,10 @@ def crops(
         x[crop, :, :, 0] = padded[row + border : row + border + side, column + border : column + border + side]
         frame = Frame.whole(shape).crop(slice(row, row + side), slice(column, column + side)).then(grid)
         columns, rows = frame.to_source(np.arange(positions), np.arange(positions))
-        particles.mark(y[crop], weights[crop], columns, rows)
+        particles.mark(y[crop], weights[crop], columns, rows, None if offsets is None else offsets[crop])
         # Outside nothing can be labelled, nor picked.
         weights[crop] *= inside(columns[None, :], rows[:, None], shape, 0)
-    return Samples(x, y, weights)
+    return Samples(x, y, weights, offsets)
 
 
 class _Particles:
@@ -128,8 +129,10 @@ class _Particles:
         )
         self.ignored_x, self.ignored_y = x[~kept], y[~kept]
 
-    def mark(self, classes: NDArray, weights: NDArray, columns: NDArray, rows: NDArray) -> None:
-        """Write the classes and weights of the positions at `columns` and `rows`."""
+    def mark(
+        self, classes: NDArray, weights: NDArray, columns: NDArray, rows: NDArray, offsets: NDArray | None
+    ) -> None:
+        """Write the classes, weights and, if asked for, offsets of the positions at `columns` and `rows`."""
         reach = AROUND * self.diameter
         near = (
             (self.x > columns[0] - reach)
@@ -142,7 +145,11 @@ class _Particles:
             distances = np.hypot(columns[None, :, None] - self.x[near], rows[:, None, None] - self.y[near])
             distance = distances.min(axis=-1)
             centre = distance < CENTRE * self.diameter
-            classes[centre] = self.classes[near][distances.argmin(axis=-1)][centre]
+            nearest = distances.argmin(axis=-1)
+            classes[centre] = self.classes[near][nearest][centre]
+            if offsets is not None:
+                offsets[centre, 0] = ((self.x[near][nearest] - columns) / self.diameter)[centre]
+                offsets[centre, 1] = ((self.y[near][nearest] - rows[:, None]) / self.diameter)[centre]
             weights[(distance < reach) & ~centre] = 0
         if len(self.ignored_x):
             distances = np.hypot(columns[None, :, None] - self.ignored_x, rows[:, None, None] - self.ignored_y)

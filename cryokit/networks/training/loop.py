@@ -33,6 +33,7 @@ MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 COLUMNS = ("epoch", *MEASURES, "learning_rate", "seconds")
 # Keeps the logarithm of a vanishing probability finite without hiding its gradient, as clipping at 1e-7 would.
 _TINY = 1e-30
+_OFFSETS = 10.0  # weight of a squared diameter against the cross-entropy
 _LOWEST = 0.01  # of the largest learning rate, at the end of a schedule
 
 
@@ -92,8 +93,9 @@ def train(
     """Train a network that gives class probabilities, from the weights that it has.
 
     The loss is the cross-entropy of the class probabilities, weighted by the samples' weights and, if the settings say
-    so, by class. In the end the network has the weights of the epoch with the lowest validation loss (without
-    validation samples: the last). It is not left compiled.
+    so, by class. Samples with offsets add the squared error of these where there is a particle. In the end the network
+    has the weights of the epoch with the lowest validation loss (without validation samples: the last). It is not left
+    compiled.
 
     The same network, samples, settings and seed give the same result on one backend and one kind of device. On graphics
     cards TensorFlow needs the environment variable ``TF_DETERMINISTIC_OPS=1`` for that (slower).
@@ -146,10 +148,11 @@ def train(
     return fit_batches(
         network,
         functools.partial(TrainingBatches, training, settings.batch_size, settings.augmentation, seed),
-        _cross_entropy(training, classes, settings.class_weights),
+        _loss(training, classes, settings.class_weights),
         settings,
         validation=None if validation is None else validation.arrays(),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        # With offsets, targets are more than classes.
+        metrics=[] if training.offsets is not None else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         seed=seed,
         state=state,
     )
@@ -274,7 +277,7 @@ def _compiled(
     return trainer
 
 
-def _cross_entropy(training: Samples, classes: int, class_weights: bool) -> Callable[[Any, Any], Any]:
+def _loss(training: Samples, classes: int, class_weights: bool) -> Callable[[Any, Any], Any]:
     ops = import_keras().ops
     weights = None
     if class_weights:
@@ -288,7 +291,13 @@ def _cross_entropy(training: Samples, classes: int, class_weights: bool) -> Call
         loss = -ops.log(probability + _TINY)
         return loss if weights is None else loss * ops.take(weights, y_true)
 
-    return cross_entropy
+    def with_offsets(y_true: Any, y_pred: Any) -> Any:
+        square = ops.sum((y_true[..., 1:] - ops.cast(y_pred[..., classes:], "float32")) ** 2, axis=-1)
+        # Background, where there is nothing to locate, has offsets of exactly 0.
+        particle = ops.cast(ops.any(y_true[..., 1:] != 0, axis=-1), "float32")
+        return cross_entropy(y_true[..., 0], y_pred[..., :classes]) + _OFFSETS * particle * square
+
+    return cross_entropy if training.offsets is None else with_offsets
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ class Samples:
         training augments, since both are mirrored and rotated.
     weights : ndarray of float32, shape of `y`, optional
         Weight of each class in `y`, 0 to leave it out; only their ratios matter.
+    offsets : ndarray of float32, shape (n, h, w, 2), optional
+        For networks that locate: x and y from each position to its particle's centre, in diameters; 0 on background.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class Samples:
     x: NDArray[np.float32]
     y: NDArray[np.int32]
     weights: NDArray[np.float32] | None = None
+    offsets: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         x, y = np.asarray(self.x), np.asarray(self.y)
@@ -55,6 +58,11 @@ class Samples:
             raise ArgumentError(f"y must be class numbers from 0 on, not {y.min()}")
         object.__setattr__(self, "x", _finite("x", x))
         object.__setattr__(self, "y", np.ascontiguousarray(y, np.int32))
+        if self.offsets is not None:
+            offsets = np.asarray(self.offsets)
+            if offsets.shape != (*y.shape, 2) or y.ndim != 3:
+                raise ArgumentError(f"offsets must have the shape {(*y.shape, 2)}, not {_described(offsets)}")
+            object.__setattr__(self, "offsets", _finite("offsets", offsets))
         if self.weights is None:
             return
         weights = np.asarray(self.weights)
@@ -71,11 +79,13 @@ class Samples:
     def arrays(self) -> tuple[NDArray, ...]:
         """Return x, y and, if there are any, the weights, scaled to a mean of 1.
 
-        So the learning rate means the same with weights and without.
+        So the learning rate means the same with weights and without. With offsets, y has three channels: the class and
+        the offset.
         """
+        y = self.y if self.offsets is None else np.concatenate([self.y[..., None], self.offsets], -1, dtype=np.float32)
         if self.weights is None:
-            return self.x, self.y
-        return self.x, self.y, self.weights * np.float32(1 / self.weights.mean(dtype=np.float64))
+            return self.x, y
+        return self.x, y, self.weights * np.float32(1 / self.weights.mean(dtype=np.float64))
 
     def class_shares(self, classes: int) -> NDArray[np.float64]:
         """Return the share of each class in the weight of all, shape (classes,)."""
@@ -117,7 +127,7 @@ def check_fit(network: keras.Model, samples: Samples) -> int:
     if output[1:-1] != samples.y.shape[1:]:
         shape = (len(samples), *output[1:-1])
         raise ArgumentError(f"y must have the shape {shape} for this network, not {samples.y.shape}")
-    classes = output[-1]
+    classes = output[-1] - (0 if samples.offsets is None else 2)
     if classes < 2:
         raise ArgumentError("network must have an output for each class, background included; it has 1")
     if samples.y.max() >= classes:
