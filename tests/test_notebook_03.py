@@ -48,7 +48,7 @@ class TestGoodParticleSelection:
         assert results["the class without samples is refused"] is True
 
     def test_training_set_is_balanced_and_split_by_micrograph(self, results, saved):
-        assert results["patches"] == {"top": 80, "side": 80, "negative": 80, "background": 80}
+        assert results["patches"] == {"top": 72, "side": 72, "negative": 72, "background": 72}
         assert results["splits of a micrograph, at most"] == 1
         assert saved.counts().sum(axis=1).to_dict() == results["patches"]
         assert (saved.counts() > 0).all(axis=None)
@@ -59,7 +59,7 @@ class TestGoodParticleSelection:
     def test_saved_set_says_where_it_comes_from(self, saved):
         named = {entry["name"]: entry["split"] for entry in saved.provenance["micrographs"]}
         assert dict(zip(saved.table["micrograph"], saved.table["split"], strict=True)).items() <= named.items()
-        assert saved.provenance["settings"]["per_class"] == 80
+        assert saved.provenance["settings"]["per_class"] == 72
 
     def test_particles_among_the_negatives(self, results):
         shares = [results[f"whole particles among the negatives, {way}"] for way in ("rejected", "near misses", "all")]

@@ -31,6 +31,12 @@ def _two_steps(shape: tuple[int, int]) -> tuple[int, int]:
     return coarse, size // coarse
 
 
+def sign(mean: NDArray) -> int:
+    """Return 1 if the darker tail of a picture's grey values is the longer one, -1 if it is the brighter one."""
+    low, middle, high = np.quantile(mean, (0.02, 0.5, 0.98))
+    return 1 if high - middle <= middle - low else -1
+
+
 def features(data: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Measure every pixel of a small copy of a micrograph, and the copy as a whole.
 
@@ -50,6 +56,7 @@ def features(data: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         Spread, skewness and tails of the distributions at each level; noise; binning.
     """
     mean, across, down = _blocks(data)
+    mean = mean * sign(mean)  # a negative has the same mask
     noise = 0.5 * np.log(across + down + 1e-6 * np.median(across + down) + _EPSILON)
     usual_noise = float(np.median(noise))
     noise = np.clip(noise - usual_noise, -4, 4)

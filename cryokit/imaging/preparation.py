@@ -54,13 +54,15 @@ class _Recorded(NamedTuple):
 _known: weakref.WeakKeyDictionary[Micrograph, _Recorded] = weakref.WeakKeyDictionary()
 
 
-def recorded(micrograph: Micrograph) -> Picture:
+def recorded(micrograph: Micrograph, *, fill: bool = True) -> Picture:
     """Crop a micrograph to what was recorded, limit hot pixels, and fill what is no usable ice.
 
     Parameters
     ----------
     micrograph : Micrograph
         Micrograph as stored.
+    fill : bool
+        Whether to fill what is no usable ice.
 
     Returns
     -------
@@ -78,9 +80,10 @@ def recorded(micrograph: Micrograph) -> Picture:
     data = micrograph.data[known.rows, known.columns]
     if np.isfinite(known.low):
         data = np.clip(data, known.low, known.high)
-    elif known.patches:
+    filled = known.patches if fill else []
+    if filled and not np.isfinite(known.low):
         data = data.copy()
-    for patch in known.patches:
+    for patch in filled:
         data[patch.rows, patch.columns] = patch.data
     return Picture(data, Frame.whole(micrograph.data.shape).crop(known.rows, known.columns))
 
@@ -194,7 +197,9 @@ def whitened(
     return Picture(whiten(flatten(data, across, contrast=contrast), across), frame)
 
 
-def levelled(micrograph: Micrograph, diameter: float, contrast: Contrast, factor: float, window: int) -> Picture:
+def levelled(
+    micrograph: Micrograph, diameter: float, contrast: Contrast, factor: float, window: int, *, fill: bool = True
+) -> Picture:
     """Bring a micrograph to the scale of a network that judges windows, and level every window, particles dark.
 
     Detail finer than a `DETAIL`-th of the particle is removed by binning; then the micrograph is resized and levelled:
@@ -214,6 +219,8 @@ def levelled(micrograph: Micrograph, diameter: float, contrast: Contrast, factor
         Size of the picture relative to the micrograph.
     window : int
         Side of the network's window in pixels of the picture.
+    fill : bool
+        As in `recorded`.
 
     Returns
     -------
@@ -225,7 +232,7 @@ def levelled(micrograph: Micrograph, diameter: float, contrast: Contrast, factor
     MicrographError
         If pixels are NaN or infinite, or the resized micrograph is smaller than a window.
     """
-    picture = recorded(micrograph)
+    picture = recorded(micrograph, fill=fill)
     detail = max(1.0, diameter / DETAIL)
     frame = levelled_frame(picture.frame, diameter, factor)
     if min(frame.shape) < window:

@@ -19,7 +19,7 @@ from scipy import fft, ndimage
 from scipy.special import expit
 
 from cryokit.imaging.frame import Frame, Picture
-from cryokit.imaging.ice_features import block_size, features, halved, resized
+from cryokit.imaging.ice_features import block_size, features, halved, resized, sign
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def patches(data: NDArray, mask: Picture) -> list[Patch]:
     rows, columns = mask.data.shape
     means = np.array(data[: rows * size, : columns * size], np.float32).reshape(rows, size, columns, size).mean((1, 3))
     level = _filled_level(means, mask.data)
-    noise = _noise(data, mask)
+    noise = sign(means) * _noise(data, mask)  # a negative gets the negative
     parts = []
     # Regions that touch are filled together: each patch is cut from the picture as it was.
     for region in ndimage.find_objects(ndimage.label(ndimage.binary_dilation(mask.data, np.ones((3, 3)), 2))[0]):

@@ -197,7 +197,7 @@ class ClusteringPicker(SizedPicker):
     def _examined(self, micrograph: MicrographLike, keep: Collection[str]) -> Examination:
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
-        image, frame = recorded(micrograph)
+        image, frame = recorded(micrograph, fill=not self.keep_masked)
         frame = frame.then(self.preprocessing.frame(image.shape, self.diameter_))
         empty = Examination(micrograph.name, self.diameter_ / frame.step, frame, self.threshold_)
         if min(image.shape) < SMALLEST * self.diameter_ or min(frame.shape) < FEWEST_PIXELS:

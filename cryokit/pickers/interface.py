@@ -269,7 +269,7 @@ class SizedPicker(Checked, Picker):
         Whether particles are darker or brighter than their surroundings.
 
     keep_masked : bool
-        Whether to keep picks whose centres lie on what is no usable ice (`cryokit.imaging.unusable`).
+        Whether to look at what is no usable ice (`cryokit.imaging.unusable`) as well, and to keep the picks there.
 
     Attributes
     ----------

@@ -85,7 +85,9 @@ class MapPicker(SizedPicker):
         return self.working_diameter / self.diameter_
 
     def _prepare(self, micrograph: Micrograph) -> Picture:
-        return levelled(micrograph, self.diameter_, self.contrast_, self._factor, self.window)
+        return levelled(
+            micrograph, self.diameter_, self.contrast_, self._factor, self.window, fill=not self.keep_masked
+        )
 
     def _map(self, picture: Picture) -> ScoreMap:
         """Return the score map of a prepared micrograph; its positions are in pixels of the micrograph as stored."""

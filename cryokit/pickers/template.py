@@ -153,7 +153,7 @@ class TemplatePicker(SizedPicker):
             if content in seen:
                 continue
             seen.add(content)
-            picture = recorded(micrograph)
+            picture = recorded(micrograph, fill=not self.keep_masked)
             side = min(picture.data.shape)
             if self.diameter is not None:
                 check_room(micrograph.name, picture.data.shape, self.diameter)
@@ -239,7 +239,7 @@ class TemplatePicker(SizedPicker):
         self._require_fitted()
         micrograph = as_micrograph(micrograph)
         threshold = self.threshold_ if threshold is None else threshold
-        patches = _Patches(recorded(micrograph), self.scale_, self.contrast_)
+        patches = _Patches(recorded(micrograph, fill=not self.keep_masked), self.scale_, self.contrast_)
         scores = _scores(patches, self.reference_)
         x, y, height = find_peaks(scores, APART * patches.working_diameter)
         reach = SIDE_LOBES * patches.working_diameter

@@ -273,7 +273,8 @@ def patch_source(
     MicrographError
         If pixels are NaN or infinite.
     """
-    area, frame = recorded(micrograph)
+    # Whoever names the particles knows that they are there.
+    area, frame = recorded(micrograph, fill=False)
     step = box * diameter / size  # pixels of the micrograph per pixel of a patch
     if preprocessing is None:
         area = area if contrast == "dark" else -area
