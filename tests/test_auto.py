@@ -11,7 +11,7 @@ from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, read
 from cryokit.pickers import auto
 from cryokit.pickers.auto import AutoPicker
-from cryokit.simulate import simulate_set
+from cryokit.simulate import MODELS, simulate, simulate_set
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,30 @@ def test_pretrained_picks_without_training(apoferritin):
     assert not len(picker.history_)
     assert "without training" in "\n".join(picker.decisions_)
     assert score(picker, apoferritin).f1 > 0.85
+
+
+@pytest.mark.parametrize(
+    ("protein", "diameter"),
+    [("apoferritin", 12), ("ms2", 18), ("ribosome", 30), ("t20s", 45), ("betagal", 70), ("klh", 90)],
+)
+def test_the_network_tells_the_diameter(protein, diameter):
+    """Two of these proteins, MS2 and the proteasome, the network has never seen."""
+    size = max(form.diameter for form in MODELS[protein] if form.view != "ignore")
+    shape = (max(480, 9 * diameter),) * 2
+    micrograph, _ = simulate(protein, shape=shape, pixel_size=size / diameter, seed=7, carbon=False, snr=2)
+    picker = AutoPicker(pretrained=True, contrast="dark").fit([micrograph])
+    assert picker.diameter_ == pytest.approx(diameter, rel=0.15)
+    assert picker.evidence_.ambiguity < 0.8
+
+
+def test_noise_has_no_diameter_or_a_doubtful_one(caplog):
+    data = np.random.default_rng(3).normal(size=(512, 512)).astype(np.float32)
+    try:
+        picker = AutoPicker(pretrained=True, contrast="dark").fit([Micrograph(data, name="noise")])
+    except PickerError:
+        return
+    assert picker.evidence_.doubtful
+    assert "doubtful" in caplog.text
 
 
 def test_saved_and_loaded_it_picks_the_same(fitted, apoferritin, tmp_path):

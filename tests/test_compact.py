@@ -1,5 +1,7 @@
 """The compact network and picking with it."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,13 @@ def test_size_window_and_stride():
         network.compute_output_shape((1, config.window - 1, config.window, 1))
     step = config.window + config.stride
     assert network.compute_output_shape((1, step, step - 1, 1)) == (1, 2, 1, 2)
+
+
+def test_a_network_that_locates_has_two_more_outputs():
+    network = create("compact", width=0.25, locates=True).build()
+    outputs = network.predict_on_batch(np.random.default_rng(0).normal(size=(2, 90, 94, 1)).astype(np.float32))
+    assert outputs.shape == (2, 6, 7, 4)
+    np.testing.assert_allclose(outputs[..., :2].sum(axis=-1), 1, atol=1e-5)
 
 
 def test_same_seed_same_weights():
@@ -65,6 +74,43 @@ def test_learns_from_one_picture_and_finds_the_same_on_another(blobs):
     cut = (truth["y"] < 50 + 2 * 20) | (truth["x"] < 100 + 2 * 25)
     assert cut.any()
     assert (distance.min(axis=0)[cut.to_numpy()] < 14).mean() > 0.6
+
+
+def test_centres_are_the_mean_of_what_the_positions_tell():
+    scores = np.zeros((20, 24, 2), np.float32)
+    lattice = np.stack(np.meshgrid(np.arange(24), np.arange(20)), -1)
+    scores[8:12, 9:13, 0] = 0.9
+    offsets = (np.array([10.7, 9.6]) - lattice).astype(np.float32)
+    made = ScoreMap(scores, ("particle", "background"), Frame.whole((20, 24)), offsets)
+    x, y = made.located(np.array([11.0]), np.array([9.0]), 2.0)
+    assert (x[0], y[0]) == pytest.approx((10.7, 9.6), abs=1e-4)
+    # Where nothing is told, peaks stay.
+    plain = ScoreMap(scores, ("particle", "background"), Frame.whole((20, 24)))
+    assert [place.tolist() for place in plain.located(np.array([3.5]), np.array([4.5]), 2.0)] == [[3.5], [4.5]]
+    assert made.located(np.array([]), np.array([]), 2.0)[0].size == 0
+
+
+def test_adapting_goes_half_way_to_the_pictures(blobs):
+    network = create("compact", width=0.25).build()
+    learned = [weight.path for weight in network.trainable_weights]
+    states = [{weight.path: np.array(weight) for weight in network.weights}]
+    for _ in range(3):
+        compact.adapt(network, [blobs[0][0]], seed=1)
+        states.append({weight.path: np.array(weight) for weight in network.weights})
+    for path in learned:  # nothing is trained
+        np.testing.assert_array_equal(states[0][path], states[-1][path])
+    first = next(path for path in states[0] if path.endswith("norm1/moving_variance"))
+    steps = [np.abs(after[first] - before[first]) for before, after in itertools.pairwise(states)]
+    np.testing.assert_allclose(steps[1], steps[0] / 2, rtol=1e-3)
+    np.testing.assert_allclose(steps[2], steps[0] / 4, rtol=1e-3)
+
+
+def test_the_same_seed_adapts_alike(blobs):
+    networks = [create("compact", width=0.25).build() for _ in range(2)]
+    for network in networks:
+        compact.adapt(network, [blobs[0][0]], seed=3)
+    for one, other in zip(*(network.get_weights() for network in networks), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def map_of(scores, classes, frame):

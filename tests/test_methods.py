@@ -17,7 +17,7 @@ from cryokit.cli import main
 from cryokit.coordinates import concatenate
 from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 from cryokit.micrograph import read, write_mrc
-from cryokit.pickers import Picker, auto, compact_picking, deeppicker, registry
+from cryokit.pickers import Picker, auto, compact_picking, deeppicker, registry, size_search
 
 SETTINGS = {
     **TINY,
@@ -81,7 +81,7 @@ def blobs(tmp_path):
 def small(monkeypatch):
     """Training of the default method, and of DeepPicker on other molecules, in a few steps."""
     for module, name, value in (
-        *((auto, "STEPS", 2), (auto, "LABEL_STEPS", 2), (auto, "SCALES", (1.0,)), (compact_picking, "CROPS", 16)),
+        *((auto, "STEPS", 2), (auto, "LABEL_STEPS", 2), (size_search, "STEPS", 1), (compact_picking, "CROPS", 16)),
         *((deeppicker, "OTHERS", 3), (deeppicker, "BOXES_EACH", 8)),
     ):
         monkeypatch.setattr(module, name, value)

@@ -10,20 +10,20 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
 from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import PickerError
-from cryokit.evaluate.thresholds import SLACK, best_threshold, threshold_from_scores
+from cryokit.evaluate.thresholds import SLACK, UNDECIDED, best_threshold, threshold_from_scores
 from cryokit.imaging.frame import Picture
-from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, recorded, rescaled, whitened
+from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, middle, recorded, rescaled, whitened
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks import Model
 from cryokit.networks.devices import using
 from cryokit.networks.scoring import ScoreMap
-from cryokit.networks.scoring.centring import MICROGRAPHS
-from cryokit.pickers import compact_picking
+from cryokit.pickers import compact_picking, size_search
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
 from cryokit.pickers.interface import Micrographs, Picker, Pictures, check_room
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 GENERAL = "general"  # the model that comes with the package
 TRIED = 2  # micrographs on which diameters and the two kinds of component 1 are compared
+CONTRASTS = 4  # micrographs that tell whether particles are dark or bright, and that the network adapts to
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
 STEPS = 100  # training steps of each of the two rounds
@@ -45,20 +46,15 @@ OWN_VOICE = 2.0  # weight of the network's own picks in the second round, agains
 THRESHOLDS = (0.4, 0.6)
 LABEL_STEPS = 300
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
-# Diameters tried, relative to the template picker's estimate, which errs by up to two thirds where particles are few.
-SCALES = tuple(0.5 * 2 ** (step / 6) for step in range(10))
-# The general network was trained at the right scale: there it is sure of most of what it sees at all.
-SEEN, SURE, DOUBTS = 0.2, 0.8, 10
-SMALLEST = 10.0  # pixels across a particle
 
 
 @dataclass(eq=False)
 class AutoPicker(MapPicker):
     """Picker with a compact network that it trains on the micrographs themselves, without labels.
 
-    1. The template picker detects the contrast and gives a first estimate of the diameter, where these are not given.
-       Several diameters around the estimate are tried: the network that comes with the package is surest of its picks
-       where the scale is right.
+    1. The contrast is detected and the diameter estimated, where these are not given: the network that comes with the
+       package is surest of its picks where the scale is right (`cryokit.pickers.size_search`). The network's
+       normalisation is adapted to the micrographs (`cryokit.pickers.compact_picking.adapt`).
     2. Three pickers that have little in common look for particles: the template picker, component 1 of DeepCryoPicker
        (AutoCryoPicker or SuperCryoEMPicker, whichever agrees better with the templates on the first micrographs), and
        the general network that comes with the package, trained on simulated micrographs of many shapes. Each is
@@ -70,8 +66,8 @@ class AutoPicker(MapPicker):
     4. The threshold comes from the distribution of its scores, near 0.5.
 
     Where the micrographs show too few particles to learn from, as a single one may, or with `pretrained`, the general
-    network picks as it is. Given labels, it learns from these instead, and the threshold is chosen on a quarter of the
-    micrographs that it was not trained on.
+    network picks as it is. Given labels, it learns from these
+    instead, and the threshold is chosen on a quarter of the micrographs that it was not trained on.
 
     Parameters
     ----------
@@ -95,10 +91,10 @@ class AutoPicker(MapPicker):
         See `cryokit.pickers.interface.SizedPicker`.
     threshold_ : float
         Lowest score of a pick.
-    bias_ : (float, float)
-        Displacement of the network's peaks in pixels of the prepared picture, which `pick` takes back.
     decisions_ : list of str
         What was decided, and from what.
+    evidence_ : SizeEvidence or None
+        What the search for the diameter saw; None where the diameter is given.
     history_ : pandas.DataFrame
         Training history, one row per epoch; empty without training.
 
@@ -109,13 +105,14 @@ class AutoPicker(MapPicker):
     """
 
     learned_in: ClassVar[str] = "model_"
-    transient: ClassVar[tuple[str, ...]] = ("history_",)
+    transient: ClassVar[tuple[str, ...]] = ("evidence_", "history_")
 
     pretrained: bool = False
     max_micrographs: int = number(12, 1, whole=True)
     margin: float = number(0.0, 0, 2)
     seed: int = number(0, 0, whole=True)
     model_: Model | None = field(default=None, init=False, repr=False)
+    evidence_: size_search.SizeEvidence | None = field(default=None, init=False, repr=False)
     history_: pd.DataFrame = field(default_factory=pd.DataFrame, init=False, repr=False)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> AutoPicker:
@@ -139,7 +136,7 @@ class AutoPicker(MapPicker):
         PickerError
             If there is no micrograph, no label on any of them, or they are too small for the diameter.
         """
-        self.history_ = pd.DataFrame()
+        self.history_, self.evidence_ = pd.DataFrame(), None
         with self._learning(), using():
             micrographs = Micrographs.to_learn_from(micrographs)
             # Loaded anew: a network is trained in place.
@@ -148,36 +145,38 @@ class AutoPicker(MapPicker):
                 self._learn_from_labels(micrographs, labels)
             else:
                 self._learn_alone(micrographs.spread(self.max_micrographs))
-            pictures = [self._prepare(micrograph) for micrograph in micrographs.spread(MICROGRAPHS)]
-            self.bias_ = compact_picking.centring_bias(
-                self.model_.network, self.model_.config, pictures, self.diameter_, self.threshold_
-            )
             self.model_.threshold, self.model_.diameter = self.threshold_, self.diameter_
         return self
 
     def _map(self, picture: Picture) -> ScoreMap:
-        return compact_picking.score_map(self.model_.network, self.model_.config, picture, self.bias_)
+        return compact_picking.score_map(self.model_.network, self.model_.config, picture)
 
     def _pick_prepared(self, name: str, picture: Picture, least: float) -> pd.DataFrame:
         scores = self._map(picture)
         return compact_picking.candidates(scores, picture.frame, name, self.diameter_, least=least, margin=self.margin)
 
     def _learn_alone(self, micrographs: Micrographs) -> None:
-        template = self._template(micrographs)
+        self.contrast_ = self.contrast or detected_contrast(micrographs.spread(CONTRASTS), self.diameter)
+        self.diameter_ = self.diameter or self._estimated_diameter(micrographs)
         self._decide_scale()
-        teachers = [] if self.pretrained else self._teachers(template, micrographs)
+        shown = [self._prepare(micrograph) for micrograph in micrographs.spread(CONTRASTS)]
+        compact_picking.adapt(self.model_.network, shown, self.seed)
+        if self.pretrained:
+            self._decide("the general network picks without training, as requested")
+            scores = concatenate(
+                compact_picking.candidates(self._map(picture), picture.frame, "", self.diameter_) for picture in shown
+            )["score"]
+            self._choose_threshold(scores, self.model_.threshold)
+            return
+        teachers = self._teachers(micrographs)
         pictures = Pictures(micrographs, self._prepare)
         taught: dict[str, list[pd.DataFrame]] = {teacher.name: [] for teacher in teachers}
         for index, micrograph in enumerate(micrographs):
             pictures.add(index, self._prepare(micrograph))
             for teacher in teachers:
                 taught[teacher.name].append(teacher.pick(micrograph, threshold=compact_picking.FAINTEST))
-        picks = self._candidates(pictures)
-        if self.pretrained:
-            self._decide("the general network picks without training, as requested")
-        else:
-            picks = self._taught(pictures, taught, picks)
-        self._choose_threshold(picks)
+        picks = self._taught(pictures, taught, self._candidates(pictures))
+        self._choose_threshold(concatenate(picks)["score"])
 
     def _taught(
         self, pictures: Pictures, taught: dict[str, list[pd.DataFrame]], picks: list[pd.DataFrame]
@@ -198,47 +197,45 @@ class AutoPicker(MapPicker):
         self._teach(pictures, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
         return self._candidates(pictures)
 
-    def _template(self, micrographs: Micrographs) -> TemplatePicker:
-        """Find out contrast and diameter, where they are not given, and return the template picker for them."""
-        template = TemplatePicker(self.diameter, self.contrast, self.max_micrographs)
-        reduced = template.reduced(micrographs)
-        self.contrast_ = template.contrast_
-        self.diameter_ = self.diameter
-        if self.diameter is None:
-            self.diameter_ = self._estimated_diameter(template.estimated_diameter(reduced), micrographs)
-        return template.make_reference(reduced, self.diameter_)
+    def _estimated_diameter(self, micrographs: Micrographs) -> float:
+        """Return the diameter at which the general network is surest of what it sees."""
+        pyramids = [_Pyramid(micrograph) for micrograph in micrographs.spread(TRIED)]
+        side = min(pyramid.side for pyramid in pyramids)
+        largest = size_search.LARGEST * side
+        if largest < 1.5 * size_search.SMALLEST:
+            raise PickerError(
+                f"micrographs of {side:.0f} pixels are too small to estimate the particle's diameter; give it"
+            )
 
-    def _estimated_diameter(self, guess: float, micrographs: Micrographs) -> float:
-        """Return the diameter, around a first guess, at which the general network is surest of what it finds."""
-        recordings = []
-        for micrograph in micrographs.spread(TRIED):
-            picture = recorded(micrograph)
-            # Finer detail than the smallest diameter shows is of no use.
-            finest = WORKING_DIAMETER / max(SMALLEST, SCALES[0] * guess)
-            recordings.append((micrograph.name, rescaled(picture, min(1.0, finest))))
-        side = min(min(picture.frame.source) for _, picture in recordings)
-        diameters = [scale * guess for scale in SCALES if SMALLEST <= scale * guess <= side / 2]
-        shares = []
-        for diameter in diameters:
-            seen = sure = 0
-            for name, recording in recordings:
-                picture = whitened(recording, diameter, self.contrast_)
-                picks = compact_picking.candidates(self._map(picture), picture.frame, name, diameter, least=SEEN)
-                score = picks["score"]
-                seen, sure = seen + len(score), sure + int((score > SURE).sum())
-            shares.append(sure / (seen + DOUBTS))
-        if not diameters or not max(shares) > 0:
-            return guess
-        best = int(np.argmax(shares))
-        if not 0 < best < len(diameters) - 1:
-            return float(diameters[best])
-        # The top of a parabola over the logarithm of the diameter.
-        before, top, after = shares[best - 1 : best + 2]
-        shift = 0.5 * (before - after) / (before - 2 * top + after)
-        return float(diameters[best] * (diameters[best + 1] / diameters[best]) ** shift)
+        def scores_at(diameter: float) -> NDArray:
+            scores = []
+            for pyramid in pyramids:
+                picture = whitened(pyramid.part(diameter), diameter, self.contrast_)
+                scores.append(compact_picking.candidates(self._map(picture), picture.frame, "", diameter)["score"])
+            return np.concatenate(scores)
 
-    def _teachers(self, template: TemplatePicker, micrographs: Micrographs) -> list[Picker]:
+        found = size_search.search(scores_at, size_search.SMALLEST, largest)
+        self.evidence_ = found
+        if not math.isfinite(found.diameter):
+            raise PickerError(
+                "no particles are seen at any diameter, so it cannot be estimated; give the diameter (--diameter), or "
+                "leave out micrographs without particles"
+            )
+        self._decide(
+            f"the general network is surest at a diameter of {found.diameter:.1f} pixels (evidence "
+            f"{found.evidence.max():.2f} of 1; more than an octave away at most {found.ambiguity:.0%} of that)"
+        )
+        if found.doubtful:
+            logger.warning(
+                "the particle diameter, estimated as %.0f pixels, is doubtful; check it on a picture of the picks and "
+                "give the diameter",
+                found.diameter,
+            )
+        return found.diameter
+
+    def _teachers(self, micrographs: Micrographs) -> list[Picker]:
         """Return the pickers that need no training: the template picker and, where usable, component 1."""
+        template = TemplatePicker(self.diameter_, self.contrast_, self.max_micrographs).fit(micrographs)
         tried = list(micrographs.subset(range(min(TRIED, len(micrographs)))))
         by_template = [template.pick(micrograph, threshold=compact_picking.FAINTEST) for micrograph in tried]
         best, most = None, -1.0
@@ -288,10 +285,10 @@ class AutoPicker(MapPicker):
             # With the threshold chosen, these may be learned from, too.
             self._teach_labels(micrographs, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
         else:
-            self._choose_threshold(picks)
+            self._choose_threshold(concatenate(picks)["score"])
 
-    def _choose_threshold(self, picks: list[pd.DataFrame]) -> None:
-        self.threshold_ = float(np.clip(threshold_from_scores(concatenate(picks)["score"]), *THRESHOLDS))
+    def _choose_threshold(self, scores: pd.Series, default: float = UNDECIDED) -> None:
+        self.threshold_ = float(np.clip(threshold_from_scores(scores, default=default), *THRESHOLDS))
         self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
 
     def _teach_labels(self, micrographs: Micrographs, labels: pd.DataFrame, steps: int, rate: float, seed: int) -> None:
@@ -322,7 +319,22 @@ class AutoPicker(MapPicker):
 
     def _prepare(self, micrograph: Micrograph) -> Picture:
         check_room(micrograph.name, micrograph.data.shape, self.diameter_)
-        return whitened(recorded(micrograph), self.diameter_, self.contrast_)
+        return whitened(recorded(micrograph, fill=not self.keep_masked), self.diameter_, self.contrast_)
+
+
+class _Pyramid:
+    """A micrograph at several sizes, each half of the one before, made when they are asked for."""
+
+    def __init__(self, micrograph: Micrograph) -> None:
+        self.levels = [recorded(micrograph)]
+        self.side = min(self.levels[0].data.shape)
+
+    def part(self, diameter: float) -> Picture:
+        """Return enough of the micrograph to try a diameter on, with no more detail than that needs."""
+        level = max(0, int(math.log2(diameter / (2 * WORKING_DIAMETER)))) if diameter > 2 * WORKING_DIAMETER else 0
+        while len(self.levels) <= level:
+            self.levels.append(rescaled(self.levels[-1], 0.5))
+        return middle(self.levels[level], diameter, size_search.AREA)
 
 
 def _particles(labels: list[pd.DataFrame]) -> int:
