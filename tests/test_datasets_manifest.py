@@ -159,6 +159,8 @@ EXPECTED = {
     "apoferritin_10146": (13, 3, 4),
     "betagal_10017": (12, 3, 5),
     "ribosome_10028": (0, 0, 1),
+    "micrograph_quality": (0, 0, 30),
+    "contaminated_magellon": (0, 0, 1),
     "empiar_10146": (0, 0, 0),
     "empiar_10017": (0, 0, 0),
     "empiar_10028": (0, 0, 0),
@@ -197,7 +199,17 @@ def test_micrographs_without_labels_are_not_used_for_scoring():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("table", ["klh", "apoferritin_10146", "betagal_10017", "ribosome_10028"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "klh",
+        "apoferritin_10146",
+        "betagal_10017",
+        "ribosome_10028",
+        "micrograph_quality",
+        "contaminated_magellon",
+    ],
+)
 def test_every_known_upstream_file_is_in_a_manifest(shared, table):
     known = {}
     for name in (table, "klh_preprocessed"):
