@@ -17,7 +17,8 @@
 # 10. precision, batches, reading ahead
 # 11. a folder of micrographs that nobody trained on
 # 12. the STAR file, and what RELION will cut out
-# 13. what goes wrong, and how it looks
+# 13. whether a score is a probability
+# 14. what goes wrong, and how it looks
 #
 # The micrographs are simulated, so that the truth can judge; no training sees it. The quick profile takes about two
 # minutes on two cores, most of it training. Every time in here is measured as the notebook runs, on the device that the
@@ -59,6 +60,7 @@ from cryokit import coordinates, evaluate, micrograph, networks, pickers, plot, 
 from cryokit._util.prefetch import ahead
 from cryokit.cli.notebook_runner import record
 from cryokit.coordinates.suppression import nms_distance, nms_iou
+from cryokit.evaluate.reliability import calibration_error, reliability
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks
 from cryokit.imaging.preparation import WORKING_DIAMETER, levelled, recorded, whitened
 from cryokit.imaging.score_cleaning import clean, joined_areas, largest_area
@@ -806,7 +808,47 @@ plt.show()
 # corner taken for the centre. All of them give squares with no particle in the middle. Grey is beyond the border; the
 # pickers' setting `margin=0.5` leaves out all particles that the border cuts.
 #
-# ## 13. What goes wrong, and how it looks
+# ## 13. Is a score a probability?
+#
+# A score of 0.8 should mean that of ten such picks eight are particles. Then a threshold has a meaning, and the sum of
+# the scores says how many particles there are. A *reliability diagram* shows it: the picks are sorted into bins by
+# their scores, and the share of particles in each bin is drawn against the mean score. On the diagonal, the scores are
+# probabilities; below it the network is too sure of itself. The *expected calibration error* is the mean distance from
+# the diagonal, weighted by the number of picks.
+#
+# The network that comes with the package was calibrated on simulated micrographs of many proteins. Training changes
+# that: a network that has learned its labels well is nearly always sure.
+
+# %%
+general = pickers.create("auto", diameter=diameter, pretrained=True).fit(learned)
+figure, ax = plt.subplots(figsize=(6.2, 5.6))
+ax.plot([0, 1], [0, 1], color="0.6", linestyle="dashed")
+named = {"general network": general, "after training": auto}
+for (title, picker), colour in zip(named.items(), CURVE_COLOURS[:2], strict=True):
+    candidates = coordinates.concatenate(picker.pick(image, threshold=0) for image in others)
+    result = evaluate.evaluate(candidates, truth, diameter=diameter, bootstrap=0).picks
+    counted = result[result["outcome"] != "ignored"]
+    table = reliability(counted["score"], counted["outcome"] == "true", bins=5)
+    error = calibration_error(table)
+    ax.plot(table["score"], table["true"], marker="o", color=colour, label=f"{title}: error {error:.3f}")
+    record(f"candidates, {title}", len(counted))
+    record(f"calibration error, {title}", error)
+ax.set(xlabel="mean score of a bin", ylabel="share of particles", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# With so few micrographs a bin holds few picks, and its share of particles is known to a tenth or two at best. The
+# package's own figure, of 256 simulated micrographs that the training did not see, is in the model's provenance:
+
+# %%
+provenance = networks.Model.load("general").provenance
+error = provenance["expected_calibration_error"]
+print(f"{error:.3f} on {provenance['simulated_micrographs_held_out']['all']['micrographs']} micrographs")
+record("calibration error, held-out simulation", error)
+
+# %% [markdown]
+# ## 14. What goes wrong, and how it looks
 #
 # The map is scored at the scale that training had. Tell the picker another diameter, and it resizes the micrographs by
 # another factor, to particles that the network has never seen. Here is the trained network on the scene at wrong

@@ -95,6 +95,13 @@ def test_star_files_hold_the_picks(results, notebook):
     assert len(names) == notebook.given.get("micrographs", 8) // 2 + 1
 
 
+def test_scores_of_the_general_network_are_near_to_probabilities(results):
+    # Some 200 candidates in five bins: the standard error of a share is about 0.08.
+    assert results["candidates, general network"] > 100
+    assert results["calibration error, general network"] < 0.2
+    assert results["calibration error, held-out simulation"] < 0.05
+
+
 def test_wrong_scale_shows(results):
     right = results["F1, as trained"]
     assert right > 0.6

@@ -12,6 +12,7 @@ from cryokit.errors import CryokitError
 # Module and help of each command. Only the module of the command in use is imported, so that --help is instant.
 COMMANDS = {
     "pick": ("cryokit.cli.pick", "find particles in micrographs"),
+    "triage": ("cryokit.cli.triage", "judge which micrographs are worth picking"),
     "train": ("cryokit.cli.train", "train a picker and save it for cryokit pick --model"),
     "evaluate": ("cryokit.cli.evaluate", "score picks against labels"),
     "convert": ("cryokit.cli.convert", "convert coordinate files between formats"),

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cryokit._util.checked_settings import number
 from cryokit._util.wording import plural
@@ -18,7 +17,7 @@ from cryokit.coordinates import IGNORE, concatenate
 from cryokit.errors import PickerError
 from cryokit.evaluate.thresholds import SLACK, UNDECIDED, best_threshold, threshold_from_scores
 from cryokit.imaging.frame import Picture
-from cryokit.imaging.preparation import WORKING_DIAMETER, detected_contrast, middle, recorded, rescaled, whitened
+from cryokit.imaging.preparation import detected_contrast, recorded, whitened
 from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.networks import Model
 from cryokit.networks.devices import using
@@ -26,7 +25,7 @@ from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import compact_picking, size_search
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
-from cryokit.pickers.interface import Micrographs, Picker, Pictures, check_room
+from cryokit.pickers.interface import Examination, Micrographs, Picker, Pictures, check_room
 from cryokit.pickers.label_checks import hold_out, labelled
 from cryokit.pickers.map_picker import MapPicker
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
@@ -36,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 GENERAL = "general"  # the model that comes with the package
 TRIED = 2  # micrographs on which diameters and the two kinds of component 1 are compared
+LOOKS = 4  # times that many are looked at for the diameter, as long as they show too little
+LEAST_EVIDENCE = 0.1  # of a micrograph: below, what looks like particles is chance
 CONTRASTS = 4  # micrographs that tell whether particles are dark or bright, and that the network adapts to
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
@@ -95,6 +96,8 @@ class AutoPicker(MapPicker):
         What was decided, and from what.
     evidence_ : SizeEvidence or None
         What the search for the diameter saw; None where the diameter is given.
+    nothing_seen_ : bool
+        Whether no diameter showed anything that looks like particles. Then there are no picks without a `threshold`.
     history_ : pandas.DataFrame
         Training history, one row per epoch; empty without training.
 
@@ -113,6 +116,7 @@ class AutoPicker(MapPicker):
     seed: int = number(0, 0, whole=True)
     model_: Model | None = field(default=None, init=False, repr=False)
     evidence_: size_search.SizeEvidence | None = field(default=None, init=False, repr=False)
+    nothing_seen_: bool = field(default=False, init=False, repr=False)
     history_: pd.DataFrame = field(default_factory=pd.DataFrame, init=False, repr=False)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> AutoPicker:
@@ -136,7 +140,7 @@ class AutoPicker(MapPicker):
         PickerError
             If there is no micrograph, no label on any of them, or they are too small for the diameter.
         """
-        self.history_, self.evidence_ = pd.DataFrame(), None
+        self.history_, self.evidence_, self.nothing_seen_ = pd.DataFrame(), None, False
         with self._learning(), using():
             micrographs = Micrographs.to_learn_from(micrographs)
             # Loaded anew: a network is trained in place.
@@ -147,6 +151,23 @@ class AutoPicker(MapPicker):
                 self._learn_alone(micrographs.spread(self.max_micrographs))
             self.model_.threshold, self.model_.diameter = self.threshold_, self.diameter_
         return self
+
+    def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
+        """Find the particles of one micrograph; see `Picker.pick`. On one that looks empty there are none."""
+        return self.examine(micrograph, threshold=threshold).picks
+
+    def examine(self, micrograph: MicrographLike, *, threshold: float | None = None) -> Examination:
+        """Find the particles of one micrograph, and tell how sure of them the network is; see `Picker.examine`.
+
+        With a `threshold`, the picks of a micrograph that looks empty are returned, too.
+        """
+        self._require_fitted()
+        least = self.threshold_ if threshold is None else threshold
+        candidates = super().pick(micrograph, threshold=min(least, compact_picking.FAINTEST))
+        evidence = size_search.sureness(candidates["score"])
+        picks = candidates[candidates["score"] >= least].reset_index(drop=True)
+        empty = self.nothing_seen_ or evidence < LEAST_EVIDENCE
+        return Examination(picks[:0] if empty and threshold is None else picks, evidence, empty)
 
     def _map(self, picture: Picture) -> ScoreMap:
         return compact_picking.score_map(self.model_.network, self.model_.config, picture)
@@ -161,8 +182,9 @@ class AutoPicker(MapPicker):
         self._decide_scale()
         shown = [self._prepare(micrograph) for micrograph in micrographs.spread(CONTRASTS)]
         compact_picking.adapt(self.model_.network, shown, self.seed)
-        if self.pretrained:
-            self._decide("the general network picks without training, as requested")
+        if self.pretrained or self.nothing_seen_:
+            if self.pretrained:
+                self._decide("the general network picks without training, as requested")
             scores = concatenate(
                 compact_picking.candidates(self._map(picture), picture.frame, "", self.diameter_) for picture in shown
             )["score"]
@@ -199,28 +221,27 @@ class AutoPicker(MapPicker):
 
     def _estimated_diameter(self, micrographs: Micrographs) -> float:
         """Return the diameter at which the general network is surest of what it sees."""
-        pyramids = [_Pyramid(micrograph) for micrograph in micrographs.spread(TRIED)]
-        side = min(pyramid.side for pyramid in pyramids)
-        largest = size_search.LARGEST * side
-        if largest < 1.5 * size_search.SMALLEST:
-            raise PickerError(
-                f"micrographs of {side:.0f} pixels are too small to estimate the particle's diameter; give it"
-            )
-
-        def scores_at(diameter: float) -> NDArray:
-            scores = []
-            for pyramid in pyramids:
-                picture = whitened(pyramid.part(diameter), diameter, self.contrast_)
-                scores.append(compact_picking.candidates(self._map(picture), picture.frame, "", diameter)["score"])
-            return np.concatenate(scores)
-
-        found = size_search.search(scores_at, size_search.SMALLEST, largest)
+        chosen = micrographs.spread(LOOKS * TRIED)
+        rounds = math.ceil(len(chosen) / TRIED)
+        found = None
+        for first in range(rounds):
+            part = chosen.subset(range(first, len(chosen), rounds))
+            seen = size_search.look(part, self.contrast_, self._map)
+            if found is None or seen.evidence.max() > found.evidence.max():
+                found = seen
+            if not found.doubtful:
+                break
         self.evidence_ = found
-        if not math.isfinite(found.diameter):
-            raise PickerError(
-                "no particles are seen at any diameter, so it cannot be estimated; give the diameter (--diameter), or "
-                "leave out micrographs without particles"
+        if not found.credible:
+            self.nothing_seen_ = True
+            looked = plural(len(chosen), "micrograph")
+            self._decide(f"no particles are seen on {looked} (evidence {found.evidence.max():.2f} of 1)")
+            logger.warning(
+                "no particles are seen at any diameter on %s, so there will be no picks; if there are particles, give "
+                "their diameter in pixels, or a threshold",
+                looked,
             )
+            return found.diameter if math.isfinite(found.diameter) else float(found.diameters[0])
         self._decide(
             f"the general network is surest at a diameter of {found.diameter:.1f} pixels (evidence "
             f"{found.evidence.max():.2f} of 1; more than an octave away at most {found.ambiguity:.0%} of that)"
@@ -320,21 +341,6 @@ class AutoPicker(MapPicker):
     def _prepare(self, micrograph: Micrograph) -> Picture:
         check_room(micrograph.name, micrograph.data.shape, self.diameter_)
         return whitened(recorded(micrograph, fill=not self.keep_masked), self.diameter_, self.contrast_)
-
-
-class _Pyramid:
-    """A micrograph at several sizes, each half of the one before, made when they are asked for."""
-
-    def __init__(self, micrograph: Micrograph) -> None:
-        self.levels = [recorded(micrograph)]
-        self.side = min(self.levels[0].data.shape)
-
-    def part(self, diameter: float) -> Picture:
-        """Return enough of the micrograph to try a diameter on, with no more detail than that needs."""
-        level = max(0, int(math.log2(diameter / (2 * WORKING_DIAMETER)))) if diameter > 2 * WORKING_DIAMETER else 0
-        while len(self.levels) <= level:
-            self.levels.append(rescaled(self.levels[-1], 0.5))
-        return middle(self.levels[level], diameter, size_search.AREA)
 
 
 def _particles(labels: list[pd.DataFrame]) -> int:

@@ -36,6 +36,26 @@ MEMORY = 512 << 20  # bytes of prepared pictures that are kept while a picker le
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Examination:
+    """Picks of one micrograph, and how sure of them the method is.
+
+    Attributes
+    ----------
+    picks : pandas.DataFrame
+        Table of picks.
+    evidence : float
+        How sure, from 0 to 1; NaN if the method does not tell.
+    empty : bool
+        Whether there are no picks because nothing on the micrograph looks like a particle, whatever single candidates
+        score.
+    """
+
+    picks: pd.DataFrame
+    evidence: float = math.nan
+    empty: bool = False
+
+
 class Picker(ABC):
     """Finds particles: `fit` on micrographs, then `pick` on these or others.
 
@@ -152,6 +172,21 @@ class Picker(ABC):
         PickerError
             If the picker has not been fitted.
         """
+
+    def examine(self, micrograph: MicrographLike, *, threshold: float | None = None) -> Examination:
+        """Find the particles of one micrograph, and tell how sure of them the method is.
+
+        Parameters
+        ----------
+        micrograph, threshold
+            As in `pick`.
+
+        Returns
+        -------
+        Examination
+            By default the picks alone.
+        """
+        return Examination(self.pick(micrograph, threshold=threshold))
 
     def pick_many(self, micrographs: Iterable[MicrographLike], *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of many micrographs, one after the other.

@@ -27,14 +27,14 @@ from cryokit.imaging.preparation import unusable_regions
 from cryokit.imaging.unusable import enlarged
 from cryokit.micrograph import Micrograph, pixel_size, read, write_mrc
 from cryokit.networks.devices import limit_threads
-from cryokit.pickers import registry
-from cryokit.pickers.interface import Micrographs, Picker, spread
+from cryokit.pickers import registry, verdicts
+from cryokit.pickers.interface import Examination, Micrographs, Picker, spread
 
 logger = logging.getLogger(__name__)
 
 SAME_PIXEL = 1.02  # pixel sizes up to this factor apart are one
 BATCH = 16  # micrographs that are handed together to a picker that runs another program
-Draw = Callable[[Micrograph, pd.DataFrame, Path], None]
+Draw = Callable[[Micrograph, pd.DataFrame, Path, str], None]  # with a title
 _FAILURES = (CryokitError, OSError, MemoryError)  # of one micrograph, which do not stop the others
 
 
@@ -50,11 +50,14 @@ class Picked:
         Names of these micrographs, also of those without picks.
     problems : dict of str to str
         What went wrong, by the path of the micrograph.
+    qualities : pandas.DataFrame
+        Quality of these micrographs (`cryokit.pickers.verdicts.Quality`), a row for each.
     """
 
     picks: pd.DataFrame
     micrographs: tuple[str, ...]
     problems: dict[str, str]
+    qualities: pd.DataFrame
 
 
 def fit_files(
@@ -185,8 +188,8 @@ def pick_files(
     paths : sequence of path-like
         Micrographs, all with different names.
     out : path-like
-        Folder for ``<name>.star`` and so on, ``picks.csv`` with all picks, and, with STAR files, RELION's
-        ``autopick.star`` that lists them.
+        Folder for ``<name>.star`` and so on, ``picks.csv`` with all picks, ``micrographs.csv`` with the quality of each
+        micrograph, and, with STAR files, RELION's ``autopick.star`` that lists them.
     formats : iterable of str
         Keys of `cryokit.coordinates.FORMATS` other than ``pictures``; CSV is always written, as ``picks.csv``.
     threshold : float, optional
@@ -230,18 +233,20 @@ def pick_files(
         results = _in_processes(task, paths, jobs)
     else:
         results = _one_by_one(task, paths)
-    tables: dict[Path, pd.DataFrame] = {}
+    finished: dict[Path, _Result] = {}
     problems: dict[str, str] = {}
-    for path, picks, problem in tqdm(results, total=len(paths), desc="picking", unit="micrograph", disable=None):
-        if problem is None:
-            tables[path] = picks
+    for result in tqdm(results, total=len(paths), desc="picking", unit="micrograph", disable=None):
+        if result.problem is None:
+            finished[result.path] = result
         else:
-            problems[os.fspath(path)] = problem
-            logger.error("%s", problem)
-    done = [path for path in paths if path in tables]
-    _warn_of_missing_picks({micrograph_name(path): len(tables[path]) for path in done})
-    picks = concatenate(tables[path] for path in done)
+            problems[os.fspath(result.path)] = result.problem
+            logger.error("%s", result.problem)
+    done = [path for path in paths if path in finished]
+    _warn_of_missing_picks({micrograph_name(path): len(finished[path].picks) for path in done})
+    picks = concatenate(finished[path].picks for path in done)
     coordinates.write(picks, out / "picks.csv", "csv", joined=True)
+    qualities = verdicts.compared([finished[path].quality for path in done])
+    verdicts.write(qualities, out / "micrographs.csv")
     # Without STAR files an older list would lead readers of the folder to older picks.
     (out / "autopick.star").unlink(missing_ok=True)
     if "star" in formats:
@@ -250,7 +255,7 @@ def pick_files(
         coordinates.write_list(out / "autopick.star", files, problems=unlisted)
         for problem in unlisted:
             logger.warning("%s", problem)
-    return Picked(picks, tuple(micrograph_name(path) for path in done), problems)
+    return Picked(picks, tuple(micrograph_name(path) for path in done), problems, qualities)
 
 
 def _warn_of_missing_picks(counts: dict[str, int]) -> None:
@@ -271,14 +276,24 @@ def _warn_of_older_results(out: Path, names: set[str]) -> None:
         file.name
         for file in sorted(out.iterdir())
         if file.name.lower().endswith(coordinates.SUFFIXES)
-        and file.name not in ("picks.csv", "autopick.star")
+        and file.name not in ("picks.csv", "micrographs.csv", "autopick.star")
         and coordinate_file_micrograph(file) not in names
     ]
     if older:
         logger.warning("%s holds coordinate files of other micrographs, which stay there: %s", out, some(older))
 
 
-_Result = tuple[Path, "pd.DataFrame | None", "str | None"]  # the picks, or what went wrong
+_Loaded = tuple[Micrograph, verdicts.Quality]  # the quality as far as pixels tell it
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What came of one micrograph: picks and quality, or what went wrong."""
+
+    path: Path
+    picks: pd.DataFrame | None = None
+    quality: verdicts.Quality | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -294,50 +309,55 @@ class _Task:
     masks: bool
     sum_frames: bool
 
-    def __call__(self, path: Path) -> _Result:
-        """Read and pick a micrograph."""
+    def __call__(self, path: Path, picks: pd.DataFrame | None = None) -> _Result:
+        """Read, measure and pick a micrograph, unless its picks are given."""
         try:
-            micrograph = self.read(path)
+            loaded = self.load(path)
         except _FAILURES as error:
-            micrograph = error
-        return self.pick(path, micrograph)
+            loaded = error
+        return self.finish(path, loaded, None if picks is None else Examination(picks))
 
-    def read(self, path: Path) -> Micrograph:
-        return read(path, sum_frames=self.sum_frames)
+    def load(self, path: Path) -> _Loaded:
+        """Read a micrograph and measure its pixels."""
+        micrograph = read(path, sum_frames=self.sum_frames)
+        return micrograph, verdicts.measured(micrograph, getattr(self.picker, "diameter_", None))
 
-    def pick(self, path: Path, micrograph: Micrograph | Exception) -> _Result:
-        """Pick a micrograph, or report why it could not be read."""
+    def finish(self, path: Path, loaded: _Loaded | Exception, found: Examination | None = None) -> _Result:
+        """Pick a micrograph, judge it and write its files, or report what went wrong."""
         try:
-            if isinstance(micrograph, Exception):
-                raise micrograph
-            return self.write(path, self.picker.pick(micrograph, threshold=self.threshold), micrograph)
+            if isinstance(loaded, Exception):
+                raise loaded
+            micrograph, quality = loaded
+            found = found or self.picker.examine(micrograph, threshold=self.threshold)
+            picks = validate(found.picks, f"picks of {self.picker.name}")
+            quality = verdicts.judged(quality, found)
+            self.write(micrograph, picks, quality)
+            return _Result(path, picks, quality)
         except _FAILURES as error:
             message = str(error) or type(error).__name__
-            return path, None, message if os.fspath(path) in message else f"{path}: {message}"
+            return _Result(path, problem=message if os.fspath(path) in message else f"{path}: {message}")
 
-    def write(self, path: Path, picks: pd.DataFrame, micrograph: Micrograph | None = None) -> _Result:
-        """Write the files of a micrograph, which is read again where a picture of it is wanted and it is not given."""
-        picks, name = validate(picks, f"picks of {self.picker.name}"), micrograph_name(path)
+    def write(self, micrograph: Micrograph, picks: pd.DataFrame, quality: verdicts.Quality) -> None:
+        """Write the files of a micrograph."""
+        name = micrograph.name
         for format in self.formats:
             coordinates.write(picks, coordinates.coordinate_path(self.out, name, format), format, joined=False)
         if self.draw is not None:
-            self.draw(micrograph or self.read(path), picks, self.out / "overlays" / f"{name}.png")
+            self.draw(micrograph, picks, self.out / "overlays" / f"{name}.png", quality.title)
         if self.maps:
             scores = self.picker.score_map(micrograph)
             scores.write_mrc(self.out / "maps" / f"{name}.mrc", micrograph.pixel_size)
         if self.masks:
-            micrograph = micrograph or self.read(path)
             hidden = enlarged(unusable_regions(micrograph), micrograph.data.shape)
             write_mrc(self.out / "masks" / f"{name}.mrc", hidden.astype(np.int8), micrograph.pixel_size)
-        return path, picks, None
 
 
 def _one_by_one(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
     # One ahead: the device need not wait for the disk, and no more than two micrographs are in memory.
-    with contextlib.closing(ahead(paths, task.read, depth=1)) as loaded:
-        for path, micrograph in loaded:
-            result = task.pick(path, micrograph)
-            del micrograph
+    with contextlib.closing(ahead(paths, task.load, depth=1)) as waiting:
+        for path, loaded in waiting:
+            result = task.finish(path, loaded)
+            del loaded
             yield result
 
 
@@ -351,7 +371,7 @@ def _in_batches(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
             yield from map(task, batch)  # to find out which of them is at fault
             continue
         for path in batch:
-            yield task.write(path, picks[picks["micrograph"] == micrograph_name(path)])
+            yield task(path, picks[picks["micrograph"] == micrograph_name(path)])
 
 
 def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
@@ -370,7 +390,7 @@ def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Re
                     yield future.result()
                 except BrokenProcessPool:
                     reason = "its process was killed (out of memory?); try fewer jobs"
-                    yield waiting[future], None, f"{waiting[future]}: {reason}"
+                    yield _Result(waiting[future], problem=f"{waiting[future]}: {reason}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

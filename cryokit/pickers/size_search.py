@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cryokit.errors import PickerError
+from cryokit.imaging.contrast import Contrast
+from cryokit.imaging.frame import Picture
+from cryokit.imaging.preparation import WORKING_DIAMETER, middle, recorded, rescaled, whitened
+from cryokit.micrograph import Micrograph
+from cryokit.networks.scoring import ScoreMap
+from cryokit.pickers.compact_picking import candidates
 
 SMALLEST = 6.0  # pixels across a particle
 LARGEST = 1 / 5  # of the shorter side of the micrographs
@@ -17,7 +25,8 @@ AREA = 800.0  # of a micrograph that is looked at, in squared diameters
 SURE = 0.5  # score of what counts as seen
 DOUBTS = 8.0  # particles of which the network would be wrong: few prove nothing
 UNCLEAR = 0.6  # evidence of another diameter, more than an octave away, relative to that of the best
-FAINT = 0.15  # evidence below which little was seen at all
+FAINT = 0.3  # evidence below which little was seen
+CREDIBLE = 0.2  # evidence below which what was seen may be chance
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,55 @@ class SizeEvidence:
         return float(self.evidence[far].max(initial=0.0) / self.evidence.max())
 
     @property
+    def credible(self) -> bool:
+        """Whether more was seen than noise and dirt show."""
+        return math.isfinite(self.diameter) and float(self.evidence.max()) >= CREDIBLE
+
+    @property
     def doubtful(self) -> bool:
         """Whether little was seen, another diameter is nearly as likely, or the best is at an end of the range."""
         at_end = not self.diameters[0] * 1.02 < self.diameter < self.diameters[-1] / 1.02
         return at_end or self.evidence.max() < FAINT or self.ambiguity > UNCLEAR
+
+
+def look(
+    micrographs: Iterable[Micrograph], contrast: Contrast, score_map: Callable[[Picture], ScoreMap]
+) -> SizeEvidence:
+    """Look at micrographs at all diameters from 6 pixels to a fifth of their shorter side.
+
+    Parameters
+    ----------
+    micrographs : iterable of Micrograph
+        Micrographs of the same particles; those of all together are counted.
+    contrast : {"dark", "bright"}
+        Whether particles are darker or brighter than their surroundings.
+    score_map : callable
+        Scores a picture prepared by `cryokit.imaging.preparation.whitened`.
+
+    Returns
+    -------
+    SizeEvidence
+
+    Raises
+    ------
+    PickerError
+        If the micrographs are too small.
+    """
+    pyramids = [_Pyramid(micrograph) for micrograph in micrographs]
+    side = min(pyramid.side for pyramid in pyramids)
+    if LARGEST * side < 1.5 * SMALLEST:
+        raise PickerError(
+            f"micrographs of {side:.0f} pixels are too small to estimate the particle's diameter; give it"
+        )
+
+    def scores_at(diameter: float) -> NDArray:
+        scores = []
+        for pyramid in pyramids:
+            picture = whitened(pyramid.part(diameter), diameter, contrast)
+            scores.append(candidates(score_map(picture), picture.frame, "", diameter)["score"])
+        return np.concatenate(scores)
+
+    return search(scores_at, SMALLEST, LARGEST * side)
 
 
 def search(scores_at: Callable[[float], NDArray], smallest: float, largest: float) -> SizeEvidence:
@@ -85,6 +139,21 @@ def sureness(scores: NDArray) -> float:
     scores = np.asarray(scores, float)
     sure = scores[scores > SURE]
     return float((2 * sure - 1).sum() / (scores.sum() + DOUBTS))
+
+
+class _Pyramid:
+    """A micrograph at several sizes, each half of the one before, made when they are asked for."""
+
+    def __init__(self, micrograph: Micrograph) -> None:
+        self.levels = [recorded(micrograph)]
+        self.side = min(self.levels[0].data.shape)
+
+    def part(self, diameter: float) -> Picture:
+        """Return enough of the micrograph to try a diameter on, with no more detail than that needs."""
+        level = max(0, int(math.log2(diameter / (2 * WORKING_DIAMETER)))) if diameter > 2 * WORKING_DIAMETER else 0
+        while len(self.levels) <= level:
+            self.levels.append(rescaled(self.levels[-1], 0.5))
+        return middle(self.levels[level], diameter, AREA)
 
 
 def _columns(tried: dict[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

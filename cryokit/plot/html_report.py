@@ -7,6 +7,7 @@ import html
 import io
 import os
 import platform
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; } th { border-bottom-color: #555; }
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
+.gallery { display: flex; flex-wrap: wrap; gap: .8rem; } .gallery figure { margin: 0; width: 15rem; }
+.gallery img { width: 100%; } .gallery figcaption { overflow-wrap: anywhere; }
 pre { background: #f4f4f4; padding: .7rem 1rem; overflow-x: auto; } footer { color: #555; margin-top: 3rem; }
 """
 
@@ -78,6 +81,17 @@ class Report:
             f'<figure><img alt="{caption}" src="data:image/png;base64,{source}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
+
+    def gallery(self, pictures: Iterable[tuple[bytes, str, str]]) -> None:
+        """Add small pictures side by side: each a JPEG, its name and its caption."""
+        items = []
+        for data, name, caption in pictures:
+            source, name = base64.b64encode(data).decode("ascii"), html.escape(name)
+            items.append(
+                f'<figure><img alt="{name}" loading="lazy" src="data:image/jpeg;base64,{source}">'
+                f"<figcaption><b>{name}</b><br>{html.escape(caption)}</figcaption></figure>"
+            )
+        self._parts.append(f'<div class="gallery">{"".join(items)}</div>')
 
     def to_html(self) -> str:
         """Return the page as HTML."""

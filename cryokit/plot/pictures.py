@@ -204,7 +204,9 @@ def overlay(
     return ax
 
 
-def save_overlay(micrograph: Micrograph, picks: pd.DataFrame, path: str | os.PathLike) -> None:
+def save_overlay(
+    micrograph: Micrograph, picks: pd.DataFrame, path: str | os.PathLike, title: str | None = None
+) -> None:
     """Write a picture of a micrograph with its picks, and with lines around what is no usable ice.
 
     Parameters
@@ -215,10 +217,12 @@ def save_overlay(micrograph: Micrograph, picks: pd.DataFrame, path: str | os.Pat
         Table of its picks.
     path : path-like
         Picture file.
+    title : str, optional
+        Title. By default the micrograph's name.
     """
     rows, columns = micrograph.data.shape
     canvas, axes = figure(width=8, height=8 * rows / columns)
-    overlay(axes[0, 0], micrograph, picks, name=micrograph.name)
+    overlay(axes[0, 0], micrograph, picks, name=micrograph.name, title=title)
     outline(axes[0, 0], unusable_regions(micrograph))
     save(canvas, path)
 

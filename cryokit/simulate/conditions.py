@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError
 
-_POSITIVE = ("pixel_size", "voltage", "dose", "mtf")
+_POSITIVE = ("pixel_size", "voltage", "dose", "mtf", "crystal_size")
 _FRACTIONS = (
     "mtf", "amplitude_contrast", "carbon", "overlap_fraction", "broken_fraction",
     "foil", "beam_edge", "crystalline", "borders",
@@ -52,6 +52,8 @@ class Conditions:
         Crowding of the particles: 0 spreads them evenly, 1 crowds them as drying does, about threefold in places.
     contamination : float
         Ice crystals and blobs per square micrometre.
+    crystal_size : float
+        Median diameter of these, Angstrom.
     filaments : float
         Long rods (virus or protein filaments) per square micrometre.
     carbon : float
@@ -87,6 +89,7 @@ class Conditions:
     amplitude_contrast: float = 0.1
     clustering: float = 0.5
     contamination: float = 20.0
+    crystal_size: float = 124.0
     filaments: float = 0.0
     carbon: float = 0.2
     ice_gradient: float = 0.015

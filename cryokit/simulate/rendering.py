@@ -281,7 +281,7 @@ def simulate_parts(
 
     # Carbon and dirt take away more amplitude than protein does: phase and loss go through the lens each its own way.
     scenery = np.ones(shape, np.float32)
-    dirty = specimen.surroundings(for_dirt, field, conditions.contamination, floor, distance, rods)
+    dirty = specimen.surroundings(for_dirt, field, conditions, floor, distance, rods)
     artefacts = Artefacts(for_artefacts, field, conditions)
     unusable = np.zeros(shape, bool)
     if dirty is not None or artefacts.matter:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from cryokit.simulate.conditions import Conditions
 from cryokit.simulate.density import clip_window
 from cryokit.simulate.placement import Field, Floor, waves
 
 _ROD_RADIUS, _ROD_HOLLOW = 75.0, 20.0  # Angstrom
+_CRYSTALS = 35 / 62, 130 / 62  # smallest and largest, relative to the median
 _SHADOW = 0.006  # loss of amplitude in a crystal that hides what lies under it: a tenth of the largest
 _EDGE = 12.0  # Angstrom over which the carbon film reaches its thickness
 
@@ -179,7 +181,7 @@ def add_filament(phase: np.ndarray, loss: np.ndarray, rod: Filament, field: Fiel
 def surroundings(
     rng: np.random.Generator,
     field: Field,
-    contamination: float,
+    conditions: Conditions,
     floor: Floor,
     distance: np.ndarray | None,
     rods: list[Filament],
@@ -190,8 +192,8 @@ def surroundings(
     ----------
     rng, field
         As for `carbon_distance`.
-    contamination : float
-        Crystals per square micrometre; there is twice as much debris.
+    conditions : Conditions
+        Crystals per square micrometre, and their size; there is twice as much debris.
     floor : Floor
         Places that are free: crystals lie beside the particles, where there is room, or not at all; debris lies
         anywhere.
@@ -209,13 +211,13 @@ def surroundings(
     """
     shape, pad, pixel_size = field.padded, field.pad, field.pixel_size
     area = shape[0] * shape[1] * pixel_size**2 * 1e-8
-    crystals, scraps = rng.poisson(contamination * area), rng.poisson(2 * contamination * area)
+    crystals, scraps = (rng.poisson(share * conditions.contamination * area) for share in (1, 2))
     if not (crystals or scraps or rods or distance is not None):
         return None
     phase, loss = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     hidden = np.zeros(shape, bool)
     for _ in range(crystals):
-        radius = float(np.clip(rng.lognormal(np.log(62), 0.3), 35, 130)) / pixel_size
+        radius = conditions.crystal_size / 2 * float(np.clip(rng.lognormal(0, 0.3), *_CRYSTALS)) / pixel_size
         place = floor.find(np.array([[0, 0, radius]]))
         if place is not None:
             floor.add(np.array([[*place, radius]]))
