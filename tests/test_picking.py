@@ -110,7 +110,12 @@ def contents(folder):
 
 def test_star_files_and_one_table(picker, paths, tmp_path):
     result = pick_files(picker, paths, tmp_path / "out")
-    assert files_in(tmp_path / "out") == [*(f"{name}.star" for name in NAMES), "autopick.star", "picks.csv"]
+    assert files_in(tmp_path / "out") == [
+        *(f"{name}.star" for name in NAMES),
+        "autopick.star",
+        "micrographs.csv",
+        "picks.csv",
+    ]
     assert result.micrographs == NAMES
     assert result.problems == {}
     expected = concatenate(picker.pick(path) for path in paths)
@@ -151,7 +156,7 @@ def test_relions_list_names_micrographs_and_files(picker, paths, tmp_path, monke
 )
 def test_every_format_reads_back(picker, paths, tmp_path, format, suffix, precision):
     result = pick_files(picker, paths[:2], tmp_path, formats=[format])
-    assert files_in(tmp_path) == sorted([*(f"{name}{suffix}" for name in NAMES[:2]), "picks.csv"])
+    assert files_in(tmp_path) == sorted([*(f"{name}{suffix}" for name in NAMES[:2]), "micrographs.csv", "picks.csv"])
     picks, names = coordinates.read_folder(tmp_path, format)
     assert names == list(NAMES[:2])
     for name in names:
@@ -167,14 +172,14 @@ def test_several_formats_and_an_overlay(picker, paths, tmp_path):
     pick_files(picker, paths[:1], tmp_path, formats=["cbox", "star", "csv", "star"], draw=save_overlay)
     assert files_in(tmp_path) == [
         *(f"{NAMES[0]}.cbox", f"{NAMES[0]}.star"),
-        *("autopick.star", f"overlays/{NAMES[0]}.png", "picks.csv"),
+        *("autopick.star", "micrographs.csv", f"overlays/{NAMES[0]}.png", "picks.csv"),
     ]
     assert read(tmp_path / "overlays" / f"{NAMES[0]}.png").data.std() > 1
 
 
 def test_csv_alone(picker, paths, tmp_path):
     pick_files(picker, paths[:2], tmp_path, formats=["csv"])
-    assert files_in(tmp_path) == ["picks.csv"]
+    assert files_in(tmp_path) == ["micrographs.csv", "picks.csv"]
 
 
 def test_micrographs_without_picks_are_there(picker, paths, tmp_path):
@@ -275,7 +280,12 @@ def test_a_broken_micrograph_does_not_stop_the_others(picker, broken, tmp_path, 
     for path, problem in result.problems.items():
         assert path in problem
         assert problem in caplog.text
-    assert files_in(tmp_path / "out") == [*(f"{name}.star" for name in NAMES), "autopick.star", "picks.csv"]
+    assert files_in(tmp_path / "out") == [
+        *(f"{name}.star" for name in NAMES),
+        "autopick.star",
+        "micrographs.csv",
+        "picks.csv",
+    ]
     assert set(pd.read_csv(tmp_path / "out" / "picks.csv").micrograph) == set(NAMES)
     assert len(starfile.read(tmp_path / "out" / "autopick.star")) == 4
 
@@ -366,7 +376,7 @@ def test_command_takes_lists_and_all_its_options(session, tmp_path):
     assert status == 0
     chosen = (NAMES[0], NAMES[2])
     assert files_in(tmp_path) == sorted(
-        [f"{name}{end}" for name in chosen for end in (".tsv", ".cbox")] + ["picks.csv"]
+        [f"{name}{end}" for name in chosen for end in (".tsv", ".cbox")] + ["micrographs.csv", "picks.csv"]
     )
     assert pd.read_csv(tmp_path / "picks.csv").score.min() >= 0.9
 

@@ -21,6 +21,8 @@ from cryokit.errors import CoordinateError
 
 logger = logging.getLogger(__name__)
 
+QUALITIES = "micrographs.csv"  # that cryokit pick writes beside the picks
+
 
 def _height(name: str, value: int | Mapping[str, int] | None) -> int | Mapping[str, int] | None:
     if value is not None and not isinstance(value, Mapping):
@@ -215,6 +217,8 @@ def _by_format(source: Path, format: str | None) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = {name: [] for name in FORMATS}
     skipped = []
     for file in sorted(entry for entry in source.iterdir() if entry.is_file() and not entry.name.startswith(".")):
+        if file.name == QUALITIES:
+            continue
         kind = _kind(file, format)
         if kind:
             groups[kind].append(file)

@@ -107,7 +107,7 @@ def thon_rings(picture: Picture, mask: Picture | None = None) -> ThonRings:
         spread = np.sqrt(_mean_over(squared, residual**2, ring) + error**2)
         seen = (residual / spread)[used]
         together = np.cumsum(seen * expected)
-        correlation = together / np.sqrt(np.cumsum(seen**2) * np.cumsum(expected**2))
+        correlation = together / np.sqrt(np.cumsum(seen**2) * np.cumsum(expected**2) + 1e-30)
         passed = (squared[used] - squared[used][0]) / ring
         weight = np.where(passed >= LEAST_RINGS, np.arctanh(np.clip(correlation, 0, 0.99)) * np.sqrt(passed), 0)
         end = int(weight.argmax())
