@@ -729,7 +729,8 @@ record("reading ahead, part of the time", overlapped / in_turn)
 # ## 11. A folder of micrographs that nobody trained on
 #
 # `pick_files` is what `cryokit pick --model` does: each micrograph's files are written as soon as it is picked, one
-# that cannot be read does not stop the others, and all picks together are in `picks.csv`.
+# that cannot be read does not stop the others, and all picks together are in `picks.csv`. `micrographs.csv` says of
+# each what it is worth: how much of it is usable ice, how far Thon rings are seen, how sure the network is.
 
 # %%
 results = {}
@@ -739,6 +740,8 @@ for method, picker in trained.items():
     took = time.perf_counter() - start
     print(f"{method}: {len(done.picks)} picks in {len(done.micrographs)} micrographs, {took:.1f} s")
     record(f"problems, {method}", len(done.problems))
+    if method == "auto":
+        display(done.qualities[["micrograph", "verdict", "picks", "evidence", "masked", "resolution"]].round(2))
     # For the curves all candidates are needed, not only those above the threshold.
     candidates = coordinates.concatenate(picker.pick(image, threshold=0) for image in others)
     results[method] = evaluate.evaluate(

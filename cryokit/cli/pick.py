@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="output folder: a coordinate file per micrograph, and picks.csv with all picks",
+        help="output folder: a coordinate file per micrograph, picks.csv with all picks, micrographs.csv with verdicts",
     )
     add_picker(parser)
     parser.add_argument(

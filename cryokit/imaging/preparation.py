@@ -13,13 +13,16 @@ The enhancement chain of DeepCryoPicker (`cryokit.imaging.Preprocessing`) begins
 returns a `Picture`: the pixels, and their frame in the micrograph as stored.
 """
 
+import hashlib
 import logging
 import math
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from cryokit.errors import MicrographError
@@ -52,6 +55,10 @@ class _Recorded(NamedTuple):
 
 # What is known of a micrograph is kept as long as the micrograph: some methods prepare it at a dozen scales.
 _known: weakref.WeakKeyDictionary[Micrograph, _Recorded] = weakref.WeakKeyDictionary()
+# Files are read once for each pass over them. Their masks, which take longest, are kept by what the pixels are.
+_masks: OrderedDict[bytes, Picture] = OrderedDict()
+KEPT_MASKS = 64
+_SAMPLES = 128  # pixels along each side that, with the sum of all, tell one micrograph from another
 
 
 def recorded(micrograph: Micrograph, *, fill: bool = True) -> Picture:
@@ -112,7 +119,7 @@ def _recording(micrograph: Micrograph) -> _Recorded:
         lowest, highest = limits(area)
         outliers = low < lowest or high > highest
         area = np.clip(area, lowest, highest) if outliers else area
-        mask = unusable(area)
+        mask = _mask(area)
         frame = Frame.whole(micrograph.data.shape).crop(rows, columns).then(mask.frame)
         known = _Recorded(
             rows,
@@ -123,6 +130,19 @@ def _recording(micrograph: Micrograph) -> _Recorded:
         )
         _known[micrograph] = known
     return known
+
+
+def _mask(area: NDArray) -> Picture:
+    """Return `unusable(area)`, which is found once for the same pixels."""
+    rows, columns = (max(1, side // _SAMPLES) for side in area.shape)
+    content = hashlib.sha1(np.ascontiguousarray(area[::rows, ::columns]), usedforsecurity=False)
+    content.update(repr((area.shape, area.dtype.str, float(area.sum(dtype=np.float64)))).encode())
+    key = content.digest()
+    mask = _masks.pop(key, None)
+    _masks[key] = mask = unusable(area) if mask is None else mask
+    while len(_masks) > KEPT_MASKS:
+        _masks.popitem(last=False)
+    return mask
 
 
 def rescaled(picture: Picture, factor: float) -> Picture:
