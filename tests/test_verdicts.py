@@ -12,7 +12,7 @@ from cryokit.cli import main
 from cryokit.coordinates import table
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.pickers import verdicts
-from cryokit.pickers.interface import Examination
+from cryokit.pickers.interface import Assessment
 from cryokit.pickers.verdicts import compared, judged, measured
 from cryokit.simulate import simulate_set
 
@@ -25,7 +25,7 @@ def plain():
 
 
 def picks(number, evidence=0.8, empty=False):
-    return Examination(table("plain", np.arange(number), np.arange(number), diameter=30), evidence, empty)
+    return Assessment(table("plain", np.arange(number), np.arange(number), diameter=30), evidence, empty)
 
 
 def test_measures_of_pixels(plain):
@@ -46,7 +46,7 @@ def test_verdicts(plain):
     assert judged(hidden, picks(50)).verdict == "poor"
     assert "70%" in judged(hidden, picks(50)).title
     # A method that does not tell how sure it is gets the benefit of the doubt.
-    assert judged(plain, Examination(picks(50).picks)).verdict == "good"
+    assert judged(plain, Assessment(picks(50).picks)).verdict == "good"
 
 
 @pytest.mark.parametrize("data", [np.zeros((200, 200)), np.full((200, 200), np.nan)])

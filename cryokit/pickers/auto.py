@@ -25,7 +25,7 @@ from cryokit.networks.scoring import ScoreMap
 from cryokit.pickers import compact_picking, size_search
 from cryokit.pickers.autocryopicker import AutoCryoPicker
 from cryokit.pickers.consensus import agreement, as_labels, mutual_trust, vote
-from cryokit.pickers.interface import Examination, Micrographs, Picker, Pictures, check_room
+from cryokit.pickers.interface import Assessment, Micrographs, Picker, Pictures, check_room
 from cryokit.pickers.label_checks import hold_out, labelled
 from cryokit.pickers.map_picker import MapPicker
 from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
@@ -154,10 +154,10 @@ class AutoPicker(MapPicker):
 
     def pick(self, micrograph: MicrographLike, *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of one micrograph; see `Picker.pick`. On one that looks empty there are none."""
-        return self.examine(micrograph, threshold=threshold).picks
+        return self.assess(micrograph, threshold=threshold).picks
 
-    def examine(self, micrograph: MicrographLike, *, threshold: float | None = None) -> Examination:
-        """Find the particles of one micrograph, and tell how sure of them the network is; see `Picker.examine`.
+    def assess(self, micrograph: MicrographLike, *, threshold: float | None = None) -> Assessment:
+        """Find the particles of one micrograph, and tell how sure of them the network is; see `Picker.assess`.
 
         With a `threshold`, the picks of a micrograph that looks empty are returned, too.
         """
@@ -167,7 +167,7 @@ class AutoPicker(MapPicker):
         evidence = size_search.sureness(candidates["score"])
         picks = candidates[candidates["score"] >= least].reset_index(drop=True)
         empty = self.nothing_seen_ or evidence < LEAST_EVIDENCE
-        return Examination(picks[:0] if empty and threshold is None else picks, evidence, empty)
+        return Assessment(picks[:0] if empty and threshold is None else picks, evidence, empty)
 
     def _map(self, picture: Picture) -> ScoreMap:
         return compact_picking.score_map(self.model_.network, self.model_.config, picture)

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Examination:
+class Assessment:
     """Picks of one micrograph, and how sure of them the method is.
 
     Attributes
@@ -173,7 +173,7 @@ class Picker(ABC):
             If the picker has not been fitted.
         """
 
-    def examine(self, micrograph: MicrographLike, *, threshold: float | None = None) -> Examination:
+    def assess(self, micrograph: MicrographLike, *, threshold: float | None = None) -> Assessment:
         """Find the particles of one micrograph, and tell how sure of them the method is.
 
         Parameters
@@ -183,10 +183,10 @@ class Picker(ABC):
 
         Returns
         -------
-        Examination
+        Assessment
             By default the picks alone.
         """
-        return Examination(self.pick(micrograph, threshold=threshold))
+        return Assessment(self.pick(micrograph, threshold=threshold))
 
     def pick_many(self, micrographs: Iterable[MicrographLike], *, threshold: float | None = None) -> pd.DataFrame:
         """Find the particles of many micrographs, one after the other.

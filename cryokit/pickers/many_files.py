@@ -28,7 +28,7 @@ from cryokit.imaging.unusable import enlarged
 from cryokit.micrograph import Micrograph, pixel_size, read, write_mrc
 from cryokit.networks.devices import limit_threads
 from cryokit.pickers import registry, verdicts
-from cryokit.pickers.interface import Examination, Micrographs, Picker, spread
+from cryokit.pickers.interface import Assessment, Micrographs, Picker, spread
 
 logger = logging.getLogger(__name__)
 
@@ -315,20 +315,20 @@ class _Task:
             loaded = self.load(path)
         except _FAILURES as error:
             loaded = error
-        return self.finish(path, loaded, None if picks is None else Examination(picks))
+        return self.finish(path, loaded, None if picks is None else Assessment(picks))
 
     def load(self, path: Path) -> _Loaded:
         """Read a micrograph and measure its pixels."""
         micrograph = read(path, sum_frames=self.sum_frames)
         return micrograph, verdicts.measured(micrograph, getattr(self.picker, "diameter_", None))
 
-    def finish(self, path: Path, loaded: _Loaded | Exception, found: Examination | None = None) -> _Result:
+    def finish(self, path: Path, loaded: _Loaded | Exception, found: Assessment | None = None) -> _Result:
         """Pick a micrograph, judge it and write its files, or report what went wrong."""
         try:
             if isinstance(loaded, Exception):
                 raise loaded
             micrograph, quality = loaded
-            found = found or self.picker.examine(micrograph, threshold=self.threshold)
+            found = found or self.picker.assess(micrograph, threshold=self.threshold)
             picks = validate(found.picks, f"picks of {self.picker.name}")
             quality = verdicts.judged(quality, found)
             self.write(micrograph, picks, quality)

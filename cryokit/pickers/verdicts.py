@@ -23,7 +23,7 @@ from cryokit.imaging.preparation import recorded, unusable_regions
 from cryokit.imaging.thon_rings import thon_rings
 from cryokit.micrograph import Micrograph, read
 from cryokit.pickers.auto import AutoPicker
-from cryokit.pickers.interface import Examination
+from cryokit.pickers.interface import Assessment
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Quality:
         Thickness of the ice relative to the thinnest of the micrographs, in mean free paths of the electrons: the
         logarithm of the ratio of their median grey values. NaN where grey values are no electron counts.
     level : float
-        Median grey value.
+        Median grey value; NaN for pictures of 8 bits, which are stretched.
     """
 
     micrograph: str
@@ -134,24 +134,25 @@ def _measured(micrograph: Micrograph, diameter: float | None) -> Quality:
         rings=rings.resolution(1.0),
         resolution=rings.resolution(micrograph.pixel_size or math.nan),
         ice=math.nan,
-        level=float(np.median(picture.data[::step, ::step])),
+        # Bytes have been stretched; they do not count electrons.
+        level=float(np.median(picture.data[::step, ::step])) if micrograph.data.dtype.itemsize > 1 else math.nan,
     )
 
 
-def judged(quality: Quality, examination: Examination) -> Quality:
+def judged(quality: Quality, assessment: Assessment) -> Quality:
     """Add what a picker says of a micrograph, and a verdict that needs no neighbours.
 
     Parameters
     ----------
     quality : Quality
         Output of `measured`.
-    examination : Examination
+    assessment : Assessment
         What the picker found, and how sure it is.
     """
-    quality = dataclasses.replace(quality, picks=len(examination.picks), evidence=examination.evidence)
+    quality = dataclasses.replace(quality, picks=len(assessment.picks), evidence=assessment.evidence)
     if math.isnan(quality.masked):
         return quality
-    if examination.empty:
+    if assessment.empty:
         return dataclasses.replace(quality, verdict="empty", reason="nothing on it looks like a particle")
     if quality.masked > MASKED:
         reason = f"{quality.masked:.0%} of it is no usable ice"
@@ -180,8 +181,8 @@ def compared(qualities: Sequence[Quality]) -> pd.DataFrame:
     good = [quality.picks for quality in qualities if quality.verdict == "good"]
     usual = float(np.median(good)) if good else 0.0
     levels = [quality.level for quality in qualities]
-    # Counts are positive everywhere; what has been normalised is not.
-    counts = len(levels) > 0 and min(levels) > 0
+    # Counts are positive; what has been normalised is not.
+    counts = len(levels) > 0 and all(level > 0 for level in levels)
     brightest = float(np.quantile(levels, BRIGHTEST)) if counts else math.nan
     rows = []
     for quality in qualities:
@@ -232,10 +233,10 @@ class Triage:
         """
         picker = self._picker
         if picker is not None:
-            found = picker.examine(micrograph)
+            found = picker.assess(micrograph)
         if picker is None or (found.evidence < CLEAR and self.diameter is None):
             picker = AutoPicker(self.diameter, self.contrast, pretrained=True).fit([micrograph])
-            found = picker.examine(micrograph)
+            found = picker.assess(micrograph)
         quality = judged(measured(micrograph, picker.diameter_), found)
         if self._picker is None or quality.verdict == "good":
             self._picker = picker
