@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -286,3 +287,10 @@ def test_unknown_precision(keras):
 def test_threads_have_to_be_positive():
     with pytest.raises(ArgumentError, match=r"threads .* 0$"):
         devices.limit_threads(0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library has these settings")
+def test_the_c_library_takes_the_settings_of_memory():
+    # In a process of its own: the settings stay.
+    command = "from cryokit._util.memory import keep_freed_memory; raise SystemExit(not keep_freed_memory())"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cryokit._util.cores import usable_cores
+from cryokit._util.memory import keep_freed_memory
 from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural
 from cryokit.errors import ArgumentError, PickerError
@@ -72,6 +73,7 @@ def import_keras() -> ModuleType:
     """
     if "keras" in sys.modules:
         return importlib.import_module("keras")
+    keep_freed_memory()
     # At level 0, XLA reports every compilation. Warnings (1) and errors (2) still appear.
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     try:
