@@ -2,19 +2,24 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from html_pages import remote_parts
 
+from cryokit import datasets
 from cryokit.cli import main
 from cryokit.coordinates import table
-from cryokit.micrograph import Micrograph, write_mrc
+from cryokit.micrograph import Micrograph, read, write_mrc
 from cryokit.pickers import verdicts
+from cryokit.pickers.auto import AutoPicker
 from cryokit.pickers.interface import Assessment
 from cryokit.pickers.verdicts import compared, judged, measured
 from cryokit.simulate import simulate_set
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +119,28 @@ def test_an_empty_micrograph_among_others_gets_no_picks(folder, tmp_path):
     assert rows.loc["noise", "picks"] == 0
     assert set(pd.read_csv(tmp_path / "picks.csv")["micrograph"]) == {"apoferritin_001", "apoferritin_002"}
     assert (tmp_path / "noise.star").exists()
+
+
+@pytest.fixture(scope="module")
+def thumbnails():
+    """Return the thumbnails that an expert has sorted, by their folder."""
+    beside = REPOSITORY.parent / "shared" / "data" / "quality"
+    folder = beside if beside.is_dir() else datasets.load("micrograph_quality").folder / "micrographs"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data/quality, or 'cryokit data fetch micrograph_quality'")
+    return {kind.name: sorted(kind.glob("*.png")) for kind in sorted(folder.iterdir())}
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_verdicts_agree_with_an_expert(thumbnails):
+    # The thresholds were chosen on simulated micrographs.
+    agreed, total = 0, 0
+    for kind, paths in thumbnails.items():
+        good = kind.startswith(("0", "1"))
+        for path in paths:
+            picker = AutoPicker(pretrained=True).fit([path])
+            micrograph = read(path)
+            quality = judged(measured(micrograph), picker.assess(micrograph))
+            agreed, total = agreed + (good == (quality.verdict == "good")), total + 1
+    assert agreed >= 0.8 * total
