@@ -11,9 +11,9 @@ Each is shown at about the right diameter and at one that is wrong by half an oc
 particle: so the network's scores tell the size. No real micrograph is used. A part is held out: on one half of it the
 scores are calibrated and the threshold is chosen, the figures in the model's provenance are measured on the other.
 
-The same seed gives the same micrographs; the weights differ in the last digits between machines. About an hour on two
-cores. `--further` goes on with a model, at lower learning rates and with micrographs of its own. The model that comes
-with the package was made by
+The same seed gives the same micrographs; the weights differ in the last digits between machines. An hour and an hour
+and a half on two cores. `--further` goes on with a model, at lower learning rates and with micrographs of its own. The
+model that comes with the package was made by
 
     python benchmarks/train_general.py --out first
     python benchmarks/train_general.py --out general --further first --seed 1 --micrographs 5800

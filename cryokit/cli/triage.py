@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep to itself what is decided of each micrograph: the verdicts say it."""
-    loggers = [logging.getLogger(name) for name in ("cryokit.pickers", "cryokit.imaging.contrast")]
+    loggers = [logging.getLogger(name) for name in ("cryokit.pickers", "cryokit.imaging.contrast", "tensorflow")]
     levels = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.ERROR)  # of the files that fail

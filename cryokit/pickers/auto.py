@@ -45,6 +45,8 @@ OWN_VOICE = 2.0  # weight of the network's own picks in the second round, agains
 # The boundary of the trained network itself is 0.5. The distribution of its scores may move the threshold where they
 # leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
+# What looks like its particles and is none, ice or tubes, the general network may score higher.
+GENERAL_THRESHOLDS = (0.4, 0.8)
 LABEL_STEPS = 300
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 
@@ -96,6 +98,8 @@ class AutoPicker(MapPicker):
         What was decided, and from what.
     evidence_ : SizeEvidence or None
         What the search for the diameter saw; None where the diameter is given.
+    first_sight_ : float
+        Evidence of the search for the diameter, from 0 to 1; 1 where the diameter is given.
     nothing_seen_ : bool
         Whether no diameter showed anything that looks like particles. Then there are no picks without a `threshold`.
     history_ : pandas.DataFrame
@@ -117,6 +121,7 @@ class AutoPicker(MapPicker):
     model_: Model | None = field(default=None, init=False, repr=False)
     evidence_: size_search.SizeEvidence | None = field(default=None, init=False, repr=False)
     nothing_seen_: bool = field(default=False, init=False, repr=False)
+    first_sight_: float = field(default=1.0, init=False, repr=False)
     history_: pd.DataFrame = field(default_factory=pd.DataFrame, init=False, repr=False)
 
     def fit(self, micrographs: Iterable[MicrographLike], labels: pd.DataFrame | None = None) -> AutoPicker:
@@ -140,7 +145,7 @@ class AutoPicker(MapPicker):
         PickerError
             If there is no micrograph, no label on any of them, or they are too small for the diameter.
         """
-        self.history_, self.evidence_, self.nothing_seen_ = pd.DataFrame(), None, False
+        self.history_, self.evidence_, self.nothing_seen_, self.first_sight_ = pd.DataFrame(), None, False, 1.0
         with self._learning(), using():
             micrographs = Micrographs.to_learn_from(micrographs)
             # Loaded anew: a network is trained in place.
@@ -164,7 +169,8 @@ class AutoPicker(MapPicker):
         self._require_fitted()
         least = self.threshold_ if threshold is None else threshold
         candidates = super().pick(micrograph, threshold=min(least, compact_picking.FAINTEST))
-        evidence = size_search.sureness(candidates["score"])
+        # Adapted to a micrograph, the network is surer of it, also of an empty one, than it was at first sight.
+        evidence = min(size_search.sureness(candidates["score"]), self.first_sight_)
         picks = candidates[candidates["score"] >= least].reset_index(drop=True)
         empty = self.nothing_seen_ or evidence < LEAST_EVIDENCE
         return Assessment(picks[:0] if empty and threshold is None else picks, evidence, empty)
@@ -188,7 +194,7 @@ class AutoPicker(MapPicker):
             scores = concatenate(
                 compact_picking.candidates(self._map(picture), picture.frame, "", self.diameter_) for picture in shown
             )["score"]
-            self._choose_threshold(scores, self.model_.threshold)
+            self._choose_threshold(scores, GENERAL_THRESHOLDS, self.model_.threshold)
             return
         teachers = self._teachers(micrographs)
         pictures = Pictures(micrographs, self._prepare)
@@ -231,7 +237,7 @@ class AutoPicker(MapPicker):
                 found = seen
             if not found.doubtful:
                 break
-        self.evidence_ = found
+        self.evidence_, self.first_sight_ = found, float(found.evidence.max())
         if not found.credible:
             self.nothing_seen_ = True
             looked = plural(len(chosen), "micrograph")
@@ -308,8 +314,10 @@ class AutoPicker(MapPicker):
         else:
             self._choose_threshold(concatenate(picks)["score"])
 
-    def _choose_threshold(self, scores: pd.Series, default: float = UNDECIDED) -> None:
-        self.threshold_ = float(np.clip(threshold_from_scores(scores, default=default), *THRESHOLDS))
+    def _choose_threshold(
+        self, scores: pd.Series, limits: tuple[float, float] = THRESHOLDS, default: float = UNDECIDED
+    ) -> None:
+        self.threshold_ = float(np.clip(threshold_from_scores(scores, default=default), *limits))
         self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
 
     def _teach_labels(self, micrographs: Micrographs, labels: pd.DataFrame, steps: int, rate: float, seed: int) -> None:

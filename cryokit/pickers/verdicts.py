@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 Verdict: TypeAlias = Literal["good", "poor", "empty"]
 VERDICTS: tuple[Verdict, ...] = ("good", "poor", "empty")
 MASKED = 0.5  # share that is no usable ice from which on a micrograph is poor
-CLEAR = 0.3  # evidence below which particles are few or faint
+CLEAR = 0.28  # evidence below which particles are few or faint
+PLAIN = 0.45  # evidence at another micrograph's diameter that needs no second look
 NEIGHBOURS = 4  # micrographs that a comparison of numbers needs
 FEW = 0.25  # picks relative to the median of the good micrographs, below which one is poor
 BRIGHTEST = 0.98  # quantile of the micrographs' levels that stands for the thinnest ice
@@ -234,7 +235,7 @@ class Triage:
         picker = self._picker
         if picker is not None:
             found = picker.assess(micrograph)
-        if picker is None or (found.evidence < CLEAR and self.diameter is None):
+        if picker is None or (found.evidence < PLAIN and self.diameter is None):
             picker = AutoPicker(self.diameter, self.contrast, pretrained=True).fit([micrograph])
             found = picker.assess(micrograph)
         quality = judged(measured(micrograph, picker.diameter_), found)
