@@ -46,7 +46,7 @@ OWN_VOICE = 2.0  # weight of the network's own picks in the second round, agains
 # leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
 # What looks like its particles and is none, ice or tubes, the general network may score higher.
-GENERAL_THRESHOLDS = (0.4, 0.8)
+GENERAL_THRESHOLDS = (0.4, 0.7)
 LABEL_STEPS = 300
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 
