@@ -45,8 +45,6 @@ OWN_VOICE = 2.0  # weight of the network's own picks in the second round, agains
 # The boundary of the trained network itself is 0.5. The distribution of its scores may move the threshold where they
 # leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
-# What looks like its particles and is none, ice or tubes, the general network may score higher.
-GENERAL_THRESHOLDS = (0.4, 0.7)
 LABEL_STEPS = 300
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 
@@ -194,7 +192,7 @@ class AutoPicker(MapPicker):
             scores = concatenate(
                 compact_picking.candidates(self._map(picture), picture.frame, "", self.diameter_) for picture in shown
             )["score"]
-            self._choose_threshold(scores, GENERAL_THRESHOLDS, self.model_.threshold)
+            self._choose_threshold(scores, self.model_.threshold)
             return
         teachers = self._teachers(micrographs)
         pictures = Pictures(micrographs, self._prepare)
@@ -314,10 +312,8 @@ class AutoPicker(MapPicker):
         else:
             self._choose_threshold(concatenate(picks)["score"])
 
-    def _choose_threshold(
-        self, scores: pd.Series, limits: tuple[float, float] = THRESHOLDS, default: float = UNDECIDED
-    ) -> None:
-        self.threshold_ = float(np.clip(threshold_from_scores(scores, default=default), *limits))
+    def _choose_threshold(self, scores: pd.Series, default: float = UNDECIDED) -> None:
+        self.threshold_ = float(np.clip(threshold_from_scores(scores, default=default), *THRESHOLDS))
         self._decide(f"threshold {self.threshold_:.2f}, from the distribution of the scores")
 
     def _teach_labels(self, micrographs: Micrographs, labels: pd.DataFrame, steps: int, rate: float, seed: int) -> None:
