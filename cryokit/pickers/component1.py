@@ -19,9 +19,7 @@ from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.segmentation.selection import Decision, select
 
 TRIED = 4  # micrographs on which both pickers are tried
-# Good particles; if there are fewer, all picks are taken, with the mistakes among them. Turned and mirrored, few good
-# examples teach more than many of which some are ice.
-ENOUGH = 24
+ENOUGH = 60  # good particles; if there are fewer, all picks are taken
 
 
 @dataclass(frozen=True)
