@@ -15,7 +15,6 @@ from cryokit.simulate.density import clip_window
 from cryokit.simulate.placement import Field, Floor, waves
 
 _ROD_RADIUS, _ROD_HOLLOW = 75.0, 20.0  # Angstrom
-_CRYSTALS = 35 / 62, 130 / 62  # smallest and largest, relative to the median
 _SHADOW = 0.006  # loss of amplitude in a crystal that hides what lies under it: a tenth of the largest
 _EDGE = 12.0  # Angstrom over which the carbon film reaches its thickness
 
@@ -217,7 +216,7 @@ def surroundings(
     phase, loss = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     hidden = np.zeros(shape, bool)
     for _ in range(crystals):
-        radius = conditions.crystal_size / 2 * float(np.clip(rng.lognormal(0, 0.3), *_CRYSTALS)) / pixel_size
+        radius = float(np.clip(rng.lognormal(np.log(62), 0.3), 35, 130)) * (conditions.crystal_size / 124) / pixel_size
         place = floor.find(np.array([[0, 0, radius]]))
         if place is not None:
             floor.add(np.array([[*place, radius]]))
