@@ -62,8 +62,9 @@ from cryokit.cli.notebook_runner import record
 from cryokit.coordinates.suppression import nms_distance, nms_iou
 from cryokit.evaluate.reliability import calibration_error, reliability
 from cryokit.imaging.peaks import NOT_ON_EDGE, find_peaks
-from cryokit.imaging.preparation import WORKING_DIAMETER, levelled, recorded, whitened
+from cryokit.imaging.preparation import WORKING_DIAMETER, levelled, recorded, unusable_regions, whitened
 from cryokit.imaging.score_cleaning import clean, joined_areas, largest_area
+from cryokit.imaging.unusable import covered
 from cryokit.networks import describe
 from cryokit.networks.fully_convolutional import fully_convolutional
 from cryokit.networks.scoring import dense, sliding
@@ -346,22 +347,39 @@ print(f"{path}: {scores.particle.shape[0]} x {scores.particle.shape[1]} scores, 
 
 # %% [markdown]
 # Each particle is a spot, not a point: windows a little off its centre show it, too. The spots of the two views are on
-# different maps. Then follow the edge of the carbon film. No training patch has shown such an edge, and the network has
-# no class for what it does not know: trained with one seed it may take the edge for particles, which shows as a long
-# streak, and with another it may not.
+# different maps. Then look to where the micrograph has carbon film. In what the network gets, noise fills its place
+# (notebook 01). No training patch has shown such noise, and the network has no class for what it does not know: trained
+# with one seed it may take the noise for particles, and with another it may not.
 #
 # ## 7. Cleaning
 #
-# The paper's first step from a map to picks: connect neighbouring positions "whose prediction scores are close and both
-# above the threshold", and leave out what is joined to something larger than a cut-off. It gives no values. Here the
-# threshold is 0.5, more likely a particle than not, and the cut-off is the area of one particle: spots are smaller than
-# that. How close scores have to be decides what hangs together, so there are two tries:
+# What lies on the carbon film is left out, whatever it scores: the mask that says what is filled also says where there
+# can be no pick.
+#
+# From there, the paper's first step from a map to picks: connect neighbouring positions "whose prediction scores are
+# close and both above the threshold", and leave out what is joined to something larger than a cut-off. It gives no
+# values. Here the threshold is 0.5, more likely a particle than not, and the cut-off is the area of one particle: spots
+# are smaller than that. How close scores have to be decides what hangs together, so there are two tries:
+
 
 # %%
+def on_ice(scores, frame, image):
+    """Return which positions of a map lie on usable ice."""
+    row, column = np.indices(scores.particle.shape)
+    places = frame.to_source(*scores.frame.to_source(column.ravel(), row.ravel()))
+    return ~covered(unusable_regions(image), *places).reshape(row.shape)
+
+
+ice = on_ice(scores, frame, scene)
 likely = 0.5
+anywhere = scores.particle >= likely
+print(f"above {likely:g}: {anywhere.sum()} positions, {(anywhere & ~ice).sum()} of them on the carbon film")
+record("positions on the mask", int((anywhere & ~ice).sum()))
+
+# %%
 closeness = (0.1, 0.3)
 working = paper.working_diameter  # of the particle, in pixels of the picture
-particle = scores.particle
+particle = np.where(ice, scores.particle, 0)
 above = particle >= likely
 cut_off = largest_area(working, scores.frame.step, particles=1.0)
 column, row = (np.rint(place).astype(int) for place in scores.frame.from_source(x, y))
@@ -406,10 +424,10 @@ for ax, close in zip(axes[1:], closeness, strict=True):
 plt.show()
 
 # %% [markdown]
-# The spots of particles stay. If there is a streak, it depends on the closeness whether it goes: where scores must be
-# very close, it falls into pieces that are small enough to stay; with more tolerance its largest pieces hang together,
-# and are left out. The column *too large* counts them. If it has 0, no area was larger than a particle, and cleaning
-# has changed nothing. It is a help against one kind of mistake, no cure.
+# The spots of particles stay. If there is something larger, it depends on the closeness whether it goes: where scores
+# must be very close, it falls into pieces that are small enough to stay; with more tolerance its largest pieces hang
+# together, and are left out. The column *too large* counts them. If it has 0, no area was larger than a particle, and
+# this step has changed nothing. It is a help against one kind of mistake, no cure.
 #
 # ## 8. Non-maximum suppression, step by step
 #
@@ -520,10 +538,11 @@ levels = {f"threshold {level:.2f}": level for level in (likely, threshold)}
 double = {words: {"picks": 0, "particles picked twice": 0} for words in levels}
 seen = []
 for image in others:
-    here = levelled(image, *scale)[0]
+    here, here_frame = levelled(image, *scale)
     found = dense(here, network, stride=stride)
+    usable = on_ice(found, here_frame, image)
     for words, level in levels.items():
-        spots = candidates(found, found.particle >= level, level)
+        spots = candidates(found, usable, level)
         chosen = suppressed(*spots)["IoU, each view by itself"]
         x_, y_, view_ = (spots[k][chosen] for k in (0, 1, 3))
         pairs_ = twice(x_, y_, view_)
@@ -870,7 +889,8 @@ for ax, (words, (factor, contrast)) in zip(axes, cases.items(), strict=True):
     found = dense(wrong, network, stride=stride)
     ax.imshow(found.particle, cmap="viridis", vmin=0, vmax=1)
     apart = 0.5 * factor * working / found.frame.step
-    column, row, score = find_peaks(found.particle, apart, paper.threshold_, margin=NOT_ON_EDGE)
+    usable = on_ice(found, wrong_frame, scene)
+    column, row, score = find_peaks(found.particle, apart, paper.threshold_, margin=NOT_ON_EDGE, allowed=usable)
     x, y = wrong_frame.to_source(*found.frame.to_source(column, row))
     result = judged(coordinates.table(scene.name, x, y, score, diameter))
     ax.set(xticks=[], yticks=[])
