@@ -19,7 +19,7 @@ from cryokit.pickers.supercryoempicker import SuperCryoEMPicker
 from cryokit.segmentation.selection import Decision, select
 
 TRIED = 4  # micrographs on which both pickers are tried
-ENOUGH = 60  # good particles; if there are fewer, all picks are taken
+ENOUGH = 24  # good particles; if there are fewer, all picks are taken
 
 
 @dataclass(frozen=True)
