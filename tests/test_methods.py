@@ -81,7 +81,8 @@ def blobs(tmp_path):
 def small(monkeypatch):
     """Training of the default method, and of DeepPicker on other molecules, in a few steps."""
     for module, name, value in (
-        *((auto, "STEPS", 2), (auto, "LABEL_STEPS", 2), (size_search, "STEPS", 1), (compact_picking, "CROPS", 16)),
+        *((auto, "STEPS", 2), (auto, "LABEL_STEPS", 2), (auto, "MORE_STEPS", 2)),
+        *((size_search, "STEPS", 1), (compact_picking, "CROPS", 16)),
         *((deeppicker, "OTHERS", 3), (deeppicker, "BOXES_EACH", 8)),
     ):
         monkeypatch.setattr(module, name, value)

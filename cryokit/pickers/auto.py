@@ -40,12 +40,12 @@ LEAST_EVIDENCE = 0.1  # of a micrograph: below, what looks like particles is cha
 CONTRASTS = 4  # micrographs that tell whether particles are dark or bright, and that the network adapts to
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
-STEPS = 100  # training steps of each of the two rounds
+STEPS = 50  # training steps of each of the two rounds
 OWN_VOICE = 2.0  # weight of the network's own picks in the second round, against each of its teachers
 # The boundary of the trained network itself is 0.5. The distribution of its scores may move the threshold where they
 # leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
-LABEL_STEPS = 300
+LABEL_STEPS, MORE_STEPS = 300, 100  # with labels: before the threshold is chosen, and after it
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 
 
@@ -308,7 +308,7 @@ class AutoPicker(MapPicker):
             self.threshold_ = best_threshold(concatenate(picks), truth, micrographs=names, slack=SLACK)
             self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'micrograph')} held out")
             # With the threshold chosen, these may be learned from, too.
-            self._teach_labels(micrographs, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
+            self._teach_labels(micrographs, labels, MORE_STEPS, compact_picking.FINE_RATE, self.seed + 1)
         else:
             self._choose_threshold(concatenate(picks)["score"])
 
