@@ -39,9 +39,9 @@ class Format:
     title : str
         Name for people.
     summary : str
-        What a file holds of the picks, for the command line's help.
+        What a file keeps of the picks, for the command line's help.
     tested : str
-        Whose files its reader is tested with.
+        Whose files its reader is tested with; how it was made if there were none at hand.
     many : bool
         Whether one file can hold the picks of several micrographs.
     certain : bool
@@ -88,19 +88,25 @@ _FORMATS = (
         ".star",
         "RELION STAR file",
         "centre, score; also reads a job's autopick.star",
-        "RELION 3.1, CryoSegNet",
+        "RELION 3.1, CryoSegNet, manual picks",
         many=True,
     ),
-    Format("cbox", ".cbox", "crYOLO CBOX file", "centre, diameter, score", "crYOLO 1.9", certain=True, sized=True),
     Format(
-        "topaz", ".tsv", "Topaz table", "centre, score (log-odds in the file)", "Topaz 0.2", many=True, log_odds=True
+        "cbox",
+        ".cbox",
+        "crYOLO CBOX file",
+        "centre, diameter, score",
+        "none (made after its description)",
+        certain=True,
+        sized=True,
     ),
+    Format("topaz", ".tsv", "Topaz table", "centre, score (log-odds in the file)", "Topaz", many=True, log_odds=True),
     Format(
         "cs",
         ".cs",
         "cryoSPARC .cs file",
         "centre (fractions of the micrograph), score",
-        "none: made as cryoSPARC describes it",
+        "none (made after its description)",
         many=True,
         certain=True,
         shaped=True,
@@ -110,7 +116,7 @@ _FORMATS = (
         "_info.json",
         "EMAN2 info file",
         "centre, score; other keys of the file are kept",
-        "none: made as EMAN2 describes it",
+        "none (made after its description)",
         certain=True,
     ),
     Format(
@@ -118,7 +124,7 @@ _FORMATS = (
         ".box",
         "EMAN1 box file",
         "corner, size, score; whole pixels by default",
-        "crYOLO, Topaz, DeepPicker, EMAN2",
+        "crYOLO, Topaz, DeepPicker, manual picks",
         certain=True,
         sized=True,
     ),
@@ -127,7 +133,7 @@ _FORMATS = (
         ".csv",
         "CSV table",
         "micrograph, x, y, score, diameter, view: everything; also reads CryoPPP's headers",
-        "cryokit; CryoPPP's headers",
+        "cryokit, and CryoPPP's headers",
         many=True,
     ),
     Format(
@@ -135,7 +141,7 @@ _FORMATS = (
         ".png",
         "label picture",
         "centre, diameter; reads painted discs and disc masks, writes masks",
-        "DeepCryoPicker",
+        "CryoSegNet, DeepCryoPicker",
         certain=True,
         sized=True,
         shaped=True,
