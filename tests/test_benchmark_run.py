@@ -231,10 +231,16 @@ def test_picks_in_another_frame_are_told(copied_run, truth, tmp_path, caplog):
     assert remark in caplog.text
 
 
-def test_picks_under_the_names_of_cryosparc(copied_run, truth, tmp_path):
-    named = truth.assign(micrograph=[f"{7:021d}_{name}" for name in truth["micrograph"]])
-    _, (cell,) = with_picks(copied_run, tmp_path, named, ("validation", "test"))
+@pytest.mark.parametrize(
+    ("added", "reading"),
+    [("000000000000000000007_{}", {}), ("J7_{}_DW", {"prefixes": ["J[0-9]_"], "endings": ["_DW"]})],
+)
+def test_picks_under_other_names(copied_run, truth, tmp_path, added, reading):
+    coordinates.write(truth.assign(micrograph=truth["micrograph"].map(added.format)), tmp_path / "mine.csv")
+    result = run(benchmark(), copied_run, picks={"mine": str(tmp_path / "mine.csv")}, reading=reading)
+    (cell,) = [cell for cell in result["cells"] if cell["method"] == "mine"]
     assert cell["scores"]["f1"] > 0.95
+    assert result["methods"]["mine"]["settings"] == {"path": "mine.csv", **reading}
 
 
 def test_picks_of_one_dataset_do_not_fail_on_the_others(copied_run, truth, tmp_path):

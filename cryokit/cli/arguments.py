@@ -69,15 +69,14 @@ def add_labels_format(group: argparse._ActionsContainer) -> None:
     group.add_argument("--labels-format", metavar="NAME", help="format of the labels (default: detected)")
 
 
-def add_strip(group: argparse._ActionsContainer) -> None:
+def add_strip(group: argparse._ActionsContainer, of: str = "coordinate files") -> None:
     """Add what names in and of coordinate files have besides the names of the micrographs."""
     group.add_argument(
         "--strip",
         action="append",
         default=[],
         metavar="ENDING",
-        help="ending to remove from names, of coordinate files and in them, to get those of the micrographs; may be "
-        "repeated",
+        help=f"ending to remove from names, of {of} and in them, to get those of the micrographs; may be repeated",
     )
     group.add_argument(
         "--strip-prefix",

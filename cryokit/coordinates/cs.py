@@ -86,9 +86,9 @@ def _numbers(records: np.ndarray, name: str, path: str | os.PathLike, shape: tup
 
 def _text(name: bytes | str, path: str | os.PathLike) -> str:
     text = os.fsdecode(name) if isinstance(name, bytes) else name
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text.strip(">"):
         raise CoordinateError(f"{path}: field {_PATH} does not name the micrograph of each pick")
-    return text
+    return text.removeprefix(">")  # of paths that are relative to the file
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:

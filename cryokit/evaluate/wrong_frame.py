@@ -103,8 +103,8 @@ class Hint:
             Options in use, which those of the hint replace.
         """
         options = self.frame.options()
-        way = f"{command} {options}".strip() if options else "without these options"
-        instead = f" instead of {given}" if given and options else f" (now {given})" if given else ""
+        way = f"{command} {options}".strip() if options else f"it without {given}"
+        instead = f" instead of {given}" if given and options else ""
         return (
             f"picks and labels hardly match ({self.before} of {plural(self.pairs, 'possible pair')}), but would in "
             f"another frame ({self.matches}): {self._meaning()}; try {way}{instead}"
@@ -120,7 +120,7 @@ class Hint:
             parts.append(
                 f"x and y are {abs(frame.shift[0]):g} px too {'small' if frame.shift[0] > 0 else 'large'}, {what}"
             )
-        return ", ".join(parts) or "they are right as they are in the file"
+        return ", ".join(parts) or "coordinates are right as they are in the file"
 
 
 def _times(scale: float) -> str:
