@@ -223,6 +223,26 @@ def test_micrographs_without_picks_count_as_missed_and_are_named(copied_run, tru
     assert "apoferritin_test_001" not in remark
 
 
+def test_picks_in_another_frame_are_told(copied_run, truth, tmp_path, caplog):
+    particles = truth[truth["score"] > 0.5]
+    _, (cell,) = with_picks(copied_run, tmp_path, coordinates.scale(particles, 1 / 4), ("validation", "test"))
+    (remark,) = cell["decisions"]
+    assert "cryokit convert --scale 4" in remark
+    assert remark in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("added", "reading"),
+    [("000000000000000000007_{}", {}), ("J7_{}_DW", {"prefixes": ["J[0-9]_"], "endings": ["_DW"]})],
+)
+def test_picks_under_other_names(copied_run, truth, tmp_path, added, reading):
+    coordinates.write(truth.assign(micrograph=truth["micrograph"].map(added.format)), tmp_path / "mine.csv")
+    result = run(benchmark(), copied_run, picks={"mine": str(tmp_path / "mine.csv")}, reading=reading)
+    (cell,) = [cell for cell in result["cells"] if cell["method"] == "mine"]
+    assert cell["scores"]["f1"] > 0.95
+    assert result["methods"]["mine"]["settings"] == {"path": "mine.csv", **reading}
+
+
 def test_picks_of_one_dataset_do_not_fail_on_the_others(copied_run, truth, tmp_path):
     other = {**SIMULATED, "protein": "ribosome", "seed": 10, "train": 0, "validation": 0, "test": 1}
     both = [{"name": "sim", "simulate": SIMULATED}, {"name": "new", "simulate": other}]

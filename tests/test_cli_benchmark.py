@@ -112,6 +112,8 @@ def test_a_result_is_exclusive_with_a_run(made, own, capsys):
         ["--datasets", "klh_sim"],
         ["--seeds", "1"],
         ["--picks", f"mine={own}"],
+        ["--strip", "_DW"],
+        ["--strip-prefix", "J1_"],
         ["--labels", f"klh={own}"],
         ["--diameter", "klh=160"],
         ["--fresh"],
@@ -120,6 +122,7 @@ def test_a_result_is_exclusive_with_a_run(made, own, capsys):
     assert "none.json" in refused(capsys, "--result", made.parent / "none.json")
     assert "own.yaml" in refused(capsys, "--result", own)
     assert "--out" in refused(capsys, "--config", own)
+    assert "--picks" in refused(capsys, "--config", own, "--out", "run", "--strip", "_DW")
 
 
 @pytest.mark.parametrize("option", ["--report", "--summary"])

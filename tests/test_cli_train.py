@@ -148,6 +148,29 @@ def test_labels_that_do_not_fit_are_refused(session, others, tmp_path, capsys, l
 
 
 @pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda labels: labels, None),
+        (lambda labels: coordinates.flip_y(labels, 400), "cryokit convert --flip-y 400"),
+        (lambda labels: coordinates.scale(labels, 1 / 4), "cryokit convert --scale 4"),
+        (lambda labels: labels.assign(x=labels["x"] - 25, y=labels["y"] - 25), "cryokit convert --shift 25 25"),
+        (lambda labels: labels.iloc[:2], None),
+        (lambda labels: labels.assign(x=labels["y"]), None),
+    ],
+)
+def test_labels_in_another_frame_are_told(session, tmp_path, caplog, monkeypatch, change, told):
+    monkeypatch.setattr("cryokit.pickers.many_files.fit_files", lambda *_, **__: {})
+    monkeypatch.setattr("cryokit.pickers.interface.Picker.save", lambda *_: tmp_path / "m")
+    labels, _ = coordinates.read_folder(session / "labels")
+    coordinates.write(change(labels), tmp_path / "labels.csv", joined=True)
+    words = [session / "micrographs", "--out", tmp_path / "m", "--labels", tmp_path / "labels.csv"]
+    assert train(*words, *DEEP) == 0
+    messages = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(messages) == (told is not None)
+    assert all(told in message for message in messages)
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (

@@ -61,24 +61,25 @@ MICROGRAPHS = ["a.b", "mic_1", "mic_10"]
 @pytest.mark.parametrize("source", [name for name in FORMATS if name != "pictures"])
 def test_folders_between_all_formats(tmp_path, boxes, micrographs, source, target):
     given, names = read_folder(boxes)
-    write_folder(given, tmp_path / "in", source, micrographs=names)
+    write_folder(given, tmp_path / "in", source, micrographs=names, shape=(100, 128))
     out = tmp_path / "out"
-    more = ["--micrographs", micrographs] if target == "pictures" else []
+    more = ["--micrographs", micrographs] if FORMATS[target].shaped else []
     assert convert(tmp_path / "in", "--to", target, "--out", out, "--diameter", 12, *more) == 0
     found, found_names = read_folder(out)
     assert found_names == MICROGRAPHS
     order = np.lexsort((found["x"], found["micrograph"]))
-    np.testing.assert_allclose(centres(found.iloc[order]), CENTRES, atol=1 if target == "pictures" else 1e-6)
+    np.testing.assert_allclose(centres(found.iloc[order]), CENTRES, atol=1 if target == "pictures" else 1e-5)
     if target != "pictures":
         assert found["score"].tolist() == pytest.approx([0.25, 0.5, 0.75])
     if target in ("box", "cbox", "csv"):
         assert found["diameter"].tolist() == [12, 12, 12]
 
 
-@pytest.mark.parametrize("target", ["star", "topaz", "csv"])
-def test_folder_into_one_file_and_back(tmp_path, boxes, target):
+@pytest.mark.parametrize("target", [format.name for format in FORMATS.values() if format.many])
+def test_folder_into_one_file_and_back(tmp_path, boxes, micrographs, target):
     one = tmp_path / f"all{FORMATS[target].ending}"
-    assert convert(boxes, "--to", target, "--out", one) == 0
+    more = ["--micrographs", micrographs] if FORMATS[target].shaped else []
+    assert convert(boxes, "--to", target, "--out", one, *more) == 0
     assert convert(one, "--to", "box", "--box-size", 12, "--out", tmp_path / "back") == 0
     back, names = read_folder(tmp_path / "back")
     assert names == MICROGRAPHS[1:]  # one file for all names the micrographs that have picks
@@ -118,6 +119,35 @@ def test_flip_with_heights_from_the_micrographs(tmp_path, boxes, micrographs):
     out = tmp_path / "one.csv"
     assert convert(boxes / "mic_1.box", "--to", "csv", "--out", out, "--micrographs", packed, "--flip-y") == 0
     assert centres(read(out)) == [[x, 99 - y] for x, y in CENTRES[:2]]
+
+
+def test_picks_outside_are_named(tmp_path, micrographs, caplog):
+    x, y = [-0.5, -0.6, 127.5, 128, 50, 50], [0, 0, 99.5, 0, 99.6, -7]
+    write(table(["mic_1"] * 4 + ["mic_10"] * 2 + ["a.b"], [*x, 1], [*y, 1]), tmp_path / "in.csv")
+    out = tmp_path / "out"
+    assert convert(tmp_path / "in.csv", "--to", "star", "--out", out, "--micrographs", micrographs) == 0
+    (message,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert message.startswith("4 of 7 picks")
+    assert "mic_1 (2), mic_10 (2)" in message
+    assert "a.b" not in message
+    caplog.clear()
+    # Their place in the micrograph counts, not in the file.
+    words = ["--scale", 0.1, "--shift", 10, 10, "--flip-y", 100, "--micrographs", micrographs]
+    assert convert(tmp_path / "in.csv", "--to", "csv", "--out", tmp_path / "in_pixels", *words) == 0
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_cryosparc_names_are_those_of_the_micrographs(tmp_path, micrographs, caplog):
+    picks = table(["000000000000000000007_mic_1", "000000000000000000008_mic_10"], [10, 30], [20, 40], 0.5)
+    write(picks, tmp_path / "in.cs", shape=(100, 128))
+    with caplog.at_level(logging.INFO):
+        assert convert(tmp_path / "in.cs", "--to", "csv", "--out", tmp_path, "--micrographs", micrographs) == 0
+    assert read(tmp_path / "mic_1.csv")[["x", "y"]].to_numpy().tolist() == [[pytest.approx(10), pytest.approx(20)]]
+    assert (tmp_path / "mic_10.csv").exists()
+    assert len([message for message in caplog.messages if "cryoSPARC" in message]) == 1
+    words = ["--strip-prefix", "0+[78]_mic_", "--to", "csv", "--out", tmp_path / "out"]
+    assert convert(tmp_path / "in.cs", *words) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.csv", "10.csv"]
 
 
 def test_flip_goes_on_where_a_height_is_not_known(tmp_path, boxes, micrographs, caplog):
@@ -205,6 +235,8 @@ def test_label_pictures_with_an_ending(tmp_path, micrographs):
         ["--to", "box", "--box-size", "0"],
         ["--to", "star", "--list"],
         ["--to", "pictures"],
+        ["--to", "cs"],
+        ["--to", "csv", "--strip-prefix", "(a"],
         ["--to", "csv", "--scale", "0"],
     ],
 )

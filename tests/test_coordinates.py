@@ -20,6 +20,7 @@ from cryokit.coordinates import (
     read_folder,
     scale,
     table,
+    under_known_names,
     validate,
     write,
     write_folder,
@@ -366,6 +367,154 @@ def test_csv_columns_in_any_order_with_others_between(tmp_path):
     assert read(path)["micrograph"].tolist() == ["001"]
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("X-Coordinate,Y-Coordinate,Diameter", "1,2,80"),
+        ("Micrographs Filename,X-Coordinate,Y-Coordinate,Diameter,Class Number", "dir/m.1.mrc,1,2,80,5"),
+        ("Y_Coord,x_coord,particle diameter,image_name", "2,1,80,m.1.jpg"),
+        ("coordinateX,coordinateY,Diameter [px]", "1,2,80"),
+        ("X (px),Y (px),Diameter (pixels)", "1,2,80"),
+        ("Center X,Center Y,DIAMETER,Micrograph Name", "1,2,80,m.1"),
+        ("rlnMicrographName,_rlnCoordinateX,_rlnCoordinateY,diameter", "m.1.mrc,1,2,80"),
+        ("x,y,diameter,X-Coordinate", "1,2,80,7"),  # the plain name goes before
+    ],
+)
+def test_csv_columns_under_their_usual_names(tmp_path, caplog, header, row):
+    for name in ("m.1.csv", "m.2.csv"):
+        put(tmp_path, name, f"{header}\n{row}\n")
+    with caplog.at_level(logging.INFO):
+        picks = read(tmp_path / "m.1.csv")
+        read(tmp_path / "m.2.csv")
+    assert picks[["micrograph", "x", "y", "diameter"]].to_numpy().tolist() == [["m.1", 1, 2, 80]]
+    said = [message for message in caplog.messages if header.split(",")[0].lower() in message]
+    assert len(said) == (0 if header.startswith("x,y") else 1), "what was taken for what is said once"
+
+
+def test_csv_lengths_in_other_units_are_not_pixels(tmp_path):
+    assert math.isnan(read(put(tmp_path, "a.csv", "x,y,Diameter (A)\n1,2,80\n"))["diameter"][0])
+
+
+def test_csv_of_boxes_asks_whether_these_are_corners(tmp_path, caplog):
+    path = put(tmp_path, "a.csv", "x,y,width,height\n10,20,60,60\n")
+    assert centres(read(path, shift=(30, 30))) == [[40, 50]]
+    assert "--shift" in caplog.text
+
+
+# --- tomograms -------------------------------------------------------------------------------------------------------
+
+STAR_3D = "data_\n\nloop_\n_rlnMicrographName #1\n_rlnCoordinateX #2\n_rlnCoordinateY #3\n_rlnCoordinateZ #4\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.star", STAR_3D + "a.mrc 1 2 3\na.mrc 1 2 4\n"),
+        ("a.star", "data_particles\n\nloop_\n_rlnTomoName #1\n_rlnCoordinateX #2\n_rlnCoordinateY #3\nTS_1 1 2\n"),
+        (
+            "a.star",
+            "data_particles\nloop_\n_rlnTomoName\n_rlnCenteredCoordinateXAngst\n_rlnCenteredCoordinateYAngst\nT 1 2\n",
+        ),
+        ("a.star", "data_global\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\nTS_1 tilt/TS_1.star\n"),
+        ("a.star", "data_\n_rlnTomoParticlesFile particles.star\n_rlnTomoTomogramsFile tomograms.star\n"),
+        ("a_info.json", '{"boxes_3d": [[1, 2, 3, "tm", 1, 0]], "class_list": {}}'),
+        ("a_info.json", '{"boxes": [], "boxes_3d": []}'),
+        ("a_info.json", '{"boxes": [[1, 2, 3.5]]}'),
+        ("a.csv", "x,y,z\n1,2,3\n1,2,4\n"),
+        ("a.csv", "X-Coordinate,Y-Coordinate,Z-Coordinate\n1,2,3\n1,2,4\n"),
+        ("a.tsv", "image_name\tx_coord\ty_coord\tz_coord\na\t1\t2\t3\na\t1\t2\t4\n"),
+        ("a.box", "1 2 3\n4 5 6\n"),
+        ("a.box", "1 2 3 10 10 10\n"),
+    ],
+)
+def test_tomograms_are_called_so(tmp_path, name, text):
+    path = put(tmp_path, name, text)
+    with pytest.raises(CoordinateError, match="tomogram") as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_z_for_all_is_a_dummy(tmp_path):
+    assert centres(read(put(tmp_path, "a.star", STAR_3D + "a.mrc 1 2 0\na.mrc 3 4 0\n"))) == [[1, 2], [3, 4]]
+    assert centres(read(put(tmp_path, "a.csv", "x,y,z\n1,2,0\n3,4,0\n"))) == [[1, 2], [3, 4]]
+    assert len(read(put(tmp_path, "a_info.json", '{"boxes": [[1, 2, "manual"]], "boxes_3d": []}'))) == 1
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+UID = "001234567890123456789"
+EXPORTED = f"""
+data_optics
+
+loop_
+_rlnOpticsGroup #1
+1
+
+data_particles
+
+loop_
+_rlnImageName #1
+_rlnMicrographName #2
+_rlnCoordinateX #3
+_rlnCoordinateY #4
+000001@J10/extract/{UID}_a_particles.mrc J2/motioncorrected/{UID}_a.mrc 10 20
+000002@J10/extract/{UID}_a_particles.mrc J2/motioncorrected/{UID}_a.mrc 30 40
+000001@J10/extract/{UID}_b_particles.mrc J2/motioncorrected/{UID}_b.mrc 50 60
+"""
+
+
+def test_star_exported_from_cryosparc(tmp_path):
+    names = [f"{UID}_a"] * 2 + [f"{UID}_b"]
+    assert read(put(tmp_path, "p.star", EXPORTED))["micrograph"].tolist() == names
+    # Without the micrographs, the stacks of images that are called after them.
+    unnamed = EXPORTED.replace("_rlnMicrographName", "_rlnGroupName")
+    assert read(put(tmp_path, "p.star", unnamed))["micrograph"].tolist() == names
+    picks, found = under_known_names(*read_folder(tmp_path / "p.star"), ["a", "b", "c"], "p.star")
+    assert found == ["a", "b"]
+    assert picks["micrograph"].tolist() == ["a", "a", "b"]
+
+
+def test_images_in_a_stack_belong_to_the_stack(tmp_path):
+    text = "data_\nloop_\n_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n000001@m.mrcs 1 2\n000002@m.mrcs 3 4\n"
+    assert read(put(tmp_path, "p.star", text))["micrograph"].tolist() == ["m", "m"]
+
+
+def test_identifiers_of_cryosparc_are_recognised_both_ways_and_said(caplog):
+    caplog.set_level(logging.INFO)
+    picks = table([f"{UID}_a", f"{UID}_a", "b", "c"], [1, 2, 3, 4], [5, 6, 7, 8])
+    known = ["a", f"{UID}_b", f"{UID}_c", f"{UID[::-1]}_c", "d"]
+    renamed, names = under_known_names(picks, [f"{UID}_a", "b", "c"], known, "picks.star")
+    assert names == ["a", f"{UID}_b", "c"], "c could be either"
+    assert renamed["micrograph"].tolist() == ["a", "a", f"{UID}_b", "c"]
+    (said,) = caplog.messages
+    assert "picks.star" in said
+    assert "2 micrographs" in said
+
+
+@pytest.mark.parametrize("names", [[f"{UID}_a", "a"], [f"{UID[:-1]}_a"], [f"{UID}1_a"], [f"{UID}a"], [f"{UID}_"]])
+def test_names_that_are_known_or_without_an_identifier_stay(names):
+    assert under_known_names(table(), names, ["a"], "picks")[1] == names
+
+
+def test_two_micrographs_do_not_become_one(tmp_path):
+    with pytest.raises(CoordinateError, match=f"{UID}_a and {UID[::-1]}_a"):
+        under_known_names(table(), [f"{UID}_a", f"{UID[::-1]}_a"], ["a"], "picks")
+    path = put(tmp_path, "p.csv", "micrograph,x,y\nJ1_a,1,2\nJ2_a,1,2\n")
+    with pytest.raises(CoordinateError, match=r"p\.csv: .*J1_a and J2_a"):
+        read_folder(path, prefixes=["J[0-9]_"])
+
+
+def test_endings_and_prefixes_come_off_names_of_files_and_in_files(tmp_path):
+    put(tmp_path, "J1_a_mask.csv", GOOD["csv"])
+    put(tmp_path, "all.csv", "micrograph,x,y\nJ12_b_mask.mrc,1,2\nJ_c,3,4\n")
+    assert read_folder(tmp_path, endings=["_mask"], prefixes=["J[0-9]+_"])[1] == ["J_c", "a", "b"]
+    assert read_folder(tmp_path, prefixes=["J1", "J12_"])[1] == ["2_b_mask", "J_c", "_a_mask"], "the first that fits"
+    assert read_folder(tmp_path, prefixes=[".*"])[1] == ["J12_b_mask", "J1_a_mask", "J_c"], "something is left"
+    with pytest.raises(ArgumentError, match=r"\(J"):
+        read_folder(tmp_path, prefixes=["(J"])
+
+
 # --- every format ----------------------------------------------------------------------------------------------------
 
 
@@ -460,6 +609,11 @@ def test_formats_are_recognised_by_content_where_the_suffix_says_nothing(tmp_pat
         detect(put(tmp_path, "x.txt", "Dear reader,\n"))
 
 
+def test_shift_comes_between_scale_and_flip(tmp_path):
+    path = put(tmp_path, "a.csv", GOOD["csv"])
+    assert centres(read(path, scale=10, shift=(3, -1), flip_y=100)) == [[13, 80], [33, 60]]
+
+
 def test_options_out_of_range_are_refused(tmp_path):
     path = put(tmp_path, "a.box", GOOD["box"])
     with pytest.raises(ArgumentError, match=r"format .*'boxes'"):
@@ -470,6 +624,9 @@ def test_options_out_of_range_are_refused(tmp_path):
         write(table("a"), tmp_path / "a.xyz")
     with pytest.raises(ArgumentError, match=r"scale .*0"):
         read(path, scale=0)
+    for shift in (1, (1, 2, 3), (1, "two"), (1, math.inf)):
+        with pytest.raises(ArgumentError, match="shift"):
+            read(path, shift=shift)
     with pytest.raises(ArgumentError, match=r"flip_y .*0"):
         read(path, flip_y=0)
     with pytest.raises(ArgumentError, match=r"box_size .*-3"):
@@ -554,7 +711,8 @@ def test_folder_without_coordinates_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("X_center,Y_center\n1,2\n", "x, y.*x_center, y_center"),
+        ("left,top\n1,2\n", "x, y.*left, top"),
+        ("X_center,top\n1,2\n", "y.*x_center, top"),
         ("x;y\n1,5;2,5\n", "';'.*','"),
         ("x\ty\n1\t2\n", r"'\\t'.*','"),
         ("", "empty"),

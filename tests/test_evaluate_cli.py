@@ -198,6 +198,60 @@ def test_a_shift_is_reported(tmp_path, capsys):
     assert printed.index("== shifted") < printed.index("warning") < printed.index("== right")
 
 
+@pytest.fixture
+def upside_down(tmp_path):
+    """Labels, and picks on a copy of half the size whose rows are counted from the other end of 1024 rows."""
+    places = [(name, 37 * (k % 9) + 11 * (k // 9), 97 * (k // 9) + 3 * k + 20) for name in "ab" for k in range(81)]
+    header = "micrograph,x,y,diameter\n"
+    (tmp_path / "labels.csv").write_text(header + "".join(f"{n},{x},{y},30\n" for n, x, y in places))
+    picks = "".join(f"{n},{x / 2},{(1023 - y) / 2},15\n" for n, x, y in places)
+    (tmp_path / "picks.csv").write_text(header + picks)
+    return ["--picks", tmp_path / "picks.csv", "--labels", tmp_path / "labels.csv"]
+
+
+def warnings(caplog):
+    return [record.message for record in caplog.records if record.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("given", [[], ["--scale", 2], ["--flip-y", 512], ["--scale", 4, "--flip-y", 4096]])
+def test_the_options_of_another_frame_are_named(tmp_path, upside_down, caplog, given):
+    before = scores(tmp_path, *upside_down, *given)["picks"]
+    assert before["recall"] < 0.3
+    (message,) = warnings(caplog)
+    assert "--scale 2 --flip-y 1024" in message
+    assert "\n" not in message
+    caplog.clear()
+    # Taking the advice ends it.
+    assert scores(tmp_path, *upside_down, "--scale", 2, "--flip-y", 1024)["picks"]["recall"] == 1
+    assert not warnings(caplog)
+
+
+def test_repeated_labels_count_once_and_are_told(tmp_path, caplog):
+    (tmp_path / "labels.csv").write_text(
+        "micrograph,x,y,diameter,view\na,10,20,40,\na,10,20,40,\na,10.3,20,40,\na,10,20,40,ignore\nb,10,20,40,\n"
+        "b,11,20,40,\n"
+    )
+    (tmp_path / "picks.csv").write_text("micrograph,x,y\na,10,20\nb,10,20\n")
+    words = ["--picks", tmp_path / "picks.csv", "--labels", tmp_path / "labels.csv", "--sweep"]
+    result = scores(tmp_path, *words)["picks"]
+    # b's second label is more than 1 % of the diameter away.
+    assert (result["tp"], result["fp"], result["fn"]) == (2, 0, 1)
+    (message,) = warnings(caplog)
+    assert "2 of 6 labels" in message
+    assert "labels.csv" in message
+    assert "a (2)" in message
+
+
+@pytest.mark.parametrize("strip", [[], ["--strip-prefix", "[0-9]{21}_"]])
+def test_names_of_cryosparc(tmp_path, labels, boxes, caplog, strip):
+    for number, path in enumerate(sorted(boxes.iterdir())):
+        path.rename(boxes / f"{number:021d}_{path.stem}_patch_aligned.box")
+    caplog.set_level(logging.INFO)
+    words = ["--picks", boxes, "--labels", labels, "--strip", "_patch_aligned", *strip]
+    assert scores(tmp_path, *words)["boxes"]["tp"] == 2
+    assert len([message for message in caplog.messages if "cryoSPARC" in message]) == (0 if strip else 1)
+
+
 def test_a_path_with_an_equals_sign_is_a_path(tmp_path, labels, boxes):
     renamed = boxes.rename(tmp_path / "tolerance=25")
     assert list(scores(tmp_path, "--picks", renamed, "--labels", labels)) == ["tolerance=25"]

@@ -48,6 +48,96 @@ def test_the_folder_of_the_list_goes_before_the_working_folder(folder, tmp_path,
     assert find([f"@{folder / 'list.txt'}"]) == [folder / "b.mrc"]
 
 
+RELION = """
+# version 30001
+
+data_optics
+
+loop_
+_rlnOpticsGroupName #1
+_rlnOpticsGroup #2
+opticsGroup1 1
+
+
+# version 30001
+
+data_micrographs
+
+loop_
+_rlnMicrographName #1
+_rlnOpticsGroup #2
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A RELION project with two motion-corrected micrographs."""
+    place = tmp_path / "project"
+    (place / "MotionCorr/job002/Movies").mkdir(parents=True)
+    (place / "CtfFind/job003").mkdir(parents=True)
+    for name in ("001.mrc", "002.mrc", "003.mrcs"):
+        (place / "MotionCorr/job002/Movies" / name).touch()
+    return place
+
+
+@pytest.mark.parametrize("prefix", ["", "@"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("header", [RELION, RELION.partition("# version 30001\n\ndata_micrographs")[2], "bare"])
+def test_relions_lists(project, tmp_path, monkeypatch, prefix, elsewhere, header):
+    monkeypatch.chdir(tmp_path if elsewhere else project)
+    if header == "bare":  # RELION 3.0
+        header = "data_\nloop_\n_rlnMicrographName\n_rlnOpticsGroup\n"
+    elif not header.startswith("\n#"):
+        header = f"data_micrographs{header}"
+    rows = "MotionCorr/job002/Movies/001.mrc 1\nMotionCorr/job002/Movies/002.mrc 1 \n"
+    listing = project / "CtfFind/job003/micrographs_ctf.star"
+    listing.write_text(header + rows)
+    assert [path.name for path in find(f"{prefix}{listing}")] == ["001.mrc", "002.mrc"]
+    listing.write_text(header + rows.replace("Moti", "000007@Moti") + "2@MotionCorr/job002/Movies/001.mrc 1\n")
+    assert [path.name for path in find([f"{prefix}{listing}"])] == ["001.mrc", "002.mrc"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (RELION + "MotionCorr/job002/Movies/009.mrc 1\n", "009.mrc"),
+        (RELION.replace("rlnMicrographName", "rlnMicrographMovieName") + "Movies/1.tif 1\n", "movies"),
+        (RELION.replace("rlnMicrographName", "rlnTomoName") + "TS_1 1\n", "tomograms"),
+        ("data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n1 2\n", "rlnMicrographName"),
+        (RELION + "a b c\n", "damaged"),
+        ("no star\n", "list.star"),
+    ],
+)
+def test_star_files_that_list_no_micrographs(project, text, told):
+    (project / "list.star").write_text(text)
+    with pytest.raises(MicrographError, match=told) as caught:
+        find(project / "list.star")
+    assert "list.star" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image_name\tpath\na\t{folder}/a.tif\nb\tdata/b.mrc\n",
+        "\timage_name\tpath\n0\ta\t{folder}/a.tif\n1\tb\tdata/b.mrc\n",
+        "source\timage_name\tpath\r\n0\ta\t{folder}/a.tif\r\n0\tb\tdata/b.mrc\r\n",
+        "image_name,path\na,{folder}/a.tif\nb,data/b.mrc\n",
+    ],
+)
+def test_lists_of_images_of_topaz(folder, tmp_path, text):
+    (tmp_path / "image_list_train.txt").write_text(text.format(folder=folder))
+    assert find(f"@{tmp_path / 'image_list_train.txt'}") == [folder / "a.tif", tmp_path / "data" / "b.mrc"]
+
+
+def test_particle_tables_of_topaz_name_micrographs_beside_them(folder):
+    (folder / "particles_train.txt").write_text("image_name\tx_coord\ty_coord\nd\t1\t2\nd\t3\t4\na\t1\t2\n")
+    assert find(f"@{folder / 'particles_train.txt'}") == [folder / "a.tif", folder / "d.mrc.gz"]
+    (folder / "particles_train.txt").write_text("image_name\tx_coord\ty_coord\nz\t1\t2\n")
+    with pytest.raises(MicrographError, match=r"particles_train\.txt, .* z "):
+        find(f"@{folder / 'particles_train.txt'}")
+
+
 def test_two_files_of_one_name_are_refused(folder):
     (folder / "inner" / "b.png").touch()
     with pytest.raises(MicrographError, match="'b'") as caught:

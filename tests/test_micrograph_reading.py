@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import logging
+import shutil
 import warnings
 
 import imageio.v3
@@ -145,9 +146,37 @@ def test_movies_are_refused_or_summed(tmp_path, suffix, dtype):
     else:
         with mrcfile.new(path, compression="gzip" if suffix.endswith("gz") else None) as mrc:
             mrc.set_data(frames)
+            mrc.set_image_stack()
     with pytest.raises(MicrographError, match=r"movie\..* 3 frames.*--sum-frames"):
         read(path)
     assert np.array_equal(read(path, sum_frames=True).data, 4 * PATTERN + 60_000)
+
+
+@pytest.mark.parametrize("kind", ["volume", "stack of volumes"])
+def test_volumes_are_no_movies(tmp_path, caplog, kind):
+    volume = np.stack([PATTERN, 2 * PATTERN]).astype(np.float32)
+    with mrcfile.new(tmp_path / "tomogram.mrc") as mrc:
+        if kind == "volume":
+            mrc.set_data(volume)
+            mrc.set_volume()
+        else:
+            mrc.set_data(np.stack([volume, volume]))
+    shutil.copy(tmp_path / "tomogram.mrc", tmp_path / "movie.mrcs")
+    with pytest.raises(MicrographError, match=r"tomogram\.mrc: a volume") as caught:
+        read(tmp_path / "tomogram.mrc")
+    assert "--sum-frames" not in str(caught.value)
+    with pytest.raises(MicrographError, match=r"movie\.mrcs: a movie"):
+        read(tmp_path / "movie.mrcs")
+    # Whoever asks for the sum has it, with a warning.
+    read(tmp_path / "tomogram.mrc", sum_frames=True)
+    assert "tomogram.mrc: a volume" in caplog.text
+
+
+def test_one_section_is_a_micrograph(tmp_path):
+    with mrcfile.new(tmp_path / "a.mrc") as mrc:
+        mrc.set_data(PATTERN[None].astype(np.float32))
+        mrc.set_volume()
+    assert read(tmp_path / "a.mrc").data.shape == PATTERN.shape
 
 
 def test_imagej_stack_is_a_movie_with_pixel_size(tmp_path):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from cryokit.coordinates import concatenate
 from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, PickerError
 from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.evaluate.thresholds import SLACK, best_threshold
-from cryokit.micrograph import read
+from cryokit.evaluate.wrong_frame import Frame, wrong_frame
+from cryokit.micrograph import read, shape
 from cryokit.pickers import Picker, picker_class
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ def run(job: Job) -> dict[str, Any]:
     names = {split: [micrograph_name(path) for path in paths] for split, paths in job.micrographs.items()}
     own, seconds = None, {"fit": None, "pick": None}
     if job.picker is None:
-        picks, decisions = _given_picks(job, names)
+        picks, decisions = _given_picks(job, names, truth)
         if picks is None:
             return {"status": result_file.SKIPPED, "error": decisions[0]}
     else:
@@ -202,10 +203,14 @@ def _picker(job: Job) -> Picker:
     return cls(**(settings | job.settings))
 
 
-def _given_picks(job: Job, names: Mapping[str, Sequence[str]]) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
+def _given_picks(
+    job: Job, names: Mapping[str, Sequence[str]], truth: pd.DataFrame
+) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
     """Return picks as given by split (None if they are of other micrographs), and remarks on them."""
     try:
         picks, named = coordinates.read_folder(**job.settings)
+        known = [*names["validation"], *names["test"]]
+        picks, named = coordinates.under_known_names(picks, named, known, Path(job.settings["path"]).name)
     except CoordinateError as error:
         raise BenchmarkError(f"{error}; convert it to a known format with cryokit convert") from None
     if not set(named) & set(names["test"]):
@@ -224,7 +229,20 @@ def _given_picks(job: Job, names: Mapping[str, Sequence[str]]) -> tuple[dict[str
             f"scores, but no picks on the validation micrographs ({some(names['validation'])}) to choose a threshold "
             "with, so every pick counts; add those picks, or remove what is below your own threshold"
         )
+    used = Frame(
+        job.settings.get("scale", 1.0), tuple(job.settings.get("shift", (0.0, 0.0))), job.settings.get("flip_y")
+    )
+    looked_at = picks[picks["micrograph"].isin(known)]
+    hint = wrong_frame(looked_at, truth, used=used, heights=_heights(job, set(looked_at["micrograph"])))
+    if hint is not None:
+        remarks.append(hint.warning("cryokit convert", used.options()))
     return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, remarks
+
+
+def _heights(job: Job, names: Collection[str]) -> dict[str, int]:
+    """Return the rows of micrographs by name."""
+    paths = {micrograph_name(path): path for split in ("validation", "test") for path in job.micrographs[split]}
+    return {name: shape(paths[name])[0] for name in names}
 
 
 def _scored(

@@ -94,7 +94,7 @@ FIELDS = ("name", "picker", "settings", "labels", "title", "source")
 
 _NAME = re.compile(r"[\w+-][\w.+-]*")
 # Where picks made elsewhere are, and what `cryokit.coordinates.read_folder` may be told about them.
-_GIVEN = ("path", "format", "endings", "scale", "blocks", "flip_y", "diameter", "scores")
+_GIVEN = ("path", "format", "endings", "prefixes", "scale", "blocks", "shift", "flip_y", "diameter", "scores")
 
 
 def check_name(name: str, origin: str) -> str:

@@ -220,6 +220,7 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
             "given with --data"
         )
     by_name = {micrograph_name(path): path for path in files}
+    labels, labelled = coordinates.under_known_names(labels, labelled, by_name, spec.name)
     if spec.splits is not None:
         splits = {name: split for split, names in spec.splits.items() for name in names}
     elif dataset is not None and dataset.manifest.files:
@@ -236,6 +237,7 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
         note = f"micrographs of its splits that are not available with labels: {some(missing)}"
         logger.warning("%s: %s", spec.name, note)
     labels = _with_diameters(spec, labels, None if dataset is None else dataset.manifest.diameter_pixels)
+    labels = coordinates.without_repeats(labels, f"{spec.name}: labels")
     digests = {micrograph_name(path): sha256(path) for split in SPLITS for path in paths[split]}
     used = labels[labels["micrograph"].isin(digests)].sort_values(["micrograph", "y", "x"])
     digests["labels"] = hashlib.sha256(used.to_csv(index=False, float_format="%.3f").encode()).hexdigest()

@@ -33,6 +33,7 @@ def run(
     sources: Iterable[str | os.PathLike] = (),
     labels_from: Mapping[str, str] | None = None,
     picks: Mapping[str, str] | None = None,
+    reading: Mapping[str, Any] | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
     """Run a benchmark and return its result, which is written after every cell.
@@ -50,6 +51,8 @@ def run(
         Folders of your own labels by dataset.
     picks : mapping of str to str, optional
         Files or folders of picks as given, in any format, by the name of their row.
+    reading : mapping of str to object, optional
+        How these picks are read: arguments of `cryokit.coordinates.read_folder`.
     fresh : bool
         Whether to recompute finished cells and to simulate micrographs again.
 
@@ -67,7 +70,7 @@ def run(
     from tqdm import tqdm
 
     began = time.perf_counter()
-    given = [_given_row(config, name, path) for name, path in (picks or {}).items()]
+    given = [_given_row(config, name, path, reading or {}) for name, path in (picks or {}).items()]
     _check_folder(Path(out), config)
     out, sources = make_folder(out), list(sources)
     sets = _prepare_all(config, out, sources, labels_from, fresh)
@@ -106,12 +109,13 @@ def run(
     return result
 
 
-def _given_row(config: BenchmarkConfig, name: str, path: str) -> Row:
+def _given_row(config: BenchmarkConfig, name: str, path: str, reading: Mapping[str, Any]) -> Row:
     """Return the row of picks as given; the name of a method is refused, because one row would stand for both."""
     taken = {row.name for spec in config.choices().values() for row in config.rows(spec)}
     if name in taken | {row.name for row in config.methods} | set(ROWS):
         raise BenchmarkError(f"picks {name!r}: there is a method of this name; choose another name")
-    return Row(check_name(name, "picks"), None, {"path": os.fspath(path)}, None, name, "picks as given")
+    settings = {"path": os.fspath(path), **reading}
+    return Row(check_name(name, "picks"), None, settings, None, name, "picks as given")
 
 
 def _check_folder(out: Path, config: BenchmarkConfig) -> None:

@@ -58,7 +58,8 @@ def add_micrographs(parser: argparse.ArgumentParser) -> None:
         "micrographs",
         nargs="+",
         metavar="MICROGRAPH",
-        help="MRC, TIFF, PNG or JPEG files, folders of them, or @list.txt with one path per line",
+        help="MRC, TIFF, PNG or JPEG files, folders of them, or lists: RELION's micrographs*.star, or @list.txt with "
+        "one path per line, with Topaz's list of images or with one of its particle tables",
     )
     parser.add_argument("--sum-frames", action="store_true", help="sum the frames of movies, which must be aligned")
 
@@ -68,24 +69,40 @@ def add_labels_format(group: argparse._ActionsContainer) -> None:
     group.add_argument("--labels-format", metavar="NAME", help="format of the labels (default: detected)")
 
 
-def add_strip(group: argparse._ActionsContainer) -> None:
-    """Add the endings that names of coordinate files have."""
+def add_strip(group: argparse._ActionsContainer, of: str = "coordinate files") -> None:
+    """Add what names in and of coordinate files have besides the names of the micrographs."""
     group.add_argument(
         "--strip",
         action="append",
         default=[],
         metavar="ENDING",
-        help="ending to remove from file names to get the names of the micrographs; may be repeated",
+        help=f"ending to remove from names, of {of} and in them, to get those of the micrographs; may be repeated",
+    )
+    group.add_argument(
+        "--strip-prefix",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="beginning to remove from these names, a regular expression such as 'J[0-9]+_'; may be repeated (the 21 "
+        "digits that cryoSPARC puts in front are recognised without it)",
     )
 
 
 def add_scale(group: argparse._ActionsContainer) -> None:
-    """Add the scale of coordinates, and how the smaller micrographs were made."""
+    """Add the scale of coordinates, how the smaller micrographs were made, and a shift."""
     group.add_argument(
         "--scale", type=float, default=1.0, metavar="F", help="factor on the input: 8 if it was downsampled by 8"
     )
     group.add_argument(
         "--blocks", action="store_true", help="with --scale: downsampled by averaging blocks, not by Fourier cropping"
+    )
+    group.add_argument(
+        "--shift",
+        type=float,
+        nargs=2,
+        default=(0.0, 0.0),
+        metavar=("DX", "DY"),
+        help="pixels to add to x and y after --scale: half a side of boxes whose corners were taken for centres",
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryokit.cli.arguments import count, positive
+from cryokit.cli.arguments import add_strip, count, positive
 from cryokit.errors import ArgumentError, CryokitError
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ examples:
 """
 
 # Options that say what to run, which --result excludes.
-_TO_RUN = ("out", "config", "profile", "trust", "methods", "datasets", "seeds", "picks", "labels", "diameter", "fresh")
+_TO_RUN = (
+    *("out", "config", "profile", "trust", "methods", "datasets", "seeds", "picks", "strip", "strip_prefix"),
+    *("labels", "diameter", "fresh"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     comparison.add_argument("--datasets", nargs="+", metavar="NAME", help="datasets of the benchmark to run on")
     comparison.add_argument("--seeds", type=count, metavar="N", help="number of runs of each cell, with seeds 0 to N-1")
     _add_pairs(comparison, "--picks", "NAME=PATH", _path, "picks to compare, file or folder in any format")
+    add_strip(comparison, "--picks")
     real = parser.add_argument_group("real micrographs (besides those of cryokit data fetch)")
     real.add_argument(
         "--data",
@@ -88,7 +92,9 @@ def run(options: argparse.Namespace) -> int:
     if place is None:
         raise ArgumentError("--out DIR is needed for the folder of the run (or --result FILE, to run nothing)")
     if options.result and (excluded := [name for name in _TO_RUN if getattr(options, name)]):
-        raise ArgumentError(f"--result runs nothing, which excludes --{excluded[0]}; leave out one of them")
+        raise ArgumentError(
+            f"--result runs nothing, which excludes --{excluded[0].replace('_', '-')}; leave out one of them"
+        )
     _check_outputs(options, place)
     if options.result:
         result = result_file.load(place)
@@ -102,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
                 sources=options.data,
                 labels_from=_unique(options.labels, "--labels"),
                 picks=_unique(options.picks, "--picks"),
+                reading=_reading(options),
                 fresh=options.fresh,
             )
         logger.info("result: %s", place / result_file.RESULT)
@@ -118,6 +125,14 @@ def run(options: argparse.Namespace) -> int:
         lines = [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
         raise CryokitError("\n".join([f"{len(failed)} of {len(result['cells'])} cells failed:", *lines]))
     return 0
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how picks are read, as far as options say."""
+    given = {"endings": options.strip, "prefixes": options.strip_prefix}
+    if any(given.values()) and not options.picks:
+        raise ArgumentError("--strip and --strip-prefix are for --picks; give these, too")
+    return {name: value for name, value in given.items() if value}
 
 
 def _configuration(options: argparse.Namespace) -> BenchmarkConfig:

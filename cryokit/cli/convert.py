@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,12 @@ details:
   --out is one file for all picks if it has the suffix of a coordinate file or picture, otherwise a folder that gets one
     file per micrograph.
   --scale converts pixels of the input to pixels of the micrograph; all other lengths are in pixels of the micrograph.
-  --strip takes the ending off the names of the input files, to get those of the micrographs.
+  --shift comes after --scale and before --flip-y; it turns corners of boxes into centres.
+  --strip and --strip-prefix take endings and beginnings off the names of the input files, and of the micrographs in
+    them, to get those of --micrographs; a uid of cryoSPARC in front (21 digits) is recognised without them.
   --diameter replaces what the input says; in label pictures it is measured on the discs unless it is given.
-  --micrographs is needed for label pictures, for --flip-y without a height, for the paths in STAR files and for --list.
+  --micrographs is needed for label pictures and .cs files, for --flip-y without a height, for the paths in STAR files
+    and for --list; picks outside of them are reported.
   --flip-y takes the height from the micrographs if none is given.
   --list needs --to star and a folder as --out; run it in the folder of the RELION project.
 """
@@ -79,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     CryokitError
         If the options do not fit together or nothing can be read.
     """
-    from cryokit.coordinates import flip_y, read_folder, write, write_folder, write_list
+    from cryokit.coordinates import flip_y, read_folder, under_known_names, write, write_folder, write_list
     from cryokit.micrograph import find
 
     suffixes = (*SUFFIXES, *MICROGRAPH_SUFFIXES)
@@ -91,21 +94,27 @@ def run(options: argparse.Namespace) -> int:
         options.input,
         options.source,
         endings=options.strip,
+        prefixes=options.strip_prefix,
         problems=problems,
         scale=options.scale,
         blocks=options.blocks,
+        shift=options.shift,
         diameter=options.diameter,
         scores=options.scores_in,
     )
     if problems and not names:
         raise CoordinateError("\n".join(problems))
     shapes = {}
-    if options.flip_y is True or options.to == "pictures":
-        shapes = _shapes(names, paths, problems)
-        picks, names = _only(picks, names, shapes)
+    if paths:
+        picks, names = under_known_names(picks, names, paths, "--micrographs")
+        shapes, failures = _shapes(names, paths)
+        if options.flip_y is True or FORMATS[options.to].shaped:
+            problems.extend(f"micrograph {name} is not converted: {reason}" for name, reason in failures.items())
+            picks, names = _only(picks, names, shapes)
     if options.flip_y is not None:
         heights = {name: rows for name, (rows, _) in shapes.items()}
         picks = flip_y(picks, heights if options.flip_y is True else options.flip_y)
+    _warn_of_outside(picks, shapes)
     if FORMATS[options.to].sized and options.box_size is None:
         picks, names = _sized(picks, names, options.to, problems)
     settings = {
@@ -143,8 +152,8 @@ def _check(options: argparse.Namespace, to_file: bool) -> None:
         check_number("--flip-y", options.flip_y, 1, whole=True)
     if options.box_size is not None:
         check_number("--box-size", options.box_size, 0, above=True)
-    if options.to == "pictures" and not options.micrographs:
-        raise ArgumentError("--to pictures needs --micrographs, for the size of the pictures")
+    if FORMATS[options.to].shaped and not options.micrographs:
+        raise ArgumentError(f"--to {options.to} needs --micrographs, for their rows and columns")
 
 
 def _only(picks: pd.DataFrame, names: list[str], wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -170,17 +179,34 @@ def _sized(picks: pd.DataFrame, names: list[str], format: str, problems: list[st
     return _only(picks, names, set(names) - unsized)
 
 
-def _shapes(names: list[str], paths: dict[str, Path], problems: list[str]) -> dict[str, tuple[int, int]]:
-    """Return the rows and columns of micrographs from the headers of their files; errors are added to `problems`."""
+def _warn_of_outside(picks: pd.DataFrame, shapes: Mapping[str, tuple[int, int]]) -> None:
+    """Warn of picks outside of their micrographs: they betray a wrong frame, and other programs stop at them."""
+    outside = {}
+    for name, own in picks.groupby("micrograph", sort=False):
+        if name in shapes:
+            rows, columns = shapes[name]
+            within = own["x"].between(-0.5, columns - 0.5) & own["y"].between(-0.5, rows - 0.5)
+            outside[name] = int((~within).sum())
+    if any(outside.values()):
+        logger.warning(
+            "%d of %s lie outside of their micrographs (a wrong --scale, --shift or --flip-y?): %s",
+            sum(outside.values()),
+            plural(len(picks), "pick"),
+            some([f"{name} ({number})" for name, number in outside.items() if number], 5),
+        )
+
+
+def _shapes(names: Iterable[str], paths: Mapping[str, Path]) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+    """Return the rows and columns of micrographs from the headers of their files, and why others have none, by name."""
     from cryokit.micrograph import shape
 
-    shapes = {}
+    shapes, failures = {}, {}
     for name in names:
         if name not in paths:
-            problems.append(f"micrograph {name} is not converted: not in --micrographs, so its size is unknown")
+            failures[name] = "not in --micrographs, so its size is unknown"
             continue
         try:
             shapes[name] = shape(paths[name])
         except MicrographError as error:
-            problems.append(f"{error}; the picks of {name} are not converted")
-    return shapes
+            failures[name] = str(error)
+    return shapes, failures

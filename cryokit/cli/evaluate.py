@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from cryokit._util.files import write_text
     from cryokit._util.plain import json_text
     from cryokit._util.validation import check_number
-    from cryokit.coordinates import IGNORE, read_folder
+    from cryokit.coordinates import IGNORE, read_folder, under_known_names, without_repeats
     from cryokit.evaluate import evaluate, sweep
     from cryokit.evaluate.against_labels import check_diameters, check_matching
 
@@ -100,11 +100,13 @@ def run(options: argparse.Namespace) -> int:
     check_number("bootstrap", options.bootstrap, 0, whole=True)
     check_number("seed", options.seed, 0, whole=True)
     sources = _sources(options.picks)
-    labels, labelled = read_folder(
-        options.labels, options.labels_format, diameter=options.diameter, endings=options.strip
-    )
-    frame = {"scale": options.scale, "blocks": options.blocks, "flip_y": options.flip_y, "endings": options.strip}
-    picked = {name: read_folder(path, options.format, **frame) for name, path in sources.items()}
+    strip = {"endings": options.strip, "prefixes": options.strip_prefix}
+    labels, labelled = read_folder(options.labels, options.labels_format, diameter=options.diameter, **strip)
+    labels = without_repeats(labels, options.labels)
+    frame = {"scale": options.scale, "blocks": options.blocks, "shift": options.shift, "flip_y": options.flip_y}
+    picked = {}
+    for name, path in sources.items():
+        picked[name] = under_known_names(*read_folder(path, options.format, **frame, **strip), labelled, name)
     if not labelled:
         raise CoordinateError(f"{options.labels}: the labels name no micrograph, so there is nothing to score")
     micrographs = labelled
@@ -137,6 +139,7 @@ def run(options: argparse.Namespace) -> int:
                 sweeps[name] = sweep(picks, labels, **steps, **settings)
         except CoordinateError as error:
             raise CoordinateError(f"{sources[name]}: {error}") from None
+        _warn_of_frame(name, picks, labels, options)
         content[name] = results[name].to_dict()
         if options.sweep:
             content[name]["sweep"] = sweeps[name].to_dict("records")
@@ -177,6 +180,18 @@ def _warn_of_missing(source: str, particles: set[str], picked: Sequence[str]) ->
         total = plural(len(particles), "micrograph")
         message = "%s: no picks on %d of %s with particles, which count as missed (--picked-only leaves them out): %s"
         logger.warning(message, source, len(without), total, some(without))
+
+
+def _warn_of_frame(source: str, picks: pd.DataFrame, labels: pd.DataFrame, options: argparse.Namespace) -> None:
+    """Warn of picks that would match in another frame."""
+    from cryokit.evaluate.wrong_frame import Frame, wrong_frame
+
+    if options.diameter is not None:
+        labels = labels.assign(diameter=float(options.diameter))
+    used = Frame(options.scale, tuple(options.shift), options.flip_y)
+    hint = wrong_frame(picks, labels, used=used)
+    if hint is not None:
+        logger.warning("%s: %s", source, hint.warning(given=used.options()))
 
 
 def _report(results: Mapping[str, Evaluation], sweeps: Mapping[str, pd.DataFrame], *, per_micrograph: bool) -> str:

@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     paths = find(options.micrographs)
     check_pixel_sizes(paths)
     labels = _labels(paths, options) if options.labels else None
+    if labels is not None:
+        _warn_of_frame(paths, labels, options)
     problems = fit_files(picker, paths, labels, sum_frames=options.sum_frames)
     for problem in problems.values():
         logger.error("left out: %s", problem)
@@ -84,18 +86,34 @@ def _occupied(out: Path) -> bool:
 def _labels(paths: Sequence[Path], options: argparse.Namespace) -> pd.DataFrame:
     """Return the labels of the micrographs."""
     from cryokit._util.names import micrograph_name
-    from cryokit.coordinates import read_folder
+    from cryokit.coordinates import read_folder, under_known_names
 
     labels, labelled = read_folder(
-        options.labels, options.labels_format, diameter=options.diameter, endings=options.strip
+        options.labels,
+        options.labels_format,
+        diameter=options.diameter,
+        endings=options.strip,
+        prefixes=options.strip_prefix,
     )
     names = [micrograph_name(path) for path in paths]
+    labels, labelled = under_known_names(labels, labelled, names, "--labels")
     if not set(names) & set(labelled):
         raise CoordinateError(
             f"{some(list(map(str, options.labels)))}: labels of {some(labelled) or 'no micrograph'}, but the "
             f"micrographs are {some(names)}; their names, without folder and suffix, have to be the same (--strip "
-            "removes endings from those of the labels)"
+            "and --strip-prefix remove endings and beginnings from those of the labels)"
         )
     if others := len(set(labelled) - set(names)):
         logger.info("labels of %s left out, which are not given", plural(others, "micrograph"))
     return labels
+
+
+def _warn_of_frame(paths: Sequence[Path], labels: pd.DataFrame, options: argparse.Namespace) -> None:
+    """Warn if the labels fit what is found without them on a few micrographs only in another frame."""
+    from cryokit.cli.quiet import quiet
+    from cryokit.pickers.label_checks import frame_of_labels
+
+    with quiet():
+        hint = frame_of_labels(paths, labels, options.diameter, options.contrast, sum_frames=options.sum_frames)
+    if hint is not None:
+        logger.warning("--labels: %s", hint.warning("cryokit convert"))

@@ -1,13 +1,12 @@
 """``cryokit triage``: which micrographs of a folder are worth picking."""
 
 import argparse
-import contextlib
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from cryokit.cli.arguments import add_micrographs, positive
+from cryokit.cli.quiet import quiet
 from cryokit.networks.devices import lean
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     paths = find(options.micrographs)
     out = make_folder(options.out)
-    with _quiet():
+    with quiet():
         judged, problems = verdicts.judge_files(
             paths, options.diameter, options.contrast, sum_frames=options.sum_frames, draw=thumbnail
         )
@@ -59,17 +58,3 @@ def run(options: argparse.Namespace) -> int:
         for problem in problems.values():
             logger.error("  %s", problem)
     return 1 if problems else 0
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep to itself what is decided of each micrograph: the verdicts say it."""
-    loggers = [logging.getLogger(name) for name in ("cryokit.pickers", "cryokit.imaging.contrast", "tensorflow")]
-    levels = [one.level for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.ERROR)  # of the files that fail
-    try:
-        yield
-    finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)

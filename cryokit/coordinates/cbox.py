@@ -12,7 +12,7 @@ import pandas as pd
 
 from cryokit.coordinates.box import read_boxes
 from cryokit.coordinates.formats import WriteOptions
-from cryokit.coordinates.picks import require_columns, sizes, table, validate
+from cryokit.coordinates.picks import refuse_depths, require_columns, sizes, table, validate
 from cryokit.coordinates.star import has_block, read_blocks, write_blocks
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
@@ -45,8 +45,8 @@ def _new_columns(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nd
     if block is None:
         raise CoordinateError(f"{path}: not a CBOX file (no block data_cryolo)")
     require_columns(block.columns, _NEEDED, path)
-    if "CoordinateZ" in block.columns and len(set(pd.to_numeric(block["CoordinateZ"], errors="coerce").dropna())) > 1:
-        raise CoordinateError(f"{path}: holds picks of a tomogram (several z), not of a micrograph")
+    if "CoordinateZ" in block.columns:
+        refuse_depths(pd.to_numeric(block["CoordinateZ"], errors="coerce"), path)
     try:
         columns = block.reindex(columns=_NEEDED + _OPTIONAL).replace("<NA>", np.nan)
         return np.hsplit(columns.to_numpy(dtype=np.float64), (2, 4))

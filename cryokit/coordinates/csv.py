@@ -1,7 +1,9 @@
 """CSV files with a header line: the one format that keeps every column of a table of picks, in full precision.
 
 Columns ``x`` and ``y`` are required; ``micrograph``, ``score``, ``diameter`` and ``view`` are optional, and others are
-ignored. Without a column ``micrograph`` (label files: ``x,y,diameter,view``) the file's name says which one it is.
+ignored. Other usual names of these columns are known (CryoPPP: ``X-Coordinate,Y-Coordinate,Diameter``, and
+``Micrographs Filename``), see `cryokit.coordinates.headers`. Without a column ``micrograph`` (label files:
+``x,y,diameter,view``) the file's name says which one it is.
 """
 
 import os
@@ -11,22 +13,28 @@ import pandas as pd
 from cryokit._util.files import write_text
 from cryokit._util.names import micrograph_name
 from cryokit.coordinates.formats import WriteOptions
-from cryokit.coordinates.picks import COLUMNS, NUMERIC, require_columns, validate
+from cryokit.coordinates.headers import say, usual_columns
+from cryokit.coordinates.picks import COLUMNS, NUMERIC, refuse_depths, require_columns, validate
 from cryokit.coordinates.textfiles import header_fields, numbers, read_columns
 
 
 def recognises(text: str) -> bool:
     """Tell whether the header of a text names x and y."""
-    return {"x", "y"} <= header_fields(text, ",")
+    return {"x", "y"} <= usual_columns(header_fields(text, ",")).keys()
 
 
 def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV file of picks or labels (see `cryokit.coordinates.formats`)."""
-    columns = read_columns(path, ",")
-    require_columns(columns, ("x", "y"), path)
-    picks = pd.DataFrame(columns, dtype=object)
-    for name in picks.columns.intersection(NUMERIC):
-        picks[name] = numbers(columns[name], path, name)
+    fields = read_columns(path, ",")
+    meant = usual_columns(fields)
+    if not {"x", "y"} <= meant.keys():
+        require_columns(fields, ("x", "y"), path)
+    columns = {column: fields[field] for column, field in meant.items()}
+    for name in {*NUMERIC, "z"} & columns.keys():
+        columns[name] = numbers(columns[name], path, meant[name])
+    refuse_depths(columns.pop("z", ()), path)
+    say(fields, path)
+    picks = pd.DataFrame(columns)
     if "micrograph" not in columns:
         return validate(picks.assign(micrograph=micrograph), path), [micrograph]
     picks["micrograph"] = [micrograph_name(name) for name in columns["micrograph"]]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cryokit._util.files import write_text
 from cryokit.coordinates.formats import WriteOptions
-from cryokit.coordinates.picks import table, validate
+from cryokit.coordinates.picks import TOMOGRAM, table, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
 
@@ -28,6 +28,8 @@ def recognises(text: str) -> bool:
 def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Read the boxes of an EMAN2 info file (see `cryokit.coordinates.formats`)."""
     info = _load(path)
+    if info.get("boxes_3d") or ("boxes_3d" in info and not info.get("boxes")):
+        raise CoordinateError(f"{path}: {TOMOGRAM} (key 'boxes_3d')")
     if "boxes" not in info and not Path(path).name.endswith("_info.json"):
         raise CoordinateError(f"{path}: not an EMAN2 info file with picks (no key 'boxes')")
     boxes = info.get("boxes", [])
@@ -36,6 +38,8 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     for row, box in enumerate(boxes, start=1):
         if not (isinstance(box, list) and len(box) >= 2 and all(isinstance(v, (int, float)) for v in box[:2])):
             raise CoordinateError(f"{path}: box {row} is not [x, y, ...]: {json.dumps(box)[:80]}")
+        if len(box) > 2 and isinstance(box[2], (int, float)):
+            raise CoordinateError(f"{path}: box {row} begins with three numbers, x, y and z: the file {TOMOGRAM}")
     scores = [box[3] if len(box) > 3 and isinstance(box[3], (int, float)) else math.nan for box in boxes]
     picks = table(micrograph, x=[box[0] for box in boxes], y=[box[1] for box in boxes], score=scores)
     return validate(picks, path), [micrograph]

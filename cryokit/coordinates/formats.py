@@ -18,7 +18,7 @@ Both raise a `CoordinateError` that names the file.
 import importlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -39,13 +39,17 @@ class Format:
     title : str
         Name for people.
     summary : str
-        What a file holds of the picks, for the command line's help.
+        What a file keeps of the picks, for the command line's help.
+    tested : str
+        Whose files its reader is tested with; how it was made if there were none at hand.
     many : bool
         Whether one file can hold the picks of several micrographs.
     certain : bool
         Whether the suffix alone identifies the format. Otherwise the content does.
     sized : bool
         Whether picks need a diameter or a box size to be written.
+    shaped : bool
+        Whether the shapes of the micrographs are needed to write it.
     log_odds : bool
         Whether scores in the file are log-odds, which are read as probabilities.
     further_suffixes : tuple of str
@@ -58,9 +62,11 @@ class Format:
     ending: str
     title: str
     summary: str
+    tested: str
     many: bool = False
     certain: bool = False
     sized: bool = False
+    shaped: bool = False
     log_odds: bool = False
     further_suffixes: tuple[str, ...] = ()
     module: str = ""
@@ -77,19 +83,68 @@ class Format:
 
 # In the order of preference where a folder holds the same picks in several formats.
 _FORMATS = (
-    Format("star", ".star", "RELION STAR file", "centre, score; also reads a job's autopick.star", many=True),
-    Format("cbox", ".cbox", "crYOLO CBOX file", "centre, diameter, score", certain=True, sized=True),
-    Format("topaz", ".tsv", "Topaz table", "centre, score (log-odds in the file)", many=True, log_odds=True),
-    Format("eman2", "_info.json", "EMAN2 info file", "centre, score; other keys of the file are kept", certain=True),
-    Format("box", ".box", "EMAN1 box file", "corner, size, score; whole pixels by default", certain=True, sized=True),
-    Format("csv", ".csv", "CSV table", "micrograph, x, y, score, diameter, view: everything", many=True),
+    Format(
+        "star",
+        ".star",
+        "RELION STAR file",
+        "centre, score; also reads a job's autopick.star",
+        "RELION 3.1, CryoSegNet, manual picks",
+        many=True,
+    ),
+    Format(
+        "cbox",
+        ".cbox",
+        "crYOLO CBOX file",
+        "centre, diameter, score",
+        "none (made after its description)",
+        certain=True,
+        sized=True,
+    ),
+    Format("topaz", ".tsv", "Topaz table", "centre, score (log-odds in the file)", "Topaz", many=True, log_odds=True),
+    Format(
+        "cs",
+        ".cs",
+        "cryoSPARC .cs file",
+        "centre (fractions of the micrograph), score",
+        "none (made after its description)",
+        many=True,
+        certain=True,
+        shaped=True,
+    ),
+    Format(
+        "eman2",
+        "_info.json",
+        "EMAN2 info file",
+        "centre, score; other keys of the file are kept",
+        "none (made after its description)",
+        certain=True,
+    ),
+    Format(
+        "box",
+        ".box",
+        "EMAN1 box file",
+        "corner, size, score; whole pixels by default",
+        "crYOLO, Topaz, DeepPicker, manual picks",
+        certain=True,
+        sized=True,
+    ),
+    Format(
+        "csv",
+        ".csv",
+        "CSV table",
+        "micrograph, x, y, score, diameter, view: everything; also reads CryoPPP's headers",
+        "cryokit, and CryoPPP's headers",
+        many=True,
+    ),
     Format(
         "pictures",
         ".png",
         "label picture",
         "centre, diameter; reads painted discs and disc masks, writes masks",
+        "CryoSegNet, DeepCryoPicker",
         certain=True,
         sized=True,
+        shaped=True,
         further_suffixes=(".jpg", ".jpeg", ".tif", ".tiff"),
         module="label_pictures",
     ),
@@ -117,15 +172,15 @@ class WriteOptions:
         Whether box files hold whole numbers only.
     micrographs : mapping of str to path-like, or None
         Path to write for each micrograph, by name.
-    shape : tuple of int, or None
-        Rows and columns of the micrograph.
+    shapes : mapping of str to tuple of int
+        Rows and columns of the micrographs, by name.
     """
 
     joined: bool = False
     box_size: float | None = None
     integers: bool = True
     micrographs: Mapping[str, str | os.PathLike] | None = None
-    shape: tuple[int, int] | None = None
+    shapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def get_format(name: str) -> Format:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.files import replacing
+from cryokit._util.names import coordinate_file_micrograph
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import sizes, table
 from cryokit.errors import CoordinateError
@@ -67,9 +68,10 @@ def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -
     """Write one micrograph's picks as a disc mask (see `cryokit.coordinates.formats`)."""
     import imageio.v3 as iio
 
-    if options.shape is None:
+    name = picks["micrograph"].iloc[0] if len(picks) else coordinate_file_micrograph(path)
+    if name not in options.shapes:
         raise CoordinateError(f"{path}: a label picture needs the shape of its micrograph (shape=, --micrographs)")
-    discs = disc_mask(options.shape, picks["x"], picks["y"], sizes(picks, options.box_size, path))
+    discs = disc_mask(options.shapes[name], picks["x"], picks["y"], sizes(picks, options.box_size, path))
     with replacing(path) as temporary:
         iio.imwrite(temporary, discs.astype(np.uint8) * 255)
 

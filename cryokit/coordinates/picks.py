@@ -14,17 +14,24 @@ view       object  ``top``, ``side``, ``irregular``, ``ignore`` (labels only), `
 ========== ======= =====================================================================================
 """
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from cryokit._util.wording import plural, some
 from cryokit.errors import ArgumentError, CoordinateError
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("micrograph", "x", "y", "score", "diameter", "view")
 NUMERIC = ("x", "y", "score", "diameter")
 IGNORE = "ignore"
+REPEATED = 0.01  # of the diameter: labels no further apart are one particle
+# What is wrong with coordinates in three dimensions.
+TOMOGRAM = "holds picks of a tomogram, with a z axis, not of micrographs; use a program for tomograms"
 
 
 def table(
@@ -123,6 +130,26 @@ def require_columns(columns: Iterable[str], needed: Iterable[str], source: str |
         raise CoordinateError(f"{source}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
 
 
+def refuse_depths(z: Iterable[float], source: str | os.PathLike) -> None:
+    """Check that picks are those of micrographs, which have no depth, not of a tomogram.
+
+    Parameters
+    ----------
+    z : iterable of float
+        Third coordinates as `source` has them; NaN where it has none. One value for all is taken for a dummy.
+    source : str or path-like
+        Origin of the picks, for the message.
+
+    Raises
+    ------
+    CoordinateError
+        If there are several values.
+    """
+    depths = np.asarray(list(z), dtype=np.float64)
+    if len(np.unique(depths[~np.isnan(depths)])) > 1:
+        raise CoordinateError(f"{source}: {TOMOGRAM}")
+
+
 def sizes(picks: pd.DataFrame, box_size: float | None, source: str | os.PathLike) -> np.ndarray:
     """Return the size to write for each pick: `box_size`, or its own diameter.
 
@@ -148,6 +175,50 @@ def sizes(picks: pd.DataFrame, box_size: float | None, source: str | os.PathLike
     if not (result > 0).all():
         raise CoordinateError(f"{source}: picks without a diameter need a box size; give one (box_size=, --box-size)")
     return result
+
+
+def without_repeats(labels: pd.DataFrame, source: str | os.PathLike = "the labels") -> pd.DataFrame:
+    """Return labels without those that repeat an earlier particle, with a warning that says how many there were.
+
+    Manual pickers write a particle twice that was clicked on twice. Two labels of a micrograph are one particle if
+    their centres differ by at most 1 % of the diameter; rows of the view ``ignore`` are left alone.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame
+        Table of picks.
+    source : str or path-like
+        Origin of the labels, for the warning.
+
+    Examples
+    --------
+    >>> without_repeats(table("a", x=[1, 1, 9], y=[2, 2, 2], diameter=40)).x.tolist()
+    [1.0, 9.0]
+    """
+    from scipy.spatial import cKDTree  # not above: rarely needed, and slow to import
+
+    repeats: list[int] = []
+    names = []
+    for name, own in labels[labels["view"] != IGNORE].groupby("micrograph", sort=False):
+        centres = own[["x", "y"]].to_numpy()
+        limits = REPEATED * own["diameter"].fillna(0).to_numpy()
+        dropped: set[int] = set()
+        for first, second in sorted(cKDTree(centres).query_pairs(float(limits.max()))):
+            if first not in dropped and np.hypot(*(centres[first] - centres[second])) <= limits[first]:
+                dropped.add(second)
+        if dropped:
+            names.append(f"{name} ({len(dropped)})")
+            repeats.extend(own.index[sorted(dropped)])
+    if not repeats:
+        return labels
+    logger.warning(
+        "%s: %d of %s repeat a particle at the same place, and count once: %s",
+        source,
+        len(repeats),
+        plural(len(labels), "label"),
+        some(names),
+    )
+    return labels.drop(index=repeats).reset_index(drop=True)
 
 
 def concatenate(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """Read coordinate files of any format, one by one or a folder at once."""
 
 import logging
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from cryokit._util.wording import some
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, SCORES, TEXT_SUFFIXES, detect, format_of_suffix, get_format, recognise
 from cryokit.coordinates.picks import concatenate
+from cryokit.coordinates.renaming import Additions, renamed
 from cryokit.coordinates.star import LISTS
-from cryokit.errors import CoordinateError
+from cryokit.errors import ArgumentError, CoordinateError
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +32,23 @@ def _height(name: str, value: int | Mapping[str, int] | None) -> int | Mapping[s
     return value
 
 
+def _shift(name: str, value: Sequence[float]) -> tuple[float, float]:
+    try:
+        x, y = map(float, value)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be two numbers, in x and y, not {value!r}") from None
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ArgumentError(f"{name} must be two finite numbers, not {value!r}")
+    return x, y
+
+
 @dataclass(frozen=True)
 class ReadOptions(Checked):
     """What `read` does to the picks of a file; the attributes are its parameters."""
 
     scale: float = number(1.0, 0, above=True)
     blocks: bool = False
+    shift: Sequence[float] = checked((0.0, 0.0), _shift)
     flip_y: int | Mapping[str, int] | None = checked(None, _height)
     diameter: float | None = number(None, 0, above=True, optional=True)
     scores: str | None = choice(None, None, *SCORES)
@@ -48,6 +61,8 @@ class ReadOptions(Checked):
             picks = picks.assign(score=expit(picks["score"].to_numpy()))
         if self.scale != 1:
             picks = transforms.scale(picks, self.scale, blocks=self.blocks)
+        if any(self.shift):
+            picks = picks.assign(x=picks["x"] + self.shift[0], y=picks["y"] + self.shift[1])
         if self.flip_y is not None:
             picks = transforms.flip_y(picks, self.flip_y)
         return picks if self.diameter is None else picks.assign(diameter=np.float64(self.diameter))
@@ -60,6 +75,7 @@ def read(
     *,
     scale: float = 1.0,
     blocks: bool = False,
+    shift: Sequence[float] = (0.0, 0.0),
     flip_y: int | Mapping[str, int] | None = None,
     diameter: float | None = None,
     scores: str | None = None,
@@ -79,8 +95,10 @@ def read(
         Scale from pixels of the file to pixels of the micrograph: 8 for picks on micrographs downsampled by 8.
     blocks : bool
         How the smaller micrograph was made, see `cryokit.coordinates.scale`.
+    shift : sequence of float, length 2
+        What to add to x and y in pixels (after `scale`): half a side where a table has the corners of boxes.
     flip_y : int or mapping of str to int, optional
-        Height of the micrographs in pixels (after `scale`), to reverse the y axis.
+        Height of the micrographs in pixels (after `scale` and `shift`), to reverse the y axis.
     diameter : float, optional
         Diameter of all picks in pixels of the micrograph, instead of what the file says. Label pictures are searched
         for discs of this size.
@@ -108,7 +126,7 @@ def read(
     >>> read(file)[["micrograph", "x", "y", "score", "diameter"]].values.tolist()
     [['mic_1', 130.0, 230.0, 0.9, 60.0]]
     """
-    picks, _ = _read(path, format, micrograph, ReadOptions(scale, blocks, flip_y, diameter, scores))
+    picks, _ = _read(path, format, micrograph, ReadOptions(scale, blocks, shift, flip_y, diameter, scores))
     if micrograph is not None:
         picks = picks[picks["micrograph"] == micrograph].reset_index(drop=True)
     return picks
@@ -130,6 +148,7 @@ def read_folder(
     format: str | None = None,
     *,
     endings: Iterable[str] = (),
+    prefixes: Iterable[str] = (),
     problems: list[str] | None = None,
     **options,
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -147,7 +166,10 @@ def read_folder(
     format : str, optional
         Key of `FORMATS`: files with its suffix, or that look like it, are read.
     endings : iterable of str
-        Endings to remove from a file's name to get the micrograph's, such as ``_mask``.
+        Endings to remove from the names of files, and from those of micrographs in files, to get the micrographs'
+        own, such as ``_mask``.
+    prefixes : iterable of str
+        Patterns (regular expressions) of what to remove from the beginnings of these names, such as ``J[0-9]+_``.
     problems : list of str, optional
         List to add errors of single files to, instead of raising them; the picks of the other files are returned.
     **options
@@ -179,6 +201,7 @@ def read_folder(
     (1, ['mic_1', 'mic_10'])
     """
     reading = ReadOptions(**options)
+    additions = Additions(endings, prefixes)
     if format:
         get_format(format)
     errors: list[str] = []
@@ -192,7 +215,7 @@ def read_folder(
         own: dict[str, tuple[Path, pd.DataFrame]] = {}
         for kind, files in groups.items():
             # The same picks in a second format must not count twice: the first format that has a micrograph is taken.
-            own = _read_files(files, kind, tuple(endings), errors, reading) | own
+            own = _read_files(files, kind, additions, errors, reading) | own
         if len(groups) > 1:
             logger.info("%s: %s files; each micrograph is read from the first of these", source, ", ".join(groups))
         for name, (file, picks) in own.items():
@@ -251,7 +274,7 @@ def _kind(file: Path, wanted: str | None) -> str | None:
 
 
 def _read_files(
-    files: list[Path], format: str, endings: tuple[str, ...], errors: list[str], options: ReadOptions
+    files: list[Path], format: str, additions: Additions, errors: list[str], options: ReadOptions
 ) -> dict[str, tuple[Path, pd.DataFrame]]:
     """Read files of one format into a table for each micrograph; errors are added to `errors`."""
     from tqdm import tqdm
@@ -259,17 +282,16 @@ def _read_files(
     tables: dict[str, tuple[Path, pd.DataFrame]] = {}
     for file in tqdm(files, desc=f"reading {format} files", unit="file", disable=None, leave=False):
         own = coordinate_file_micrograph(file)
-        ending = next((text for text in endings if own.endswith(text) and own != text), "")
-        own = own.removesuffix(ending)
         try:
             picks, names = _read(file, format, own, options)
+            # A file that would name its micrographs and has no picks: in a folder it stands for the micrograph it is
+            # named after.
+            if not names and len(files) > 1:
+                names = [own]
+            picks, names = renamed(picks, names, {name: additions.removed(name) for name in names}, file)
         except CoordinateError as error:
             errors.append(str(error))
             continue
-        # A file that would name its micrographs and has no picks: in a folder it stands for the micrograph it is
-        # named after.
-        if not names and len(files) > 1:
-            names = [own]
         groups = dict(tuple(picks.groupby("micrograph", sort=False)))
         for name in names:
             _add(tables, name, file, groups.get(name, picks.iloc[:0]).reset_index(drop=True), errors)

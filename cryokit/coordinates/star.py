@@ -3,7 +3,8 @@
 Read: files with a single block (RELION up to 3.0), files with optics and particle blocks (3.1 and later), and the
 ``autopick.star`` or ``manualpick.star`` of a job, which lists the coordinate file of each micrograph (4.0 and later).
 RELION's coordinates are centres in pixels of the micrograph; its figure of merit is kept as the score, whatever its
-scale, and its -999 means that there is none. `rlnOriginXAngst` and its kin (shifts found by refinement) are not
+scale, and its -999 means that there is none. Of several images of a stack (``12@stack.mrcs``) the stack is the
+micrograph. Files of tomograms are refused. `rlnOriginXAngst` and its kin (shifts found by refinement) are not
 applied. A column `rlnDiameter`, which some pickers add, is read as the diameter in pixels.
 
 Written: the columns that RELION's own autopicker writes, 9 significant digits. Diameters and views are not kept.
@@ -23,7 +24,7 @@ import starfile
 from cryokit._util.files import write_text
 from cryokit._util.names import micrograph_name
 from cryokit.coordinates.formats import FORMATS, WriteOptions, detect
-from cryokit.coordinates.picks import concatenate, require_columns, validate
+from cryokit.coordinates.picks import concatenate, refuse_depths, require_columns, validate
 from cryokit.coordinates.textfiles import read_text
 from cryokit.errors import CoordinateError
 
@@ -35,6 +36,8 @@ _TEXT_COLUMNS = [*_LIST_COLUMNS, "rlnImageName"]
 _CENTRE = ("rlnCoordinateX", "rlnCoordinateY")
 _COLUMNS = {_CENTRE[0]: "x", _CENTRE[1]: "y", "rlnAutopickFigureOfMerit": "score", "rlnDiameter": "diameter"}
 _NO_SCORE = -999.0
+# Beginnings of the columns that RELION has in its files of tomograms only.
+_OF_TOMOGRAMS = ("rlnTomo", "rlnCenteredCoordinate")
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 
@@ -52,6 +55,7 @@ def has_block(text: str, name: str | None = None) -> bool:
 def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Read a STAR file of one or several micrographs, or a job's list (see `cryokit.coordinates.formats`)."""
     blocks = read_blocks(path)
+    refuse_tomograms(blocks, path)
     if _LIST_BLOCK in blocks:
         return _read_listed(path, blocks[_LIST_BLOCK])
     holding = [name for name, block in blocks.items() if set(_CENTRE) <= set(block.columns)]
@@ -61,12 +65,56 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     if len(holding) > 1 and "particles" not in holding:
         raise CoordinateError(f"{path}: several blocks have coordinates: data_{', data_'.join(holding)}")
     block = blocks["particles" if "particles" in holding else holding[0]]
-    named = "rlnMicrographName" in block.columns
-    names = [micrograph_name(name) for name in block["rlnMicrographName"]] if named else [micrograph] * len(block)
+    if "rlnCoordinateZ" in block.columns:
+        refuse_depths(pd.to_numeric(block["rlnCoordinateZ"], errors="coerce"), path)
+    names = _names(block)
+    named = names is not None
+    if names is None:
+        names = [micrograph] * len(block)
     columns = block.filter(_COLUMNS).rename(columns=_COLUMNS)
     picks = validate(columns.assign(micrograph=np.array(names, dtype=object)), path)
     picks["score"] = picks["score"].mask(picks["score"] == _NO_SCORE)
     return picks, list(dict.fromkeys(names)) if named else [micrograph]
+
+
+def _names(block: pd.DataFrame) -> list[str] | None:
+    """Return the name of each pick's micrograph; None if the block does not name them."""
+    if "rlnMicrographName" in block.columns:
+        return [micrograph_name(path_in_stack(name)) for name in block["rlnMicrographName"]]
+    # Particles that a program exported without their micrographs: the stacks of images are called after these. A single
+    # stack says nothing that the name of the file does not.
+    if "rlnImageName" in block.columns:
+        stacks = [micrograph_name(path_in_stack(name)).removesuffix("_particles") for name in block["rlnImageName"]]
+        return stacks if len(set(stacks)) > 1 else None
+    return None
+
+
+def path_in_stack(name: str) -> str:
+    """Return the path in RELION's name of an image, without the number in the stack.
+
+    Examples
+    --------
+    >>> path_in_stack("000001@Extract/job/a.mrcs"), path_in_stack("user@host.mrc")
+    ('Extract/job/a.mrcs', 'user@host.mrc')
+    """
+    return re.sub(r"^\d+@", "", name)
+
+
+def refuse_tomograms(blocks: Mapping[str, pd.DataFrame], path: str | os.PathLike) -> None:
+    """Check that the blocks of a STAR file are not of tomograms, as those of RELION 5 may be.
+
+    Raises
+    ------
+    CoordinateError
+        If a column is one of RELION's for tomograms.
+    """
+    for name, block in blocks.items():
+        column = next((column for column in block.columns if str(column).startswith(_OF_TOMOGRAMS)), None)
+        if column is not None:
+            raise CoordinateError(
+                f"{path}: a file of tomograms (data_{name} has {column}), not of micrographs; use a program for "
+                "tomograms"
+            )
 
 
 def read_blocks(path: str | os.PathLike) -> dict[str, pd.DataFrame]:
@@ -100,7 +148,7 @@ def read_blocks(path: str | os.PathLike) -> dict[str, pd.DataFrame]:
 def _read_listed(path: str | os.PathLike, block: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     require_columns(block.columns, _LIST_COLUMNS, path)
     tables, problems = [], []
-    names = [micrograph_name(name) for name in block["rlnMicrographName"]]
+    names = _names(block)
     for name, listed in zip(names, block["rlnMicrographCoordinates"], strict=True):
         try:
             file = _find(listed, Path(path))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryokit.coordinates.picks import TOMOGRAM
 from cryokit.errors import CoordinateError
 
 
@@ -63,7 +64,7 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     return {name: [row[k] for _, row in rows[1:]] for k, name in enumerate(header)}
 
 
-def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndarray:
+def read_number_rows(path: str | os.PathLike, columns: Sequence[int], volume: Sequence[int] = ()) -> np.ndarray:
     """Read whitespace-separated numbers without a header.
 
     Parameters
@@ -72,6 +73,8 @@ def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndar
         File to read. Blank lines and lines that begin with ``#`` are skipped.
     columns : sequence of int
         Allowed numbers of columns in ascending order; lines may differ.
+    volume : sequence of int
+        Numbers of columns that the format has for tomograms, unless they are allowed.
 
     Returns
     -------
@@ -90,7 +93,8 @@ def read_number_rows(path: str | os.PathLike, columns: Sequence[int]) -> np.ndar
             continue
         if len(fields) not in columns:
             allowed = " to ".join(map(str, dict.fromkeys((columns[0], columns[-1]))))
-            raise CoordinateError(f"{path}: line {line} has {len(fields)} columns instead of {allowed}")
+            hint = f"; are these x y z? If so, the file {TOMOGRAM}" if len(fields) in volume else ""
+            raise CoordinateError(f"{path}: line {line} has {len(fields)} columns instead of {allowed}{hint}")
         fields += ["nan"] * (columns[-1] - len(fields))
         rows.append(numbers(("nan" if field == "<NA>" else field for field in fields), path, f"line {line}"))
     return np.array(rows, dtype=np.float64).reshape(-1, columns[-1])

@@ -14,7 +14,7 @@ import pandas as pd
 from cryokit._util.files import write_text
 from cryokit._util.names import micrograph_name
 from cryokit.coordinates.formats import WriteOptions
-from cryokit.coordinates.picks import require_columns, table, validate
+from cryokit.coordinates.picks import refuse_depths, require_columns, table, validate
 from cryokit.coordinates.textfiles import header_fields, numbers, read_columns
 
 _NEEDED = ("image_name", "x_coord", "y_coord")
@@ -29,6 +29,7 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     """Read a Topaz table (see `cryokit.coordinates.formats`); `micrograph` is not used, as the file names its own."""
     columns = read_columns(path, "\t")
     require_columns(columns, _NEEDED, path)
+    refuse_depths(numbers(columns.get("z_coord", ()), path, "z_coord"), path)
     x, y = (numbers(columns[name], path, name) for name in _NEEDED[1:])
     score = numbers(columns["score"], path, "score") if "score" in columns else np.nan
     names = [micrograph_name(name) for name in columns["image_name"]]

@@ -39,8 +39,8 @@ def write(
         Key of `FORMATS`; by default that of the file's suffix.
     joined : bool, optional
         For STAR and CSV: whether the file names the micrograph of each pick. By default it does unless all picks are
-        of the one micrograph that the file is named after (without picks it does not). Topaz tables always do; the
-        other formats cannot.
+        of the one micrograph that the file is named after (without picks it does not). Topaz tables and .cs files
+        always do; the other formats cannot.
     box_size : float, optional
         For box and CBOX files and label pictures: side of the boxes, or diameter of the discs, in pixels; by default
         the diameter of each pick.
@@ -50,9 +50,10 @@ def write(
         "log-odds" converts probabilities to log-odds, "raw" writes scores as they are. By default scores are converted
         for Topaz tables only.
     micrographs : mapping of str to path-like, optional
-        For joined STAR files: path to write for each micrograph, by name; by default the name and ``.mrc``.
+        For joined STAR files and .cs files: path to write for each micrograph, by name; by default the name and
+        ``.mrc``.
     shape : tuple of int, or mapping of str to tuple of int, optional
-        For label pictures: rows and columns of the micrograph, or of each micrograph by its name.
+        For label pictures and .cs files: rows and columns of the micrographs, or of each micrograph by its name.
 
     Raises
     ------
@@ -89,9 +90,8 @@ def write(
         picks = picks.assign(score=transforms.log_odds(picks["score"].to_numpy()))
     if joined is None:
         joined = bool(names) and names != [own]
-    if isinstance(shape, Mapping):
-        shape = shape.get(names[0] if names else own)
-    known.load().write(path, picks, WriteOptions(joined, box_size, integers, micrographs, shape))
+    shapes = shape if isinstance(shape, Mapping) else {} if shape is None else dict.fromkeys([*names, own], shape)
+    known.load().write(path, picks, WriteOptions(joined, box_size, integers, micrographs, shapes))
 
 
 def write_folder(

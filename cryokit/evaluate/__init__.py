@@ -2,5 +2,6 @@
 
 from cryokit.evaluate.against_labels import by_view, evaluate, sweep
 from cryokit.evaluate.evaluation import Evaluation
+from cryokit.evaluate.wrong_frame import wrong_frame
 
-__all__ = ["Evaluation", "by_view", "evaluate", "sweep"]
+__all__ = ["Evaluation", "by_view", "evaluate", "sweep", "wrong_frame"]

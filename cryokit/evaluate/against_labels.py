@@ -10,7 +10,7 @@ import pandas as pd
 
 from cryokit._util.validation import check_choice, check_number
 from cryokit._util.wording import plural, some
-from cryokit.coordinates import IGNORE, validate
+from cryokit.coordinates import IGNORE, validate, without_repeats
 from cryokit.errors import CoordinateError
 from cryokit.evaluate import matching, metrics
 from cryokit.evaluate.evaluation import Evaluation
@@ -44,6 +44,7 @@ def evaluate(
     labels : pandas.DataFrame
         Table of picks that holds the true particles. Rows of the view ``ignore`` mark what is neither particle nor
         background: a pick within half a diameter of one that matches no particle counts neither as true nor as false.
+        A particle that is labelled twice at the same place counts once, with a warning.
     micrographs : iterable of str, optional
         Micrographs to score, including those without picks or labels; picks and labels elsewhere do not count. Default:
         all that the labels name, so a micrograph without picks counts as missed.
@@ -106,6 +107,7 @@ def evaluate(
         own = (labels["view"] == IGNORE) & labels["diameter"].notna()
         labels = labels.assign(diameter=labels["diameter"].where(own, float(diameter)))
     check_diameters(labels)
+    labels = without_repeats(labels)
     scored = _check_scores(picks, threshold)
     if not scored:
         picks["score"] = 1.0
@@ -280,7 +282,8 @@ def _micrographs(
     if picked and not set(picked) & {*names, *labels["micrograph"]}:
         raise CoordinateError(
             f"no micrograph of the picks ({some(picked)}) has the name of a labelled one ({some(names)}); names are "
-            "compared whole: rename the files, or strip what was added to their names (--strip, endings=)"
+            "compared whole: rename the files, or strip what was added to their names (--strip, --strip-prefix; "
+            "endings=, prefixes=)"
         )
     if unlabelled:
         level = logging.WARNING if micrographs is None else logging.INFO

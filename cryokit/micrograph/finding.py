@@ -15,8 +15,9 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     ----------
     paths : path-like or iterable of path-like
         Files; folders, which stand for the files in them with a suffix of a micrograph format (not those in folders
-        inside, nor hidden ones); and ``@list.txt``, a text file with one path per line, relative to the folder of the
-        list or else to the working folder. Blank lines of a list and lines that start with ``#`` are skipped.
+        inside, nor hidden ones); and ``@list.txt``, a list of micrographs (`cryokit.micrograph.lists`): a text file
+        with one path per line, relative to the folder of the list, to the working folder or to a folder above the
+        list; a STAR file of RELION, for which the ``@`` is not needed; or a table of Topaz.
 
     Returns
     -------
@@ -32,7 +33,7 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     files: dict[Path, Path] = {}
     for entry in given:
-        for path in _listed(Path(entry[1:]).expanduser()) if entry.startswith("@") else [Path(entry).expanduser()]:
+        for path in _meant(entry):
             for file in _files(path):
                 files.setdefault(file.resolve(), file)
     if not files:
@@ -50,26 +51,24 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     return sorted(files.values())
 
 
+def _meant(entry: str) -> list[Path]:
+    """Return the files and folders that one word means."""
+    path = Path(entry.removeprefix("@")).expanduser()
+    is_list = entry.startswith("@") or (path.name.lower().endswith(".star") and path.is_file())
+    return _listed(path) if is_list else [Path(entry).expanduser()]
+
+
 def _listed(path: Path) -> list[Path]:
     """Return the paths in a list."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MicrographError(f"{path}: no such list of micrographs") from None
     except (OSError, UnicodeDecodeError) as error:
         raise MicrographError(f"{path}: cannot be read as a list of micrographs, one path per line ({error})") from None
-    listed = []
-    for number, line in enumerate(map(str.strip, lines), start=1):
-        if not line or line.startswith("#"):
-            continue
-        entry = Path(line).expanduser()
-        existing = next((place for place in (path.parent / entry, entry) if place.exists()), None)
-        if existing is None:
-            raise MicrographError(
-                f"{path}, line {number}: {line} exists neither beside the list nor in the working folder"
-            )
-        listed.append(existing)
-    return listed
+    from cryokit.micrograph import lists  # not above: the readers of tables are slow to import
+
+    return [lists.found(entry, path) for entry in lists.entries(path, text)]
 
 
 def _files(path: Path) -> list[Path]:

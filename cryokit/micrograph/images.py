@@ -38,11 +38,14 @@ class Images(NamedTuple):
         Each of shape (rows, columns), grey, or (rows, columns, samples), colours.
     pixel_sizes : tuple of float
         Angstrom per pixel in x and y as the file has them, plausible or not; 0 where it has none.
+    volume : bool
+        Whether the file calls its images the sections of a volume, such as a tomogram.
     """
 
     count: int
     images: Iterable[NDArray]
     pixel_sizes: tuple[float, float] = (0.0, 0.0)
+    volume: bool = False
 
 
 @contextlib.contextmanager

@@ -104,8 +104,8 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
     ArgumentError
         If `pixel_size` is not a positive number.
     MicrographError
-        If the file is missing, empty, truncated, damaged, of an unknown format or mode or a movie, or if it has no
-        pixels, NaN or infinite pixels, or the same value everywhere.
+        If the file is missing, empty, truncated, damaged, of an unknown format or mode, a movie or a volume, or if it
+        has no pixels, NaN or infinite pixels, or the same value everywhere.
     """
     path = Path(path)
     if pixel_size is not None:
@@ -190,6 +190,14 @@ def _own_errors(path: Path, title: str) -> Iterator[None]:
 
 def _one_image(path: Path, images: Images, sum_frames: bool) -> NDArray[np.float32]:
     """Return the only image in float32, or the sum of all frames if that is wanted."""
+    if images.volume:
+        what = f"a volume of {images.count} sections by its header, such as a tomogram"
+        if not sum_frames:
+            raise MicrographError(
+                f"{path}: {what}, not a micrograph; use a program for tomograms (a movie that says so by mistake: name "
+                "it .mrcs)"
+            )
+        logger.warning("%s: %s, but its sections are summed as the frames of a movie", path, what)
     if images.count > 1 and not sum_frames:
         raise MicrographError(
             f"{path}: a movie of {images.count} frames; align and average it first (MotionCor, RELION), or sum the "

@@ -17,6 +17,7 @@ from cryokit.micrograph.images import Images, quiet
 TITLE = "an MRC file"
 _MODES = (0, 1, 2, 6, 12)
 _OTHER_MODES = {3: "complex 16-bit integers", 4: "complex, a Fourier transform", 101: "4-bit integers"}
+_VOLUME_STACK = 401  # space groups from here on stand for stacks of volumes
 _IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
 # What MRC has a mode for and keeps exactly: modes 0, 1, 6 and 12. Everything else becomes mode 2, float32.
 _KEPT_TYPES = ("int8", "int16", "uint16", "float16")
@@ -43,7 +44,7 @@ def opened(path: Path) -> Iterator[Images]:
             float(length) / int(samples) if samples > 0 else 0.0
             for length, samples in ((header.cella.x, header.mx), (header.cella.y, header.my))
         )
-        yield Images(len(images), images, (x, y))
+        yield Images(len(images), images, (x, y), _is_volume(path, header))
 
 
 def shape(path: Path) -> tuple[int, int]:
@@ -70,6 +71,13 @@ def _fault(header) -> str:
             "12, for example with IMOD: newstack -mode 2 INPUT OUTPUT.mrc"
         )
     return f"truncated: its header promises {columns} x {rows} x {images} pixels of mode {mode}; copy it again"
+
+
+def _is_volume(path: Path, header) -> bool:
+    """Tell whether a header says that the sections make up one volume or several, not a stack of images."""
+    # Programs that know nothing of space groups leave a 1 there; the suffix .mrcs says what they mean.
+    whole = header.ispg == 1 and header.mz == header.nz
+    return header.nz > 1 and (whole or header.ispg >= _VOLUME_STACK) and not path.name.lower().endswith(".mrcs")
 
 
 def _imod_unsigned(header) -> bool:

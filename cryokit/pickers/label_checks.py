@@ -1,20 +1,28 @@
 """Labels to learn from: whether they fit the micrographs, and which micrographs are held out."""
 
+import logging
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cryokit._util.names import micrograph_name
 from cryokit._util.wording import plural, some
-from cryokit.coordinates import IGNORE, validate
-from cryokit.errors import PickerError
+from cryokit.coordinates import IGNORE, concatenate, validate, without_repeats
+from cryokit.errors import CryokitError, PickerError
+from cryokit.evaluate.wrong_frame import Hint, wrong_frame
 from cryokit.imaging.peaks import inside
-from cryokit.micrograph import MicrographLike
+from cryokit.micrograph import Micrograph, MicrographLike, read
 from cryokit.pickers.interface import Micrographs
+from cryokit.pickers.template import TemplatePicker
+
+logger = logging.getLogger(__name__)
 
 STRAY = 0.05  # share of the labels of a micrograph that may lie outside of it
+LOOKED_AT = 2  # micrographs, to see whether labels are in their frame
 FEWEST_TO_DIVIDE = 3  # micrographs: of fewer, none is held out
 
 
@@ -68,7 +76,7 @@ def labelled(micrographs: Iterable[MicrographLike], labels: pd.DataFrame, diamet
     micrographs = Micrographs(micrographs)
     names = micrographs.names
     labels = validate(labels, "the labels")
-    labels = labels[labels["micrograph"].isin(names)].reset_index(drop=True)
+    labels = without_repeats(labels[labels["micrograph"].isin(names)].reset_index(drop=True))
     particles = labels[labels["view"] != IGNORE]
     if particles.empty:
         raise PickerError(
@@ -99,6 +107,66 @@ def _check_places(labels: pd.DataFrame, shape: tuple[int, int], name: str) -> No
             "(columns x rows); labels have to be in pixels of the micrograph as stored, not binned (cryokit convert "
             "--scale, --flip-y)"
         )
+
+
+def frame_of_labels(
+    paths: Sequence[str | os.PathLike],
+    labels: pd.DataFrame,
+    diameter: float | None = None,
+    contrast: str | None = None,
+    *,
+    sum_frames: bool = False,
+) -> Hint | None:
+    """Find out whether labels fit their micrographs in another frame only.
+
+    Particles are found without the labels, by template matching on a few micrographs with many labels.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Micrographs.
+    labels : pandas.DataFrame
+        Table of picks of these micrographs.
+    diameter : float, optional
+        Particle diameter in pixels of the micrographs; default: the median of the labels.
+    contrast : {"dark", "bright"}, optional
+        Contrast of the particles; detected by default.
+    sum_frames : bool
+        Whether to sum the frames of movies.
+
+    Returns
+    -------
+    cryokit.evaluate.wrong_frame.Hint or None
+        None if they fit as they are, or it cannot be told.
+    """
+    particles = labels[labels["view"] != IGNORE]
+    counts = particles["micrograph"].value_counts()
+    chosen = sorted(paths, key=lambda path: -counts.get(micrograph_name(path), 0))[:LOOKED_AT]
+    try:
+        micrographs = [read(path, sum_frames=sum_frames) for path in chosen]
+        heights = {micrograph.name: len(micrograph.data) for micrograph in micrographs}
+        own = float(particles["diameter"].median())
+        for across in [diameter] if diameter else [scale * own for scale in _scales(micrographs, particles)]:
+            if not across > 0:
+                continue
+            picker = TemplatePicker(diameter=across, contrast=contrast).fit(micrographs)
+            found = concatenate(picker.pick(micrograph) for micrograph in micrographs).assign(diameter=across)
+            if (hint := wrong_frame(particles, found, heights=heights)) is not None:
+                return hint
+    except CryokitError as error:  # whoever learns from them says what is wrong, or does not mind
+        logger.debug("labels are not compared with what is found without them: %s", error)
+    return None
+
+
+def _scales(micrographs: Sequence[Micrograph], particles: pd.DataFrame) -> list[int]:
+    """Return by what whole numbers labels may have to be multiplied: 1, or before it as far as they stay inside."""
+    reach = math.inf
+    for micrograph in micrographs:
+        own = particles[particles["micrograph"] == micrograph.name]
+        rows, columns = micrograph.data.shape
+        if len(own):
+            reach = min(reach, columns / max(own["x"].max(), 1.0), rows / max(own["y"].max(), 1.0))
+    return [int(reach), 1] if 2 <= reach < math.inf else [1]
 
 
 def hold_out(micrographs: Micrographs, share: float, seed: int) -> tuple[Micrographs, Micrographs]:

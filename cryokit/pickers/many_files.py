@@ -341,7 +341,14 @@ class _Task:
         """Write the files of a micrograph."""
         name = micrograph.name
         for format in self.formats:
-            coordinates.write(picks, coordinates.coordinate_path(self.out, name, format), format, joined=False)
+            coordinates.write(
+                picks,
+                coordinates.coordinate_path(self.out, name, format),
+                format,
+                joined=False,
+                micrographs=None if micrograph.path is None else {name: micrograph.path},
+                shape=micrograph.data.shape,
+            )
         if self.draw is not None:
             self.draw(micrograph, picks, self.out / "overlays" / f"{name}.png", quality.title)
         if self.maps:
