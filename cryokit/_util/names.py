@@ -1,11 +1,16 @@
 """What a micrograph is called: one rule for every reader, writer and comparison.
 
 The name of a micrograph is its file name without the folder and without the suffix of a micrograph format. Only these
-suffixes are removed, so names with dots (``May08_03.05.02``) survive. Names are compared whole, never by prefix.
+suffixes are removed, so names with dots (``May08_03.05.02``) survive. Where several micrographs of a set have the same
+file name (``A/001.mrc`` and ``B/001.mrc``), all of the set are called by their paths below its common folder
+(``A/001``). Names are compared whole, never by prefix; `matched` compares those of two sets with their folders.
 """
 
 import os
+import posixpath
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 # Suffixes of the micrograph formats, by the module of cryokit.micrograph that reads them.
@@ -32,6 +37,108 @@ def micrograph_name(path: str | os.PathLike) -> str:
     return _without(_file_name(path), MICROGRAPH_SUFFIXES)
 
 
+def located_name(path: str | os.PathLike) -> str:
+    """Return the path of a micrograph with its folder, without the suffix of a micrograph format.
+
+    Examples
+    --------
+    >>> located_name("MotionCorr//job002/./A/001.mrc")
+    'MotionCorr/job002/A/001'
+    """
+    text = _posix(path)
+    folder = posixpath.normpath(posixpath.dirname(text)) if "/" in text else ""
+    return posixpath.join("" if folder == "." else folder, micrograph_name(text))
+
+
+def micrograph_names(paths: Iterable[str | os.PathLike]) -> list[str]:
+    """Return the names of a set of micrographs, such that different micrographs have different names.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files, or the paths that a coordinate file has of them.
+
+    Returns
+    -------
+    list of str
+        File names without suffix; if two of them are the same in different folders, all paths below the common folder.
+
+    Examples
+    --------
+    >>> micrograph_names(["data/A/001.mrc", "data/B/002.mrc"])
+    ['001', '002']
+    >>> micrograph_names(["data/A/001.mrc", "data/B/001.mrc", "data/B/002.mrc"])
+    ['A/001', 'B/001', 'B/002']
+    """
+    located = [located_name(path) for path in paths]
+    distinct = dict.fromkeys(located)
+    stems = {posixpath.basename(name) for name in distinct}
+    if len(stems) == len(distinct):
+        return [posixpath.basename(name) for name in located]
+    absolute = {posixpath.isabs(name) for name in distinct}
+    if len(absolute) > 1 or any(name.startswith("../") for name in distinct):
+        located = [_posix(os.path.abspath(name)) for name in located]
+    common = posixpath.commonpath({posixpath.dirname(name) for name in located})
+    return [name[len(common) :].lstrip("/") for name in located]
+
+
+def matched(names: Iterable[str], known: Mapping[str, str | os.PathLike]) -> dict[str, str]:
+    """Find out which micrographs of a set are which of another, whose folders may be given differently.
+
+    ``A/001`` and ``MotionCorr/job002/A/001`` are one micrograph, and so are ``001`` and ``A/001`` as long as neither
+    set has another one that this is true of.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of micrographs, best with their folders (`located_name`).
+    known : mapping of str to path-like
+        Path of each micrograph of the other set by its name.
+
+    Returns
+    -------
+    dict of str to str
+        For each of `names` the name in the other set; a name of its own where there is none.
+
+    Examples
+    --------
+    >>> matched(["job/A/001", "job/B/001", "job/B/2"], {"A/001": "A/001.mrc", "2": "2.mrc"})
+    {'job/A/001': 'A/001', 'job/B/001': 'B/001', 'job/B/2': '2'}
+    """
+    names = list(dict.fromkeys(names))
+    exact = {located_name(path): name for name, path in known.items()}
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for path in exact.keys() - set(names):
+        by_stem[posixpath.basename(path)].append(path)
+    claims: dict[str, list[str]] = defaultdict(list)
+    claimed: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if name not in exact:
+            claimed[name] = [path for path in by_stem[posixpath.basename(name)] if same_micrograph(name, path)]
+            for path in claimed[name]:
+                claims[path].append(name)
+    result = {}
+    for name, own in zip(names, micrograph_names(names), strict=True):
+        paths = [name] if name in exact else claimed[name]
+        if len(paths) == 1 and len(claims[paths[0]]) <= 1:
+            result[name] = exact[paths[0]]
+        else:
+            # No name of another micrograph: its path, marked if even that is one.
+            result[name] = next(text for text in (own, name, f"./{name}") if text not in known)
+    return result
+
+
+def same_micrograph(one: str, other: str) -> bool:
+    """Tell whether two names with or without folders can be of one micrograph: one is the end of the other.
+
+    Examples
+    --------
+    >>> same_micrograph("A/001", "job002/A/001"), same_micrograph("A/001", "AA/001"), same_micrograph("001", "AA/001")
+    (True, False, True)
+    """
+    return f"/{one}".endswith(f"/{other.lstrip('/')}") or f"/{other}".endswith(f"/{one.lstrip('/')}")
+
+
 def coordinate_file_micrograph(path: str | os.PathLike) -> str:
     """Return the name of the micrograph that a coordinate file belongs to.
 
@@ -47,7 +154,11 @@ def coordinate_file_micrograph(path: str | os.PathLike) -> str:
 
 
 def _file_name(path: str | os.PathLike) -> str:
-    return PurePosixPath(os.fspath(path).replace("\\", "/")).name
+    return PurePosixPath(_posix(path)).name
+
+
+def _posix(path: str | os.PathLike) -> str:
+    return os.fspath(path).replace("\\", "/")
 
 
 def _without(name: str, endings: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """Wording shared by messages: numbers with nouns, and shortened lists."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 
 
@@ -25,6 +26,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, known)
     return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
+def shortened(value: object, limit: int = 80) -> str:
+    """Return a value as text of at most `limit` characters: what a file holds can be of any length.
+
+    Of a text only the part that is shown is looked at, and of what is nested as little as `reprlib` does.
+
+    Examples
+    --------
+    >>> shortened("a" * 100, 10), shortened([1] * 100)
+    ('aaaaaaa...', '[1, 1, 1, 1, 1, 1, ...]')
+    """
+    text = value[: limit + 1] if isinstance(value, str) else reprlib.repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def some(names: Sequence[str], limit: int = 3) -> str:

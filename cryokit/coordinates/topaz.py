@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.files import write_text
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import located_name
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import require_columns, table, validate
 from cryokit.coordinates.textfiles import header_fields, numbers, read_columns
@@ -31,7 +31,7 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     require_columns(columns, _NEEDED, path)
     x, y = (numbers(columns[name], path, name) for name in _NEEDED[1:])
     score = numbers(columns["score"], path, "score") if "score" in columns else np.nan
-    names = [micrograph_name(name) for name in columns["image_name"]]
+    names = [located_name(name) for name in columns["image_name"]]
     return validate(table(names, x, y, score), path), list(dict.fromkeys(names))
 
 

@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cryokit._util.names import MICROGRAPH_SUFFIXES, micrograph_name
+from cryokit._util.files import read_bytes, replacing
+from cryokit._util.names import MICROGRAPH_SUFFIXES, micrograph_names
+from cryokit._util.wording import shortened
 from cryokit.errors import MicrographError
 
 
@@ -14,59 +16,79 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        Files; folders, which stand for the files in them with a suffix of a micrograph format (not those in folders
-        inside, nor hidden ones); and ``@list.txt``, a text file with one path per line, relative to the folder of the
+        Files; folders, which stand for what is in them with a suffix of a micrograph format (not what is in folders
+        inside, nor hidden files); and ``@list.txt``, a text file with one path per line, relative to the folder of the
         list or else to the working folder. Blank lines of a list and lines that start with ``#`` are skipped.
 
     Returns
     -------
     list of pathlib.Path
-        Sorted; a file named twice appears once.
+        Sorted; a file named twice appears once. Links to files that are gone and pipes are there, too: reading them
+        fails, as that of a damaged file does. `cryokit._util.names.micrograph_names` names them.
 
     Raises
     ------
     MicrographError
-        If a path does not exist or has another suffix, if two different files have the same micrograph name (their
+        If a path does not exist or has another suffix, if two different files differ in their suffixes only (their
         picks could not be distinguished), or if there are no micrographs.
     """
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
-    files: dict[Path, Path] = {}
+    files: dict[str, Path] = {}
     for entry in given:
-        for path in _listed(Path(entry[1:]).expanduser()) if entry.startswith("@") else [Path(entry).expanduser()]:
+        for path in _listed(_home(entry[1:])) if entry.startswith("@") else [_home(entry)]:
             for file in _files(path):
-                files.setdefault(file.resolve(), file)
+                files.setdefault(os.path.realpath(file), file)
     if not files:
         raise MicrographError(
             f"no micrographs in {', '.join(given) or 'nothing'}; known suffixes: {', '.join(MICROGRAPH_SUFFIXES)}"
         )
     names: dict[str, Path] = {}
-    for file in files.values():
-        other = names.setdefault(micrograph_name(file), file)
+    for name, file in zip(micrograph_names(map(os.path.abspath, files.values())), files.values(), strict=True):
+        other = names.setdefault(name, file)
         if other is not file:
             raise MicrographError(
-                f"{other} and {file} have the same micrograph name {micrograph_name(file)!r}, so their picks could not "
-                "be distinguished; leave one out or rename it"
+                f"{other} and {file} have the same micrograph name {name!r}, so their picks could not be "
+                "distinguished; leave one out or rename it"
             )
     return sorted(files.values())
 
 
+def write_list(path: Path, files: Iterable[Path]) -> list[str]:
+    """Write a list of micrographs that `find` reads as ``@list.txt``, by their absolute paths.
+
+    Returns
+    -------
+    list of str
+        Why files are not in the list: paths with a line break would be two.
+    """
+    listed, problems = [], []
+    for file in map(os.path.abspath, files):
+        if len(file.splitlines()) == 1:
+            listed.append(os.fsencode(file) + b"\n")
+        else:
+            problems.append(f"{path}: a list cannot hold the path {file!r}, which has a line break; rename it")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"".join(listed))
+    return problems
+
+
+def _home(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # unlike Path.expanduser, leaves users that do not exist as they are
+
+
 def _listed(path: Path) -> list[Path]:
     """Return the paths in a list."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise MicrographError(f"{path}: no such list of micrographs") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MicrographError(f"{path}: cannot be read as a list of micrographs, one path per line ({error})") from None
+    # Not as UTF-8: file names are bytes.
+    lines = os.fsdecode(read_bytes(path, MicrographError, "a list of micrographs")).removeprefix("\ufeff").splitlines()
     listed = []
     for number, line in enumerate(map(str.strip, lines), start=1):
         if not line or line.startswith("#"):
             continue
-        entry = Path(line).expanduser()
-        existing = next((place for place in (path.parent / entry, entry) if place.exists()), None)
+        entry = _home(line)
+        existing = next((place for place in (path.parent / entry, entry) if os.path.lexists(place)), None)
         if existing is None:
             raise MicrographError(
-                f"{path}, line {number}: {line} exists neither beside the list nor in the working folder"
+                f"{path}, line {number}: {shortened(line)} exists neither beside the list nor in the working folder"
             )
         listed.append(existing)
     return listed
@@ -76,9 +98,9 @@ def _files(path: Path) -> list[Path]:
     """Return the micrographs that one path means."""
     if path.is_dir():
         # Hidden files hold half-written files and the resource forks of macOS.
-        files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file.is_file())
+        files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and not file.is_dir())
         return [file for file in files if _is_micrograph(file)]
-    if not path.exists():
+    if not os.path.lexists(path):
         raise MicrographError(f"{path}: no such file or folder")
     if not _is_micrograph(path):
         raise MicrographError(f"{path}: not a micrograph; known suffixes: {', '.join(MICROGRAPH_SUFFIXES)}")

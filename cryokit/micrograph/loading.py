@@ -65,7 +65,9 @@ class Micrograph:
 MicrographLike: TypeAlias = Micrograph | str | os.PathLike
 
 
-def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float | None = None) -> Micrograph:
+def read(
+    path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float | None = None, name: str | None = None
+) -> Micrograph:
     """Read a micrograph from an MRC, TIFF, PNG or JPEG file.
 
     Rows are returned in the order of the file and never turned upside down. Mind this if a micrograph was converted:
@@ -94,6 +96,8 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
         Whether to sum the frames of a movie, one at a time and without alignment, instead of refusing it.
     pixel_size : float, optional
         Pixel size in Angstrom, instead of what the file says.
+    name : str, optional
+        Name of the micrograph among others (`cryokit._util.names.micrograph_names`); by default that of its file.
 
     Returns
     -------
@@ -116,7 +120,7 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
     _check_pixels(path, data)
     if pixel_size is None:
         pixel_size = _square_pixel(path, *images.pixel_sizes)
-    return Micrograph(data, pixel_size, micrograph_name(path), path)
+    return Micrograph(data, pixel_size, micrograph_name(path) if name is None else name, path)
 
 
 def shape(path: str | os.PathLike) -> tuple[int, int]:
