@@ -131,12 +131,12 @@ def unreadable(path: str | os.PathLike) -> str | None:
     Examples
     --------
     >>> unreadable("/no/such/file")
-    'no such file'
+    'No such file'
     """
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return "a link to a file that is gone" if os.path.islink(path) else "no such file"
+        return "a link to a file that is gone" if os.path.islink(path) else "No such file"
     except (OSError, ValueError) as error:  # a loop of links, a folder that is closed, a NUL in the path
         return getattr(error, "strerror", None) or str(error)
     if stat.S_ISDIR(mode):

@@ -128,6 +128,21 @@ def matched(names: Iterable[str], known: Mapping[str, str | os.PathLike]) -> dic
     return result
 
 
+def is_utf8(name: str) -> bool:
+    """Tell whether a name can be in a text file: names of files are bytes, which need be no text.
+
+    Examples
+    --------
+    >>> is_utf8("é"), is_utf8(os.fsdecode(b"\\xff"))
+    (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def same_micrograph(one: str, other: str) -> bool:
     """Tell whether two names with or without folders can be of one micrograph: one is the end of the other.
 

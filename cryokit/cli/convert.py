@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryokit._util.names import MICROGRAPH_SUFFIXES, micrograph_name
+from cryokit._util.names import MICROGRAPH_SUFFIXES, matched, micrograph_names
 from cryokit._util.validation import check_number
 from cryokit._util.wording import plural, some
 from cryokit.cli.arguments import add_scale, add_strip
@@ -79,14 +79,15 @@ def run(options: argparse.Namespace) -> int:
     CryokitError
         If the options do not fit together or nothing can be read.
     """
-    from cryokit.coordinates import flip_y, read_folder, write, write_folder, write_list
+    from cryokit.coordinates import flip_y, read_folder, renamed, write, write_folder, write_list
     from cryokit.micrograph import find
 
     suffixes = (*SUFFIXES, *MICROGRAPH_SUFFIXES)
     to_file = options.out.is_file() if options.out.exists() else options.out.name.lower().endswith(suffixes)
     _check(options, to_file)
     problems: list[str] = []
-    paths = {micrograph_name(path): path for path in (find(options.micrographs) if options.micrographs else [])}
+    files = find(options.micrographs) if options.micrographs else []
+    paths = dict(zip(micrograph_names(files), files, strict=True))
     picks, names = read_folder(
         options.input,
         options.source,
@@ -96,7 +97,10 @@ def run(options: argparse.Namespace) -> int:
         blocks=options.blocks,
         diameter=options.diameter,
         scores=options.scores_in,
+        located=True,
     )
+    called = matched(names, paths)
+    picks, names = renamed(picks, called), sorted(called.values())
     if problems and not names:
         raise CoordinateError("\n".join(problems))
     shapes = {}

@@ -88,9 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Score the picks; return the exit status."""
     from cryokit._util.files import write_text
+    from cryokit._util.names import matched, micrograph_names
     from cryokit._util.plain import json_text
     from cryokit._util.validation import check_number
-    from cryokit.coordinates import IGNORE, read_folder
+    from cryokit.coordinates import IGNORE, read_folder, renamed
     from cryokit.evaluate import evaluate, sweep
     from cryokit.evaluate.against_labels import check_diameters, check_matching
 
@@ -101,10 +102,18 @@ def run(options: argparse.Namespace) -> int:
     check_number("seed", options.seed, 0, whole=True)
     sources = _sources(options.picks)
     labels, labelled = read_folder(
-        options.labels, options.labels_format, diameter=options.diameter, endings=options.strip
+        options.labels, options.labels_format, diameter=options.diameter, endings=options.strip, located=True
     )
     frame = {"scale": options.scale, "blocks": options.blocks, "flip_y": options.flip_y, "endings": options.strip}
+    frame |= {"located": True}
     picked = {name: read_folder(path, options.format, **frame) for name, path in sources.items()}
+    # Called alike only when all are known with their folders.
+    called = dict(zip(labelled, micrograph_names(labelled), strict=True))
+    labels, labelled = renamed(labels, called), sorted(called.values())
+    places = {name: path for path, name in called.items()}
+    for source, (picks, named) in picked.items():
+        called = matched(named, places)
+        picked[source] = renamed(picks, called), sorted(called.values())
     if not labelled:
         raise CoordinateError(f"{options.labels}: the labels name no micrograph, so there is nothing to score")
     micrographs = labelled

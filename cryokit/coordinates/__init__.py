@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "formats": ["FORMATS", "SCORES", "SUFFIXES", "Format", "detect"],
         "picks": ["COLUMNS", "IGNORE", "concatenate", "table", "validate"],
-        "reading": ["read", "read_folder"],
+        "reading": ["read", "read_folder", "renamed"],
         "star": ["write_list"],
         "transforms": ["flip_y", "scale"],
         "writing": ["coordinate_path", "write", "write_folder"],

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cryokit._util.declared_sizes import check_picture, check_tiff
 from cryokit._util.files import replacing
+from cryokit._util.wording import shortened
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import sizes, table
 from cryokit.errors import CoordinateError
@@ -240,11 +242,22 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
 def _read_pixels(path: str | os.PathLike) -> np.ndarray:
     import imageio.v3 as iio
 
+    tiff = Path(path).suffix.lower() in (".tif", ".tiff")
     try:
+        if tiff:
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                check_tiff(path, file.series[0], CoordinateError)
+        else:
+            check_picture(path, CoordinateError)
         # Named, because imageio would try every plugin it has on a damaged file.
-        return iio.imread(path, plugin="tifffile" if Path(path).suffix.lower() in (".tif", ".tiff") else "pillow")
+        return iio.imread(path, plugin="tifffile" if tiff else "pillow")
+    except CoordinateError:
+        raise
     except Exception as error:  # imageio's plugins raise many kinds
-        raise CoordinateError(f"{path}: cannot be read as a picture ({str(error).splitlines()[0]})") from None
+        reason = shortened(" ".join(str(error).split()), 200)
+        raise CoordinateError(f"{path}: cannot be read as a picture ({reason})") from None
 
 
 def _averaged(mask: np.ndarray, factor: int) -> np.ndarray:

@@ -53,20 +53,21 @@ def find(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     return sorted(files.values())
 
 
-def write_list(path: Path, files: Iterable[Path]) -> list[str]:
+def write_list(path: Path, files: Iterable[Path]) -> dict[Path, str]:
     """Write a list of micrographs that `find` reads as ``@list.txt``, by their absolute paths.
 
     Returns
     -------
-    list of str
+    dict of pathlib.Path to str
         Why files are not in the list: paths with a line break would be two.
     """
-    listed, problems = [], []
-    for file in map(os.path.abspath, files):
-        if len(file.splitlines()) == 1:
-            listed.append(os.fsencode(file) + b"\n")
+    listed, problems = [], {}
+    for file in files:
+        text = os.path.abspath(file)
+        if len(text.splitlines()) == 1 and text == text.strip():
+            listed.append(os.fsencode(text) + b"\n")
         else:
-            problems.append(f"{path}: a list cannot hold the path {file!r}, which has a line break; rename it")
+            problems[file] = f"{path}: a list cannot hold the path {text!r}, as it has a line break; rename it"
     with replacing(path) as temporary:
         temporary.write_bytes(b"".join(listed))
     return problems
