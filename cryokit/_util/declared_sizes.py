@@ -1,8 +1,8 @@
 """Sizes that the header of a picture declares, compared with what its file can hold, before memory is taken for them.
 
 A header is a few bytes that can promise anything. What is not compressed has to be in the file; compressed, a byte can
-stand for no more than `MOST_PER_BYTE` (Deflate reaches 1032, LZW in TIFF about 2600). However it is stored, an image has
-at most `LARGEST` pixels, twice as many as the largest detectors give with super-resolution.
+stand for no more than `MOST_PER_BYTE` (Deflate reaches 1032, LZW in TIFF about 2600). However it is stored, an image
+has at most `LARGEST` pixels, twice as many as the largest detectors give with super-resolution.
 """
 
 import math
@@ -43,7 +43,7 @@ def check_declared(
         If the file cannot hold them, or an image has more than `LARGEST` pixels; of the class `error`.
     """
     if pixels > LARGEST:
-        raise error(f"{path}: its header promises {pixels} pixels, more than the {LARGEST} that are read; export it again")
+        raise error(f"{path}: its header promises {pixels} pixels, more than the {LARGEST} read; export it again")
     size = os.stat(path).st_size
     if nbytes > size * (MOST_PER_BYTE if compressed else 1):
         raise error(

@@ -133,7 +133,7 @@ def is_utf8(name: str) -> bool:
 
     Examples
     --------
-    >>> is_utf8("é"), is_utf8(os.fsdecode(b"\\xff"))
+    >>> is_utf8("é"), is_utf8(os.fsdecode(bytes([255])))
     (True, False)
     """
     try:

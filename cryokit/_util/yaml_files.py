@@ -6,15 +6,21 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from cryokit._util.files import read_bytes
 from cryokit._util.validation import check_number
+from cryokit._util.wording import shortened, shown
 from cryokit.errors import ArgumentError, CryokitError
+
+LARGEST = 1 << 26  # bytes of a file
+DEEPEST = 50  # lists or mappings within each other
 
 
 def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     """Return the content of a YAML file.
+
+    Anchors and aliases, which let a few bytes stand for gigabytes, are refused, and so is deep nesting.
 
     Parameters
     ----------
@@ -26,17 +32,30 @@ def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     Raises
     ------
     CryokitError
-        If the file cannot be read or is not YAML; of the class `error`.
+        If the file cannot be read, is not YAML, is larger than `LARGEST`, or has aliases; of the class `error`.
     """
     import yaml
 
+    data = read_bytes(path, error, "a YAML file", LARGEST)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(Path(path).read_bytes(), Loader=loader)
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror or problem})") from None
+        depth = 0
+        for event in yaml.parse(data, Loader=loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise error(
+                    f"{path}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not read; write out"
+                )
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise error(f"{path}: line {event.start_mark.line + 1}: lists within lists, more than {DEEPEST} deep")
+        return yaml.load(data, Loader=loader)
     except yaml.YAMLError as problem:
-        raise error(f"{path}: not valid YAML: {' '.join(str(problem).split())}") from None
+        raise error(f"{path}: not valid YAML: {shortened(' '.join(str(problem).split()), 300)}") from None
+    except (ValueError, TypeError, OverflowError, AttributeError) as problem:
+        # From values that PyYAML takes for dates or numbers and cannot make: 2001-99-99, !!int x.
+        raise error(
+            f"{path}: a value is not what YAML takes it for ({shortened(str(problem))}); put it in quotes"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -59,8 +78,7 @@ class Node:
     def check(self, valid: bool, expected: str) -> None:
         """Raise an error unless the value is valid."""
         if not valid:
-            text = repr(self.value)
-            raise self.error(f"expected {expected}, found {text if len(text) <= 60 else f'{text[:57]}...'}")
+            raise self.error(f"expected {expected}, found {shortened(shown(self.value), 60)}")
 
     def error(self, problem: str) -> ArgumentError:
         """Return an error that names the key."""
@@ -73,7 +91,7 @@ class Node:
         if missing := [key for key in required if key not in self.value]:
             raise self.error(f"key {missing[0]!r} is missing")
         if unknown := [key for key in self.value if key not in known]:
-            raise self.error(f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+            raise self.error(f"unknown key {shown(unknown[0])}; known are {', '.join(known)}")
         prefix = f"{self.key}." if self.key else ""
         return {key: Node(self.value.get(key), prefix + key) for key in known}
 

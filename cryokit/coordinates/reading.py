@@ -169,11 +169,11 @@ def read_folder(
 ) -> tuple[pd.DataFrame, list[str]]:
     r"""Read the coordinate files of a folder into one table.
 
-    All files directly in the folder are read, except hidden ones, and those in folders inside if the folder itself has
-    none or `cryokit.coordinates.write_folder` made them, as micrographs have the same name. Without `format`, text files that do not look like
-    coordinates are skipped with a warning, label pictures are read only if there is nothing else, and a micrograph
-    with picks in several formats is read from the first of them in `FORMATS`. In the folder of a RELION 4 job, the
-    files listed in its ``autopick.star`` are read.
+    All files directly in the folder are read, except hidden ones; if there are none, those in folders inside, which
+    micrographs with the same file name have. Without `format`, text files that do not look like coordinates are skipped
+    with a warning, label pictures are read only if there is nothing else, and a micrograph with picks in several
+    formats is read from the first of them in `FORMATS`. In the folder of a RELION 4 job, the files listed in its
+    ``autopick.star`` are read, and what cryokit pick wrote beside it, as a list cannot hold every path.
 
     Parameters
     ----------

@@ -66,7 +66,9 @@ def _read_picks(
         contents = "; ".join(f"data_{name}: {', '.join(block.columns)}" for name, block in blocks.items())
         raise CoordinateError(f"{path}: no block has {' and '.join(_CENTRE)}; it has {shortened(contents, 300)}")
     if len(holding) > 1 and "particles" not in holding:
-        raise CoordinateError(f"{path}: several blocks have coordinates: data_{', data_'.join(map(shortened, holding))}")
+        raise CoordinateError(
+            f"{path}: several blocks have coordinates: data_{', data_'.join(map(shortened, holding))}"
+        )
     block = blocks["particles" if "particles" in holding else holding[0]]
     named = "rlnMicrographName" in block.columns
     names = _located_names(block, path) if named else [micrograph] * len(block)
@@ -95,7 +97,9 @@ def read_blocks(path: str | os.PathLike) -> dict[str, pd.DataFrame]:
         try:
             blocks = starfile.read(cleaned, always_dict=True, parse_as_string=_TEXT_COLUMNS)
         except Exception as error:  # starfile lets through whatever its parser meets: ValueError, TypeError, IndexError
-            raise CoordinateError(f"{path}: damaged STAR file ({shortened(' '.join(str(error).split()), 200)})") from None
+            raise CoordinateError(
+                f"{path}: damaged STAR file ({shortened(' '.join(str(error).split()), 200)})"
+            ) from None
         finally:
             linecache.clearcache()  # starfile reads through this cache and leaves it filled when it fails
     tables = {

@@ -115,5 +115,7 @@ def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.n
         try:
             result.append(float(value) if value.strip() else np.nan)
         except ValueError:
-            raise CoordinateError(f"{path}: {shortened(value)!r} in column {shortened(column)!r} of pick {row} is not a number") from None
+            raise CoordinateError(
+                f"{path}: {shortened(value)!r} in column {shortened(column)!r} of pick {row} is not a number"
+            ) from None
     return np.array(result, dtype=np.float64)

@@ -189,7 +189,8 @@ def _own_errors(path: Path, title: str) -> Iterator[None]:
     except MicrographError:
         raise
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
-        problem = f"cannot be read as {title} ({shortened(str(error), 200)}); it is damaged or not {title}, so copy or export it again"
+        reason = shortened(" ".join(str(error).split()), 200)
+        problem = f"cannot be read as {title} ({reason}); it is damaged or not {title}, so copy or export it again"
         if isinstance(error, MemoryError):
             problem = f"does not fit into memory ({error})"
         elif isinstance(error, OSError) and error.strerror:

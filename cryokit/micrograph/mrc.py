@@ -81,7 +81,7 @@ def _header(path: Path, stream: BinaryIO, compressed: bool) -> tuple[np.recarray
     """Return the header of an MRC file, and the length of its extended header in bytes."""
     raw = stream.read(1024)
     if len(raw) < 1024:
-        raise MicrographError(f"{path}: not an MRC file or truncated, as it has {len(raw)} bytes and a header 1024; copy it again")
+        raise MicrographError(f"{path}: not an MRC file, or truncated: shorter than its header of 1024 bytes")
     # mrcfile would take memory for whatever length of the extended header, bytes 92 to 95, is promised.
     without = io.BytesIO(raw[:92] + bytes(4) + raw[96:])
     with quiet(path):

@@ -361,9 +361,12 @@ class _Task:
 
     def pictures(self, name: str) -> dict[str, Path]:
         """Return the files that are no coordinate files and may be called like a micrograph, by kind."""
-        kinds = (("overlays", ".png", self.draw is not None), ("maps", ".mrc", self.maps), ("masks", ".mrc", self.masks))
+        wanted = {"overlays": self.draw is not None, "maps": self.maps, "masks": self.masks}
+        suffixes = {"overlays": ".png", "maps": ".mrc", "masks": ".mrc"}
         return {
-            kind: inside(self.out, f"{kind}/{name}{suffix}", PickerError) for kind, suffix, wanted in kinds if wanted
+            kind: inside(self.out, f"{kind}/{name}{suffix}", PickerError)
+            for kind, suffix in suffixes.items()
+            if wanted[kind]
         }
 
     def check_outputs(self) -> None:
