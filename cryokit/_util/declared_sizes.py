@@ -43,12 +43,12 @@ def check_declared(
         If the file cannot hold them, or an image has more than `LARGEST` pixels; of the class `error`.
     """
     if pixels > LARGEST:
-        raise error(f"{path}: its header promises {pixels} pixels, more than the {LARGEST} read; export it again")
+        raise error(f"{path}: its header promises {pixels} pixels, more than the limit of {LARGEST}")
     size = os.stat(path).st_size
     if nbytes > size * (MOST_PER_BYTE if compressed else 1):
         raise error(
-            f"{path}: truncated, its header promises {nbytes} bytes of pixels, more than its {size} bytes can hold; copy "
-            "it again"
+            f"{path}: truncated, its header promises {nbytes} bytes of pixels, more than its {size} bytes can hold; "
+            "copy it again"
         )
 
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryokit._util.files import read_bytes
 from cryokit._util.validation import check_number
 from cryokit._util.wording import shortened, shown
 from cryokit.errors import ArgumentError, CryokitError
 
+if TYPE_CHECKING:
+    import yaml
+
 LARGEST = 1 << 26  # bytes of a file
 DEEPEST = 50  # lists or mappings within each other
+MOST_REPEATED = 100_000  # values that aliases stand for, all together
 
 
 def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     """Return the content of a YAML file.
 
-    Anchors and aliases, which let a few bytes stand for gigabytes, are refused, and so is deep nesting.
+    A few bytes of aliases can stand for gigabytes, so that they are limited, and so is nesting.
 
     Parameters
     ----------
@@ -32,22 +36,16 @@ def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     Raises
     ------
     CryokitError
-        If the file cannot be read, is not YAML, is larger than `LARGEST`, or has aliases; of the class `error`.
+        If the file cannot be read, is not YAML, is larger than `LARGEST`, nested deeper than `DEEPEST`, or has
+        aliases for more than `MOST_REPEATED` values; of the class `error`.
     """
     import yaml
 
     data = read_bytes(path, error, "a YAML file", LARGEST)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        depth = 0
-        for event in yaml.parse(data, Loader=loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise error(
-                    f"{path}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not read; write out"
-                )
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise error(f"{path}: line {event.start_mark.line + 1}: lists within lists, more than {DEEPEST} deep")
+        if problem := _too_much(yaml.parse(data, Loader=loader)):
+            raise error(f"{path}: {problem}")
         return yaml.load(data, Loader=loader)
     except yaml.YAMLError as problem:
         raise error(f"{path}: not valid YAML: {shortened(' '.join(str(problem).split()), 300)}") from None
@@ -56,6 +54,37 @@ def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
         raise error(
             f"{path}: a value is not what YAML takes it for ({shortened(str(problem))}); put it in quotes"
         ) from None
+
+
+def _too_much(events: Iterable[yaml.Event]) -> str | None:
+    """Say where a YAML file is nested too deep or repeats too much by aliases; None if it does not."""
+    from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+
+    sizes: dict[str, int] = {}  # of the values with an anchor
+    open_values: list[tuple[str | None, int]] = []  # anchor, and values before it
+    values = repeated = 0
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            if event.anchor not in sizes:
+                return f"line {line}: the alias *{shortened(event.anchor)} stands for what it is in, or for nothing"
+            values += sizes[event.anchor]
+            repeated += sizes[event.anchor]
+        elif isinstance(event, ScalarEvent | CollectionStartEvent):
+            values += 1
+            if isinstance(event, CollectionStartEvent):
+                open_values.append((event.anchor, values - 1))
+            elif event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = open_values.pop()
+            if anchor:
+                sizes[anchor] = values - before
+        if repeated > MOST_REPEATED:
+            return f"line {line}: aliases stand for more than {MOST_REPEATED} values; write out what is needed"
+        if len(open_values) > DEEPEST:
+            return f"line {line}: lists within lists, more than {DEEPEST} deep"
+    return None
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,8 @@ def marked(picture: np.ndarray, path: str | os.PathLike = "the picture") -> np.n
     """
     if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] > 4):
         raise CoordinateError(f"{path}: not a single picture (shape {picture.shape})")
+    if not picture.size or picture.dtype.kind not in "biuf" or not np.isfinite(picture).all():
+        raise CoordinateError(f"{path}: has no pixels, or pixels of type {picture.dtype} that are no finite numbers")
     full = 1 if picture.dtype == bool else np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else picture.max()
     if picture.ndim == 3:
         if picture.shape[2] >= 3:
