@@ -187,7 +187,8 @@ def _peak() -> int:
 
 def _micrograph(path: Path) -> None:
     read = micrograph.read(path, sum_frames=True)
-    assert read.data.ndim == 2 and read.data.dtype == np.float32
+    assert read.data.ndim == 2
+    assert read.data.dtype == np.float32
     assert read.data.shape == micrograph.shape(path)
     assert read.pixel_size is None or 0 < read.pixel_size < 1e4
 
@@ -417,7 +418,8 @@ def main(words: list[str]) -> int:
             except AssertionError as error:
                 faults += 1
                 line["fault"] = str(error)
-            print(json.dumps(line | {"seconds": round(time.monotonic() - began)}), flush=True)
+            sys.stdout.write(json.dumps(line | {"seconds": round(time.monotonic() - began)}) + "\n")
+            sys.stdout.flush()
     return 1 if faults else 0
 
 

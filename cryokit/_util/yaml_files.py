@@ -44,16 +44,16 @@ def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     data = read_bytes(path, error, "a YAML file", LARGEST)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        if problem := _too_much(yaml.parse(data, Loader=loader)):
-            raise error(f"{path}: {problem}")
-        return yaml.load(data, Loader=loader)
+        too_much = _too_much(yaml.parse(data, Loader=loader))
+        content = None if too_much else yaml.load(data, Loader=loader)
     except yaml.YAMLError as problem:
         raise error(f"{path}: not valid YAML: {shortened(' '.join(str(problem).split()), 300)}") from None
-    except (ValueError, TypeError, OverflowError, AttributeError) as problem:
-        # From values that PyYAML takes for dates or numbers and cannot make: 2001-99-99, !!int x.
-        raise error(
-            f"{path}: a value is not what YAML takes it for ({shortened(str(problem))}); put it in quotes"
-        ) from None
+    except Exception as problem:  # of many kinds, from what PyYAML takes for dates or numbers: 2001-99-99, !!int x
+        reason = f"a value is not what YAML takes it for ({shortened(str(problem))}); put it in quotes"
+        raise error(f"{path}: {reason}") from None
+    if too_much:
+        raise error(f"{path}: {too_much}")
+    return content
 
 
 def _too_much(events: Iterable[yaml.Event]) -> str | None:
