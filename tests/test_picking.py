@@ -1,6 +1,7 @@
 """Picking many files: what is written, what goes on when one fails, and ``cryokit pick``."""
 
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -237,7 +238,7 @@ def test_the_next_micrograph_is_read_while_one_is_picked(paths, tmp_path, monkey
             assert second_read.wait(10)
             return super().pick(micrograph, threshold=threshold)
 
-    monkeypatch.setattr("cryokit.pickers.many_files.read", noted)
+    monkeypatch.setattr("cryokit.pickers.one_of_many.read", noted)
     assert pick_files(Waiting(), paths, tmp_path).micrographs == NAMES
 
 
@@ -428,9 +429,10 @@ def test_interrupted_command(session, tmp_path, monkeypatch, capsys):
 
 
 def test_two_micrographs_of_one_name(session, tmp_path, capsys):
-    twin = tmp_path / "elsewhere" / f"{NAMES[0]}.mrc"
+    twin = tmp_path / "elsewhere" / f"{NAMES[0]}.mrcs"
     write_mrc(twin, np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32))
-    assert pick(session / "micrographs", twin, "--out", tmp_path / "out") == 1
+    shutil.copy(twin, twin.with_suffix(".mrc"))
+    assert pick(session / "micrographs", twin.parent, "--out", tmp_path / "out") == 1
     told = capsys.readouterr().err
     assert "same micrograph name" in told
     assert str(twin) in told

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from cryokit._util.validation import check_choice, check_number
-from cryokit._util.wording import shown
+from cryokit._util.wording import shortened, shown
 from cryokit._util.yaml_files import Node, read_yaml
 from cryokit.benchmark.methods import OWN, Row, row
 from cryokit.datasets import SPLITS
@@ -215,7 +215,7 @@ def read(name_or_path: str | os.PathLike, profile: str | None = None, *, trust: 
     try:
         return parse(content, profile, trust=trust)
     except CryokitError as error:
-        raise BenchmarkError(f"{path}: {error}") from None
+        raise BenchmarkError(f"{path}: {shortened(str(error), 2000)}") from None
 
 
 def parse(content: Any, profile: str | None = None, *, trust: bool = False) -> BenchmarkConfig:

@@ -102,6 +102,8 @@ def fit_files(
         diameter = getattr(picker, "diameter", None)
         if diameter is None and labels is not None:
             diameter = labels["diameter"].median()
+        if diameter is not None and math.isnan(diameter):
+            diameter = None
         candidates = [*chosen, *(path for path in paths if path not in chosen)]
         usable, problems = _usable(candidates, most, diameter, sum_frames)
         if not problems:
@@ -125,7 +127,7 @@ def _usable(
             break
         try:
             micrograph = read(path, sum_frames=sum_frames)
-            if diameter is None or math.isnan(diameter):
+            if diameter is None:
                 diameters_to_try(min(micrograph.data.shape))
             else:
                 check_room(micrograph.name, micrograph.data.shape, diameter)
