@@ -5,6 +5,7 @@ that opens the file, and the name of a file can be anything. Such a text gets an
 injection, recommends), and so does one that begins with apostrophes and such a character, so that reading can undo it.
 """
 
+import csv
 import re
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ def csv_text(table: "pd.DataFrame", *, float_format: str | None = None) -> str:
     """Return the text of a table, in which columns of text are defused and lines end with a line feed."""
     texts = table.select_dtypes(["object", "string"]).columns
     defused = table.assign(**{name: table[name].map(_with_apostrophe) for name in texts})
-    return defused.to_csv(index=False, float_format=float_format, lineterminator="\n")
+    # Python before 3.13 leaves a carriage return in a field without quotation marks.
+    returns = any(defused[name].astype(str).str.contains("\r").any() for name in texts)
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    return defused.to_csv(index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
 
 
 def without_apostrophe(text: str) -> str:

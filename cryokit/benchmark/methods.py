@@ -119,8 +119,8 @@ def check_name(name: str, origin: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise BenchmarkError(
-            f"{origin} {shown(name)}: a name has letters, digits and the characters _ . + - only, and does not begin with a "
-            "dot"
+            f"{origin} {shown(name)}: a name has letters, digits and the characters _ . + - only, and does not "
+            "begin with a dot"
         )
     return name
 

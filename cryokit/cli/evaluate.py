@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,6 +102,10 @@ def run(options: argparse.Namespace) -> int:
     check_number("bootstrap", options.bootstrap, 0, whole=True)
     check_number("seed", options.seed, 0, whole=True)
     sources = _sources(options.picks)
+    inputs = {os.path.realpath(path): path for path in [options.labels, *sources.values()]}
+    for option, path in (("--json", options.json), ("--plot", options.plot)):
+        if path and (real := os.path.realpath(path)) in inputs:
+            raise ArgumentError(f"{option} {path}: would replace the input {inputs[real]}; choose another file")
     labels, labelled = read_folder(
         options.labels, options.labels_format, diameter=options.diameter, endings=options.strip, located=True
     )

@@ -21,7 +21,7 @@ import pandas as pd
 import starfile
 
 from cryokit._util.files import write_text
-from cryokit._util.names import located_name
+from cryokit._util.names import is_utf8, located_name
 from cryokit._util.wording import shortened
 from cryokit.coordinates.formats import FORMATS, WriteOptions, detect
 from cryokit.coordinates.picks import concatenate, require_columns, validate
@@ -232,6 +232,8 @@ def write_blocks(path: str | os.PathLike, blocks: Mapping[str, pd.DataFrame | di
 
 def _path_text(file: str | os.PathLike, path: str | os.PathLike) -> str:
     text = Path(file).as_posix()
+    if not is_utf8(text):
+        raise CoordinateError(f"{path}: a STAR file cannot hold the path {text!r}, which is no UTF-8; rename it")
     if re.search(r"[\s\"'#]", text) or not text:
         raise CoordinateError(
             f"{path}: a STAR file cannot hold the path {text!r} (no spaces, quotes or #); rename the file or its folder"
