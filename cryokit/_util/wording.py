@@ -63,7 +63,8 @@ def shown(value: object) -> str:
     >>> shown("ab"), shown([1] * 100), shown(10**5000)
     ("'ab'", '[1, 1, 1, 1, 1, 1, ...]', 'a whole number of about 5000 digits')
     """
-    return _REPR.repr(value)
+    text = _REPR.repr(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def some(names: Sequence[str], limit: int = 3) -> str:
