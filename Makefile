@@ -29,7 +29,7 @@ help:
 	@echo 'make test       check style and run the tests that every change has to pass'
 	@echo 'make test-all   the same, then the slow tests and those of the Keras backends that are installed'
 	@echo 'make smoke      import every module and run the examples in the docstrings'
-	@echo 'make fuzz       look for new counterexamples with the property tests (MINUTES=10)'
+	@echo 'make fuzz       look for new counterexamples with the property tests and damaged files (MINUTES=10)'
 	@echo 'make backends   install Keras on JAX and on PyTorch and run the tests of the networks with them'
 	@echo 'make lab        open JupyterLab on notebooks/'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
@@ -82,6 +82,8 @@ fuzz: $(INSTALLED)
 	@end=$$(($$(date +%s) + 60 * $(MINUTES))); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 	  $(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=explore $(PYTEST_OPTIONS) tests || exit 1; \
+	  CRYOKIT_MUTATIONS=5000 CRYOKIT_MUTATIONS_SEED=$$(date +%s) \
+	    $(BIN)/python -m pytest -q $(PYTEST_OPTIONS) tests/test_mutated_files.py || exit 1; \
 	done
 
 backends: $(addprefix backend-,$(BACKENDS))

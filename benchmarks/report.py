@@ -47,7 +47,8 @@ def show(table):
     styles = [{"selector": f".col{index}", "props": "text-align: left"} for index in text]
     short = [index for index in text if table.iloc[:, index].astype(str).str.len().max() < 45]
     styles += [{"selector": f"td.col{index}", "props": "white-space: nowrap"} for index in short]
-    display(tables.formatted(table).style.hide(axis="index").format(escape="html").set_table_styles(styles))
+    styled = tables.formatted(table).style.hide(axis="index").format(escape="html").format_index(escape="html", axis=1)
+    display(styled.set_table_styles(styles))
 
 
 def show_figure(figure, photograph=False):

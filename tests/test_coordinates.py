@@ -12,15 +12,16 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import distance
 
+from cryokit._util.names import matched
 from cryokit.coordinates import (
     FORMATS,
     coordinate_path,
     detect,
     read,
     read_folder,
+    renamed,
     scale,
     table,
-    under_known_names,
     validate,
     write,
     write_folder,
@@ -470,8 +471,8 @@ def test_star_exported_from_cryosparc(tmp_path):
     # Without the micrographs, the stacks of images that are called after them.
     unnamed = EXPORTED.replace("_rlnMicrographName", "_rlnGroupName")
     assert read(put(tmp_path, "p.star", unnamed))["micrograph"].tolist() == names
-    picks, found = under_known_names(*read_folder(tmp_path / "p.star"), ["a", "b", "c"], "p.star")
-    assert found == ["a", "b"]
+    picks, found = read_folder(tmp_path / "p.star", located=True)
+    picks = renamed(picks, matched(found, {name: f"mics/{name}.mrc" for name in "abc"}))
     assert picks["micrograph"].tolist() == ["a", "a", "b"]
 
 
@@ -480,26 +481,7 @@ def test_images_in_a_stack_belong_to_the_stack(tmp_path):
     assert read(put(tmp_path, "p.star", text))["micrograph"].tolist() == ["m", "m"]
 
 
-def test_identifiers_of_cryosparc_are_recognised_both_ways_and_said(caplog):
-    caplog.set_level(logging.INFO)
-    picks = table([f"{UID}_a", f"{UID}_a", "b", "c"], [1, 2, 3, 4], [5, 6, 7, 8])
-    known = ["a", f"{UID}_b", f"{UID}_c", f"{UID[::-1]}_c", "d"]
-    renamed, names = under_known_names(picks, [f"{UID}_a", "b", "c"], known, "picks.star")
-    assert names == ["a", f"{UID}_b", "c"], "c could be either"
-    assert renamed["micrograph"].tolist() == ["a", "a", f"{UID}_b", "c"]
-    (said,) = caplog.messages
-    assert "picks.star" in said
-    assert "2 micrographs" in said
-
-
-@pytest.mark.parametrize("names", [[f"{UID}_a", "a"], [f"{UID[:-1]}_a"], [f"{UID}1_a"], [f"{UID}a"], [f"{UID}_"]])
-def test_names_that_are_known_or_without_an_identifier_stay(names):
-    assert under_known_names(table(), names, ["a"], "picks")[1] == names
-
-
 def test_two_micrographs_do_not_become_one(tmp_path):
-    with pytest.raises(CoordinateError, match=f"{UID}_a and {UID[::-1]}_a"):
-        under_known_names(table(), [f"{UID}_a", f"{UID[::-1]}_a"], ["a"], "picks")
     path = put(tmp_path, "p.csv", "micrograph,x,y\nJ1_a,1,2\nJ2_a,1,2\n")
     with pytest.raises(CoordinateError, match=r"p\.csv: .*J1_a and J2_a"):
         read_folder(path, prefixes=["J[0-9]_"])
@@ -830,3 +812,98 @@ def test_a_micrograph_called_like_the_list_does_not_take_its_file(tmp_path):
     assert file.name != "autopick.star"
     write(table("autopick", x=[1], y=[2]), file, "star", joined=False)
     assert read(file)["micrograph"].tolist() == ["autopick"]
+
+
+# --- micrographs with the same file name ---------------------------------------------------------------------------
+
+TWO = table(["A/001", "B/001", "B/002"], [100, 300, 5], [200, 400, 6], [0.9, 0.8, 0.7], 40)
+
+
+@pytest.mark.parametrize("name", ["two.star", "two.csv", "two.tsv"])
+def test_micrographs_of_one_file_name_stay_apart_in_one_file(tmp_path, name):
+    write(TWO, tmp_path / name)
+    got = read(tmp_path / name)
+    assert got["micrograph"].tolist() == TWO["micrograph"].tolist()
+    assert np.allclose(got[["x", "y"]], TWO[["x", "y"]])
+    assert read(tmp_path / name, micrograph="B/001")["x"].tolist() == [300]
+    assert read(tmp_path / name, micrograph="job/B/001")["x"].tolist() == [300]
+    with pytest.raises(CoordinateError, match=f"{name}.*A/001.*B/001"):
+        read(tmp_path / name, micrograph="001")
+
+
+@pytest.mark.parametrize("format", ["star", "box", "cbox", "eman2", "topaz", "csv"])
+def test_micrographs_of_one_file_name_get_folders(tmp_path, format):
+    files = write_folder(TWO, tmp_path / "out", format)
+    assert {file.parent.name for file in files.values()} == {"A", "B"}
+    got, names = read_folder(tmp_path / "out")
+    assert names == ["A/001", "B/001", "B/002"]
+    assert sorted(zip(got["micrograph"], got["x"], strict=True)) == [("A/001", 100), ("B/001", 300), ("B/002", 5)]
+
+
+def test_the_folder_of_a_micrograph_does_not_lead_out(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "A").symlink_to(tmp_path / "elsewhere")
+    problems = []
+    files = write_folder(TWO, tmp_path / "out", "star", problems=problems)
+    assert sorted(files) == ["B/001", "B/002"]
+    assert len(problems) == 1
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    for name in ("../x", "/x", "A/../../x"):
+        with pytest.raises(CoordinateError):
+            write_folder(table(name, [1], [2]), tmp_path / "out", "star")
+
+
+def test_a_list_of_micrographs_in_two_folders(tmp_path):
+    for folder, x in (("A", 1), ("B", 2)):
+        write(table("001", [x], [5]), tmp_path / "AutoPick" / folder / "001_autopick.star", joined=False)
+    rows = [(f"Motion/{folder}/001.mrc", f"AutoPick/{folder}/001_autopick.star") for folder in "AB"]
+    listing = "data_coordinate_files\nloop_\n_rlnMicrographName\n_rlnMicrographCoordinates\n"
+    path = tmp_path / "AutoPick" / "autopick.star"
+    path.write_text(listing + "".join(f"{a} {b}\n" for a, b in rows))
+    got = read(path)
+    assert dict(zip(got["micrograph"], got["x"], strict=True)) == {"A/001": 1, "B/001": 2}
+    path.write_text(listing + "a.mrc AutoPick/autopick.star\n")  # lists itself
+    with pytest.raises(CoordinateError, match="autopick"):
+        read(path)
+
+
+NAMES = ["a b", "q'u", "h#", "=1+1", "+a", "-b", "@c", "new\nline", "re\rturn", "t\tab", 'quo"te', "com,ma"]
+
+
+def test_csv_holds_every_name(tmp_path):
+    picks = table(NAMES, range(len(NAMES)), 5, view="top")
+    write(picks, tmp_path / "picks.csv")
+    assert read(tmp_path / "picks.csv")["micrograph"].tolist() == NAMES
+    assert not [line for line in (tmp_path / "picks.csv").read_text().splitlines() if line[:1] in "=+-@"]
+
+
+def test_what_topaz_cannot_hold_is_refused_by_name(tmp_path):
+    for name in NAMES:
+        if set(name) & set('\t\r\n"'):
+            with pytest.raises(CoordinateError):
+                write(table(name, [1], [2]), tmp_path / "a.tsv")
+        else:
+            write(table(name, [1], [2]), tmp_path / "a.tsv")
+            assert read(tmp_path / "a.tsv")["micrograph"].tolist() == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("na.star", "data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnMicrographName\n1 2 <NA>\n"),
+        ("twice.star", "data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateX\n1 2 3\n"),
+        ("twice.csv", "x,y,x\n1,2,3\n"),
+        ("wide.csv", "x,y" + ",z" * 100_000 + "\n"),
+        ("list.star", "data_coordinate_files\nloop_\n_rlnMicrographName\n_rlnMicrographCoordinates\na.mrc <NA>\n"),
+        ("deep_info.json", '{"boxes":' + "[" * 3000 + "]" * 3000 + "}"),
+        ("big_info.json", '{"boxes":[[' + "9" * 400 + ",1]]}"),
+        ("inf.box", "1 2 inf inf\n"),
+    ],
+)
+def test_odd_files_end_in_one_short_line(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CoordinateError, match=name) as caught:
+        read(tmp_path / name)
+    assert len(str(caught.value)) < 800
+    assert "\n" not in str(caught.value)

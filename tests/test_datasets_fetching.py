@@ -1,5 +1,6 @@
 """Fetching: a local server that answers rightly, wrongly, briefly, late or not at all; and local folders."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -191,11 +192,54 @@ def test_every_hash_of_a_file_has_to_fit(tmp_path, make):
     assert files_in(tmp_path / "cache") == set()
 
 
-def test_a_wrong_size_is_an_error(tmp_path, make):
-    path = make([body(RIGHT)], entries={0: {"bytes": 3}})
-    with pytest.raises(DatasetError, match=f"a.mrc: .*{len(RIGHT)} .* 3"):
+@pytest.mark.parametrize("size", [3, len(RIGHT) + 1])
+def test_a_wrong_size_is_an_error(tmp_path, make, size):
+    path = make([body(RIGHT)], entries={0: {"bytes": size}})
+    with pytest.raises(DatasetError, match=rf"a.mrc: .*\b{size}\b"):
         fetch(path, tmp_path / "cache")
     assert files_in(tmp_path / "cache") == set()
+
+
+def test_a_download_stops_at_the_size_of_the_manifest(tmp_path, server, make):
+    sent = []
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b"x" * 1_000_000)
+                sent.append(1)
+
+    path = make([endless], entries={0: {"bytes": len(RIGHT)}})
+    with pytest.raises(DatasetError, match=r"a\.mrc"):
+        fetch(path, tmp_path / "cache")
+    assert len(sent) < 100
+    assert files_in(tmp_path / "cache") == set()
+
+
+def test_leftovers_of_killed_downloads_are_removed_and_nothing_else(tmp_path, make):
+    fcntl = pytest.importorskip("fcntl")
+    path = make([body(RIGHT)])
+    folder = tmp_path / "cache" / "small" / "micrographs"
+    folder.mkdir(parents=True)
+    for name in ("tmpabcd1234", "tmpof_other", "tmp.mrc", "notes.txt"):
+        (folder / name).write_bytes(b"part")
+    with open(folder / "tmpof_other") as downloading:
+        fcntl.flock(downloading, fcntl.LOCK_EX)
+        fetch(path, tmp_path / "cache")
+    names = sorted(entry.name for entry in folder.iterdir())
+    assert names == ["a.mrc", "notes.txt", "tmp.mrc", "tmpof_other"]
+
+
+def test_a_link_in_the_cache_leads_nowhere_else(tmp_path, make):
+    path = make([body(RIGHT)])
+    (tmp_path / "cache" / "small").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cache" / "small" / "micrographs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match="micrographs"):
+        fetch(path, tmp_path / "cache")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize(

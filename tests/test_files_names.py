@@ -1,22 +1,31 @@
 """Files written whole or not at all, and the names of micrographs."""
 
+import csv
+import io
+import logging
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryokit._util.files import make_folder, replacing, write_text
+from cryokit._util.csv_text import csv_text, without_apostrophe
+from cryokit._util.files import inside, make_folder, read_bytes, replacing, unreadable, write_text
 from cryokit._util.names import (
     COORDINATE_ENDINGS,
     MICROGRAPH_SUFFIXES,
     coordinate_file_micrograph,
+    matched,
     micrograph_name,
+    micrograph_names,
+    same_micrograph,
 )
+from cryokit._util.wording import shortened, shown
 from cryokit.coordinates import SUFFIXES
 from cryokit.errors import CryokitError
 
@@ -198,3 +207,106 @@ def test_names_are_compared_whole():
     assert not set(MICROGRAPH_SUFFIXES) & set(SUFFIXES)
     assert coordinate_file_micrograph("a_1.star") != coordinate_file_micrograph("a_10.star")
     assert coordinate_file_micrograph("_autopick.star") == "_autopick"
+
+
+FOLDERS = st.lists(st.sampled_from(["A", "B", "job 1"]), max_size=3).map("/".join)
+PLACES = st.tuples(FOLDERS, st.sampled_from(["001", "002", "a.b"])).map(lambda parts: "/".join(filter(None, parts)))
+
+
+@given(
+    places=st.lists(PLACES, unique=True, min_size=1, max_size=6), root=st.sampled_from(["", "/data/x", "MotionCorr"])
+)
+def test_different_micrographs_have_different_names_that_find_them_again(places, root):
+    paths = [f"{root}/{place}.mrc".lstrip("/" if not root else "") for place in places]
+    names = micrograph_names(paths)
+    assert len(set(names)) == len(names)
+    assert all(same_micrograph(name, path.removesuffix(".mrc")) for name, path in zip(names, paths, strict=True))
+    stems = {place.rpartition("/")[2] for place in places}
+    assert all("/" not in name for name in names) or len(stems) < len(places)
+    found = matched([path.removesuffix(".mrc") for path in paths], dict(zip(names, paths, strict=True)))
+    assert list(found.values()) == names
+
+
+def test_names_of_two_sets_are_matched_by_folders_and_never_guessed():
+    known = {"A/001": "A/001.mrc", "B/001": "B/001.mrc", "2": "B/2.mrc"}
+    assert matched(["job/B/001", "job/A/001"], known) == {"job/B/001": "B/001", "job/A/001": "A/001"}
+    assert matched(["2"], known) == {"2": "2"}
+    assert matched(["001"], known)["001"] not in known
+    assert matched(["C/001"], known)["C/001"] not in known
+    assert matched(["C/2"], known)["C/2"] != "2"
+    assert matched(["C/001", "D/2"], {"2": "B/2.mrc", "3": "B/3.mrc"}) == {"C/001": "001", "D/2": "2"}, "no collision"
+
+
+UID = "012345678901234567890"
+
+
+def test_identifiers_of_cryosparc_do_not_count_either_way_and_it_is_said(caplog):
+    caplog.set_level(logging.INFO)
+    known = {name: f"mics/{name}.mrc" for name in ("a", f"{UID}_b", f"{UID}_c", f"{UID[::-1]}_c", "d")}
+    found = matched([f"J2/imported/{UID}_a", "b", "c"], known)
+    assert found == {f"J2/imported/{UID}_a": "a", "b": f"{UID}_b", "c": "c"}, "c could be either"
+    (said,) = caplog.messages
+    assert "2 such micrographs" in said
+
+
+@pytest.mark.parametrize("name", [f"{UID[:-1]}_a", f"{UID}1_a", f"{UID}a", f"{UID}_"])
+def test_other_digits_are_part_of_a_name(name):
+    assert matched([name], {"a": "a.mrc"}) == {name: name}
+
+
+def test_of_two_imports_of_a_micrograph_neither_is_taken_for_it():
+    names = [f"{UID}_a", f"{UID[::-1]}_a"]
+    assert matched(names, {"a": "a.mrc"}) == dict(zip(names, names, strict=True))
+    assert matched([f"{UID}_a", "a"], {"a": "a.mrc"})[f"{UID}_a"] != "a"
+
+
+@given(texts=st.lists(st.text("'=+-@\t\r\n,\"a é", max_size=5), min_size=1))
+def test_no_cell_is_a_formula_and_every_text_comes_back(texts):
+    text = csv_text(pd.DataFrame({"name": pd.Series(texts, dtype=object), "x": 1.5}))
+    rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    assert [row[1] for row in rows] == ["1.5"] * len(texts)
+    assert not any(row[0].startswith(tuple("=+-@\t\r")) for row in rows)
+    assert [without_apostrophe(row[0]) for row in rows] == texts
+
+
+def test_names_that_are_no_text_are_not_written(tmp_path):
+    with pytest.raises(CryokitError, match=r"a\.csv"):
+        write_text(tmp_path / "a.csv", os.fsdecode(b"n_\xff.mrc"))
+    assert everything_in(tmp_path) == []
+
+
+def test_outputs_stay_in_their_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "also").symlink_to(tmp_path / "out")
+    assert inside(tmp_path / "out", "a/b.star") == tmp_path / "out" / "a" / "b.star"
+    assert inside(tmp_path / "also", "a/b.star") == tmp_path / "also" / "a" / "b.star"
+    for name in ("link/b.star", "../b.star", "a/../../b.star", "/b.star", ""):
+        with pytest.raises(CryokitError):
+            inside(tmp_path / "out", name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX systems")
+def test_what_is_no_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_bytes(b"abc")
+    for name in ("pipe", "dangling", "loop", "missing", ".", "a\0b"):
+        assert unreadable(tmp_path / name)
+        with pytest.raises(CryokitError, match="a list"):
+            read_bytes(tmp_path / name, CryokitError, "a list")
+    assert unreadable(tmp_path / "file") is None
+    assert read_bytes(tmp_path / "file", CryokitError, "a list") == b"abc"
+    with pytest.raises(CryokitError, match="file"):
+        read_bytes(tmp_path / "file", CryokitError, "a list", limit=2)
+
+
+def test_long_values_are_shown_short():
+    nested = [0] * 10
+    for _ in range(8):
+        nested = [nested] * 10
+    for value in ("a" * 10**6, nested, 10**5000, {str(key): nested for key in range(1000)}):
+        assert len(shown(value)) <= 200
+        assert len(shortened(value)) <= 80

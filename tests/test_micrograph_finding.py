@@ -139,11 +139,13 @@ def test_particle_tables_of_topaz_name_micrographs_beside_them(folder):
 
 
 def test_two_files_of_one_name_are_refused(folder):
-    (folder / "inner" / "b.png").touch()
+    (folder / "inner" / "b.mrc").touch()
+    assert folder / "inner" / "b.mrc" in find([folder, folder / "inner"]), "the folder tells them apart"
+    (folder / "b.png").touch()
     with pytest.raises(MicrographError, match="'b'") as caught:
-        find([folder, folder / "inner"])
+        find(folder)
     assert str(folder / "b.mrc") in str(caught.value)
-    assert str(folder / "inner" / "b.png") in str(caught.value)
+    assert str(folder / "b.png") in str(caught.value)
 
 
 def test_names_are_compared_whole(folder):

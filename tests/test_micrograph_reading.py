@@ -2,9 +2,14 @@
 
 import bz2
 import gzip
+import io
 import logging
+import os
+import resource
 import shutil
+import struct
 import warnings
+import zlib
 
 import imageio.v3
 import mrcfile
@@ -16,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cryokit.errors import ArgumentError, MicrographError
-from cryokit.micrograph import Micrograph, read, shape, write_mrc
+from cryokit.micrograph import Micrograph, find, read, shape, write_mrc
 
 PATTERN = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
 
@@ -610,3 +615,105 @@ def test_only_mrc_names_are_written(tmp_path):
     with pytest.raises(ArgumentError, match=r"a\.png.*\.mrc"):
         write_mrc(tmp_path / "a.png", PATTERN)
     assert not list(tmp_path.iterdir())
+
+
+# --- hostile files -------------------------------------------------------------------------------------------------
+
+
+def patched(content, **fields):
+    """An MRC file with other values in its header: offset -> (format, value)."""
+    content = bytearray(content)
+    for place, (kind, value) in fields.items():
+        struct.pack_into(kind, content, int(place.removeprefix("at_")), value)
+    return bytes(content)
+
+
+def png_header(columns, rows):
+    body = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    parts = [(b"IHDR", body), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def promising(name):
+    """A file of a few kB that promises gigabytes."""
+    file = io.BytesIO()
+    mrc = np.arange(768, dtype=np.int16).reshape(24, 32)
+    header = bytearray(1024)
+    struct.pack_into("<4i", header, 0, 32, 24, 1, 1)
+    header[208:216] = b"MAP \x44\x44\0\0"
+    whole = bytes(header) + mrc.tobytes()
+    if name.startswith("extended"):
+        whole = patched(whole, at_92=("<i", 2**31 - 1))
+    elif name.startswith("rows"):
+        whole = patched(whole, at_0=("<i", 2**15), at_4=("<i", 2**15))
+    elif name.startswith("images"):
+        whole = patched(whole, at_8=("<i", 2**22))
+    elif name.endswith(".png"):
+        return png_header(65535, 65535)
+    else:
+        tifffile.imwrite(file, mrc, compression="zlib" if name.startswith("deflated") else None)
+        content = bytearray(file.getvalue())
+        with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+            tag = tiff.pages[0].tags["ImageLength"]
+            content[tag.offset + 8 : tag.offset + 12] = struct.pack("<I", 80_000_000)
+        return bytes(content)
+    return gzip.compress(whole) if name.endswith(".gz") else whole
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "extended.mrc",
+        "extended.mrc.gz",
+        "rows.mrc",
+        "rows.mrc.gz",
+        "images.mrc",
+        "deflated.tif",
+        "plain.tif",
+        "big.png",
+    ],
+)
+def test_memory_is_not_taken_for_promises(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(promising(name))
+    assert path.stat().st_size < 3000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(MicrographError, match=name):
+        read(path, sum_frames=True)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unsigned"), [(3, 250, True), (-120, 100, False), (0, 0, False), (0, -1, False)]
+)
+def test_bytes_are_signed_or_not_as_minimum_and_maximum_say(tmp_path, low, high, unsigned):
+    pixels = np.arange(3, 251, dtype=np.uint8).reshape(8, 31)
+    path = tmp_path / "a.mrc"
+    mrc_file(path, pixels.view(np.int8))
+    path.write_bytes(patched(path.read_bytes(), at_76=("<f", low), at_80=("<f", high)))
+    assert np.array_equal(read(path).data, pixels if unsigned else pixels.view(np.int8))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX systems")
+def test_what_cannot_be_read_is_found_and_fails(tmp_path):
+    write_mrc(tmp_path / "a.mrc", np.arange(12.0).reshape(3, 4))
+    (tmp_path / "dangling.mrc").symlink_to(tmp_path / "gone.mrc")
+    (tmp_path / "loop.mrc").symlink_to(tmp_path / "loop.mrc")
+    (tmp_path / "folder.mrc").mkdir()
+    os.mkfifo(tmp_path / "pipe.mrc")
+    assert [path.name for path in find(tmp_path)] == ["a.mrc", "dangling.mrc", "loop.mrc", "pipe.mrc"]
+    for name in ("dangling.mrc", "loop.mrc", "pipe.mrc"):
+        for function in (read, shape):
+            with pytest.raises(MicrographError, match=name):
+                function(tmp_path / name)
+
+
+def test_lists_hold_names_that_are_no_text(tmp_path):
+    names = [os.fsdecode(b"n_\xff.mrc"), "a b#'.mrc"]
+    for name in names:
+        write_mrc(tmp_path / name, np.arange(12.0).reshape(3, 4))
+    (tmp_path / "list.txt").write_bytes(b"\n".join(map(os.fsencode, names)))
+    assert {path.name for path in find(f"@{tmp_path / 'list.txt'}")} == set(names)

@@ -1,11 +1,14 @@
 """Picking many files: what is written, what goes on when one fails, and ``cryokit pick``."""
 
 import logging
+import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import imageio.v3
 import mrcfile
 import numpy as np
 import pandas as pd
@@ -237,7 +240,7 @@ def test_the_next_micrograph_is_read_while_one_is_picked(paths, tmp_path, monkey
             assert second_read.wait(10)
             return super().pick(micrograph, threshold=threshold)
 
-    monkeypatch.setattr("cryokit.pickers.many_files.read", noted)
+    monkeypatch.setattr("cryokit.pickers.one_of_many.read", noted)
     assert pick_files(Waiting(), paths, tmp_path).micrographs == NAMES
 
 
@@ -428,9 +431,10 @@ def test_interrupted_command(session, tmp_path, monkeypatch, capsys):
 
 
 def test_two_micrographs_of_one_name(session, tmp_path, capsys):
-    twin = tmp_path / "elsewhere" / f"{NAMES[0]}.mrc"
+    twin = tmp_path / "elsewhere" / f"{NAMES[0]}.mrcs"
     write_mrc(twin, np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32))
-    assert pick(session / "micrographs", twin, "--out", tmp_path / "out") == 1
+    shutil.copy(twin, twin.with_suffix(".mrc"))
+    assert pick(session / "micrographs", twin.parent, "--out", tmp_path / "out") == 1
     told = capsys.readouterr().err
     assert "same micrograph name" in told
     assert str(twin) in told
@@ -555,3 +559,94 @@ def test_masks_are_written_and_picks_on_them_dropped(picker, paths, tmp_path):
     on_mask = mask.data[result.picks["y"].round().astype(int), result.picks["x"].round().astype(int)]
     assert len(result.picks)
     assert not on_mask.any()
+
+
+# --- names and odd files -------------------------------------------------------------------------------------------
+
+
+def test_micrographs_of_one_file_name_are_picked_into_folders(picker, paths, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, path in zip("AB", paths, strict=False):
+        Path(folder).mkdir()
+        shutil.copy(path, f"{folder}/001.mrc")
+    result = pick_files(picker, [Path("A/001.mrc"), Path("B/001.mrc")], "out", formats=("star", "box"), masks=True)
+    assert result.micrographs == ("A/001", "B/001")
+    expected = {f"{folder}/001{ending}" for folder in "AB" for ending in (".star", ".box")}
+    expected |= {"masks/A/001.mrc", "masks/B/001.mrc", "picks.csv", "micrographs.csv", "autopick.star"}
+    assert set(files_in("out")) == expected
+    for format in (None, "box"):
+        got, names = coordinates.read_folder("out", format)
+        assert names == ["A/001", "B/001"]
+        assert got.groupby("micrograph").size().to_dict() == result.picks.groupby("micrograph").size().to_dict()
+
+
+def test_paths_that_a_list_cannot_hold_are_read_all_the_same(picker, paths, tmp_path):
+    (tmp_path / "my data").mkdir()
+    shutil.copy(paths[0], tmp_path / "my data" / "a.mrc")
+    shutil.copy(paths[1], tmp_path / "b.mrc")
+    result = pick_files(picker, [tmp_path / "my data" / "a.mrc", tmp_path / "b.mrc"], tmp_path / "out")
+    coordinates.write(table("old", [1], [2]), tmp_path / "out" / "old.star")
+    for format in (None, "star"):
+        got, names = coordinates.read_folder(tmp_path / "out", format)
+        assert names == ["a", "b"]
+        assert len(got) == len(result.picks)
+
+
+def test_a_name_that_is_no_text_fails_alone(picker, paths, tmp_path):
+    odd = tmp_path / os.fsdecode(b"n_\xff.mrc")
+    shutil.copy(paths[0], odd)
+    result = pick_files(picker, [*paths[:2], odd], tmp_path / "out")
+    assert result.micrographs == NAMES[:2]
+    assert list(result.problems) == [str(odd)]
+    assert (tmp_path / "out" / "picks.csv").is_file()
+
+
+@pytest.mark.parametrize(("folder", "suffix", "option"), [("overlays", ".png", "draw"), ("masks", ".mrc", "masks")])
+def test_no_picture_is_written_over_a_micrograph(picker, paths, tmp_path, folder, suffix, option):
+    path = tmp_path / folder / f"a{suffix}"
+    if suffix == ".png":
+        path.parent.mkdir()
+        imageio.v3.imwrite(path, np.arange(200 * 200).reshape(200, 200).astype(np.uint8))
+    else:
+        write_mrc(path, read(paths[0]).data)
+    before = path.read_bytes()
+    with pytest.raises(PickerError, match=path.name):
+        pick_files(picker, [path], tmp_path, **{option: (lambda *_: None) if option == "draw" else True})
+    assert path.read_bytes() == before
+
+
+def test_pictures_do_not_leave_the_folder(picker, paths, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "masks").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PickerError, match="masks"):
+        pick_files(picker, paths[:1], tmp_path / "out", masks=True)
+    assert files_in(tmp_path / "elsewhere") == []
+
+
+def degenerate():
+    noise = np.random.default_rng(0).normal(size=(512, 448)).astype(np.float32)
+    return {
+        "tiny": noise[:16, :16],
+        "two": noise[:2, :2],
+        "row": noise[:1],
+        "column": noise[:, :1],
+        "constant": np.full((512, 448), 3, np.float32),
+        "overflowing": noise * 1e36,
+        "vanishing": noise * 1e-30,
+    }
+
+
+def test_degenerate_micrographs_fail_alone(paths, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, data in degenerate().items():
+        write_mrc(tmp_path / "in" / f"{name}.mrc", data)
+    bad = sorted((tmp_path / "in").iterdir())
+    template = pickers.create("template", diameter=76)
+    left_out = fit_files(template, [*bad, *paths])
+    assert set(left_out) <= set(map(str, bad))
+    assert template.diameter_ == 76
+    result = pick_files(template, [*bad, *paths], tmp_path / "out")
+    assert result.micrographs == NAMES
+    assert set(result.problems) == set(map(str, bad))
+    assert all(path in problem for path, problem in result.problems.items())

@@ -1,7 +1,10 @@
 """Arrays with a header of JSON in one NumPy archive (``.npz``): how cryokit saves what is no network."""
 
+import io
 import json
+import math
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cryokit._util.files import replacing
+from cryokit._util.files import replacing, unreadable
 from cryokit._util.plain import json_text
 from cryokit.errors import CryokitError
+
+_MOST_PER_BYTE = 1100  # bytes that one byte of Deflate can stand for, and some
 
 
 def write_archive(
@@ -84,18 +89,36 @@ def read_archive(
     CryokitError
         If the file is missing, damaged, or of another kind; of the class `error`.
     """
+    if trouble := unreadable(path):
+        raise error(f"{path}: {trouble}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return json.loads(str(arrays.pop(_header_name(kind)))), arrays
-    except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
+        with zipfile.ZipFile(path) as archive:
+            arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
+        header = json.loads(str(arrays.pop(_header_name(kind))))
+        if not isinstance(header, dict):
+            raise TypeError("the header is no mapping")
+        return header, arrays
     except MemoryError:
-        raise
+        raise error(f"{path}: does not fit into memory") from None
     # The errors that damaged bytes raise on their way through zip and NumPy have no common base, and what NumPy advises
     # in them (to load the file unsafely) leads astray.
     except Exception:
         raise error(f"{path}: not a {kind.replace('_', ' ')}, or damaged; {advice}") from None
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray:
+    """Return one array of an archive; memory is taken for what is there only, whatever headers promise."""
+    member = archive.getinfo(name)
+    if member.file_size > _MOST_PER_BYTE * member.compress_size + 4096:
+        raise ValueError("more bytes are promised than the compressed ones can hold")
+    content = io.BytesIO(archive.read(member))
+    version = np.lib.format.read_magic(content)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, _, dtype = read_header(content)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize > len(content.getbuffer()):
+        raise ValueError("more values are promised than are there")
+    content.seek(0)
+    return np.lib.format.read_array(content, allow_pickle=False)
 
 
 def _header_name(kind: str) -> str:

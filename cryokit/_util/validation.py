@@ -5,6 +5,7 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+from cryokit._util.wording import shown
 from cryokit.errors import ArgumentError, ArgumentTypeError
 
 
@@ -41,10 +42,10 @@ def check_number(
     cryokit.errors.ArgumentError: seed must be a whole number of at least 0, not -1
     """
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} must be {_allowed(low, high, whole, above)}, not {value!r}")
+        raise ArgumentTypeError(f"{name} must be {_allowed(low, high, whole, above)}, not {shown(value)}")
     too_low = value <= low if above else value < low
-    if not math.isfinite(value) or too_low or value > high or (whole and int(value) != value):
-        raise ArgumentError(f"{name} must be {_allowed(low, high, whole, above)}, not {value!r}")
+    if not _is_finite(value) or too_low or value > high or (whole and int(value) != value):
+        raise ArgumentError(f"{name} must be {_allowed(low, high, whole, above)}, not {shown(value)}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
@@ -74,7 +75,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         *most, last = map(repr, choices)
         allowed = f"{', '.join(most)} or {last}" if most else last
-        raise ArgumentError(f"{name} must be {allowed}, not {value!r}")
+        raise ArgumentError(f"{name} must be {allowed}, not {shown(value)}")
 
 
 def check_picture(name: str, picture: Any, *, empty: bool = False) -> Any:
@@ -106,6 +107,13 @@ def check_picture(name: str, picture: Any, *, empty: bool = False) -> Any:
     if array.dtype.kind not in "biuf":
         raise ArgumentError(f"{name} must be of real numbers, not of {array.dtype}")
     return array
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        return False
 
 
 def _allowed(low: float, high: float, whole: bool, above: bool) -> str:

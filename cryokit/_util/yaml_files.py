@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cryokit._util.files import read_bytes
 from cryokit._util.validation import check_number
+from cryokit._util.wording import shortened, shown
 from cryokit.errors import ArgumentError, CryokitError
+
+if TYPE_CHECKING:
+    import yaml
+
+LARGEST = 1 << 26  # bytes of a file
+DEEPEST = 50  # lists or mappings within each other
+MOST_REPEATED = 100_000  # values that aliases stand for, all together
 
 
 def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     """Return the content of a YAML file.
+
+    A few bytes of aliases can stand for gigabytes, so that they are limited, and so is nesting.
 
     Parameters
     ----------
@@ -26,17 +36,55 @@ def read_yaml(path: str | os.PathLike, error: type[CryokitError]) -> Any:
     Raises
     ------
     CryokitError
-        If the file cannot be read or is not YAML; of the class `error`.
+        If the file cannot be read, is not YAML, is larger than `LARGEST`, nested deeper than `DEEPEST`, or has
+        aliases for more than `MOST_REPEATED` values; of the class `error`.
     """
     import yaml
 
+    data = read_bytes(path, error, "a YAML file", LARGEST)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(Path(path).read_bytes(), Loader=loader)
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror or problem})") from None
+        too_much = _too_much(yaml.parse(data, Loader=loader))
+        content = None if too_much else yaml.load(data, Loader=loader)
     except yaml.YAMLError as problem:
-        raise error(f"{path}: not valid YAML: {' '.join(str(problem).split())}") from None
+        raise error(f"{path}: not valid YAML: {shortened(' '.join(str(problem).split()), 300)}") from None
+    except Exception as problem:  # of many kinds, from what PyYAML takes for dates or numbers: 2001-99-99, !!int x
+        reason = f"a value is not what YAML takes it for ({shortened(str(problem))}); put it in quotes"
+        raise error(f"{path}: {reason}") from None
+    if too_much:
+        raise error(f"{path}: {too_much}")
+    return content
+
+
+def _too_much(events: Iterable[yaml.Event]) -> str | None:
+    """Say where a YAML file is nested too deep or repeats too much by aliases; None if it does not."""
+    from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+
+    sizes: dict[str, int] = {}  # of the values with an anchor
+    open_values: list[tuple[str | None, int]] = []  # anchor, and values before it
+    values = repeated = 0
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            if event.anchor not in sizes:
+                return f"line {line}: the alias *{shortened(event.anchor)} stands for what it is in, or for nothing"
+            values += sizes[event.anchor]
+            repeated += sizes[event.anchor]
+        elif isinstance(event, ScalarEvent | CollectionStartEvent):
+            values += 1
+            if isinstance(event, CollectionStartEvent):
+                open_values.append((event.anchor, values - 1))
+            elif event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = open_values.pop()
+            if anchor:
+                sizes[anchor] = values - before
+        if repeated > MOST_REPEATED:
+            return f"line {line}: aliases stand for more than {MOST_REPEATED} values; write out what is needed"
+        if len(open_values) > DEEPEST:
+            return f"line {line}: lists within lists, more than {DEEPEST} deep"
+    return None
 
 
 @dataclass(frozen=True)
@@ -59,8 +107,7 @@ class Node:
     def check(self, valid: bool, expected: str) -> None:
         """Raise an error unless the value is valid."""
         if not valid:
-            text = repr(self.value)
-            raise self.error(f"expected {expected}, found {text if len(text) <= 60 else f'{text[:57]}...'}")
+            raise self.error(f"expected {expected}, found {shortened(shown(self.value), 60)}")
 
     def error(self, problem: str) -> ArgumentError:
         """Return an error that names the key."""
@@ -73,7 +120,7 @@ class Node:
         if missing := [key for key in required if key not in self.value]:
             raise self.error(f"key {missing[0]!r} is missing")
         if unknown := [key for key in self.value if key not in known]:
-            raise self.error(f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+            raise self.error(f"unknown key {shown(unknown[0])}; known are {', '.join(known)}")
         prefix = f"{self.key}." if self.key else ""
         return {key: Node(self.value.get(key), prefix + key) for key in known}
 

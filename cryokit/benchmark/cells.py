@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import pandas as pd
 
 from cryokit import coordinates
 from cryokit._util.files import write_text
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import matched, micrograph_name
 from cryokit._util.wording import plural, some
 from cryokit.benchmark import result_file, run_files
 from cryokit.coordinates import concatenate
@@ -208,11 +208,12 @@ def _given_picks(
 ) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
     """Return picks as given by split (None if they are of other micrographs), and remarks on them."""
     try:
-        picks, named = coordinates.read_folder(**job.settings)
-        known = [*names["validation"], *names["test"]]
-        picks, named = coordinates.under_known_names(picks, named, known, Path(job.settings["path"]).name)
+        picks, named = coordinates.read_folder(**job.settings, located=True)
     except CoordinateError as error:
         raise BenchmarkError(f"{error}; convert it to a known format with cryokit convert") from None
+    paths = {name: path for split in names for name, path in zip(names[split], job.micrographs[split], strict=True)}
+    called = matched(named, paths)
+    picks, named = coordinates.renamed(picks, called), list(called.values())
     if not set(named) & set(names["test"]):
         return None, [
             f"{Path(job.settings['path']).name}: names {some(list(named)) or 'no micrograph'}, but none of the test "
@@ -232,17 +233,12 @@ def _given_picks(
     used = Frame(
         job.settings.get("scale", 1.0), tuple(job.settings.get("shift", (0.0, 0.0))), job.settings.get("flip_y")
     )
-    looked_at = picks[picks["micrograph"].isin(known)]
-    hint = wrong_frame(looked_at, truth, used=used, heights=_heights(job, set(looked_at["micrograph"])))
+    looked_at = picks[picks["micrograph"].isin([*names["validation"], *names["test"]])]
+    heights = {name: shape(paths[name])[0] for name in looked_at["micrograph"].unique()}
+    hint = wrong_frame(looked_at, truth, used=used, heights=heights)
     if hint is not None:
         remarks.append(hint.warning("cryokit convert", used.options()))
     return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, remarks
-
-
-def _heights(job: Job, names: Collection[str]) -> dict[str, int]:
-    """Return the rows of micrographs by name."""
-    paths = {micrograph_name(path): path for split in ("validation", "test") for path in job.micrographs[split]}
-    return {name: shape(paths[name])[0] for name in names}
 
 
 def _scored(

@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from cryokit._util.validation import check_choice, check_number
+from cryokit._util.wording import shortened, shown
 from cryokit._util.yaml_files import Node, read_yaml
 from cryokit.benchmark.methods import OWN, Row, row
 from cryokit.datasets import SPLITS
@@ -214,7 +215,7 @@ def read(name_or_path: str | os.PathLike, profile: str | None = None, *, trust: 
     try:
         return parse(content, profile, trust=trust)
     except CryokitError as error:
-        raise BenchmarkError(f"{path}: {error}") from None
+        raise BenchmarkError(f"{path}: {shortened(str(error), 2000)}") from None
 
 
 def parse(content: Any, profile: str | None = None, *, trust: bool = False) -> BenchmarkConfig:
@@ -285,7 +286,7 @@ def rows(methods: Any, *, trust: bool = False) -> tuple[Row, ...]:
         If there is none, one is unknown, or one is named twice.
     """
     if not isinstance(methods, (str, list, tuple)) or not methods:
-        raise BenchmarkError(f"methods: give a list of at least one, not {methods!r}")
+        raise BenchmarkError(f"methods: give a list of at least one, not {shown(methods)}")
     methods = [methods] if isinstance(methods, str) else methods
     chosen = [row(name, trust=trust) for method in methods for name in (OWN if method == "all" else (method,))]
     _check_unique("methods", [method_row.name for method_row in chosen])
@@ -402,4 +403,4 @@ def _sweep(node: Node, trust: bool) -> list[DatasetSpec]:
 
 def _check_unique(place: str, names: Sequence[str]) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise BenchmarkError(f"{place}: {repeated[0]!r} is there twice")
+        raise BenchmarkError(f"{place}: {shown(repeated[0])} is there twice")

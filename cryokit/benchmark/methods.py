@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cryokit._util.wording import did_you_mean
+from cryokit._util.wording import did_you_mean, shortened, shown
 from cryokit._util.yaml_files import Node
 from cryokit.errors import ArgumentError, BenchmarkError, PickerError
 from cryokit.pickers import registry
@@ -119,8 +119,8 @@ def check_name(name: str, origin: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise BenchmarkError(
-            f"{origin} {name!r}: a name has letters, digits and the characters _ . + - only, and does not begin with a "
-            "dot"
+            f"{origin} {shown(name)}: a name has letters, digits and the characters _ . + - only, and does not "
+            "begin with a dot"
         )
     return name
 
@@ -157,15 +157,19 @@ def row(given: str | Mapping[str, Any], *, trust: bool = False) -> Row:
         picker, method = _own_picker(given, trust, "method")
         check_name(method.name, "method")
         if method.name in ROWS:
-            raise BenchmarkError(f"{given}: {method.name!r} is a method of cryokit's; give the class another name")
+            raise BenchmarkError(
+                f"{shortened(given)}: {shown(method.name)} is a method of cryokit's; give the class another name"
+            )
         return Row(method.name, picker, {}, not method.without_labels, method.title, method.source)
     if isinstance(given, str):
         given = {"name": given}
     keys = Node(given, "method").mapping(("name",), FIELDS[1:])
     name = keys["name"].text()
-    known, origin = ROWS.get(name), f"method {name!r}"
+    known, origin = ROWS.get(name), f"method {shown(name)}"
     if known is None and "picker" not in given:
-        raise BenchmarkError(f"no method is called {name!r}{did_you_mean(name, ROWS)}; there are: {', '.join(ROWS)}")
+        raise BenchmarkError(
+            f"no method is called {shown(name)}{did_you_mean(name, ROWS)}; there are: {', '.join(ROWS)}"
+        )
     check_name(name, "method")
     for key in ("picker", "title", "source"):
         keys[key].optional_text()
@@ -221,4 +225,6 @@ def _given(result: Row, origin: str, given: Mapping[str, Any]) -> Row:
 
 def _check_settings(settings: Mapping[str, Any], known: Sequence[str], origin: str) -> None:
     if unknown := [name for name in settings if name not in known]:
-        raise BenchmarkError(f"{origin}: settings: unknown {unknown[0]!r}; there are: {', '.join(known) or 'none'}")
+        raise BenchmarkError(
+            f"{origin}: settings: unknown {shown(unknown[0])}; there are: {', '.join(known) or 'none'}"
+        )

@@ -17,7 +17,7 @@ import pandas as pd
 
 from cryokit import __version__, coordinates
 from cryokit._util.files import make_folder, write_text
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import matched, micrograph_name
 from cryokit._util.wording import plural, some
 from cryokit.benchmark.configuration import DatasetSpec, SimulatedSet
 from cryokit.coordinates import IGNORE, concatenate
@@ -205,7 +205,7 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
     folder = next((source / spec.name for source in sources if (source / spec.name / "micrographs").is_dir()), None)
     if spec.micrographs is not None or folder is not None:
         files = find_micrographs(spec.micrographs or folder / "micrographs")
-        labels, labelled = coordinates.read_folder(labels_from or spec.labels or folder / "labels")
+        labels, labelled = coordinates.read_folder(labels_from or spec.labels or folder / "labels", located=True)
     elif dataset is not None:
         try:
             pairs = dataset.pairs(labels_from=labels_from, partial=True)
@@ -220,7 +220,10 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
             "given with --data"
         )
     by_name = {micrograph_name(path): path for path in files}
-    labels, labelled = coordinates.under_known_names(labels, labelled, by_name, spec.name)
+    if len(by_name) < len(files):
+        raise BenchmarkError(f"{spec.name}: micrographs of different folders have the same file name; rename them")
+    called = matched(labelled, by_name)
+    labels, labelled = coordinates.renamed(labels, called), list(called.values())
     if spec.splits is not None:
         splits = {name: split for split, names in spec.splits.items() for name in names}
     elif dataset is not None and dataset.manifest.files:

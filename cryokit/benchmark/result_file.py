@@ -5,7 +5,6 @@ micrographs, the threshold, counts of each micrograph, curves, times, and what t
 failed or was skipped has the same keys, without values, and says why under ``error``.
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -19,9 +18,12 @@ import numpy as np
 
 from cryokit._util.cores import usable_cores
 from cryokit._util.files import write_text
+from cryokit._util.json_files import read_json
 from cryokit._util.plain import json_text, plain
 from cryokit._util.versions import versions
-from cryokit.errors import BenchmarkError
+from cryokit._util.wording import shown
+from cryokit.benchmark.result_check import check_result
+from cryokit.errors import ArgumentError, BenchmarkError
 from cryokit.evaluate import Evaluation
 
 FORMAT = 2
@@ -162,14 +164,18 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     if path.is_dir():
         path = path / (RESULT if (path / RESULT).is_file() or not (path / PARTIAL).is_file() else PARTIAL)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, BenchmarkError, "a benchmark's result")
         written = content["cryokit_benchmark"]
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         raise BenchmarkError(f"{path}: not a benchmark's result, or damaged; run the benchmark again") from None
     if written != FORMAT:
-        raise BenchmarkError(f"{path}: written in format {written!r}, but this version of cryokit reads {FORMAT}")
+        raise BenchmarkError(f"{path}: written in format {shown(written)}, but this version of cryokit reads {FORMAT}")
+    try:
+        check_result(content, DONE)
+    except ArgumentError as error:
+        raise BenchmarkError(
+            f"{path}: not a benchmark's result, or damaged ({error}); run the benchmark again"
+        ) from None
     return content
 
 

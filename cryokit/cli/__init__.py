@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 for success, 1 for an error (printed as one line), 2 for wrong usage, 130 if interrupted.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no text
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="cryokit", description="Particle picking in cryo-electron microscopy.")
     parser.add_argument("--version", action="version", version=f"cryokit {__version__}")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
+import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cryokit._util.names import MICROGRAPH_SUFFIXES, micrograph_name
+from cryokit._util.names import MICROGRAPH_SUFFIXES, matched, micrograph_names
 from cryokit._util.validation import check_number
 from cryokit._util.wording import plural, some
 from cryokit.cli.arguments import add_scale, add_strip
 from cryokit.coordinates.formats import FORMATS, SCORES, SUFFIXES
-from cryokit.errors import ArgumentError, CoordinateError, MicrographError
+from cryokit.errors import ArgumentError, CoordinateError, CryokitError, MicrographError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,14 +85,15 @@ def run(options: argparse.Namespace) -> int:
     CryokitError
         If the options do not fit together or nothing can be read.
     """
-    from cryokit.coordinates import flip_y, read_folder, under_known_names, write, write_folder, write_list
+    from cryokit.coordinates import flip_y, read_folder, renamed, write, write_folder, write_list
     from cryokit.micrograph import find
 
     suffixes = (*SUFFIXES, *MICROGRAPH_SUFFIXES)
     to_file = options.out.is_file() if options.out.exists() else options.out.name.lower().endswith(suffixes)
     _check(options, to_file)
     problems: list[str] = []
-    paths = {micrograph_name(path): path for path in (find(options.micrographs) if options.micrographs else [])}
+    files = find(options.micrographs) if options.micrographs else []
+    paths = dict(zip(micrograph_names(files), files, strict=True))
     picks, names = read_folder(
         options.input,
         options.source,
@@ -101,12 +105,14 @@ def run(options: argparse.Namespace) -> int:
         shift=options.shift,
         diameter=options.diameter,
         scores=options.scores_in,
+        located=True,
     )
+    called = matched(names, paths)
+    picks, names = renamed(picks, called), sorted(called.values())
     if problems and not names:
         raise CoordinateError("\n".join(problems))
     shapes = {}
     if paths:
-        picks, names = under_known_names(picks, names, paths, "--micrographs")
         shapes, failures = _shapes(names, paths)
         if options.flip_y is True or FORMATS[options.to].shaped:
             problems.extend(f"micrograph {name} is not converted: {reason}" for name, reason in failures.items())
@@ -123,8 +129,14 @@ def run(options: argparse.Namespace) -> int:
         "scores": options.scores_out,
         "shape": shapes,
     }
+    _check_apart(options, written_to=[options.out] if to_file else _outputs(names, options))
     if to_file:
-        write(picks, options.out, options.to, micrographs=paths, **settings)
+        settings["micrographs"] = paths
+        try:
+            write(picks, options.out, options.to, **settings)
+        except CoordinateError:
+            picks, names = _holdable(picks, names, options, settings, problems)
+            write(picks, options.out, options.to, **settings)
         logger.info("%s: %s of %s", options.out, plural(len(picks), "pick"), plural(len(names), "micrograph"))
     else:
         written = write_folder(picks, options.out, options.to, micrographs=names, problems=problems, **settings)
@@ -154,6 +166,44 @@ def _check(options: argparse.Namespace, to_file: bool) -> None:
         check_number("--box-size", options.box_size, 0, above=True)
     if FORMATS[options.to].shaped and not options.micrographs:
         raise ArgumentError(f"--to {options.to} needs --micrographs, for their rows and columns")
+
+
+def _outputs(names: list[str], options: argparse.Namespace) -> list[Path]:
+    from cryokit.coordinates import coordinate_path
+
+    outputs = []
+    for name in names:
+        with contextlib.suppress(CoordinateError):  # writing will say so
+            outputs.append(coordinate_path(options.out, name, options.to))
+    return outputs
+
+
+def _check_apart(options: argparse.Namespace, written_to: list[Path]) -> None:
+    """Refuse to write over what has been read."""
+    read = {os.path.realpath(path) for path in [*options.input, *options.micrographs]}
+    for path in written_to:
+        real = os.path.realpath(path)
+        if os.path.exists(real) and (real in read or os.path.dirname(real) in read):
+            raise ArgumentError(f"--out {options.out}: {path} is there, and an input; choose another place")
+
+
+def _holdable(
+    picks: pd.DataFrame, names: list[str], options: argparse.Namespace, settings: dict[str, Any], problems: list[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the picks that one file of a format can hold; micrographs that it cannot name are added to `problems`."""
+    from cryokit.coordinates import write
+
+    refused = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, own in picks.groupby("micrograph", sort=False):
+            try:
+                write(own[:1], Path(folder) / options.out.name, options.to, joined=True, **settings)
+            except CryokitError as error:
+                problems.append(str(error).replace(folder, str(options.out.parent)))
+                refused.append(name)
+    if len(refused) == picks["micrograph"].nunique():
+        raise CoordinateError("\n".join(problems))
+    return _only(picks, names, set(names) - set(refused))
 
 
 def _only(picks: pd.DataFrame, names: list[str], wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:

@@ -115,18 +115,21 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from cryokit import coordinates
-    from cryokit._util.files import write_text
+    from cryokit._util.files import inside
     from cryokit._util.names import micrograph_name
+    from cryokit.micrograph.finding import write_list
 
     dataset = load(options.name)
     counts = []
+    labels_folder = inside(options.out, "labels/x").parent
     for split in SPLITS:
         pairs = dataset.pairs(split)
         if not pairs:
             continue
-        write_text(options.out / f"{split}.txt", "".join(f"{path.resolve()}\n" for path, _ in pairs))
+        if unlisted := write_list(options.out / f"{split}.txt", (path.resolve() for path, _ in pairs)):
+            raise DatasetError("\n".join(unlisted.values()))
         labelled = [micrograph_name(path) for path, label in pairs if label is not None]
-        coordinates.write_folder(dataset.labels(split), options.out / "labels", "csv", micrographs=labelled)
+        coordinates.write_folder(dataset.labels(split), labels_folder, "csv", micrographs=labelled)
         counts.append(f"{split} {plural(len(pairs), 'micrograph')}, {len(labelled)} labelled")
     sys.stdout.write(f"{dataset.manifest.name}: {'; '.join(counts)} -> {options.out}\n")
 

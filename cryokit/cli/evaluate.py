@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -88,9 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Score the picks; return the exit status."""
     from cryokit._util.files import write_text
+    from cryokit._util.names import matched, micrograph_names
     from cryokit._util.plain import json_text
     from cryokit._util.validation import check_number
-    from cryokit.coordinates import IGNORE, read_folder, under_known_names, without_repeats
+    from cryokit.coordinates import IGNORE, read_folder, renamed, without_repeats
     from cryokit.evaluate import evaluate, sweep
     from cryokit.evaluate.against_labels import check_diameters, check_matching
 
@@ -100,13 +102,21 @@ def run(options: argparse.Namespace) -> int:
     check_number("bootstrap", options.bootstrap, 0, whole=True)
     check_number("seed", options.seed, 0, whole=True)
     sources = _sources(options.picks)
-    strip = {"endings": options.strip, "prefixes": options.strip_prefix}
-    labels, labelled = read_folder(options.labels, options.labels_format, diameter=options.diameter, **strip)
-    labels = without_repeats(labels, options.labels)
+    inputs = {os.path.realpath(path): path for path in [options.labels, *sources.values()]}
+    for option, path in (("--json", options.json), ("--plot", options.plot)):
+        if path and (real := os.path.realpath(path)) in inputs:
+            raise ArgumentError(f"{option} {path}: would replace the input {inputs[real]}; choose another file")
+    names = {"endings": options.strip, "prefixes": options.strip_prefix, "located": True}
+    labels, labelled = read_folder(options.labels, options.labels_format, diameter=options.diameter, **names)
     frame = {"scale": options.scale, "blocks": options.blocks, "shift": options.shift, "flip_y": options.flip_y}
-    picked = {}
-    for name, path in sources.items():
-        picked[name] = under_known_names(*read_folder(path, options.format, **frame, **strip), labelled, name)
+    picked = {name: read_folder(path, options.format, **frame, **names) for name, path in sources.items()}
+    # Called alike only when all are known with their folders.
+    called = dict(zip(labelled, micrograph_names(labelled), strict=True))
+    labels, labelled = without_repeats(renamed(labels, called), options.labels), sorted(called.values())
+    places = {name: path for path, name in called.items()}
+    for source, (picks, named) in picked.items():
+        called = matched(named, places)
+        picked[source] = renamed(picks, called), sorted(called.values())
     if not labelled:
         raise CoordinateError(f"{options.labels}: the labels name no micrograph, so there is nothing to score")
     micrographs = labelled

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the micrographs ``<protein>_001.mrc`` and so on, ``labels/<micrograph>.csv``, and masks of artefacts."""
     from tqdm import tqdm
 
-    from cryokit._util.files import make_folder, write_text
+    from cryokit._util.files import inside, make_folder, write_text
     from cryokit.micrograph import write_mrc
     from cryokit.simulate import simulate_set_parts
 
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> int:
         micrograph, truth = parts.micrograph, parts.truth
         if options.artefacts:
             mask = parts.unusable.astype("int8")
-            write_mrc(options.out / "masks" / f"{micrograph.name}.mrc", mask, pixel_size=micrograph.pixel_size)
+            write_mrc(inside(options.out, f"masks/{micrograph.name}.mrc"), mask, pixel_size=micrograph.pixel_size)
         write_mrc(options.out / f"{micrograph.name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
         labels = truth[["x", "y", "diameter", "view"]].to_csv(index=False, float_format="%.3f")
-        write_text(options.out / "labels" / f"{micrograph.name}.csv", labels)
+        write_text(inside(options.out, f"labels/{micrograph.name}.csv"), labels)
     logger.info("micrographs: %d -> %s, their labels -> %s", options.micrographs, options.out, options.out / "labels")
     return 0

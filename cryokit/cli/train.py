@@ -85,8 +85,8 @@ def _occupied(out: Path) -> bool:
 
 def _labels(paths: Sequence[Path], options: argparse.Namespace) -> pd.DataFrame:
     """Return the labels of the micrographs."""
-    from cryokit._util.names import micrograph_name
-    from cryokit.coordinates import read_folder, under_known_names
+    from cryokit._util.names import matched, micrograph_names
+    from cryokit.coordinates import read_folder, renamed
 
     labels, labelled = read_folder(
         options.labels,
@@ -94,9 +94,11 @@ def _labels(paths: Sequence[Path], options: argparse.Namespace) -> pd.DataFrame:
         diameter=options.diameter,
         endings=options.strip,
         prefixes=options.strip_prefix,
+        located=True,
     )
-    names = [micrograph_name(path) for path in paths]
-    labels, labelled = under_known_names(labels, labelled, names, "--labels")
+    names = micrograph_names(paths)
+    called = matched(labelled, dict(zip(names, paths, strict=True)))
+    labels, labelled = renamed(labels, called), sorted(called.values())
     if not set(names) & set(labelled):
         raise CoordinateError(
             f"{some(list(map(str, options.labels)))}: labels of {some(labelled) or 'no micrograph'}, but the "

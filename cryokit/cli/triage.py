@@ -34,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @lean()
 def run(options: argparse.Namespace) -> int:
     """Judge each micrograph, and write a table, lists and a page of thumbnails."""
-    from cryokit._util.files import make_folder, write_text
+    from cryokit._util.files import make_folder
     from cryokit.micrograph import find
+    from cryokit.micrograph.finding import write_list
     from cryokit.pickers import verdicts
     from cryokit.plot.triage_sheet import sheet, thumbnail
 
@@ -49,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
     verdicts.write(table, out / "micrographs.csv")
     for verdict in verdicts.VERDICTS:
         chosen = [item.path for item, row in zip(judged, table["verdict"], strict=True) if row == verdict]
-        write_text(out / f"{verdict}.txt", "".join(f"{os.path.abspath(path)}\n" for path in chosen))
+        for path, reason in write_list(out / f"{verdict}.txt", chosen).items():
+            logger.error("%s", reason)
+            problems[os.fspath(path)] = reason
     sheet(table, [item.drawn for item in judged], problems).write(out / "triage.html")
     counts = table["verdict"].value_counts()
     logger.info("%s -> %s", ", ".join(f"{verdict}: {counts.get(verdict, 0)}" for verdict in verdicts.VERDICTS), out)

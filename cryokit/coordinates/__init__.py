@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "formats": ["FORMATS", "SCORES", "SUFFIXES", "Format", "detect"],
         "picks": ["COLUMNS", "IGNORE", "concatenate", "table", "validate", "without_repeats"],
         "reading": ["read", "read_folder"],
-        "renaming": ["under_known_names"],
+        "renaming": ["renamed"],
         "star": ["write_list"],
         "transforms": ["flip_y", "scale"],
         "writing": ["coordinate_path", "write", "write_folder"],

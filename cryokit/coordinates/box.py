@@ -66,7 +66,7 @@ def read_boxes(path: str | os.PathLike, columns: tuple[int, ...]) -> tuple[np.nd
         If a line cannot be read or a box has no positive width and height.
     """
     values = read_number_rows(path, columns, volume=(3, 6))
-    if not (values[:, 2:4] > 0).all():
+    if not ((values[:, 2:4] > 0) & np.isfinite(values[:, 2:4])).all():
         raise CoordinateError(f"{path}: a box has no positive width and height; are columns missing?")
     return values[:, :2], values[:, 2:4], values[:, 4:]
 

@@ -10,6 +10,7 @@ import os
 import numpy as np
 import pandas as pd
 
+from cryokit._util.wording import shortened
 from cryokit.coordinates.box import read_boxes
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import refuse_depths, require_columns, sizes, table, validate
@@ -51,7 +52,9 @@ def _new_columns(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nd
         columns = block.reindex(columns=_NEEDED + _OPTIONAL).replace("<NA>", np.nan)
         return np.hsplit(columns.to_numpy(dtype=np.float64), (2, 4))
     except (ValueError, TypeError) as error:
-        raise CoordinateError(f"{path}: block data_cryolo holds something that is not a number ({error})") from None
+        raise CoordinateError(
+            f"{path}: block data_cryolo holds something that is not a number ({shortened(str(error))})"
+        ) from None
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:

@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.files import replacing
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import located_name, uid
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import require_columns, table, validate
-from cryokit.coordinates.renaming import uid
 from cryokit.errors import CoordinateError
 
 _X, _Y = "location/center_x_frac", "location/center_y_frac"
@@ -47,7 +46,7 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     x, y = (_numbers(records, name, path, (len(records),)) for name in (_X, _Y))
     score_field = next((name for name in _SCORES if name in fields), None)
     score = np.nan if score_field is None else _numbers(records, score_field, path, (len(records),))
-    names = [micrograph_name(_text(name, path)) for name in records[_PATH].tolist()]
+    names = [located_name(_text(name, path)) for name in records[_PATH].tolist()]
     picks = table(names, x=x * shape[:, 1], y=y * shape[:, 0], score=score)
     return validate(picks, path), list(dict.fromkeys(names))
 
@@ -72,6 +71,8 @@ def _load(path: str | os.PathLike) -> np.ndarray:
             f"{path}: cannot be read as a .cs file of cryoSPARC ({' '.join(str(error).split())[:200]}); it is damaged, "
             "or holds Python objects, which are not loaded; export it again"
         ) from None
+    if isinstance(records, np.lib.npyio.NpzFile):
+        records.close()
     if not isinstance(records, np.ndarray) or records.dtype.names is None or records.ndim != 1:
         raise CoordinateError(f"{path}: not a .cs file of cryoSPARC (no array of records); export it again")
     return records

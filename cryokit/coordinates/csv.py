@@ -4,14 +4,18 @@ Columns ``x`` and ``y`` are required; ``micrograph``, ``score``, ``diameter`` an
 ignored. Other usual names of these columns are known (CryoPPP: ``X-Coordinate,Y-Coordinate,Diameter``, and
 ``Micrographs Filename``), see `cryokit.coordinates.headers`. Without a column ``micrograph`` (label files:
 ``x,y,diameter,view``) the file's name says which one it is.
+
+A text that a spreadsheet would take for a formula, as it begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage
+return, is written with an apostrophe before it, which reading takes off again (`cryokit._util.csv_text`).
 """
 
 import os
 
 import pandas as pd
 
+from cryokit._util.csv_text import csv_text, without_apostrophe
 from cryokit._util.files import write_text
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import located_name
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.headers import say, usual_columns
 from cryokit.coordinates.picks import COLUMNS, NUMERIC, refuse_depths, require_columns, validate
@@ -35,13 +39,15 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     refuse_depths(columns.pop("z", ()), path)
     say(fields, path)
     picks = pd.DataFrame(columns)
+    if "view" in columns:
+        picks["view"] = [without_apostrophe(view) for view in columns["view"]]
     if "micrograph" not in columns:
         return validate(picks.assign(micrograph=micrograph), path), [micrograph]
-    picks["micrograph"] = [micrograph_name(name) for name in columns["micrograph"]]
+    picks["micrograph"] = [located_name(without_apostrophe(name)) for name in columns["micrograph"]]
     return validate(picks, path), list(dict.fromkeys(picks["micrograph"]))
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
     """Write a CSV file, with the column ``micrograph`` if joined (see `cryokit.coordinates.formats`)."""
     columns = [name for name in COLUMNS if options.joined or name != "micrograph"]
-    write_text(path, picks[columns].to_csv(index=False, lineterminator="\n"))
+    write_text(path, csv_text(picks[columns]))

@@ -9,11 +9,13 @@ the key.
 import json
 import math
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
 
 from cryokit._util.files import write_text
+from cryokit._util.wording import shortened
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import TOMOGRAM, table, validate
 from cryokit.coordinates.textfiles import read_text
@@ -36,11 +38,11 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     if not isinstance(boxes, list):
         raise CoordinateError(f"{path}: the key 'boxes' is not a list")
     for row, box in enumerate(boxes, start=1):
-        if not (isinstance(box, list) and len(box) >= 2 and all(isinstance(v, (int, float)) for v in box[:2])):
-            raise CoordinateError(f"{path}: box {row} is not [x, y, ...]: {json.dumps(box)[:80]}")
-        if len(box) > 2 and isinstance(box[2], (int, float)):
+        if not (isinstance(box, list) and len(box) >= 2 and all(map(_is_number, box[:2]))):
+            raise CoordinateError(f"{path}: box {row} is not [x, y, ...]: {shortened(box)}")
+        if len(box) > 2 and _is_number(box[2]):
             raise CoordinateError(f"{path}: box {row} begins with three numbers, x, y and z: the file {TOMOGRAM}")
-    scores = [box[3] if len(box) > 3 and isinstance(box[3], (int, float)) else math.nan for box in boxes]
+    scores = [box[3] if len(box) > 3 and _is_number(box[3]) else math.nan for box in boxes]
     picks = table(micrograph, x=[box[0] for box in boxes], y=[box[1] for box in boxes], score=scores)
     return validate(picks, path), [micrograph]
 
@@ -55,10 +57,14 @@ def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -
     write_text(path, json.dumps(info) + "\n")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < sys.float_info.max)
+
+
 def _load(path: str | os.PathLike) -> dict:
     try:
         info = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # lists within lists without end
         raise CoordinateError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(info, dict):
         raise CoordinateError(f"{path}: not an EMAN2 info file (no JSON object)")

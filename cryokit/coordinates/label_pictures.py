@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cryokit._util.declared_sizes import check_picture, check_tiff
 from cryokit._util.files import replacing
 from cryokit._util.names import coordinate_file_micrograph
+from cryokit._util.wording import shortened
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.picks import sizes, table
 from cryokit.errors import CoordinateError
@@ -122,6 +124,8 @@ def marked(picture: np.ndarray, path: str | os.PathLike = "the picture") -> np.n
     """
     if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] > 4):
         raise CoordinateError(f"{path}: not a single picture (shape {picture.shape})")
+    if not picture.size or picture.dtype.kind not in "biuf" or not np.isfinite(picture).all():
+        raise CoordinateError(f"{path}: has no pixels, or pixels of type {picture.dtype} that are no finite numbers")
     full = 1 if picture.dtype == bool else np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else picture.max()
     if picture.ndim == 3:
         if picture.shape[2] >= 3:
@@ -242,11 +246,22 @@ def find_discs(mask: np.ndarray, diameter: float) -> tuple[np.ndarray, np.ndarra
 def _read_pixels(path: str | os.PathLike) -> np.ndarray:
     import imageio.v3 as iio
 
+    tiff = Path(path).suffix.lower() in (".tif", ".tiff")
     try:
+        if tiff:
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                check_tiff(path, file.series[0], CoordinateError)
+        else:
+            check_picture(path, CoordinateError)
         # Named, because imageio would try every plugin it has on a damaged file.
-        return iio.imread(path, plugin="tifffile" if Path(path).suffix.lower() in (".tif", ".tiff") else "pillow")
+        return iio.imread(path, plugin="tifffile" if tiff else "pillow")
+    except CoordinateError:
+        raise
     except Exception as error:  # imageio's plugins raise many kinds
-        raise CoordinateError(f"{path}: cannot be read as a picture ({str(error).splitlines()[0]})") from None
+        reason = shortened(" ".join(str(error).split()), 200)
+        raise CoordinateError(f"{path}: cannot be read as a picture ({reason})") from None
 
 
 def _averaged(mask: np.ndarray, factor: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from cryokit._util.wording import plural, some
+from cryokit._util.wording import plural, shortened, some
 from cryokit.errors import ArgumentError, CoordinateError
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,9 @@ def validate(picks: pd.DataFrame, source: str | os.PathLike = "the table of pick
         try:
             columns[name] = np.asarray(values, dtype=np.float64)
         except (ValueError, TypeError) as error:
-            raise CoordinateError(f"{source}: column {name!r} holds something that is not a number ({error})") from None
+            raise CoordinateError(
+                f"{source}: column {name!r} holds something that is not a number ({shortened(str(error))})"
+            ) from None
     bad = np.flatnonzero(~(np.isfinite(columns["x"]) & np.isfinite(columns["y"])))
     if bad.size:
         raise CoordinateError(f"{source}: pick {bad[0] + 1} has no finite centre; remove or repair it")
@@ -127,7 +129,8 @@ def require_columns(columns: Iterable[str], needed: Iterable[str], source: str |
     columns = [str(name) for name in columns]
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise CoordinateError(f"{source}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
+        there = shortened(", ".join(columns), 300) or "none"
+        raise CoordinateError(f"{source}: no column {', '.join(missing)}; it has {there}")
 
 
 def refuse_depths(z: Iterable[float], source: str | os.PathLike) -> None:

@@ -1,8 +1,12 @@
 """Read coordinate files of any format, one by one or a folder at once."""
 
+from __future__ import annotations
+
+import contextlib
 import logging
 import math
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +15,18 @@ import numpy as np
 import pandas as pd
 
 from cryokit._util.checked_settings import Checked, checked, choice, number
-from cryokit._util.names import coordinate_file_micrograph
+from cryokit._util.csv_text import without_apostrophe
+from cryokit._util.files import unreadable
+from cryokit._util.names import coordinate_file_micrograph, micrograph_name, micrograph_names, same_micrograph
 from cryokit._util.validation import check_number
 from cryokit._util.wording import some
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, SCORES, TEXT_SUFFIXES, detect, format_of_suffix, get_format, recognise
 from cryokit.coordinates.picks import concatenate
 from cryokit.coordinates.renaming import Additions, renamed
-from cryokit.coordinates.star import LISTS
+from cryokit.coordinates.star import LISTS, listed_files
+from cryokit.coordinates.textfiles import read_columns
+from cryokit.coordinates.writing import coordinate_path
 from cryokit.errors import ArgumentError, CoordinateError
 
 logger = logging.getLogger(__name__)
@@ -63,9 +71,11 @@ class ReadOptions(Checked):
             picks = transforms.scale(picks, self.scale, blocks=self.blocks)
         if any(self.shift):
             picks = picks.assign(x=picks["x"] + self.shift[0], y=picks["y"] + self.shift[1])
-        if self.flip_y is not None:
-            picks = transforms.flip_y(picks, self.flip_y)
         return picks if self.diameter is None else picks.assign(diameter=np.float64(self.diameter))
+
+    def flip(self, picks: pd.DataFrame) -> pd.DataFrame:
+        """Reverse the y axis of converted picks, whose micrographs have the names that heights go by."""
+        return picks if self.flip_y is None else transforms.flip_y(picks, self.flip_y)
 
 
 def read(
@@ -90,7 +100,8 @@ def read(
         Key of `FORMATS`; by default identified by suffix and content.
     micrograph : str, optional
         Name of the micrograph if the file does not say it; by default it is taken from the file's name. From a file
-        that names its micrographs only the picks of this one are returned; names are compared whole.
+        that names its micrographs only the picks of this one are returned; names are compared whole, folders as far as
+        both have them.
     scale : float
         Scale from pixels of the file to pixels of the micrograph: 8 for picks on micrographs downsampled by 8.
     blocks : bool
@@ -126,17 +137,26 @@ def read(
     >>> read(file)[["micrograph", "x", "y", "score", "diameter"]].values.tolist()
     [['mic_1', 130.0, 230.0, 0.9, 60.0]]
     """
-    picks, _ = _read(path, format, micrograph, ReadOptions(scale, blocks, shift, flip_y, diameter, scores))
+    options = ReadOptions(scale, blocks, shift, flip_y, diameter, scores)
+    picks, names = _read(path, format, micrograph, options)
     if micrograph is not None:
-        picks = picks[picks["micrograph"] == micrograph].reset_index(drop=True)
-    return picks
+        return options.flip(_of(picks, names, micrograph, path))
+    return options.flip(renamed(picks, dict(zip(names, micrograph_names(names), strict=True))))
+
+
+def _of(picks: pd.DataFrame, names: list[str], micrograph: str, path: str | os.PathLike) -> pd.DataFrame:
+    """Return the picks of one micrograph out of those of a file, which calls it by its path."""
+    wanted = [micrograph] if micrograph in names else [name for name in names if same_micrograph(name, micrograph)]
+    if len(wanted) > 1:
+        raise CoordinateError(f"{path}: micrograph {micrograph} can be {' or '.join(wanted)}; give its folder as well")
+    return picks[picks["micrograph"].isin(wanted)].assign(micrograph=micrograph).reset_index(drop=True)
 
 
 def _read(
     path: str | os.PathLike, format: str | None, micrograph: str | None, options: ReadOptions
 ) -> tuple[pd.DataFrame, list[str]]:
-    if not Path(path).is_file():
-        raise CoordinateError(f"{path}: {'is a folder' if Path(path).is_dir() else 'no such file'}")
+    if trouble := unreadable(path):
+        raise CoordinateError(f"{path}: {trouble}")
     known = get_format(format or detect(path))
     diameter = None if options.diameter is None else options.diameter / options.scale
     picks, names = known.load().read(path, micrograph or coordinate_file_micrograph(path), diameter)
@@ -150,14 +170,16 @@ def read_folder(
     endings: Iterable[str] = (),
     prefixes: Iterable[str] = (),
     problems: list[str] | None = None,
+    located: bool = False,
     **options,
 ) -> tuple[pd.DataFrame, list[str]]:
     r"""Read the coordinate files of a folder into one table.
 
-    All files directly in the folder are read, except hidden ones. Without `format`, text files that do not look like
-    coordinates are skipped with a warning, label pictures are read only if there is nothing else, and a micrograph
-    with picks in several formats is read from the first of them in `FORMATS`. In the folder of a RELION 4 job, the
-    files listed in its ``autopick.star`` are read.
+    All files directly in the folder are read, except hidden ones; if there are none, those in folders inside, which
+    micrographs with the same file name have. Without `format`, text files that do not look like coordinates are skipped
+    with a warning, label pictures are read only if there is nothing else, and a micrograph with picks in several
+    formats is read from the first of them in `FORMATS`. In the folder of a RELION 4 job, the files listed in its
+    ``autopick.star`` are read, and what cryokit pick wrote beside it, as a list cannot hold every path.
 
     Parameters
     ----------
@@ -172,6 +194,8 @@ def read_folder(
         Patterns (regular expressions) of what to remove from the beginnings of these names, such as ``J[0-9]+_``.
     problems : list of str, optional
         List to add errors of single files to, instead of raising them; the picks of the other files are returned.
+    located : bool
+        Whether to call micrographs by their paths as far as the files tell, for `cryokit._util.names.matched`.
     **options
         Keyword arguments of `read`.
 
@@ -205,50 +229,53 @@ def read_folder(
     if format:
         get_format(format)
     errors: list[str] = []
-    tables: dict[str, tuple[Path, pd.DataFrame]] = {}
+    tables = _Tables()
     for source in [path] if isinstance(path, (str, os.PathLike)) else path:
         try:
             groups = _by_format(Path(source), format)
         except CoordinateError as error:
             errors.append(str(error))
             continue
-        own: dict[str, tuple[Path, pd.DataFrame]] = {}
-        for kind, files in groups.items():
+        own = _Tables()
+        for kind, files in groups:
             # The same picks in a second format must not count twice: the first format that has a micrograph is taken.
-            own = _read_files(files, kind, additions, errors, reading) | own
-        if len(groups) > 1:
-            logger.info("%s: %s files; each micrograph is read from the first of these", source, ", ".join(groups))
-        for name, (file, picks) in own.items():
-            _add(tables, name, file, picks, errors)
+            further = _read_files(files, Path(source), kind, additions, errors, reading).by_name
+            for name in [name for name in further if not own.alike(name)]:
+                own.add(name, *further[name], errors)
+        kinds = list(dict.fromkeys(kind for kind, _ in groups))
+        if len(kinds) > 1:
+            logger.info("%s: %s files; each micrograph is read from the first of these", source, ", ".join(kinds))
+        for name, (file, picks) in own.by_name.items():
+            tables.add(name, file, picks, errors)
     if problems is not None:
         problems.extend(errors)
     elif errors:
         raise CoordinateError("\n".join(errors))
-    names = sorted(tables)
-    return concatenate(tables[name][1] for name in names), names
+    names = sorted(tables.by_name)
+    picks = concatenate(tables.by_name[name][1] for name in names)
+    if located:
+        return reading.flip(picks), names
+    short = dict(zip(names, micrograph_names(names), strict=True))
+    return reading.flip(renamed(picks, short)), sorted(short.values())
 
 
-def _by_format(source: Path, format: str | None) -> dict[str, list[Path]]:
+def _by_format(source: Path, format: str | None) -> list[tuple[str, list[Path]]]:
     """Return the files to read by format, the preferred format first."""
     if source.is_file():
-        return {format or detect(source): [source]}
+        return [(format or detect(source), [source])]
     if not source.is_dir():
-        raise CoordinateError(f"{source}: no such file or folder")
+        raise CoordinateError(f"{source}: {unreadable(source) or 'no such file or folder'}")
     lists = [source / name for name in LISTS if (source / name).is_file()]
     if lists and format in (None, "star"):
-        return {"star": lists}
-    groups: dict[str, list[Path]] = {name: [] for name in FORMATS}
-    skipped = []
-    for file in sorted(entry for entry in source.iterdir() if entry.is_file() and not entry.name.startswith(".")):
-        if file.name == QUALITIES:
-            continue
-        kind = _kind(file, format)
-        if kind:
-            groups[kind].append(file)
-        elif file.suffix.lower() in TEXT_SUFFIXES:
-            skipped.append(file.name if file.stat().st_size else f"{file.name} (empty)")
-    groups = {kind: files for kind, files in groups.items() if files and format in (None, kind)}
-    if len(groups) > 1:
+        return [("star", lists), ("star", _unlisted(source, lists))]
+    groups, skipped = _grouped(_files(source), format)
+    if not groups:
+        inside = [file for folder in _folders(source) for file in _files(folder)]
+        groups, further = _grouped(inside, format)
+        skipped += further
+        if format is None:
+            groups.pop("pictures", None)  # of a folder inside they can be anything
+    elif len(groups) > 1:
         groups.pop("pictures", None)
     reason = f"skipped, as the first line is not a coordinate record: {some(skipped, 10)}"
     if not groups:
@@ -256,7 +283,59 @@ def _by_format(source: Path, format: str | None) -> dict[str, list[Path]]:
         raise CoordinateError(f"{source}: no {format or 'coordinate'} files in this folder{also}")
     if skipped and not format:
         logger.warning("%s: %s", source, reason)
-    return groups
+    return list(groups.items())
+
+
+def _grouped(files: Iterable[Path], format: str | None) -> tuple[dict[str, list[Path]], list[str]]:
+    """Return files by their format, if it is the one that is wanted, and the names of text files in none."""
+    groups: dict[str, list[Path]] = {name: [] for name in FORMATS}
+    skipped = []
+    for file in files:
+        kind = _kind(file, format)
+        if kind:
+            groups[kind].append(file)
+        elif file.suffix.lower() in TEXT_SUFFIXES:
+            skipped.append(file.name if file.stat().st_size else f"{file.name} (empty)")
+    return {kind: files for kind, files in groups.items() if files and format in (None, kind)}, skipped
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return what may be coordinate files in a folder, also links and pipes that cannot be read."""
+    entries = (entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir())
+    return sorted(entry for entry in entries if entry.name != QUALITIES)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders inside a folder, at any depth, without links and hidden ones."""
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
+            found += [entry, *_folders(entry)]
+    return found
+
+
+def _unlisted(source: Path, lists: list[Path]) -> list[Path]:
+    """Return the STAR files that ``cryokit pick`` wrote beside a list which cannot hold the paths of their micrographs.
+
+    Other STAR files there are of an earlier run.
+    """
+    if not (source / QUALITIES).is_file():
+        return []
+    columns = read_columns(source / QUALITIES, ",")
+    names = {without_apostrophe(name) for name in columns.get("micrograph", ())}
+    listed = {path for file in lists for path in listed_files(file)}
+    tails: dict[int, set[str]] = {}
+    unlisted = []
+    for name in sorted(names):
+        with contextlib.suppress(CoordinateError):  # no file can be named so
+            file = coordinate_path(source, name, "star")
+            inner = file.relative_to(source).as_posix()
+            depth = inner.count("/") + 1
+            if depth not in tails:
+                tails[depth] = {"/".join(path.split("/")[-depth:]) for path in listed}
+            if inner not in tails[depth] and file.is_file():
+                unlisted.append(file)
+    return unlisted
 
 
 def _kind(file: Path, wanted: str | None) -> str | None:
@@ -274,34 +353,51 @@ def _kind(file: Path, wanted: str | None) -> str | None:
 
 
 def _read_files(
-    files: list[Path], format: str, additions: Additions, errors: list[str], options: ReadOptions
-) -> dict[str, tuple[Path, pd.DataFrame]]:
+    files: list[Path], source: Path, format: str, additions: Additions, errors: list[str], options: ReadOptions
+) -> _Tables:
     """Read files of one format into a table for each micrograph; errors are added to `errors`."""
     from tqdm import tqdm
 
-    tables: dict[str, tuple[Path, pd.DataFrame]] = {}
+    tables = _Tables()
     for file in tqdm(files, desc=f"reading {format} files", unit="file", disable=None, leave=False):
         own = coordinate_file_micrograph(file)
+        if file.is_relative_to(source) and file.parent != source and file != source:
+            own = f"{file.parent.relative_to(source).as_posix()}/{own}"
         try:
             picks, names = _read(file, format, own, options)
             # A file that would name its micrographs and has no picks: in a folder it stands for the micrograph it is
             # named after.
             if not names and len(files) > 1:
                 names = [own]
-            picks, names = renamed(picks, names, {name: additions.removed(name) for name in names}, file)
+            own_names = additions.removed_from(names, file)
         except CoordinateError as error:
             errors.append(str(error))
             continue
-        groups = dict(tuple(picks.groupby("micrograph", sort=False)))
-        for name in names:
-            _add(tables, name, file, groups.get(name, picks.iloc[:0]).reset_index(drop=True), errors)
+        groups = dict(tuple(renamed(picks, own_names).groupby("micrograph", sort=False)))
+        for name in own_names.values():
+            tables.add(name, file, groups.get(name, picks.iloc[:0]).reset_index(drop=True), errors)
     return tables
 
 
-def _add(
-    tables: dict[str, tuple[Path, pd.DataFrame]], name: str, file: Path, picks: pd.DataFrame, errors: list[str]
-) -> None:
-    """Add the picks of a micrograph, unless another file has given some already."""
-    other = tables.setdefault(name, (file, picks))[0]
-    if other != file:
-        errors.append(f"{other} and {file} both hold picks of micrograph {name}; read only one of them")
+class _Tables:
+    """Tables of picks by micrograph, each with the file that it is from."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, tuple[Path, pd.DataFrame]] = {}
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+
+    def alike(self, name: str) -> list[str]:
+        """Return the names among those of the tables that can be of this micrograph."""
+        if name in self.by_name:
+            return [name]
+        return [other for other in self._by_stem[micrograph_name(name)] if same_micrograph(name, other)]
+
+    def add(self, name: str, file: Path, picks: pd.DataFrame, errors: list[str]) -> None:
+        """Add the picks of a micrograph, unless another file has given some already."""
+        for other in self.alike(name):
+            first = self.by_name[other][0]
+            if first != file:
+                errors.append(f"{first} and {file} both hold picks of micrograph {name}; read only one of them")
+                return
+        self.by_name[name] = file, picks
+        self._by_stem[micrograph_name(name)].append(name)

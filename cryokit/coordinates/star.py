@@ -22,7 +22,8 @@ import pandas as pd
 import starfile
 
 from cryokit._util.files import write_text
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import is_utf8, located_name
+from cryokit._util.wording import shortened
 from cryokit.coordinates.formats import FORMATS, WriteOptions, detect
 from cryokit.coordinates.picks import concatenate, refuse_depths, require_columns, validate
 from cryokit.coordinates.textfiles import read_text
@@ -58,16 +59,24 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     refuse_tomograms(blocks, path)
     if _LIST_BLOCK in blocks:
         return _read_listed(path, blocks[_LIST_BLOCK])
+    return _read_picks(path, blocks, micrograph)
+
+
+def _read_picks(
+    path: str | os.PathLike, blocks: Mapping[str, pd.DataFrame], micrograph: str
+) -> tuple[pd.DataFrame, list[str]]:
     holding = [name for name, block in blocks.items() if set(_CENTRE) <= set(block.columns)]
     if not holding:
         contents = "; ".join(f"data_{name}: {', '.join(block.columns)}" for name, block in blocks.items())
-        raise CoordinateError(f"{path}: no block has {' and '.join(_CENTRE)}; it has {contents}")
+        raise CoordinateError(f"{path}: no block has {' and '.join(_CENTRE)}; it has {shortened(contents, 300)}")
     if len(holding) > 1 and "particles" not in holding:
-        raise CoordinateError(f"{path}: several blocks have coordinates: data_{', data_'.join(holding)}")
+        raise CoordinateError(
+            f"{path}: several blocks have coordinates: data_{', data_'.join(map(shortened, holding))}"
+        )
     block = blocks["particles" if "particles" in holding else holding[0]]
     if "rlnCoordinateZ" in block.columns:
         refuse_depths(pd.to_numeric(block["rlnCoordinateZ"], errors="coerce"), path)
-    names = _names(block)
+    names = _names(block, path)
     named = names is not None
     if names is None:
         names = [micrograph] * len(block)
@@ -77,14 +86,14 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
     return picks, list(dict.fromkeys(names)) if named else [micrograph]
 
 
-def _names(block: pd.DataFrame) -> list[str] | None:
-    """Return the name of each pick's micrograph; None if the block does not name them."""
+def _names(block: pd.DataFrame, path: str | os.PathLike) -> list[str] | None:
+    """Return the micrograph of each pick with its folder; None if the block does not name them."""
     if "rlnMicrographName" in block.columns:
-        return [micrograph_name(path_in_stack(name)) for name in block["rlnMicrographName"]]
+        return _located_names(block, path)
     # Particles that a program exported without their micrographs: the stacks of images are called after these. A single
     # stack says nothing that the name of the file does not.
     if "rlnImageName" in block.columns:
-        stacks = [micrograph_name(path_in_stack(name)).removesuffix("_particles") for name in block["rlnImageName"]]
+        stacks = [located_name(path_in_stack(name)).removesuffix("_particles") for name in block["rlnImageName"]]
         return stacks if len(set(stacks)) > 1 else None
     return None
 
@@ -136,23 +145,42 @@ def read_blocks(path: str | os.PathLike) -> dict[str, pd.DataFrame]:
         try:
             blocks = starfile.read(cleaned, always_dict=True, parse_as_string=_TEXT_COLUMNS)
         except Exception as error:  # starfile lets through whatever its parser meets: ValueError, TypeError, IndexError
-            raise CoordinateError(f"{path}: damaged STAR file ({' '.join(str(error).split())})") from None
+            raise CoordinateError(
+                f"{path}: damaged STAR file ({shortened(' '.join(str(error).split()), 200)})"
+            ) from None
         finally:
             linecache.clearcache()  # starfile reads through this cache and leaves it filled when it fails
-    return {
+    tables = {
         name: block if isinstance(block, pd.DataFrame) else pd.DataFrame({key: [value] for key, value in block.items()})
         for name, block in blocks.items()
     }
+    for name, block in tables.items():
+        if not block.columns.is_unique:
+            repeated = block.columns[block.columns.duplicated()][0]
+            raise CoordinateError(f"{path}: column {shortened(repeated)} of data_{shortened(name)} is there twice")
+    return tables
+
+
+def _located_names(block: pd.DataFrame, path: str | os.PathLike) -> list[str]:
+    """Return the micrograph of each row with its folder."""
+    for row, name in enumerate(block["rlnMicrographName"], start=1):
+        if not isinstance(name, str):
+            raise CoordinateError(f"{path}: row {row} has no rlnMicrographName; leave it out or complete it")
+    return [located_name(path_in_stack(name)) for name in block["rlnMicrographName"]]
 
 
 def _read_listed(path: str | os.PathLike, block: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     require_columns(block.columns, _LIST_COLUMNS, path)
     tables, problems = [], []
-    names = _names(block)
+    names = _located_names(block, path)
     for name, listed in zip(names, block["rlnMicrographCoordinates"], strict=True):
         try:
             file = _find(listed, Path(path))
-            tables.append(FORMATS[detect(file)].load().read(file, name)[0])
+            format = detect(file)
+            if format == "star":  # never another list: it could list itself
+                tables.append(_read_picks(file, read_blocks(file), name)[0])
+            else:
+                tables.append(FORMATS[format].load().read(file, name)[0])
         except CoordinateError as error:
             problems.append(str(error))
     if problems:
@@ -163,13 +191,21 @@ def _read_listed(path: str | os.PathLike, block: pd.DataFrame) -> tuple[pd.DataF
     return concatenate(tables), list(dict.fromkeys(names))
 
 
-def _find(listed: str, listing: Path) -> Path:
+def listed_files(path: str | os.PathLike) -> list[str]:
+    """Return the coordinate files that a job's list names, as it names them; none if it is no list."""
+    columns = read_blocks(path).get(_LIST_BLOCK, pd.DataFrame())
+    return [file for file in columns.get("rlnMicrographCoordinates", ()) if isinstance(file, str)]
+
+
+def _find(listed: object, listing: Path) -> Path:
     """Find a listed file: RELION's paths start at the project folder, one of those above the list."""
+    if not isinstance(listed, str):
+        raise CoordinateError("a row has no rlnMicrographCoordinates")
     # Last, beside the list: its folder may have been renamed or moved since.
     for place in [*(folder / listed for folder in listing.absolute().parents), listing.parent / Path(listed).name]:
-        if place.is_file():
+        if os.path.isfile(place):
             return place
-    raise CoordinateError(f"{listed} does not exist")
+    raise CoordinateError(f"{shortened(listed)} does not exist")
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:
@@ -244,6 +280,8 @@ def write_blocks(path: str | os.PathLike, blocks: Mapping[str, pd.DataFrame | di
 
 def _path_text(file: str | os.PathLike, path: str | os.PathLike) -> str:
     text = Path(file).as_posix()
+    if not is_utf8(text):
+        raise CoordinateError(f"{path}: a STAR file cannot hold the path {text!r}, which is no UTF-8; rename it")
     if re.search(r"[\s\"'#]", text) or not text:
         raise CoordinateError(
             f"{path}: a STAR file cannot hold the path {text!r} (no spaces, quotes or #); rename the file or its folder"

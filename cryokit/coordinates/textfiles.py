@@ -4,12 +4,15 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
+from cryokit._util.files import read_bytes
+from cryokit._util.wording import shortened
 from cryokit.coordinates.picks import TOMOGRAM
 from cryokit.errors import CoordinateError
+
+MOST_COLUMNS = 1000
 
 
 def read_text(path: str | os.PathLike) -> str:
@@ -18,12 +21,9 @@ def read_text(path: str | os.PathLike) -> str:
     Raises
     ------
     CoordinateError
-        If the file cannot be opened or is not text.
+        If the file cannot be opened, is not text, or is larger than `cryokit._util.files.LARGEST`.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise CoordinateError(f"{path}: cannot be read ({error.strerror or error})") from None
+    data = read_bytes(path, CoordinateError, "a coordinate file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -45,9 +45,13 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     Raises
     ------
     CoordinateError
-        If the file is empty or has another delimiter, or a line has more or fewer fields than the header.
+        If the file is empty or has another delimiter, a column twice or more than `MOST_COLUMNS`, or a line has more or
+        fewer fields than the header.
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    text = read_text(path)
+    if any(line.count(delimiter) >= MOST_COLUMNS for line in text.splitlines()):
+        raise CoordinateError(f"{path}: has more than {MOST_COLUMNS} columns, so it is no table of picks")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         rows = [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
     except csv.Error as error:
@@ -58,6 +62,8 @@ def read_columns(path: str | os.PathLike, delimiter: str) -> dict[str, list[str]
     other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
     if len(header) == 1 and other:
         raise CoordinateError(f"{path}: fields are separated by {other!r} instead of {delimiter!r}; export it again")
+    if repeated := [name for name in dict.fromkeys(header) if header.count(name) > 1 and name]:
+        raise CoordinateError(f"{path}: column {shortened(repeated[0])} is there twice; leave one out")
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise CoordinateError(f"{path}: line {line} has {len(row)} fields, the header {len(header)}")
@@ -113,5 +119,7 @@ def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.n
         try:
             result.append(float(value) if value.strip() else np.nan)
         except ValueError:
-            raise CoordinateError(f"{path}: {value!r} in column {column!r} of pick {row} is not a number") from None
+            raise CoordinateError(
+                f"{path}: {shortened(value)!r} in column {shortened(column)!r} of pick {row} is not a number"
+            ) from None
     return np.array(result, dtype=np.float64)

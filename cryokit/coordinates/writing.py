@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cryokit._util.files import inside
 from cryokit._util.names import coordinate_file_micrograph
 from cryokit._util.validation import check_choice, check_number
 from cryokit.coordinates import transforms
@@ -152,6 +153,8 @@ def write_folder(
 def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> Path:
     """Return the path of a micrograph's coordinate file, such that reading the folder gives the name back.
 
+    A name with folders (`cryokit._util.names.micrograph_names`) keeps them below `folder`.
+
     Parameters
     ----------
     folder : path-like
@@ -164,7 +167,7 @@ def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> 
     Raises
     ------
     CoordinateError
-        If no file can have such a name.
+        If no file can have such a name, or a link leads out of the folder.
 
     Examples
     --------
@@ -174,9 +177,10 @@ def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> 
     'picks/a_info_autopick.box'
     """
     ending = get_format(format).ending
-    for name in (f"{micrograph}{ending}", f"{micrograph}_autopick{ending}"):
+    parent, stem = os.path.split(micrograph)
+    for name in (f"{stem}{ending}", f"{stem}_autopick{ending}"):
         if name in LISTS:  # RELION's list of the folder has this name
             continue
-        if Path(name).name == name and name[0] != "." and coordinate_file_micrograph(name) == micrograph:
-            return Path(folder) / name
+        if Path(name).name == name and name[0] != "." and coordinate_file_micrograph(name) == stem:
+            return inside(folder, f"{parent}/{name}" if parent else name, CoordinateError)
     raise CoordinateError(f"micrograph {micrograph!r}: no file can be named after it; rename the micrograph")

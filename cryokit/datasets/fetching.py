@@ -1,22 +1,26 @@
 """Bring the files of a dataset into the cache, by download or from a local folder, and verify every one.
 
 A file gets its name only after its size and hashes have been verified, so that nobody ever sees part of one; a file
-that is not the manifest's is never kept. Several processes may fetch the same dataset at once.
+that is not the manifest's is never kept, and a download stops at its size. Several processes may fetch the same dataset
+at once: each locks the file that it downloads to, so that those that a killed one has left can be told and removed.
 """
 
+import contextlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import pooch
 import requests
 from tqdm import tqdm
 
-from cryokit._util.files import replacing
+from cryokit._util.files import inside, replacing
 from cryokit._util.validation import check_number
 from cryokit._util.wording import plural
 from cryokit.datasets import integrity
@@ -24,12 +28,18 @@ from cryokit.datasets.dataset import CACHE_VARIABLE, Dataset, load
 from cryokit.datasets.manifest import DataFile, Manifest
 from cryokit.errors import DatasetError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed
+    fcntl = None
+
 logger = logging.getLogger(__name__)
 
 # Answers that another attempt may better (RFC 9110; 429 is RFC 6585).
 _TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 # After this many files in a row without any answer the network is taken to be down.
 _SILENT_FILES = 3
+_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}").fullmatch  # what pooch downloads to, beside the file
 
 
 class _Refused(Exception):
@@ -84,9 +94,12 @@ def fetch(
     _refuse_unverified(manifest)
     if source is not None and not Path(source).is_dir():
         raise DatasetError(f"{source}: no such folder")
+    for file in _wanted(manifest, everything):
+        inside(folder, file.path, DatasetError)
     try:
         files = _bar(missing(dataset, everything), dataset)
         if source is None:
+            _remove_leftovers(dataset)
             failures = _download_all(files, folder, timeout, attempts)
             problem, advice = (
                 "could not be fetched",
@@ -215,6 +228,38 @@ def _download_all(files: Iterable[DataFile], folder: Path, timeout: float, attem
     return failures
 
 
+def _remove_leftovers(dataset: Dataset) -> None:
+    """Remove what downloads that were killed have left: files that no process has locked."""
+    paths = {dataset.folder / file.path for file in dataset.manifest.files}
+    for place in {path.parent for path in paths if path.parent.is_dir()}:
+        for path in place.iterdir():
+            if not _TEMPORARY(path.name) or path in paths or path.is_symlink() or not path.is_file():
+                continue
+            with contextlib.suppress(OSError):  # of another process, or gone
+                if fcntl is not None:
+                    with open(path, "rb") as file:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                logger.info("%s: removed, left by a download that was broken off", path)
+
+
+class _Limited:
+    """A file that takes no more than a number of bytes."""
+
+    def __init__(self, file: BinaryIO, limit: int | None) -> None:
+        self.file, self.left, self.limit = file, limit, limit
+
+    def write(self, data: bytes) -> int:
+        if self.left is not None:
+            self.left -= len(data)
+            if self.left < 0:
+                raise _Refused(f"not the right file, stopped: more than its {self.limit} bytes")
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
 def _download(url: str, output_file: str, puppy: pooch.Pooch, *, file: DataFile, timeout: float) -> None:
     """Download and verify one file for pooch, which tries again after an error of `requests` but not after `_Refused`.
 
@@ -234,7 +279,11 @@ def _download(url: str, output_file: str, puppy: pooch.Pooch, *, file: DataFile,
         identity = {"Accept-Encoding": "identity"}
         http = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=timeout, headers=identity)
         try:
-            http(url, output_file, puppy)
+            with open(output_file, "wb") as part:
+                if fcntl is not None:
+                    with contextlib.suppress(OSError):  # a file system without locks
+                        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                http(url, _Limited(part, file.bytes), puppy)
         except requests.HTTPError as error:
             if error.response.status_code in _TRANSIENT_STATUS:
                 raise

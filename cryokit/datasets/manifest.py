@@ -12,6 +12,7 @@ from pathlib import Path
 from cryokit._util.names import coordinate_file_micrograph, micrograph_name
 from cryokit._util.resources import folder
 from cryokit._util.validation import check_choice
+from cryokit._util.wording import shortened
 from cryokit._util.yaml_files import Node, read_yaml
 from cryokit.errors import ArgumentError, ArgumentTypeError, DatasetError
 
@@ -219,7 +220,7 @@ def read(path: str | os.PathLike) -> Manifest:
     try:
         return _manifest(content, path)
     except (ArgumentError, ArgumentTypeError) as error:
-        raise DatasetError(f"{path}: {error}; {_SCHEMA_HINT}") from None
+        raise DatasetError(f"{path}: {shortened(str(error), 2000)}; {_SCHEMA_HINT}") from None
 
 
 def assign_splits(names: Iterable[str]) -> dict[str, str]:

@@ -58,6 +58,8 @@ _known: weakref.WeakKeyDictionary[Micrograph, _Recorded] = weakref.WeakKeyDictio
 # Files are read once for each pass over them. Their masks, which take longest, are kept by what the pixels are.
 _masks: OrderedDict[bytes, Picture] = OrderedDict()
 KEPT_MASKS = 64
+# Squares of larger values overflow where they are summed, and those of smaller differences vanish.
+LARGEST_VALUE, SMALLEST_RANGE = 1e12, 1e-12
 _SAMPLES = 128  # pixels along each side that, with the sum of all, tell one micrograph from another
 
 
@@ -81,7 +83,7 @@ def recorded(micrograph: Micrograph, *, fill: bool = True) -> Picture:
     Raises
     ------
     MicrographError
-        If pixels are NaN or infinite.
+        If pixels are NaN, infinite or beyond `LARGEST_VALUE`, or hardly differ.
     """
     known = _recording(micrograph)
     data = micrograph.data[known.rows, known.columns]
@@ -101,7 +103,7 @@ def unusable_regions(micrograph: Micrograph) -> Picture:
     Raises
     ------
     MicrographError
-        If pixels are NaN or infinite.
+        If pixels are NaN, infinite or beyond `LARGEST_VALUE`, or hardly differ.
     """
     return _recording(micrograph).mask
 
@@ -109,13 +111,10 @@ def unusable_regions(micrograph: Micrograph) -> Picture:
 def _recording(micrograph: Micrograph) -> _Recorded:
     known = _known.get(micrograph)
     if known is None:
+        _check_values(micrograph)
         rows, columns = live_area(micrograph.data)
         area = micrograph.data[rows, columns]
         low, high = float(area.min()), float(area.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise MicrographError(
-                f"{micrograph.name}: has pixels that are NaN or infinite; replace them or leave the micrograph out"
-            )
         lowest, highest = limits(area)
         outliers = low < lowest or high > highest
         area = np.clip(area, lowest, highest) if outliers else area
@@ -130,6 +129,19 @@ def _recording(micrograph: Micrograph) -> _Recorded:
         )
         _known[micrograph] = known
     return known
+
+
+def _check_values(micrograph: Micrograph) -> None:
+    low, high = float(micrograph.data.min(initial=0)), float(micrograph.data.max(initial=0))
+    problem = ""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        problem = "has pixels that are NaN or infinite; replace them or leave the micrograph out"
+    elif max(-low, high) > LARGEST_VALUE:
+        problem = f"has pixels of {max(-low, high):g}, which are no counts; leave the micrograph out or export it again"
+    elif 0 < np.ptp(micrograph.data) < SMALLEST_RANGE:
+        problem = "has pixels that hardly differ; leave the micrograph out or export it again"
+    if problem:
+        raise MicrographError(f"{micrograph.name}: {problem}")
 
 
 def _mask(area: NDArray) -> Picture:

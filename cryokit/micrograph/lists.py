@@ -1,11 +1,14 @@
 """Lists of micrographs: plain text, RELION's STAR files, and the tables of Topaz."""
 
 import csv
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
+from cryokit._util.files import home
 from cryokit._util.names import MICROGRAPH_SUFFIXES
+from cryokit._util.wording import shortened
 from cryokit.coordinates.star import path_in_stack, read_blocks, refuse_tomograms
 from cryokit.coordinates.textfiles import header_fields
 from cryokit.errors import CoordinateError, MicrographError
@@ -94,16 +97,16 @@ def found(entry: Entry, path: Path) -> Path:
     MicrographError
         If there is none.
     """
-    given = Path(entry.path).expanduser()
+    given = home(entry.path)
     folders = list(dict.fromkeys([path.parent, Path(), *path.absolute().parent.parents]))
     endings = ("", *MICROGRAPH_SUFFIXES) if entry.by_name else ("",)
     for folder in folders:
         for ending in endings:
             place = folder / f"{given}{ending}"
-            if place.exists():
+            if os.path.lexists(place):
                 return place
     hint = "; a list of images has their paths" if entry.by_name else ""
     raise MicrographError(
-        f"{path}, {entry.line}: {entry.path} exists neither beside the list nor in the working folder, nor in a folder "
-        f"above the list{hint}"
+        f"{path}, {entry.line}: {shortened(entry.path)} exists neither beside the list nor in the working folder, nor "
+        f"in a folder above the list{hint}"
     )

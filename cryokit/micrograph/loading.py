@@ -14,8 +14,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cryokit._util.files import unreadable
 from cryokit._util.names import MICROGRAPH_FORMATS, MICROGRAPH_SUFFIXES, micrograph_name
 from cryokit._util.validation import check_number
+from cryokit._util.wording import shortened
 from cryokit.errors import ArgumentError, MicrographError
 from cryokit.micrograph.images import Images
 
@@ -65,7 +67,9 @@ class Micrograph:
 MicrographLike: TypeAlias = Micrograph | str | os.PathLike
 
 
-def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float | None = None) -> Micrograph:
+def read(
+    path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float | None = None, name: str | None = None
+) -> Micrograph:
     """Read a micrograph from an MRC, TIFF, PNG or JPEG file.
 
     Rows are returned in the order of the file and never turned upside down. Mind this if a micrograph was converted:
@@ -75,7 +79,8 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
     The formats:
 
     - MRC (``.mrc``, ``.mrcs``, also with ``.gz`` or ``.bz2``): modes 0, 1, 2, 6 and 12 in either byte order; files that
-      are not compressed are memory-mapped. Mode 0 is signed, unless IMOD's stamp in the header says otherwise. The
+      are not compressed are memory-mapped. Mode 0 is signed, unless IMOD's stamp or the minimum and maximum in the
+      header say otherwise. The
       pixel size is the voxel size; 0 or an impossible value means unknown. Different sizes in x and y are ignored with
       a warning: give `pixel_size`.
     - TIFF: the pixel size comes from the resolution if its unit is one of ImageJ's (nm, µm, Angstrom) or centimetres
@@ -94,6 +99,8 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
         Whether to sum the frames of a movie, one at a time and without alignment, instead of refusing it.
     pixel_size : float, optional
         Pixel size in Angstrom, instead of what the file says.
+    name : str, optional
+        Name of the micrograph among others (`cryokit._util.names.micrograph_names`); by default that of its file.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def read(path: str | os.PathLike, *, sum_frames: bool = False, pixel_size: float
     _check_pixels(path, data)
     if pixel_size is None:
         pixel_size = _square_pixel(path, *images.pixel_sizes)
-    return Micrograph(data, pixel_size, micrograph_name(path), path)
+    return Micrograph(data, pixel_size, micrograph_name(path) if name is None else name, path)
 
 
 def shape(path: str | os.PathLike) -> tuple[int, int]:
@@ -173,6 +180,8 @@ def _format(path: Path) -> ModuleType:
 @contextlib.contextmanager
 def _own_errors(path: Path, title: str) -> Iterator[None]:
     """Turn what the file system and the decoders raise into errors that name the file."""
+    if trouble := unreadable(path):
+        raise MicrographError(f"{path}: cannot be opened ({trouble})")
     try:
         if path.stat().st_size == 0:
             raise MicrographError(f"{path}: empty (0 bytes); copy or export it again")
@@ -180,7 +189,8 @@ def _own_errors(path: Path, title: str) -> Iterator[None]:
     except MicrographError:
         raise
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
-        problem = f"cannot be read as {title} ({error}); it is damaged or not {title}, so copy or export it again"
+        reason = shortened(" ".join(str(error).split()), 200)
+        problem = f"cannot be read as {title} ({reason}); it is damaged or not {title}, so copy or export it again"
         if isinstance(error, MemoryError):
             problem = f"does not fit into memory ({error})"
         elif isinstance(error, OSError) and error.strerror:

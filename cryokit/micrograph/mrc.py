@@ -1,14 +1,22 @@
 """MRC files (``.mrc``, ``.mrcs``, also with ``.gz`` or ``.bz2``): modes 0, 1, 2, 6 and 12 in either byte order."""
 
+import bz2
 import contextlib
+import gzip
+import io
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import mrcfile
 import numpy as np
+from mrcfile.mrcinterpreter import MrcInterpreter
+from mrcfile.utils import data_dtype_from_header
 from numpy.typing import NDArray
 
+from cryokit._util.declared_sizes import check_declared
 from cryokit._util.files import replacing
 from cryokit._util.validation import check_number
 from cryokit.errors import ArgumentError, MicrographError
@@ -18,6 +26,8 @@ TITLE = "an MRC file"
 _MODES = (0, 1, 2, 6, 12)
 _OTHER_MODES = {3: "complex 16-bit integers", 4: "complex, a Fourier transform", 101: "4-bit integers"}
 _VOLUME_STACK = 401  # space groups from here on stand for stacks of volumes
+_MOST_EXTENDED = 1 << 28  # bytes of an extended header in a compressed file
+_MOST_DECOMPRESSED = 1 << 33  # bytes
 _IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
 # What MRC has a mode for and keeps exactly: modes 0, 1, 6 and 12. Everything else becomes mode 2, float32.
 _KEPT_TYPES = ("int8", "int16", "uint16", "float16")
@@ -27,35 +37,91 @@ _COMPRESSION = {".mrc.gz": "gzip", ".mrc.bz2": "bzip2", ".mrc": None, ".mrcs": N
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Images]:
     """Open an MRC file; one that is not compressed is memory-mapped."""
-    with open(path, "rb") as file:
-        compressed = file.read(2) in (b"\x1f\x8b", b"BZ")
-    opener = mrcfile.open if compressed else mrcfile.mmap
-    with quiet(path):
-        # Permissive, because old programs leave out the map ID or the machine stamp; other faults are raised below.
-        file = opener(os.fspath(path), mode="r", permissive=True)
-    with file as mrc:
-        header, data = mrc.header, mrc.data
-        if data is None or data.dtype.kind == "c" or not data.size:
-            raise MicrographError(f"{path}: {_fault(header)}")
-        if data.dtype == np.int8 and _imod_unsigned(header):
+    with _stream(path) as (stream, compressed):
+        header, extended = _header(path, stream, compressed)
+        dtype, frames = _pixels(path, header, compressed)
+        count = math.prod(frames)
+        if compressed:
+            data = np.frombuffer(_read(path, stream, extended + count * dtype.itemsize, header), dtype, offset=extended)
+            data = data.reshape(frames)
+        else:
+            data = np.memmap(path, dtype, "r", offset=1024 + extended, shape=frames)
+        if data.dtype == np.int8 and _is_unsigned(header):
             data = data.view(np.uint8)
-        images = data.reshape(-1, *data.shape[-2:])
         x, y = (
             float(length) / int(samples) if samples > 0 else 0.0
             for length, samples in ((header.cella.x, header.mx), (header.cella.y, header.my))
         )
-        yield Images(len(images), images, (x, y), _is_volume(path, header))
+        yield Images(len(data), data, (x, y), _is_volume(path, header))
 
 
 def shape(path: Path) -> tuple[int, int]:
     """Return the rows and columns of the images in an MRC file."""
+    with _stream(path) as (stream, compressed):
+        header, _ = _header(path, stream, compressed)
+    if min(header.nx, header.ny) <= 0 or header.mode not in _MODES:
+        raise MicrographError(f"{path}: {_fault(header)}")
+    return header.ny, header.nx
+
+
+@contextlib.contextmanager
+def _stream(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
+    """Open the bytes of an MRC file, and tell whether they are compressed."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+        file.seek(0)
+        module = {b"\x1f\x8b": gzip, b"BZ": bz2}.get(start)
+        if module is None:
+            yield file, False
+        else:
+            with module.open(file) as stream:
+                yield stream, True
+
+
+def _header(path: Path, stream: BinaryIO, compressed: bool) -> tuple[np.recarray, int]:
+    """Return the header of an MRC file, and the length of its extended header in bytes."""
+    raw = stream.read(1024)
+    if len(raw) < 1024:
+        raise MicrographError(f"{path}: not an MRC file, or truncated: shorter than its header of 1024 bytes")
+    # mrcfile would take memory for whatever length of the extended header, bytes 92 to 95, is promised.
+    without = io.BytesIO(raw[:92] + bytes(4) + raw[96:])
     with quiet(path):
-        file = mrcfile.open(os.fspath(path), permissive=True, header_only=True)
-    with file as mrc:
-        header = mrc.header
-        if min(header.nx, header.ny) <= 0 or header.mode not in _MODES:
+        # Permissive, because old programs leave out the map ID or the machine stamp; other faults are raised below.
+        header = MrcInterpreter(without, permissive=True, header_only=True).header
+    extended = int(np.frombuffer(raw, header.nsymbt.dtype, count=1, offset=92)[0])
+    if extended < 0 or extended > (_MOST_EXTENDED if compressed else os.stat(path).st_size - 1024):
+        raise MicrographError(
+            f"{path}: not an MRC file or truncated, its header promises an extended header of {extended} bytes"
+        )
+    return header, extended
+
+
+def _pixels(path: Path, header: np.recarray, compressed: bool) -> tuple[np.dtype, tuple[int, int, int]]:
+    """Return the type of the pixels and the number of images, rows and columns."""
+    columns, rows, images = (int(header[field]) for field in ("nx", "ny", "nz"))
+    if min(columns, rows, images) <= 0 or header.mode not in _MODES:
+        raise MicrographError(f"{path}: {_fault(header)}")
+    dtype = data_dtype_from_header(header)
+    nbytes = images * rows * columns * dtype.itemsize
+    if not compressed and nbytes > os.stat(path).st_size - 1024:
+        raise MicrographError(f"{path}: {_fault(header)}")
+    check_declared(path, rows * columns, 0 if compressed else nbytes, MicrographError, compressed=compressed)
+    return dtype, (images, rows, columns)
+
+
+def _read(path: Path, stream: BinaryIO, nbytes: int, header: np.recarray) -> bytearray:
+    """Read so many bytes of a compressed file, as they come: none is set aside for what is not there."""
+    if nbytes > _MOST_DECOMPRESSED:
+        raise MicrographError(
+            f"{path}: {nbytes} bytes when decompressed, more than the {_MOST_DECOMPRESSED} that are read; decompress it"
+        )
+    data = bytearray()
+    while len(data) < nbytes:
+        part = stream.read(min(1 << 24, nbytes - len(data)))
+        if not part:
             raise MicrographError(f"{path}: {_fault(header)}")
-        return header.ny, header.nx
+        data += part
+    return data
 
 
 def _fault(header) -> str:
@@ -80,11 +146,14 @@ def _is_volume(path: Path, header) -> bool:
     return header.nz > 1 and (whole or header.ispg >= _VOLUME_STACK) and not path.name.lower().endswith(".mrcs")
 
 
-def _imod_unsigned(header) -> bool:
-    """Tell whether IMOD wrote the bytes as 0..255, as it did for years before MRC 2014 made mode 0 signed."""
+def _is_unsigned(header) -> bool:
+    """Tell whether bytes are 0..255, as programs wrote them for years before MRC 2014 made mode 0 signed."""
     # Words 39 and 40 of the header, bytes 152-159: imodStamp and imodFlags.
     stamp, flags = np.frombuffer(header.tobytes(), dtype=header.mode.dtype, count=2, offset=152)
-    return stamp == _IMOD_STAMP and not flags & _IMOD_SIGNED
+    if stamp == _IMOD_STAMP:
+        return not flags & _IMOD_SIGNED
+    # Programs other than IMOD leave the range of the pixels; a maximum below the minimum says that they have not.
+    return 0 <= header.dmin < header.dmax <= 255 and header.dmax > 127
 
 
 def write_mrc(path: str | os.PathLike, data: NDArray, pixel_size: float | None = None) -> None:

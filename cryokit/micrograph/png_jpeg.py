@@ -7,6 +7,8 @@ from pathlib import Path
 
 import imageio.v3
 
+from cryokit._util.declared_sizes import check_picture
+from cryokit.errors import MicrographError
 from cryokit.micrograph.images import Images, quiet
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,7 @@ TITLE = "a PNG or JPEG file"
 def opened(path: Path) -> Iterator[Images]:
     """Open a picture."""
     with quiet(path):
+        check_picture(path, MicrographError)
         file = imageio.v3.imopen(path, "r", plugin="pillow")
     with file as picture:
         mode = picture.metadata(index=0)["mode"]
@@ -32,6 +35,7 @@ def opened(path: Path) -> Iterator[Images]:
 def shape(path: Path) -> tuple[int, int]:
     """Return the rows and columns of a picture."""
     with quiet(path):
+        check_picture(path, MicrographError)
         return imageio.v3.improps(path, index=0, plugin="pillow").shape[:2]
 
 

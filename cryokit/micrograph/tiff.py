@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from cryokit._util.declared_sizes import check_tiff
 from cryokit.errors import MicrographError
 from cryokit.micrograph.images import Images, quiet
 
@@ -25,6 +26,7 @@ def opened(path: Path) -> Iterator[Images]:
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         page = series.keyframe
+        check_tiff(path, series, MicrographError)
         if page.dtype is None or page.dtype.kind not in "biuf":
             raise MicrographError(f"{path}: TIFF pixels of type {page.dtype} are not supported; export grey values")
         # Axes of a page: rows Y, columns X, samples S (colours). Every other axis counts frames.

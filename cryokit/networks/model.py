@@ -7,20 +7,21 @@ mixed precision on a GPU runs in the precision that is set where it is loaded.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 import warnings
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryokit import __version__
+from cryokit._util.files import inside
+from cryokit._util.json_files import read_json
 from cryokit._util.plain import json_text
 from cryokit._util.validation import check_number
-from cryokit.errors import PickerError
+from cryokit._util.wording import shortened, shown
+from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 from cryokit.networks.architectures.network_config import NetworkConfig, config_from_dict
 from cryokit.networks.devices import import_keras, using
 
@@ -173,13 +174,20 @@ class Model:
         """
         folder = locate(name_or_path)
         content = header(folder)
-        config = config_from_dict(content["config"])
-        companions = {}
-        for name, settings in content.get("companions", {}).items():
-            companion = config_from_dict(settings)
-            companions[name] = companion, _restored(folder / f"{name}.keras", companion)
+        try:
+            config = config_from_dict(content["config"])
+            others = {name: config_from_dict(settings) for name, settings in content.get("companions", {}).items()}
+        except (ArgumentError, ArgumentTypeError, TypeError) as error:
+            raise PickerError(f"{folder / HEADER}: damaged ({error}); train or copy it again") from None
+        companions = {
+            name: (companion, _restored(inside(folder, f"{name}.keras", PickerError), companion))
+            for name, companion in others.items()
+        }
         in_header = {name: content[name] for name in _IN_HEADER}
-        return cls(_restored(folder / NETWORK, config), config, companions=companions, **in_header)
+        try:
+            return cls(_restored(folder / NETWORK, config), config, companions=companions, **in_header)
+        except (ArgumentError, ArgumentTypeError) as error:
+            raise PickerError(f"{folder / HEADER}: damaged ({error}); train or copy it again") from None
 
 
 def _bare(folder: Path, config: NetworkConfig, network: keras.Model) -> keras.Model:
@@ -193,14 +201,15 @@ def _bare(folder: Path, config: NetworkConfig, network: keras.Model) -> keras.Mo
 
 
 def _restored(path: Path, config: NetworkConfig) -> keras.Model:
-    network = config.build()
     try:
+        network = config.build()
         with warnings.catch_warnings():
             # Keras only warns of layers that are missing from the file, and leaves their weights random.
             warnings.filterwarnings("error", "Skipping nested container")
             network.load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
+    # Damaged bytes raise errors of many kinds on their way through zip, HDF5 and Keras.
+    except Exception as error:
+        reason = shortened(" ".join(str(error).split()), 200)
         raise PickerError(
             f"{path}: missing, damaged or of another network than {HEADER} says ({reason}); train or copy it again"
         ) from None
@@ -244,17 +253,23 @@ def header(name_or_path: str | os.PathLike) -> dict[str, Any]:
         If there is no such model, or its header is damaged.
     """
     path = locate(name_or_path) / HEADER
+    content = read_json(path, PickerError, "the header of a saved model")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         if content["cryokit_model"] != _FORMAT:
             raise PickerError(
-                f"{path}: written in format {content['cryokit_model']!r}, this version of cryokit reads {_FORMAT}; "
+                f"{path}: written in format {shown(content['cryokit_model'])}, but this version reads {_FORMAT}; "
                 "update cryokit or train again"
             )
         missing = {"config", *_IN_HEADER} - content.keys()
         if missing:
             raise KeyError(", ".join(sorted(missing)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        mappings = {"config", "preprocessing", "settings", "learned", "provenance"}
+        wrong = [name for name in mappings if not isinstance(content[name], dict)]
+        wrong += [] if isinstance(content["method"], str) else ["method"]
+        wrong += [] if isinstance(content.get("companions", {}), dict) else ["companions"]
+        if wrong:
+            raise TypeError(f"{wrong[0]} is {shortened(shown(content[wrong[0]]))}")
+    except (KeyError, TypeError, AttributeError) as error:
         raise PickerError(
             f"{path}: not the header of a saved model, or damaged ({error}); train or copy it again"
         ) from None

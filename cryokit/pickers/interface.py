@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from cryokit import micrograph as files
 from cryokit._util.checked_settings import Checked, choice, number
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import micrograph_names
 from cryokit.coordinates.picks import concatenate
 from cryokit.errors import CryokitError, PickerError
 from cryokit.imaging.frame import Picture
@@ -347,6 +348,8 @@ class Micrographs(Sequence[Micrograph]):
     ----------
     items : iterable of Micrograph or path
         A sequence is kept as it is, anything else is made a list.
+    names : sequence of str, optional
+        Names of the micrographs, if they are part of a larger set; by default those of the items alone.
     sum_frames : bool
         Whether to sum the frames of movies.
 
@@ -362,7 +365,9 @@ class Micrographs(Sequence[Micrograph]):
     (['first', 'missing', 'third'], ['first', 'third'], (3, 4))
     """
 
-    def __init__(self, items: Iterable[MicrographLike], *, sum_frames: bool = False) -> None:
+    def __init__(
+        self, items: Iterable[MicrographLike], *, names: Sequence[str] | None = None, sum_frames: bool = False
+    ) -> None:
         self.problems: dict[str, str] = {}
         self.sum_frames = sum_frames
         if isinstance(items, Micrographs):
@@ -370,6 +375,7 @@ class Micrographs(Sequence[Micrograph]):
         else:
             self._items = items if isinstance(items, Sequence) else list(items)
             self._indices: Sequence[int] = range(len(self._items))
+            self._given_names = names
 
     @classmethod
     def to_learn_from(cls, items: Iterable[MicrographLike]) -> Micrographs:
@@ -392,16 +398,25 @@ class Micrographs(Sequence[Micrograph]):
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Micrograph:
-        item = self._items[self._indices[index]]
+        index = self._indices[index]
+        item = self._items[index]
         if isinstance(item, Micrograph):
             return item
-        return self._noting(lambda path: files.read(path, sum_frames=self.sum_frames), item)
+        name = self._all_names[index]
+        return self._noting(lambda path: files.read(path, sum_frames=self.sum_frames, name=name), item)
 
     @property
     def names(self) -> list[str]:
         """Names of the micrographs."""
-        items = (self._items[index] for index in self._indices)
-        return [item.name if isinstance(item, Micrograph) else micrograph_name(item) for item in items]
+        return [self._all_names[index] for index in self._indices]
+
+    @cached_property
+    def _all_names(self) -> Sequence[str]:
+        """Names of the whole set: that of a file depends on the others."""
+        if self._given_names is not None:
+            return self._given_names
+        own = iter(micrograph_names(item for item in self._items if not isinstance(item, Micrograph)))
+        return [item.name if isinstance(item, Micrograph) else next(own) for item in self._items]
 
     def shape(self, index: int) -> tuple[int, int]:
         """Return the rows and columns of a micrograph; of a file only the header is read."""

@@ -9,14 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import micrograph_names
 from cryokit._util.wording import plural, some
 from cryokit.coordinates import IGNORE, concatenate, validate, without_repeats
 from cryokit.errors import CryokitError, PickerError
 from cryokit.evaluate.wrong_frame import Hint, wrong_frame
 from cryokit.imaging.peaks import inside
-from cryokit.micrograph import Micrograph, MicrographLike, read
+from cryokit.micrograph import Micrograph, MicrographLike
 from cryokit.pickers.interface import Micrographs
+from cryokit.pickers.one_of_many import read_named
 from cryokit.pickers.template import TemplatePicker
 
 logger = logging.getLogger(__name__)
@@ -141,9 +142,10 @@ def frame_of_labels(
     """
     particles = labels[labels["view"] != IGNORE]
     counts = particles["micrograph"].value_counts()
-    chosen = sorted(paths, key=lambda path: -counts.get(micrograph_name(path), 0))[:LOOKED_AT]
+    named = zip(micrograph_names(paths), paths, strict=True)
+    chosen = sorted(named, key=lambda pair: -counts.get(pair[0], 0))[:LOOKED_AT]
     try:
-        micrographs = [read(path, sum_frames=sum_frames) for path in chosen]
+        micrographs = [read_named(path, name, sum_frames=sum_frames) for name, path in chosen]
         heights = {micrograph.name: len(micrograph.data) for micrograph in micrographs}
         own = float(particles["diameter"].median())
         for across in [diameter] if diameter else [scale * own for scale in _scales(micrographs, particles)]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import pickle
 import sys
@@ -17,25 +18,26 @@ import pandas as pd
 
 from cryokit import coordinates
 from cryokit._util.cores import usable_cores
-from cryokit._util.files import make_folder
-from cryokit._util.names import coordinate_file_micrograph, micrograph_name
+from cryokit._util.files import inside, make_folder
+from cryokit._util.names import coordinate_file_micrograph, micrograph_names
 from cryokit._util.prefetch import ahead
 from cryokit._util.wording import some
 from cryokit.coordinates import concatenate, validate
 from cryokit.errors import CryokitError, PickerError
-from cryokit.imaging.preparation import unusable_regions
+from cryokit.imaging.contrast import contrast_score
+from cryokit.imaging.preparation import recorded, unusable_regions
 from cryokit.imaging.unusable import enlarged
 from cryokit.micrograph import Micrograph, pixel_size, read, write_mrc
 from cryokit.networks.devices import limit_threads
 from cryokit.pickers import registry, verdicts
-from cryokit.pickers.interface import Assessment, Micrographs, Picker, spread
+from cryokit.pickers.interface import Assessment, Micrographs, Picker, check_room, diameters_to_try, spread
+from cryokit.pickers.one_of_many import problem_of, read_named
 
 logger = logging.getLogger(__name__)
 
 SAME_PIXEL = 1.02  # pixel sizes up to this factor apart are one
 BATCH = 16  # micrographs that are handed together to a picker that runs another program
 Draw = Callable[[Micrograph, pd.DataFrame, Path, str], None]  # with a title
-_FAILURES = (CryokitError, OSError, MemoryError)  # of one micrograph, which do not stop the others
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ class Picked:
 def fit_files(
     picker: Picker, paths: Sequence[Path], labels: pd.DataFrame | None = None, *, sum_frames: bool = False
 ) -> dict[str, str]:
-    """Fit a picker to micrograph files; one that cannot be read is replaced by another.
+    """Fit a picker to micrograph files; one that cannot be read or used is replaced by another.
 
-    Files are read when the picker asks for them, one at a time.
+    Files are read when the picker asks for them, one at a time. Only if that fails are they looked at one by one, and
+    those with nothing to learn from, which are too small or have no structure, are left out.
 
     Parameters
     ----------
@@ -81,44 +84,58 @@ def fit_files(
     Returns
     -------
     dict of str to str
-        Files that could not be read, and why.
+        Files that could not be read or used, and why.
 
     Raises
     ------
     PickerError
-        If no file could be read, or the picker can learn nothing from them.
+        If no file can be used, or the picker can learn nothing from them.
     """
     most = len(paths) if labels is not None else picker.max_micrographs or len(paths)
+    names = dict(zip(paths, micrograph_names(paths), strict=True))
     chosen = spread(list(paths), most)
-    micrographs = Micrographs(chosen, sum_frames=sum_frames)
+    micrographs = Micrographs(chosen, names=[names[path] for path in chosen], sum_frames=sum_frames)
     try:
         picker.fit(micrographs, labels)
         return {}
-    except CryokitError:
-        if not micrographs.problems:
+    except Exception as error:  # what a micrograph of 1 x 9 pixels leads to inside of libraries is not only ours
+        diameter = getattr(picker, "diameter", None)
+        if diameter is None and labels is not None:
+            diameter = labels["diameter"].median()
+        if diameter is not None and math.isnan(diameter):
+            diameter = None
+        candidates = [*chosen, *(path for path in paths if path not in chosen)]
+        usable, problems = _usable(candidates, most, diameter, sum_frames)
+        if not problems:
             raise
-    readable, problems = _readable([*chosen, *(path for path in paths if path not in chosen)], most, sum_frames)
-    if not readable:
-        if len(problems) == 1:
-            raise PickerError(*problems.values())
-        raise PickerError("none of the micrographs can be read:\n  " + "\n  ".join(problems.values()))
-    picker.fit(Micrographs(readable, sum_frames=sum_frames), labels)
+        if not usable:
+            if len(problems) == 1:
+                raise PickerError(*problems.values()) from error
+            raise PickerError("none of the micrographs can be used:\n  " + "\n  ".join(problems.values())) from error
+    picker.fit(Micrographs(usable, names=[names[path] for path in usable], sum_frames=sum_frames), labels)
     return problems
 
 
-def _readable(paths: Iterable[Path], most: int, sum_frames: bool) -> tuple[list[Path], dict[str, str]]:
-    """Return the first `most` files that can be read, and what is wrong with the others before them."""
-    readable: list[Path] = []
+def _usable(
+    paths: Iterable[Path], most: int, diameter: float | None, sum_frames: bool
+) -> tuple[list[Path], dict[str, str]]:
+    """Return the first `most` files that a picker can learn from, and what is wrong with the others before them."""
+    usable: list[Path] = []
     problems: dict[str, str] = {}
     for path in paths:
-        if len(readable) == most:
+        if len(usable) == most:
             break
         try:
-            read(path, sum_frames=sum_frames)
-            readable.append(path)
-        except CryokitError as error:
-            problems[os.fspath(path)] = str(error)
-    return readable, problems
+            micrograph = read(path, sum_frames=sum_frames)
+            if diameter is None:
+                diameters_to_try(min(micrograph.data.shape))
+            else:
+                check_room(micrograph.name, micrograph.data.shape, diameter)
+            contrast_score(recorded(micrograph).data, diameter)
+            usable.append(path)
+        except Exception as error:
+            problems[os.fspath(path)] = problem_of(path, error)
+    return usable, problems
 
 
 def check_pixel_sizes(paths: Iterable[Path]) -> None:
@@ -186,7 +203,8 @@ def pick_files(
     picker : Picker
         Fitted picker.
     paths : sequence of path-like
-        Micrographs, all with different names.
+        Micrographs. Where file names are the same in different folders, outputs are in folders as well
+        (`cryokit._util.names.micrograph_names`).
     out : path-like
         Folder for ``<name>.star`` and so on, ``picks.csv`` with all picks, ``micrographs.csv`` with the quality of each
         micrograph, and, with STAR files, RELION's ``autopick.star`` that lists them.
@@ -217,16 +235,19 @@ def pick_files(
     Raises
     ------
     PickerError
-        If `maps` are wanted of a picker that makes none, or the picker cannot be sent to other processes.
+        If `maps` are wanted of a picker that makes none, a picture or map would replace one of the micrographs, or the
+        picker cannot be sent to other processes.
     """
     from tqdm import tqdm
 
     if maps:
         check_maps(registry.described(type(picker)))
     out = make_folder(out)
-    _warn_of_older_results(out, {micrograph_name(path) for path in paths})
+    names = dict(zip(paths, micrograph_names(paths), strict=True))
+    _warn_of_older_results(out, {name.rpartition("/")[2] for name in names.values()})
     formats = tuple(format for format in dict.fromkeys(formats) if format != "csv")
-    task = _Task(picker, out, formats, threshold, draw, maps, masks, sum_frames)
+    task = _Task(picker, out, names, formats, threshold, draw, maps, masks, sum_frames)
+    task.check_outputs()
     if picker.external:
         results = _in_batches(task, paths)
     elif jobs > 1 and len(paths) > 1:
@@ -242,7 +263,7 @@ def pick_files(
             problems[os.fspath(result.path)] = result.problem
             logger.error("%s", result.problem)
     done = [path for path in paths if path in finished]
-    _warn_of_missing_picks({micrograph_name(path): len(finished[path].picks) for path in done})
+    _warn_of_missing_picks({names[path]: len(finished[path].picks) for path in done})
     picks = concatenate(finished[path].picks for path in done)
     coordinates.write(picks, out / "picks.csv", "csv", joined=True)
     qualities = verdicts.compared([finished[path].quality for path in done])
@@ -250,12 +271,12 @@ def pick_files(
     # Without STAR files an older list would lead readers of the folder to older picks.
     (out / "autopick.star").unlink(missing_ok=True)
     if "star" in formats:
-        files = {path: coordinates.coordinate_path(out, micrograph_name(path), "star") for path in done}
+        files = {path: coordinates.coordinate_path(out, names[path], "star") for path in done}
         unlisted: list[str] = []
         coordinates.write_list(out / "autopick.star", files, problems=unlisted)
         for problem in unlisted:
             logger.warning("%s", problem)
-    return Picked(picks, tuple(micrograph_name(path) for path in done), problems, qualities)
+    return Picked(picks, tuple(names[path] for path in done), problems, qualities)
 
 
 def _warn_of_missing_picks(counts: dict[str, int]) -> None:
@@ -302,6 +323,7 @@ class _Task:
 
     picker: Picker
     out: Path
+    names: dict[Path, str]
     formats: tuple[str, ...]
     threshold: float | None
     draw: Draw | None
@@ -313,14 +335,17 @@ class _Task:
         """Read, measure and pick a micrograph, unless its picks are given."""
         try:
             loaded = self.load(path)
-        except _FAILURES as error:
+        except Exception as error:
             loaded = error
         return self.finish(path, loaded, None if picks is None else Assessment(picks))
 
     def load(self, path: Path) -> _Loaded:
         """Read a micrograph and measure its pixels."""
-        micrograph = read(path, sum_frames=self.sum_frames)
-        return micrograph, verdicts.measured(micrograph, getattr(self.picker, "diameter_", None))
+        micrograph = read_named(path, self.names[path], sum_frames=self.sum_frames)
+        diameter = getattr(self.picker, "diameter_", None)
+        if diameter is not None:
+            check_room(micrograph.name, micrograph.data.shape, diameter)
+        return micrograph, verdicts.measured(micrograph, diameter)
 
     def finish(self, path: Path, loaded: _Loaded | Exception, found: Assessment | None = None) -> _Result:
         """Pick a micrograph, judge it and write its files, or report what went wrong."""
@@ -333,9 +358,26 @@ class _Task:
             quality = verdicts.judged(quality, found)
             self.write(micrograph, picks, quality)
             return _Result(path, picks, quality)
-        except _FAILURES as error:
-            message = str(error) or type(error).__name__
-            return _Result(path, problem=message if os.fspath(path) in message else f"{path}: {message}")
+        except Exception as error:
+            return _Result(path, problem=problem_of(path, error))
+
+    def pictures(self, name: str) -> dict[str, Path]:
+        """Return the files that are no coordinate files and may be called like a micrograph, by kind."""
+        wanted = {"overlays": self.draw is not None, "maps": self.maps, "masks": self.masks}
+        suffixes = {"overlays": ".png", "maps": ".mrc", "masks": ".mrc"}
+        return {
+            kind: inside(self.out, f"{kind}/{name}{suffix}", PickerError)
+            for kind, suffix in suffixes.items()
+            if wanted[kind]
+        }
+
+    def check_outputs(self) -> None:
+        """Refuse to write over a micrograph, before the work."""
+        inputs = {os.path.realpath(path): path for path in self.names}
+        for name in self.names.values():
+            for kind, file in self.pictures(name).items():
+                if (path := inputs.get(os.path.realpath(file))) is not None:
+                    raise PickerError(f"{path}: {kind} would be written over it; choose another folder for the output")
 
     def write(self, micrograph: Micrograph, picks: pd.DataFrame, quality: verdicts.Quality) -> None:
         """Write the files of a micrograph."""
@@ -349,14 +391,14 @@ class _Task:
                 micrographs=None if micrograph.path is None else {name: micrograph.path},
                 shape=micrograph.data.shape,
             )
+        pictures = self.pictures(name)
         if self.draw is not None:
-            self.draw(micrograph, picks, self.out / "overlays" / f"{name}.png", quality.title)
+            self.draw(micrograph, picks, pictures["overlays"], quality.title)
         if self.maps:
-            scores = self.picker.score_map(micrograph)
-            scores.write_mrc(self.out / "maps" / f"{name}.mrc", micrograph.pixel_size)
+            self.picker.score_map(micrograph).write_mrc(pictures["maps"], micrograph.pixel_size)
         if self.masks:
             hidden = enlarged(unusable_regions(micrograph), micrograph.data.shape)
-            write_mrc(self.out / "masks" / f"{name}.mrc", hidden.astype(np.int8), micrograph.pixel_size)
+            write_mrc(pictures["masks"], hidden.astype(np.int8), micrograph.pixel_size)
 
 
 def _one_by_one(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
@@ -372,13 +414,14 @@ def _in_batches(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
     for first in range(0, len(paths), BATCH):
         batch = paths[first : first + BATCH]
         try:
-            micrographs = Micrographs(batch, sum_frames=task.sum_frames)
+            names = [task.names[path] for path in batch]
+            micrographs = Micrographs(batch, names=names, sum_frames=task.sum_frames)
             picks = task.picker.pick_many(micrographs, threshold=task.threshold)
-        except _FAILURES:
+        except Exception:
             yield from map(task, batch)  # to find out which of them is at fault
             continue
         for path in batch:
-            yield task(path, picks[picks["micrograph"] == micrograph_name(path)])
+            yield task(path, picks[picks["micrograph"] == task.names[path]])
 
 
 def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:

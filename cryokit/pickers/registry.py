@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from cryokit._util.wording import did_you_mean
+from cryokit._util.wording import did_you_mean, shortened, shown
 from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def check_name(name: str) -> None:
     if ":" not in name and name not in available():
         hint = did_you_mean(name, available())
         raise ArgumentError(
-            f"no method is called {name!r}{hint}; there are: {', '.join(available())}; a picker of your own is "
+            f"no method is called {shown(name)}{hint}; there are: {', '.join(available())}; a picker of your own is "
             "package.module:Class or path/to/file.py:Class"
         )
 
@@ -261,7 +261,7 @@ def check_trust(name: str, origin: str | os.PathLike, trust: bool) -> None:
     """
     if ":" in name and not trust:
         raise PickerError(
-            f"{origin}: names the picker {name}, whose code would run; if you trust whoever wrote both, "
+            f"{origin}: names the picker {shortened(name)}, whose code would run; if you trust whoever wrote both, "
             "say so with --trust (in Python, trust=True)"
         )
 

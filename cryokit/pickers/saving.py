@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from cryokit import __version__
 from cryokit._util.archives import read_archive, write_archive
 from cryokit._util.plain import json_text
+from cryokit._util.wording import shown
 from cryokit.errors import PickerError
 from cryokit.pickers.registry import saved_name
 
@@ -20,6 +23,19 @@ if TYPE_CHECKING:
 
 _KIND = "saved_picker"
 MODEL = "model_"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+# What some attributes of every method are.
+_LEARNED: dict[str, Callable[[Any], bool]] = {
+    "threshold_": lambda value: _is_number(value) and 0 <= value <= 1,
+    "diameter_": lambda value: value is None or (_is_number(value) and value >= 1),
+    "contrast_": lambda value: value in (None, "dark", "bright"),
+    "decisions_": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+}
 
 
 def save(picker: Picker, path: str | os.PathLike) -> Path:
@@ -81,13 +97,32 @@ def load(cls: type[Picker], path: str | os.PathLike) -> Picker:
         content = {"method": model.method, "settings": model.settings, "learned": model.learned}
         learned = {MODEL: model}
     if not _same(content["method"], saved_name(cls)):
-        raise PickerError(f"{path}: holds a picker of the method {content['method']!r}, not {cls.name!r}")
+        raise PickerError(f"{path}: holds a picker of the method {shown(content['method'])}, not {cls.name!r}")
     try:
         picker = cls(**content["settings"])
     except (TypeError, ValueError) as error:
         raise PickerError(f"{path}: its settings do not fit the method {cls.name!r} ({error}); fit it anew") from error
+    _check_learned(cls, content["learned"] | learned, path)
     vars(picker).update(content["learned"] | learned)
     return picker
+
+
+def _check_learned(cls: type[Picker], learned: dict[str, Any], path: str | os.PathLike) -> None:
+    """Raise a PickerError unless a saved picker has learned what one of its class can have."""
+    fields = {field.name: field.default for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
+    needed = {cls.learned_in} - {None} - set(learned)
+    wrong = [f"{name} is missing" for name in needed]
+    for name, value in learned.items():
+        if not (name.endswith("_") and name.isidentifier() and not name.startswith("_")):
+            wrong.append(f"{shown(name)} is no attribute that is learned")
+        elif name in _LEARNED and not _LEARNED[name](value):
+            wrong.append(f"{name} is {shown(value)}")
+        elif isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
+            wrong.append(f"{name} holds NaN or infinity")
+        elif isinstance(fields.get(name), bool | int | float) and not isinstance(value, bool | int | float):
+            wrong.append(f"{name} is {shown(value)}")
+    if wrong:
+        raise PickerError(f"{path}: not a saved picker, or damaged ({wrong[0]}); fit it anew")
 
 
 def method_of(path: str | os.PathLike) -> str:
@@ -122,4 +157,7 @@ def _same(saved: str, expected: str) -> bool:
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, NDArray]]:
     content, arrays = read_archive(path, _KIND, PickerError, "give a file that --save-model wrote")
-    return {name: content[name] for name in ("method", "settings", "learned")}, arrays
+    kinds = {"method": str, "settings": dict, "learned": dict}
+    if not all(isinstance(content.get(name), kind) for name, kind in kinds.items()):
+        raise PickerError(f"{path}: not a saved picker, or damaged; give a file that --save-model wrote")
+    return {name: content[name] for name in kinds}, arrays

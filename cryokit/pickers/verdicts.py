@@ -15,15 +15,18 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from cryokit._util.csv_text import csv_text
 from cryokit._util.files import write_text
+from cryokit._util.names import micrograph_names
 from cryokit._util.prefetch import ahead
-from cryokit.errors import CryokitError, MicrographError
+from cryokit.errors import MicrographError
 from cryokit.imaging.contrast import Contrast, contrast_score
 from cryokit.imaging.preparation import recorded, unusable_regions
 from cryokit.imaging.thon_rings import thon_rings
-from cryokit.micrograph import Micrograph, read
+from cryokit.micrograph import Micrograph
 from cryokit.pickers.auto import AutoPicker
 from cryokit.pickers.interface import Assessment
+from cryokit.pickers.one_of_many import problem_of, read_named
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +202,7 @@ def compared(qualities: Sequence[Quality]) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write the output of `compared` as a CSV file."""
-    write_text(path, table.to_csv(index=False, float_format="%.4g"))
+    write_text(path, csv_text(table, float_format="%.4g"))
 
 
 class Triage:
@@ -282,15 +285,19 @@ def judge_files(
     from tqdm import tqdm
 
     triage, judged, problems = Triage(diameter, contrast), [], {}
-    with contextlib.closing(ahead(paths, lambda path: read(path, sum_frames=sum_frames), depth=1)) as waiting:
+    names = dict(zip(paths, micrograph_names(paths), strict=True))
+
+    def load(path: Path) -> Micrograph:
+        return read_named(path, names[path], sum_frames=sum_frames)
+
+    with contextlib.closing(ahead(paths, load, depth=1)) as waiting:
         for path, micrograph in tqdm(waiting, total=len(paths), desc="triage", unit="micrograph", disable=None):
             try:
                 if isinstance(micrograph, Exception):
                     raise micrograph
                 quality, picks = triage(micrograph)
                 judged.append(Judged(path, quality, draw(micrograph, picks) if draw else None))
-            except (CryokitError, OSError, MemoryError) as error:
-                message = str(error) or type(error).__name__
-                problems[os.fspath(path)] = message if os.fspath(path) in message else f"{path}: {message}"
+            except Exception as error:  # of any kind, it is of this micrograph only
+                problems[os.fspath(path)] = problem_of(path, error)
                 logger.error("%s", problems[os.fspath(path)])
     return judged, problems

@@ -82,12 +82,36 @@ class _Renderer(IPythonRenderer):
         )
 
 
+class _OutputRenderer(_Renderer):
+    """Renders Markdown that code has written, with texts of files in it: without HTML of theirs, nor pictures."""
+
+    def escape_html(self, text: str) -> str:
+        return html.escape(text)  # with quotation marks, which would end an attribute
+
+    def block_html(self, html: str) -> str:
+        return f"<p>{self.escape_html(html)}</p>\n"
+
+    def inline_html(self, html: str) -> str:
+        return self.escape_html(html)
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return self.escape_html(text)
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        web = url.lower().startswith(("https://", "http://"))
+        return f'<a href="{self.escape_html(url)}" rel="noreferrer">{text}</a>' if web else text
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return f"<pre><code>{self.escape_html(code)}</code></pre>\n"
+
+
 class _Exporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context, source):
-        """Convert Markdown to HTML as nbconvert does, except for formulas."""
-        renderer = _Renderer(
-            escape=False,
+        """Convert Markdown to HTML as nbconvert does, except for formulas and for HTML in what code has written."""
+        output = context.get("cell", {}).get("cell_type") == "code"
+        renderer = (_OutputRenderer if output else _Renderer)(
+            escape=output,
             attachments=context.get("cell", {}).get("attachments", {}),
             embed_images=self.embed_images,
             path=context.get("resources", {}).get("metadata", {}).get("path", ""),

@@ -206,7 +206,10 @@ class TrainingSet:
             If the file is missing, damaged, or not a training set.
         """
         header, arrays = read_archive(path, _KIND, DatasetError, "build and save it again")
-        columns = {
-            name: pd.Series(arrays[f"table_{name}"].astype(dtype), dtype=dtype) for name, dtype in COLUMNS.items()
-        }
-        return cls(arrays["patches"], tuple(header["classes"]), pd.DataFrame(columns), header["provenance"])
+        try:
+            columns = {
+                name: pd.Series(arrays[f"table_{name}"].astype(dtype), dtype=dtype) for name, dtype in COLUMNS.items()
+            }
+            return cls(arrays["patches"], tuple(header["classes"]), pd.DataFrame(columns), header["provenance"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"{path}: not a training set, or damaged ({error}); build and save it again") from None

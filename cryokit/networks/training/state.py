@@ -69,7 +69,9 @@ class TrainingState:
         if not path.exists():
             return cls(folder, fingerprint)
         header, arrays = read_archive(path, "training_state", PickerError, "remove it to start again")
-        saved = header["fingerprint"]
+        saved, rows = header.get("fingerprint"), header.get("rows")
+        if not (isinstance(saved, dict) and isinstance(rows, list)):
+            raise PickerError(f"{path}: not a training state, or damaged; remove it to start again")
         different = [
             name if name in _UNSHOWN else f"{name} ({saved.get(name)} there, {fingerprint[name]} now)"
             for name in fingerprint
@@ -83,7 +85,7 @@ class TrainingState:
         variables, best_weights = (
             [arrays[name] for name in sorted(arrays) if name.startswith(kind)] for kind in ("variable", "best")
         )
-        return cls(folder, fingerprint, header["rows"], variables, best_weights)
+        return cls(folder, fingerprint, rows, variables, best_weights)
 
     def write(self) -> None:
         """Write the state, whole or not at all: a kill at any moment leaves this or the previous one."""

@@ -1,4 +1,8 @@
-"""crYOLO, with a network that its authors or you have trained."""
+"""crYOLO, with a network that its authors or you have trained.
+
+crYOLO's licence forbids commercial use. cryokit contains nothing of crYOLO; it starts the program that you have
+installed under that licence.
+"""
 
 import json
 import os
@@ -23,7 +27,7 @@ class CryoloPicker(ExternalPicker):
     """crYOLO by its command line: ``cryolo_predict.py`` with a trained network, such as its general model.
 
     Particles are read from its CBOX files, which hold every detection with its confidence; crYOLO's own threshold is
-    0.3. Labels only give the diameter.
+    0.3. Labels only give the diameter. Mind that crYOLO's licence forbids commercial use.
 
     Parameters
     ----------

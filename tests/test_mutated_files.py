@@ -1,0 +1,17 @@
+"""Damaged files: whatever reads them says so in one line that names the file, or returns what is whole."""
+
+import os
+
+import mutated_files
+import pytest
+
+NUMBER = int(os.environ.get("CRYOKIT_MUTATIONS", 200))
+SEED = int(os.environ.get("CRYOKIT_MUTATIONS_SEED", 0))
+
+
+@pytest.mark.parametrize("name", mutated_files.names())
+def test_damaged_files_end_in_a_clean_error_or_a_result(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    counts = mutated_files.outcomes(name, NUMBER, SEED, tmp_path / "mutated")
+    assert counts.total() == NUMBER
+    assert counts["error"]
