@@ -29,7 +29,7 @@ from cryokit._util.names import micrograph_name
 from cryokit._util.wording import plural, some
 from cryokit.benchmark import result_file, run_files
 from cryokit.coordinates import concatenate
-from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, PickerError
+from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, MicrographError, PickerError
 from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.evaluate.thresholds import SLACK, best_threshold
 from cryokit.evaluate.wrong_frame import Frame, wrong_frame
@@ -216,7 +216,8 @@ def _given_picks(
     if not set(named) & set(names["test"]):
         return None, [
             f"{Path(job.settings['path']).name}: names {some(list(named)) or 'no micrograph'}, but none of the test "
-            f"micrographs ({some(names['test'])}); names are compared without folders and suffixes"
+            f"micrographs ({some(names['test'])}); names are compared without folders and suffixes (--strip, "
+            "--strip-prefix)"
         ]
     remarks = []
     if missing := [name for name in names["test"] if name not in set(named)]:
@@ -239,10 +240,13 @@ def _given_picks(
     return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, remarks
 
 
-def _heights(job: Job, names: Collection[str]) -> dict[str, int]:
-    """Return the rows of micrographs by name."""
+def _heights(job: Job, names: Collection[str]) -> dict[str, int] | None:
+    """Return the rows of micrographs by name; None if one cannot be read."""
     paths = {micrograph_name(path): path for split in ("validation", "test") for path in job.micrographs[split]}
-    return {name: shape(paths[name])[0] for name in names}
+    try:
+        return {name: shape(paths[name])[0] for name in names}
+    except MicrographError:
+        return None
 
 
 def _scored(
