@@ -26,6 +26,7 @@ from cryokit.coordinates import (
     write_folder,
     write_list,
 )
+from cryokit.coordinates.renaming import Additions
 from cryokit.errors import ArgumentError, CoordinateError
 
 # RELION leaves a blank at the end of every line.
@@ -495,6 +496,11 @@ def test_identifiers_of_cryosparc_are_recognised_both_ways_and_said(caplog):
 @pytest.mark.parametrize("names", [[f"{UID}_a", "a"], [f"{UID[:-1]}_a"], [f"{UID}1_a"], [f"{UID}a"], [f"{UID}_"]])
 def test_names_that_are_known_or_without_an_identifier_stay(names):
     assert under_known_names(table(), names, ["a"], "picks")[1] == names
+
+
+def test_what_was_added_is_in_the_last_part_of_names_with_folders():
+    assert under_known_names(table(), [f"A/{UID}_a", f"{UID}_B/b"], ["A/a", "B/b"], "picks")[1] == ["A/a", f"{UID}_B/b"]
+    assert Additions(["_x"], ["J1_"]).removed("J1_A/J1_a_x") == "J1_A/a"
 
 
 def test_two_micrographs_do_not_become_one(tmp_path):

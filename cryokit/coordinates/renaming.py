@@ -15,7 +15,7 @@ from cryokit.errors import ArgumentError, CoordinateError
 
 logger = logging.getLogger(__name__)
 
-_UID = re.compile(r"(\d{21})_(?=.)")
+_UID = re.compile(r"(?:^|(?<=/))(\d{21})_(?=[^/]+$)")  # a name may have sub-folders
 
 
 def uid(name: str) -> int | None:
@@ -26,7 +26,7 @@ def uid(name: str) -> int | None:
     >>> uid("000000000000000000042_mic_a"), uid("042_mic_a")
     (42, None)
     """
-    match = _UID.match(name)
+    match = _UID.search(name)
     return int(match[1]) if match else None
 
 
@@ -56,12 +56,13 @@ class Additions:
                 raise ArgumentError(f"prefix {pattern!r} is not a regular expression: {error}") from None
 
     def removed(self, name: str) -> str:
-        """Return a name without what was added; at least one character is left."""
+        """Return a name without what was added to its last part; at least one character is left."""
+        folder, slash, name = name.rpartition("/")
         ending = next((ending for ending in self.endings if name.endswith(ending) and name != ending), "")
         name = name.removesuffix(ending)
         matches = (pattern.match(name) for pattern in self.prefixes)
         end = next((match.end() for match in matches if match and 0 < match.end() < len(name)), 0)
-        return name[end:]
+        return f"{folder}{slash}{name[end:]}"
 
 
 def renamed(
