@@ -27,6 +27,7 @@ from cryokit.coordinates import (
     write_folder,
     write_list,
 )
+from cryokit.coordinates.renaming import Additions
 from cryokit.errors import ArgumentError, CoordinateError
 
 # RELION leaves a blank at the end of every line.
@@ -479,6 +480,10 @@ def test_star_exported_from_cryosparc(tmp_path):
 def test_images_in_a_stack_belong_to_the_stack(tmp_path):
     text = "data_\nloop_\n_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n000001@m.mrcs 1 2\n000002@m.mrcs 3 4\n"
     assert read(put(tmp_path, "p.star", text))["micrograph"].tolist() == ["m", "m"]
+
+
+def test_what_was_added_is_in_the_last_part_of_names_with_folders():
+    assert Additions(["_x"], ["J1_"]).removed("J1_A/J1_a_x") == "J1_A/a"
 
 
 def test_two_micrographs_do_not_become_one(tmp_path):

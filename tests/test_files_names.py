@@ -247,6 +247,8 @@ def test_identifiers_of_cryosparc_do_not_count_either_way_and_it_is_said(caplog)
     assert found == {f"J2/imported/{UID}_a": "a", "b": f"{UID}_b", "c": "c"}, "c could be either"
     (said,) = caplog.messages
     assert "2 such micrographs" in said
+    with_folders = {"A/a": "A/a.mrc", "B/a": "B/a.mrc"}
+    assert matched([f"A/{UID}_a", f"B/{UID[::-1]}_a"], with_folders) == {f"A/{UID}_a": "A/a", f"B/{UID[::-1]}_a": "B/a"}
 
 
 @pytest.mark.parametrize("name", [f"{UID[:-1]}_a", f"{UID}1_a", f"{UID}a", f"{UID}_"])

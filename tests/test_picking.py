@@ -155,7 +155,13 @@ def test_relions_list_names_micrographs_and_files(picker, paths, tmp_path, monke
 
 @pytest.mark.parametrize(
     ("format", "suffix", "precision"),
-    [("box", ".box", 0.5), ("cbox", ".cbox", 0.01), ("topaz", ".tsv", 0.5), ("eman2", "_info.json", 0.5)],
+    [
+        ("box", ".box", 0.5),
+        ("cbox", ".cbox", 0.01),
+        ("topaz", ".tsv", 0.5),
+        ("eman2", "_info.json", 0.5),
+        ("cs", ".cs", 0.01),
+    ],
 )
 def test_every_format_reads_back(picker, paths, tmp_path, format, suffix, precision):
     result = pick_files(picker, paths[:2], tmp_path, formats=[format])

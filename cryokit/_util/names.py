@@ -171,16 +171,16 @@ def _candidates(names: list[str], paths: Set[str]) -> dict[str, list[str]]:
         return {name: by_file[file] for name, file in files.items()}
     free = paths - set(names)
     return {
-        name: [name]
-        if name in paths
-        else [path for path in by_file[file] if path in free and same_micrograph(_of_import(name), _of_import(path))]
+        name: [name] if name in paths else _of_same_end(name, [path for path in by_file[file] if path in free])
         for name, file in files.items()
     }
 
 
-def _of_import(name: str) -> str:
-    """Return the name of a micrograph that cryoSPARC has imported; its folder of imports says nothing."""
-    return name if uid(name) is None else posixpath.basename(without_uid(name))
+def _of_same_end(name: str, paths: list[str]) -> list[str]:
+    """Return the paths that can be of a name with folders: one is the end of the other."""
+    ends = [path for path in paths if same_micrograph(without_uid(name), without_uid(path))]
+    # The folder into which cryoSPARC imports says nothing.
+    return ends or [path for path in paths if uid(name) is not None or uid(path) is not None]
 
 
 def is_utf8(name: str) -> bool:

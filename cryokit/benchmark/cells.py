@@ -29,7 +29,7 @@ from cryokit._util.names import matched, micrograph_name
 from cryokit._util.wording import plural, some
 from cryokit.benchmark import result_file, run_files
 from cryokit.coordinates import concatenate
-from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, PickerError
+from cryokit.errors import BenchmarkError, CoordinateError, CryokitError, MicrographError, PickerError
 from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.evaluate.thresholds import SLACK, best_threshold
 from cryokit.evaluate.wrong_frame import Frame, wrong_frame
@@ -217,7 +217,8 @@ def _given_picks(
     if not set(named) & set(names["test"]):
         return None, [
             f"{Path(job.settings['path']).name}: names {some(list(named)) or 'no micrograph'}, but none of the test "
-            f"micrographs ({some(names['test'])}); names are compared without folders and suffixes"
+            f"micrographs ({some(names['test'])}); names are compared without folders and suffixes (--strip, "
+            "--strip-prefix)"
         ]
     remarks = []
     if missing := [name for name in names["test"] if name not in set(named)]:
@@ -234,11 +235,19 @@ def _given_picks(
         job.settings.get("scale", 1.0), tuple(job.settings.get("shift", (0.0, 0.0))), job.settings.get("flip_y")
     )
     looked_at = picks[picks["micrograph"].isin([*names["validation"], *names["test"]])]
-    heights = {name: shape(paths[name])[0] for name in looked_at["micrograph"].unique()}
+    heights = _heights({name: paths[name] for name in looked_at["micrograph"].unique()})
     hint = wrong_frame(looked_at, truth, used=used, heights=heights)
     if hint is not None:
         remarks.append(hint.warning("cryokit convert", used.options()))
     return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, remarks
+
+
+def _heights(paths: Mapping[str, Path]) -> dict[str, int] | None:
+    """Return the rows of micrographs by name; None if one cannot be read."""
+    try:
+        return {name: shape(path)[0] for name, path in paths.items()}
+    except MicrographError:
+        return None
 
 
 def _scored(

@@ -1,6 +1,5 @@
 """Headers of tables: which column is meant by the names that programs and people give it."""
 
-import functools
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ _USUAL = {axis: tuple(name.format(axis) for name in _COORDINATE) for axis in "xy
     "micrograph": (
         *("micrograph", "micrographs", "micrographname", "micrographfilename", "micrographsfilename"),
         *("micrographfile", "micrographpath", "rlnmicrographname", "imagename", "imagefilename", "image", "filename"),
+        *("micrographid", "imageid", "imagepath", "mic", "micname"),
     ),
     "score": (
         *("score", "confidence", "probability", "figureofmerit", "autopickfigureofmerit", "fom", "nccscore"),
@@ -26,6 +26,7 @@ _USUAL = {axis: tuple(name.format(axis) for name in _COORDINATE) for axis in "xy
     "view": ("view",),
 }
 _SIDES = {"width", "height", "w", "h"}
+_SAID: set[tuple[tuple[str, ...], str]] = set()  # headers with the folders of their files
 
 
 def usual_columns(header: Iterable[str]) -> dict[str, str]:
@@ -57,21 +58,23 @@ def _plain(field: str) -> str:
 
 
 def say(header: Iterable[str], path: str | os.PathLike) -> None:
-    """Say which field was taken for which column where they have other names, and doubts, once for every header."""
-    _say_once(tuple(header), os.path.dirname(path))
+    """Say which field was taken for which column where they have other names, and doubts.
 
-
-@functools.lru_cache(maxsize=256)
-def _say_once(header: tuple[str, ...], folder: str) -> None:
+    This is said once for the files of a folder that have the same header.
+    """
+    header = tuple(header)
+    if (header, os.path.dirname(path)) in _SAID:
+        return
+    _SAID.add((header, os.path.dirname(path)))
     columns = usual_columns(header)
     taken = ", ".join(f"{field!r} for {column}" for column, field in columns.items() if field != column)
     left = [field for field in header if field not in columns.values()]
     if taken:
         ignored = f"; not read: {', '.join(left)}" if left else ""
-        logger.info("%s: taken from the header: %s%s", folder or ".", taken, ignored)
+        logger.info("%s: taken from the header: %s%s", path, taken, ignored)
     if _SIDES & {_plain(field) for field in left}:
         logger.warning(
             "%s: x and y are taken for centres, though the table has the sides of boxes; if they are corners, give "
             "half a side with --shift (shift=)",
-            folder or ".",
+            path,
         )
