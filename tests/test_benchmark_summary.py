@@ -1,6 +1,7 @@
 """Summaries of results and the verdict on them: values by hand, order, failures, and the paper's numbers."""
 
 import copy
+import json
 import re
 
 import numpy as np
@@ -8,11 +9,11 @@ import pandas as pd
 import pytest
 from benchmark_result import METHODS, SNR, result, with_given, without
 
-from cryokit.benchmark import configuration, reported, run_files, summary, tables
+from cryokit.benchmark import configuration, reported, result_file, run_files, summary, tables
 from cryokit.benchmark import verdict as verdicts
 from cryokit.coordinates import table as picks_table
 from cryokit.coordinates import write
-from cryokit.errors import ArgumentError
+from cryokit.errors import ArgumentError, BenchmarkError
 from cryokit.evaluate import paired
 
 MACHINE = {"system": "Linux", "processor": "x86_64", "cores": 2, "memory_gb": 16.0, "device": None}
@@ -603,3 +604,41 @@ class TestRunFiles:
         assert run_files.micrographs(tmp_path / "run", "e", [tmp_path / "real"])["one"].parent.parent.name == "e"
         assert run_files.micrographs(tmp_path / "run", "nothing") == {}
         assert run_files.labels(tmp_path / "run", "d") is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("note",), 5),
+        (("cells",), {}),
+        (("cells", 0, "seconds"), None),
+        (("cells", 0, "method"), "unknown"),
+        (("cells", 0, "scores"), {}),
+        (("cells", 0, "scores", "f1"), "high"),
+        (("cells", 0, "per_micrograph", 0, "tp"), -1),
+        (("cells", 0, "wall"), 10**400),
+        (("datasets", "klh_sim", "axes"), {"snr": "x"}),
+        (("methods", "auto", "settings"), []),
+        (("provenance", "machine"), None),
+    ],
+)
+def test_results_that_are_none_are_refused(tmp_path, place, value):
+    damaged = result()
+    inner = damaged
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (tmp_path / "r.json").write_text(json.dumps(damaged))
+    with pytest.raises(BenchmarkError, match=r"r\.json") as caught:
+        result_file.load(tmp_path / "r.json")
+    assert str(place[-1]) in str(caught.value)
+
+
+NO_RESULTS = ['{"cryokit_benchmark": 2}', "[" * 100_000, '{"cryokit_benchmark": NaN}', "9" * 5000, ""]
+
+
+@pytest.mark.parametrize("text", NO_RESULTS, ids=range(len(NO_RESULTS)))
+def test_texts_that_are_no_result_are_refused(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(BenchmarkError, match=r"r\.json"):
+        result_file.load(tmp_path / "r.json")

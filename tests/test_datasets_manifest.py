@@ -11,6 +11,7 @@ import yaml
 
 from cryokit import datasets
 from cryokit._util import resources
+from cryokit._util.yaml_files import read_yaml
 from cryokit.datasets import manifest
 from cryokit.datasets.drafting import describe
 from cryokit.errors import ArgumentError, DatasetError
@@ -299,3 +300,41 @@ def test_yaml_in_the_readme_style_with_unquoted_hash(tmp_path):
     )
     with pytest.raises(DatasetError, match="in quotes"):
         manifest.read(write(tmp_path, text))
+
+
+def bomb(levels):
+    lines = ["- &b0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"- &b{level} [{', '.join([f'*b{level - 1}'] * 10)}]" for level in range(1, levels)]
+    return "schema:\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bomb(8),
+        "schema: &a [*a]\n",
+        "schema: " + "[" * 100_000,
+        "schema: 2001-99-99\n",
+        "schema: !!int x\n",
+        "schema: !!int ''\n",
+        "schema: !!float x\n",
+        "schema: !!timestamp x\n",
+        "schema: !!binary é\n",
+        "schema: 0x" + "f" * 5000 + "\n",
+        "schema: 1\nname: [" + "x" * 10**6 + "]\n",
+        "? [a]\n: 1\n",
+        "\x00",
+    ],
+)
+def test_hostile_yaml_is_refused_in_a_short_line(tmp_path, content):
+    path = tmp_path / "m.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"m\.yaml") as caught:
+        manifest.read(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_aliases_within_reason_are_read(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: &a [1, 2]\nb: *a\nc: {<<: {d: *a}}\n")
+    assert read_yaml(path, DatasetError) == {"a": [1, 2], "b": [1, 2], "c": {"d": [1, 2]}}

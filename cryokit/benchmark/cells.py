@@ -25,7 +25,7 @@ import pandas as pd
 
 from cryokit import coordinates
 from cryokit._util.files import write_text
-from cryokit._util.names import matched, micrograph_name
+from cryokit._util.names import matched, micrograph_names
 from cryokit._util.wording import plural, some
 from cryokit.benchmark import result_file, run_files
 from cryokit.coordinates import concatenate
@@ -35,6 +35,7 @@ from cryokit.evaluate.thresholds import SLACK, best_threshold
 from cryokit.evaluate.wrong_frame import Frame, wrong_frame
 from cryokit.micrograph import read, shape
 from cryokit.pickers import Picker, picker_class
+from cryokit.pickers.interface import Micrographs
 
 logger = logging.getLogger(__name__)
 
@@ -146,10 +147,12 @@ def run(job: Job) -> dict[str, Any]:
         If the method fails.
     """
     truth = run_files.labels(job.folder, job.dataset)
-    names = {split: [micrograph_name(path) for path in paths] for split, paths in job.micrographs.items()}
+    paths = list(dict.fromkeys(path for split in job.micrographs.values() for path in split))
+    called = dict(zip(paths, micrograph_names(paths), strict=True))
+    names = {split: [called[path] for path in of_split] for split, of_split in job.micrographs.items()}
     own, seconds = None, {"fit": None, "pick": None}
     if job.picker is None:
-        picks, decisions = _given_picks(job, names, truth)
+        picks, decisions = _given_picks(job, names, {name: path for path, name in called.items()}, truth)
         if picks is None:
             return {"status": result_file.SKIPPED, "error": decisions[0]}
     else:
@@ -158,11 +161,11 @@ def run(job: Job) -> dict[str, Any]:
         training = job.micrographs["train"] or job.micrographs["test"]
         labels = truth[truth["micrograph"].isin(names["train"])] if job.labels else None
         began = time.perf_counter()
-        picker.fit(list(training), labels)
+        picker.fit(Micrographs(training, names=[called[path] for path in training]), labels)
         seconds["fit"] = time.perf_counter() - began
         picks = {}
         for split in ("validation", "test"):
-            picks[split], seconds["pick"] = _pick(picker, job.micrographs[split])
+            picks[split], seconds["pick"] = _pick(picker, job.micrographs[split], names[split])
         decisions = list(picker.decisions_)
         # With labels and nothing held out the threshold was a guess from micrographs learned by heart, not a choice.
         guessed = job.labels and picker.settings().get("validation") == 0
@@ -174,18 +177,18 @@ def run(job: Job) -> dict[str, Any]:
     return outcome | _scored(job, truth, names, picks, own)
 
 
-def _pick(picker: Picker, paths: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
+def _pick(picker: Picker, paths: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
     """Return all candidates, and the median of the seconds per micrograph, reading excluded."""
     if not paths:
         return concatenate([]), None
     if picker.external:
         # A program whose start costs more than its picking: the time is an average, start and reading included.
         began = time.perf_counter()
-        picks = picker.pick_many(paths, threshold=0)
+        picks = picker.pick_many(Micrographs(paths, names=names), threshold=0)
         return picks, (time.perf_counter() - began) / len(paths)
     tables, times = [], []
-    for path in paths:
-        micrograph = read(path)
+    for path, name in zip(paths, names, strict=True):
+        micrograph = read(path, name=name)
         began = time.perf_counter()
         tables.append(picker.pick(micrograph, threshold=0))
         times.append(time.perf_counter() - began)
@@ -204,16 +207,15 @@ def _picker(job: Job) -> Picker:
 
 
 def _given_picks(
-    job: Job, names: Mapping[str, Sequence[str]], truth: pd.DataFrame
+    job: Job, names: Mapping[str, Sequence[str]], paths: Mapping[str, str], truth: pd.DataFrame
 ) -> tuple[dict[str, pd.DataFrame] | None, list[str]]:
     """Return picks as given by split (None if they are of other micrographs), and remarks on them."""
     try:
         picks, named = coordinates.read_folder(**job.settings, located=True)
+        called = matched(named, paths)
+        picks, named = coordinates.renamed(picks, called), sorted(called.values())
     except CoordinateError as error:
         raise BenchmarkError(f"{error}; convert it to a known format with cryokit convert") from None
-    paths = {name: path for split in names for name, path in zip(names[split], job.micrographs[split], strict=True)}
-    called = matched(named, paths)
-    picks, named = coordinates.renamed(picks, called), list(called.values())
     if not set(named) & set(names["test"]):
         return None, [
             f"{Path(job.settings['path']).name}: names {some(list(named)) or 'no micrograph'}, but none of the test "
@@ -242,7 +244,7 @@ def _given_picks(
     return {split: picks[picks["micrograph"].isin(names[split])] for split in ("validation", "test")}, remarks
 
 
-def _heights(paths: Mapping[str, Path]) -> dict[str, int] | None:
+def _heights(paths: Mapping[str, str]) -> dict[str, int] | None:
     """Return the rows of micrographs by name; None if one cannot be read."""
     try:
         return {name: shape(path)[0] for name, path in paths.items()}

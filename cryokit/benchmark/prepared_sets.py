@@ -17,7 +17,7 @@ import pandas as pd
 
 from cryokit import __version__, coordinates
 from cryokit._util.files import make_folder, write_text
-from cryokit._util.names import matched, micrograph_name
+from cryokit._util.names import matched, micrograph_names
 from cryokit._util.wording import plural, some
 from cryokit.benchmark.configuration import DatasetSpec, SimulatedSet
 from cryokit.coordinates import IGNORE, concatenate
@@ -116,7 +116,8 @@ def prepare(
     paths = dict(files.paths)
     if spec.train is not None:
         paths["train"] = spread(paths["train"], spec.train) if spec.train else []
-    names = {split: [micrograph_name(path) for path in paths[split]] for split in SPLITS}
+    called = _names(path for split in SPLITS for path in files.paths[split])
+    names = {split: [called[path] for path in paths[split]] for split in SPLITS}
     particles = files.labels[files.labels["view"] != IGNORE]
     by_split = {split: particles[particles["micrograph"].isin(names[split])] for split in SPLITS}
     if by_split["test"].empty:
@@ -206,6 +207,8 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
     if spec.micrographs is not None or folder is not None:
         files = find_micrographs(spec.micrographs or folder / "micrographs")
         labels, labelled = coordinates.read_folder(labels_from or spec.labels or folder / "labels", located=True)
+        called = matched(labelled, {name: path for path, name in _names(files).items()})
+        labels, labelled = coordinates.renamed(labels, called), list(called.values())
     elif dataset is not None:
         try:
             pairs = dataset.pairs(labels_from=labels_from, partial=True)
@@ -213,17 +216,14 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
         except DatasetError as error:
             raise BenchmarkError(str(error)) from None
         files = [path for path, _ in pairs]
-        labelled = [micrograph_name(path) for path, label in pairs if label is not None]
+        called = _names(files)
+        labelled = [called[path] for path, label in pairs if label is not None]
     else:
         raise BenchmarkError(
             f"{spec.name}: neither a dataset with a manifest ({', '.join(available())}) nor a folder in one of those "
             "given with --data"
         )
-    by_name = {micrograph_name(path): path for path in files}
-    if len(by_name) < len(files):
-        raise BenchmarkError(f"{spec.name}: micrographs of different folders have the same file name; rename them")
-    called = matched(labelled, by_name)
-    labels, labelled = coordinates.renamed(labels, called), list(called.values())
+    by_name = {name: path for path, name in _names(files).items()}
     if spec.splits is not None:
         splits = {name: split for split, names in spec.splits.items() for name in names}
     elif dataset is not None and dataset.manifest.files:
@@ -241,11 +241,16 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
         logger.warning("%s: %s", spec.name, note)
     labels = _with_diameters(spec, labels, None if dataset is None else dataset.manifest.diameter_pixels)
     labels = coordinates.without_repeats(labels, f"{spec.name}: labels")
-    digests = {micrograph_name(path): sha256(path) for split in SPLITS for path in paths[split]}
+    digests = {name: sha256(path) for name, path in usable.items() if splits.get(name) in SPLITS}
     used = labels[labels["micrograph"].isin(digests)].sort_values(["micrograph", "y", "x"])
     digests["labels"] = hashlib.sha256(used.to_csv(index=False, float_format="%.3f").encode()).hexdigest()
     manifest = None if dataset is None else sha256(dataset.manifest.source)
     return _Files(paths, labels, digests, spec.name, manifest, note)
+
+
+def _names(paths: Iterable[Path]) -> dict[Path, str]:
+    paths = list(paths)
+    return dict(zip(paths, micrograph_names(paths), strict=True))
 
 
 def _with_diameters(spec: DatasetSpec, labels: pd.DataFrame, usual: float | None) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from cryokit import coordinates
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import micrograph_names
 from cryokit.benchmark import summary
 from cryokit.benchmark.summary import Result
 from cryokit.errors import DatasetError
@@ -45,7 +45,7 @@ def picks_folder(run: str | os.PathLike, method: str, dataset: str, seed: int) -
 def labels(run: str | os.PathLike, dataset: str) -> pd.DataFrame | None:
     """Return the labels of a dataset as a table of picks, None if they are not available."""
     path = labels_file(run, dataset)
-    return coordinates.read(path, format="csv") if path.is_file() else None
+    return coordinates.read_folder(path, "csv", located=True)[0] if path.is_file() else None
 
 
 def micrographs(run: str | os.PathLike, dataset: str, data: Iterable[str | os.PathLike] = ()) -> dict[str, Path]:
@@ -74,7 +74,7 @@ def micrographs(run: str | os.PathLike, dataset: str, data: Iterable[str | os.Pa
     if not files and dataset in available():
         with contextlib.suppress(DatasetError):  # none has been fetched
             files = load(dataset).micrographs(partial=True)
-    return {micrograph_name(path): Path(path) for path in files}
+    return dict(zip(micrograph_names(files), map(Path, files), strict=True))
 
 
 def picks(run: str | os.PathLike, result: Result, dataset: str, micrograph: str) -> dict[str, pd.DataFrame]:
