@@ -1,0 +1,82 @@
+"""``cryokit view``: a page on which picks can be looked at and edited."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from cryokit.cli.arguments import add_labels_format, add_micrographs, add_strip, positive
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES = """
+examples:
+  cryokit view micrographs/ --picks picks/ --out picks.html
+  cryokit view mic.mrc --picks mic.star --labels labels/ --diameter 108 --out mic.html
+  cryokit view mic.mrc --diameter 108 --out label.html              no picks yet: to label by hand
+
+The page is one file for a browser, without a network: zoom, threshold, editing, download of CSV and STAR files. A
+micrograph of 4096 x 4096 pixels takes about 10 MB of it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_micrographs(parser)
+    parser.add_argument(
+        "--picks", type=Path, metavar="PATH", help="coordinate file, or folder of coordinate files, in any format"
+    )
+    parser.add_argument("--labels", type=Path, metavar="PATH", help="true particles: file or folder, any format")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HTML file to write")
+    parser.add_argument("--format", metavar="NAME", help="format of the picks (default: detected)")
+    add_labels_format(parser)
+    add_strip(parser)
+    parser.add_argument(
+        "--diameter", type=positive, metavar="PX", help="particle diameter in pixels (default: from the files)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read micrographs and picks, and write the page."""
+    from tqdm import tqdm
+
+    from cryokit import micrograph
+    from cryokit._util.files import make_folder
+    from cryokit._util.names import micrograph_name
+    from cryokit.coordinates import read_folder
+    from cryokit.errors import ArgumentError, CryokitError, MicrographError
+    from cryokit.plot.explorer import Page
+    from cryokit.plot.explorer.contents import Tables, pictures
+
+    if options.out.suffix.lower() not in (".html", ".htm"):
+        raise ArgumentError(f"--out {options.out}: the name must end in .html")
+    paths = micrograph.find(options.micrographs)
+    names = [micrograph_name(path) for path in paths]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ArgumentError(f"two micrographs are called {twice!r}; their picks could not be told apart: show one")
+    picks = labels = labelled = None
+    if options.picks is not None:
+        picks, _ = read_folder(options.picks, options.format, endings=options.strip, diameter=options.diameter)
+    if options.labels is not None:
+        settings = {"endings": options.strip, "diameter": options.diameter}
+        labels, labelled = read_folder(options.labels, options.labels_format, **settings)
+    # Before the micrographs are read, which takes longer: are the tables fit to be shown?
+    tables = Tables(names, picks, labels, labelled=labelled, diameter=options.diameter)
+    make_folder(options.out.absolute().parent)
+
+    page, problems = Page(" and ".join(names[:2]) if len(names) < 3 else f"{len(names)} micrographs"), []
+    for path in tqdm(paths, desc="preparing pictures", unit="file", disable=None, leave=False):
+        try:
+            read = micrograph.read(path, sum_frames=options.sum_frames)
+            page.add(read, pictures(read, tables.diameter))
+        except (CryokitError, OSError) as error:
+            problems.append(str(error))
+    if not page.names:
+        raise MicrographError("\n".join(problems))
+    page.write(options.out, tables)
+    logger.info("%d picks on %d micrographs -> %s", len(tables.picks), len(page.names), options.out)
+    if problems:
+        logger.error("micrographs that failed: %d of %d", len(problems), len(paths))
+        for problem in problems:
+            logger.error("  %s", problem)
+    return 1 if problems else 0
