@@ -24,8 +24,8 @@ HOSTILE = [
 ]
 
 
-def small(name, shape=(64, 96), seed=0):
-    return Micrograph(np.random.default_rng(seed).normal(size=shape), name=name)
+def small(name, shape=(64, 96)):
+    return Micrograph(np.random.default_rng(0).normal(size=shape), name=name)
 
 
 def written(path, micrographs, picks=None, labels=None, **settings):
@@ -106,7 +106,7 @@ def crowded():
     micrographs, picks, labels = [], [], []
     for number in range(40):
         name = f"m{number:02}"
-        micrographs.append(small(name, seed=number))
+        micrographs.append(small(name))
         counts = rng.integers(0, 14, 2)
         picks.append(
             table(name, *rng.integers(0, 60, (2, counts[0])).astype(float), rng.integers(0, 5, counts[0]) / 5, 20)

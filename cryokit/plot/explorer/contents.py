@@ -32,11 +32,27 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 SCRIPT, STYLE = FOLDER / "explorer.js", FOLDER / "explorer.css"
+# Colours for scores, low to high: matplotlib's plasma without its dark end, which would not show on dark grey.
+RAMP = [
+    "#7e03a8",
+    "#9613a1",
+    "#ac2694",
+    "#c03a83",
+    "#d04d73",
+    "#df6263",
+    "#eb7655",
+    "#f68d45",
+    "#fca537",
+    "#fec029",
+    "#f9dc24",
+    "#f0f921",
+]
 TILE = 2048  # pixels of a tile's side: browsers on phones decode no more than 4096 x 4096 at a time
 QUALITY = 90  # of JPEG, at which the grain of a micrograph stays
 BAND = 16  # pixels that a particle has across in the band-passed picture
 _LOWEST, _HIGHEST = 0.001, 0.999  # quantiles of the grey values that 8 bits begin and end with
 _BLACK, _WHITE = 0.01, 0.99  # quantiles that are black and white at first
+KINDS = ("grey", "band", "mask", "scores")  # pictures of a micrograph
 _PICKS = ["x", "y", "score", "diameter", "view"]
 
 
@@ -154,7 +170,7 @@ def described(shown: Iterable[Shown], tables: Tables) -> dict[str, Any]:
                 kind: {"colour": colour, "line": line, "words": words} for kind, (colour, line, words) in STYLES.items()
             },
             "colours": CURVE_COLOURS,
-            "ramp": _ramp(),
+            "ramp": RAMP,
             "maskColour": MASK_COLOUR,
             "micrographs": [
                 {
@@ -173,7 +189,11 @@ def described(shown: Iterable[Shown], tables: Tables) -> dict[str, Any]:
 
 
 def pictures(
-    micrograph: Micrograph, diameter: float | None = None, scores: NDArray | ScoreMap | None = None
+    micrograph: Micrograph,
+    diameter: float | None = None,
+    scores: NDArray | ScoreMap | None = None,
+    *,
+    kinds: Iterable[str] = KINDS,
 ) -> dict[str, dict | None]:
     """Return the pictures of a micrograph as the explorer takes them: grey values, band-pass, mask and score map.
 
@@ -185,32 +205,30 @@ def pictures(
         Particle diameter in pixels, for the band-pass. By default a fortieth of the width.
     scores : ndarray of float, shape (rows, columns), or ScoreMap, optional
         Probability of a particle. An array covers the whole micrograph, whatever its number of rows and columns.
+    kinds : iterable of str
+        Pictures to make, of `KINDS`.
 
     Returns
     -------
     dict of str to dict or None
-        ``grey``, ``band``, ``mask`` and ``scores``, None where there is nothing to show. Each has `width`, `height`,
+        Pictures by kind, None where there is nothing to show. Each has `width`, `height`,
         the frame in the micrograph (`x0`, `y0`, `stepX`, `stepY`), the grey values that are black and white at first
         (`low`, `high`), and compressed `tiles` (`x`, `y`, `type`, `data`).
     """
-    whole = Picture(np.nan_to_num(micrograph.data), Frame.whole(micrograph.data.shape))
-    diameter = diameter or micrograph.data.shape[1] / 40
-    band = flattened(recorded(micrograph), diameter, "bright", BAND)
-    mask = unusable_regions(micrograph)
-    return {
-        "grey": _layer(*_eight_bits(whole)),
-        "band": _layer(*_eight_bits(band)),
-        "mask": _layer(Picture(mask.data * np.uint8(255), mask.frame), 0, 255, "PNG") if mask.data.any() else None,
-        "scores": None if scores is None else _score_layer(scores, micrograph.data.shape),
-    }
-
-
-def _ramp() -> list[str]:
-    """Return colours for scores, low to high; the dark end, which would not show on dark grey, is left out."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return [to_hex(colour) for colour in colormaps["plasma"](np.linspace(0.25, 1, 12))]
+    made: dict[str, dict | None] = {}
+    for kind in kinds:
+        if kind == "grey":
+            made[kind] = _layer(*_eight_bits(Picture(micrograph.data, Frame.whole(micrograph.data.shape))))
+        elif kind == "band":
+            particle = diameter or micrograph.data.shape[1] / 40
+            made[kind] = _layer(*_eight_bits(flattened(recorded(micrograph), particle, "bright", BAND)))
+        elif kind == "mask":
+            mask = unusable_regions(micrograph)
+            covered = Picture(mask.data * np.uint8(255), mask.frame)
+            made[kind] = _layer(covered, 0, 255, "PNG") if mask.data.any() else None
+        else:
+            made[kind] = None if scores is None else _score_layer(scores, micrograph.data.shape)
+    return made
 
 
 def _file_name(name: str, format: str) -> str | None:

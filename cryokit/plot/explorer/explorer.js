@@ -282,6 +282,7 @@ const HELP = [
   ["?", "this help"],
 ];
 const DASHES = { solid: [], dashed: [7, 4], dashdot: [8, 3, 2, 3], dotted: [2, 3] };
+const OTHERS = ["band", "mask", "scores"]; // pictures beside the grey values
 const TOOLS = { edit: "Edit", remove: "Remove", look: "Look" };
 const STAMPED = 120; // largest radius in pixels of the screen of circles that are stamped rather than drawn
 const LINE = 1.6; // width of circles in pixels of the screen
@@ -301,8 +302,8 @@ function make(tag, attributes = {}, ...children) {
 }
 
 export class Explorer {
-  // `home` says what the explorer's home does: `pictures(index)` promises the pictures of a micrograph; `changed(index,
-  // picks)`, `thresholdChanged(value)` and `save(file name)` are optional.
+  // `home` says what the explorer's home does: `pictures(index, kinds)` promises pictures of a micrograph by their kind;
+  // `changed(index, picks)`, `thresholdChanged(value)` and `save(file name)` are optional.
   constructor(root, contents, home) {
     this.root = root;
     this.contents = contents;
@@ -635,26 +636,40 @@ export class Explorer {
     this.cursor = { x: (micrograph.width - 1) / 2, y: (micrograph.height - 1) / 2, shown: false };
     this.stage.setAttribute("aria-label", `Micrograph ${micrograph.name} and its picks`);
     this.schedule("picture");
+    for (const key of OTHERS) this.boxes[key].disabled = true;
     try {
-      const pictures = await this.home.pictures(index);
-      const [grey, band, mask, scores] = await Promise.all(
-        ["grey", "band", "mask", "scores"].map((key) => decoded(pictures[key])),
-      );
-      if (this.index !== index) return; // another one was chosen meanwhile
-      this.layers = { grey, band, mask, scores };
+      // The grey values first: the others may still have to be computed.
+      if (!(await this.load(index, ["grey"]))) return;
+      this.wait.hidden = true;
+      this.say(`${micrograph.name}: ${micrograph.picks.length} picks`);
+      this.schedule("numbers");
+      if (!(await this.load(index, OTHERS))) return;
     } catch (error) {
-      if (this.index === index) this.wait.textContent = `The picture cannot be shown: ${error.message}`;
+      if (this.index === index) this.failed(error);
       return;
     }
-    this.wait.hidden = true;
-    for (const key of ["band", "mask", "scores"]) {
+    for (const key of OTHERS) {
       this.boxes[key].disabled = !this.layers[key];
       if (!this.layers[key]) this.shown[key] = this.boxes[key].checked = false;
     }
-    this.setLimits();
+  }
+
+  // Gets pictures of a micrograph and shows them, unless another micrograph has been chosen meanwhile.
+  async load(index, kinds) {
+    const pictures = await this.home.pictures(index, kinds);
+    const layers = await Promise.all(kinds.map((kind) => decoded(pictures[kind])));
+    if (this.index !== index) return false;
+    this.layers ??= {};
+    kinds.forEach((kind, order) => (this.layers[kind] = layers[order]));
+    if (kinds.includes("grey")) this.setLimits();
     this.schedule("picture");
-    this.schedule("numbers");
-    this.say(`${micrograph.name}: ${micrograph.picks.length} picks`);
+    return true;
+  }
+
+  failed(error) {
+    const text = `A picture cannot be shown: ${error.message}`;
+    if (this.layers) this.say(text);
+    else this.wait.textContent = text;
   }
 
   setLimits() {
@@ -1476,7 +1491,8 @@ function blended(pixel, [red, green, blue], weight) {
 // The page: contents and pictures are in elements of it.
 export function mount(root) {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const explorer = new Explorer(root, read("contents"), { pictures: async (index) => read(`pictures-${index}`) });
+  const pictures = async (index, kinds) => Object.fromEntries(kinds.map((kind) => [kind, read(`${kind}-${index}`)]));
+  const explorer = new Explorer(root, read("contents"), { pictures });
   explorer.stage.focus({ preventScroll: true });
   window.addEventListener("beforeunload", (event) => {
     if (explorer.unsaved) event.preventDefault();
@@ -1489,10 +1505,10 @@ function render({ model, el }) {
   let explorer = null;
   const waiting = new Map();
   const home = {
-    pictures: (index) =>
+    pictures: (index, kinds) =>
       new Promise((resolve, reject) => {
-        waiting.set(index, { resolve, reject });
-        model.send({ kind: "pictures", index });
+        waiting.set(`${index} ${kinds}`, { resolve, reject });
+        model.send({ kind: "pictures", index, kinds });
       }),
     changed: (index, picks) => model.send({ kind: "picks", index, picks }),
     thresholdChanged: (value) => {
@@ -1506,8 +1522,9 @@ function render({ model, el }) {
       explorer = new Explorer(el, message.contents, home);
       thresholdSet();
     } else if (message.kind === "pictures") {
-      const one = waiting.get(message.index);
-      waiting.delete(message.index);
+      const key = `${message.index} ${message.kinds}`;
+      const one = waiting.get(key);
+      waiting.delete(key);
       if (message.error) one?.reject(new Error(message.error));
       else {
         for (const layer of Object.values(message.pictures)) {

@@ -65,7 +65,8 @@ class Page:
             Output of `cryokit.plot.explorer.contents.pictures`.
         """
         self._shown.append(Shown(micrograph.name, micrograph.data.shape, micrograph.path))
-        self._pictures.append(_embedded(f"pictures-{len(self._pictures)}", _as_text(pictures)))
+        index = len(self._shown) - 1
+        self._pictures += [_embedded(f"{kind}-{index}", _as_text(layer)) for kind, layer in pictures.items()]
 
     def to_html(self, tables: Tables) -> str:
         """Return the page as HTML.

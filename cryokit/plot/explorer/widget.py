@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KEPT = 4  # micrographs whose pictures are kept, to come back to
+_KEPT = 2  # micrographs that are kept in memory, to come back to
 
 
 class Explorer(anywidget.AnyWidget):
@@ -60,7 +60,7 @@ class Explorer(anywidget.AnyWidget):
             raise ArgumentError(f"micrographs: {'there are none' if not names else 'two have the same name'}")
         self._tables = Tables(names, picks, labels, diameter=diameter)
         self._scores = dict(scores or {})
-        self._pictures = functools.lru_cache(_KEPT)(self._read)
+        self._open = functools.lru_cache(_KEPT)(self._read)
         super().__init__()
         self.on_msg(self._received)
 
@@ -105,17 +105,15 @@ class Explorer(anywidget.AnyWidget):
             write_folder(picks, path, "star", micrographs=[shown.name for shown in self._shown])
         return f"{path}: {plural(len(picks), 'pick')}"
 
-    def _read(self, index: int) -> dict[str, dict | None]:
+    def _read(self, index: int) -> Micrograph:
         micrograph = self._micrographs[index]
-        if not isinstance(micrograph, Micrograph):
-            micrograph = micrograph_files.read(micrograph)
-        return pictures(micrograph, self._tables.diameter, self._scores.get(micrograph.name))
+        return micrograph if isinstance(micrograph, Micrograph) else micrograph_files.read(micrograph)
 
     def _received(self, _: anywidget.AnyWidget, message: dict[str, Any], __: list[memoryview]) -> None:
         if message["kind"] == "contents":
             self.send({"kind": "contents", "contents": described(self._shown, self._tables)})
         elif message["kind"] == "pictures":
-            self._send_pictures(message["index"])
+            self._send_pictures(message["index"], message["kinds"])
         elif message["kind"] == "picks":
             self._tables.replace(self._shown[message["index"]].name, message["picks"])
         elif message["kind"] == "save":
@@ -125,10 +123,11 @@ class Explorer(anywidget.AnyWidget):
                 text = str(error)
             self.send({"kind": "said", "text": text})
 
-    def _send_pictures(self, index: int) -> None:
-        answer: dict[str, Any] = {"kind": "pictures", "index": index}
+    def _send_pictures(self, index: int, kinds: list[str]) -> None:
+        answer: dict[str, Any] = {"kind": "pictures", "index": index, "kinds": kinds}
         try:
-            layers = self._pictures(index)
+            micrograph = self._open(index)
+            layers = pictures(micrograph, self._tables.diameter, self._scores.get(micrograph.name), kinds=kinds)
         except (CryokitError, OSError) as error:
             self.send(answer | {"error": str(error)})
             return
