@@ -3,7 +3,7 @@
 //
 // Coordinates are those of cryokit: centres in pixels of the micrograph as stored, the centre of the first pixel is 0.
 
-// --- matching, as in cryokit/evaluate/matching.py -------------------------------------------------------------------
+// --- matching, as in cryokit/evaluate/matching.py ------------------------------------------------------------------
 
 const ROUNDING = 1e-9; // a pair exactly at the limit matches
 const NEAR_TIE = 1e-9; // total distances closer than this are equal
@@ -92,8 +92,8 @@ export function match(pairs, rank, labels) {
   return Array.from(pairOf, (pair) => (pair < 0 ? -1 : pairs.label[pair]));
 }
 
-// Matches the picks of one micrograph with its labels. Returns the outcome of each pick, and for each particle the score
-// of the pick that found it, -Infinity if none did.
+// Matches the picks of one micrograph with its labels. Returns the outcome of each pick, and for each particle the
+// score of the pick that found it, -Infinity if none did.
 //
 // The matching prefers picks with higher scores, so its part above any threshold is a largest matching of the picks
 // above it: one matching serves them all (see cryokit/evaluate/matching.py).
@@ -102,12 +102,21 @@ export function judge(picks, labels, tolerance) {
   const ignores = labels.filter((label) => label.view === "ignore");
   const counted = picks.filter((pick) => pick.view !== "ignore");
   const onIgnore = new Uint8Array(counted.length);
-  for (const pick of candidates(counted, ignores, ignores.map((label) => label.diameter / 2)).pick) onIgnore[pick] = 1;
+  for (const pick of candidates(
+    counted,
+    ignores,
+    ignores.map((label) => label.diameter / 2),
+  ).pick)
+    onIgnore[pick] = 1;
   // Of picks with equal scores, one on an ignore label steps back: unmatched, it does no harm.
   const scores = [...new Set(counted.map(scoreOf))].sort((a, b) => a - b);
   const place = new Map(scores.map((score, index) => [score, index]));
   const rank = counted.map((pick, index) => 2 * place.get(scoreOf(pick)) + 2 - onIgnore[index]);
-  const pairs = candidates(counted, particles, particles.map((label) => label.diameter * tolerance));
+  const pairs = candidates(
+    counted,
+    particles,
+    particles.map((label) => label.diameter * tolerance),
+  );
   const labelOf = match(pairs, rank, particles.length);
   const foundWith = new Array(particles.length).fill(-Infinity);
   const outcome = new Map(picks.map((pick) => [pick, "ignored"]));
@@ -143,7 +152,7 @@ export function curve(rows, particles) {
   return points;
 }
 
-// --- files, byte for byte as the writers of cryokit.coordinates make them ---------------------------------------------
+// --- files, byte for byte as the writers of cryokit.coordinates make them ------------------------------------------
 
 // Writes a number as Python does: the shortest text that gives it back.
 function repr(value) {
@@ -196,7 +205,7 @@ export function toStar(micrographs, joined) {
   return lines.join("\n") + "\n\n\n";
 }
 
-// --- pictures -----------------------------------------------------------------------------------------------------------
+// --- pictures ------------------------------------------------------------------------------------------------------
 
 // Reads a picture that came as compressed tiles into 8-bit pixels, and halves it again and again for views from afar.
 async function decoded(layer) {
@@ -260,7 +269,7 @@ function lookUp(count, ratio, middle, scale, size, origin, step, factor, length)
   return index;
 }
 
-// --- the explorer -------------------------------------------------------------------------------------------------------
+// --- the explorer --------------------------------------------------------------------------------------------------
 
 const HELP = [
   ["Click", "add a pick"],
@@ -285,7 +294,7 @@ const DASHES = { solid: [], dashed: [7, 4], dashdot: [8, 3, 2, 3], dotted: [2, 3
 const OTHERS = ["band", "mask", "scores"]; // pictures beside the grey values
 const TOOLS = { edit: "Edit", remove: "Remove", look: "Look" };
 const STAMPED = 120; // largest radius in pixels of the screen of circles that are stamped rather than drawn
-const LINE = 1.6; // width of circles in pixels of the screen
+const LINE = 1.8; // width of circles in pixels of the screen
 const MOST_ZOOM = 64; // pixels of the screen to one of the micrograph
 let instances = 0;
 
@@ -302,7 +311,7 @@ function make(tag, attributes = {}, ...children) {
 }
 
 export class Explorer {
-  // `home` says what the explorer's home does: `pictures(index, kinds)` promises pictures of a micrograph by their kind;
+  // `home` says what the explorer's home does: `pictures(index, kinds)` promises pictures of a micrograph by kind;
   // `changed(index, picks)`, `thresholdChanged(value)` and `save(file name)` are optional.
   constructor(root, contents, home) {
     this.root = root;
@@ -426,7 +435,8 @@ export class Explorer {
       "aria-expanded": "false",
       "aria-controls": `${this.id}-help`,
     });
-    const group = (label, ...children) => make("div", { class: "ce-group", role: "group", "aria-label": label }, ...children);
+    const group = (label, ...children) =>
+      make("div", { class: "ce-group", role: "group", "aria-label": label }, ...children);
     const bar = make(
       "div",
       { class: "ce-bar", role: "toolbar", "aria-label": "Explorer" },
@@ -479,7 +489,12 @@ export class Explorer {
     this.root.replaceChildren(
       bar,
       this.help,
-      make("div", { class: "ce-main" }, make("div", { class: "ce-left" }, this.stage, this.legend, this.where, this.status), this.panel()),
+      make(
+        "div",
+        { class: "ce-main" },
+        make("div", { class: "ce-left" }, this.stage, this.legend, this.where, this.status),
+        this.panel(),
+      ),
     );
     this.listen();
     this.setTool("edit");
@@ -549,7 +564,12 @@ export class Explorer {
       "div",
       { class: "ce-panel" },
       this.scored
-        ? make("fieldset", {}, make("legend", {}, "Threshold"), make("div", { class: "ce-threshold" }, this.slider, this.number))
+        ? make(
+            "fieldset",
+            {},
+            make("legend", {}, "Threshold"),
+            make("div", { class: "ce-threshold" }, this.slider, this.number),
+          )
         : null,
       make("fieldset", {}, make("legend", {}, "Counts"), this.table, this.labelled ? this.plot : null),
       make(
@@ -573,18 +593,47 @@ export class Explorer {
   }
 
   savePanel() {
-    const words = make("p", { class: "ce-note" }, this.scored ? "Picks at or above the threshold, of all micrographs." : "Picks of all micrographs.");
+    const words = make(
+      "p",
+      { class: "ce-note" },
+      this.scored ? "Picks at or above the threshold, of all micrographs." : "Picks of all micrographs.",
+    );
     if (this.home.save) {
-      this.fileName = make("input", { type: "text", value: "picks.star", "aria-label": "File name", spellcheck: "false" });
+      this.fileName = make("input", {
+        type: "text",
+        value: "picks.star",
+        "aria-label": "File name",
+        spellcheck: "false",
+      });
       const act = () => this.home.save(this.fileName.value.trim());
       this.saveAction = act;
-      const button = make("button", { type: "button", onclick: act, title: "Suffix .star, .box or .csv; without one, a folder of STAR files (S)" }, "Save");
-      return make("fieldset", {}, make("legend", {}, "Save"), make("div", { class: "ce-save" }, this.fileName, button), words);
+      const button = make(
+        "button",
+        { type: "button", onclick: act, title: "Suffix .star, .box or .csv; without one, a folder of STAR files (S)" },
+        "Save",
+      );
+      return make(
+        "fieldset",
+        {},
+        make("legend", {}, "Save"),
+        make("div", { class: "ce-save" }, this.fileName, button),
+        words,
+      );
     }
     this.saveAction = () => this.download("csv");
     const button = (format) =>
-      make("button", { type: "button", "data-download": format, onclick: () => this.download(format) }, format.toUpperCase());
-    return make("fieldset", {}, make("legend", {}, "Download"), make("div", { class: "ce-save" }, button("csv"), button("star")), words);
+      make(
+        "button",
+        { type: "button", "data-download": format, onclick: () => this.download(format) },
+        format.toUpperCase(),
+      );
+    return make(
+      "fieldset",
+      {},
+      make("legend", {}, "Download"),
+      make("div", { class: "ce-save" }, button("csv"), button("star")),
+      words,
+    );
   }
 
   say(text) {
@@ -862,7 +911,11 @@ export class Explorer {
     }));
     const own = micrographs.length === 1 ? this.micrographs[0].files[format] : null;
     const text = (format === "csv" ? toCsv : toStar)(micrographs, own === null);
-    return { name: own ?? `picks.${format}`, text, count: micrographs.reduce((sum, { picks }) => sum + picks.length, 0) };
+    return {
+      name: own ?? `picks.${format}`,
+      text,
+      count: micrographs.reduce((sum, { picks }) => sum + picks.length, 0),
+    };
   }
 
   download(format) {
@@ -975,12 +1028,15 @@ export class Explorer {
   clicked(at, removes) {
     const place = this.toMicrograph(at.x, at.y);
     if (removes) this.remove(place);
-    else if (this.nearest(place)) this.say(`Pick at ${words(this.nearest(place))}${this.details(this.nearest(place))}.`);
+    else if (this.nearest(place))
+      this.say(`Pick at ${words(this.nearest(place))}${this.details(this.nearest(place))}.`);
     else this.add(place);
   }
 
   details(pick) {
-    return (pick.score === null ? "" : `, score ${Number(pick.score.toPrecision(4))}`) + (pick.view ? `, ${pick.view}` : "");
+    return (
+      (pick.score === null ? "" : `, score ${Number(pick.score.toPrecision(4))}`) + (pick.view ? `, ${pick.view}` : "")
+    );
   }
 
   pinch(id, at) {
@@ -1121,7 +1177,7 @@ export class Explorer {
 
   // --- drawing ---
 
-  // Draws once before the next frame, however many changes there are: the picks, and the picture or the numbers as well.
+  // Draws once before the next frame, however many changes there are: the picks, and the picture or the numbers too.
   schedule(part) {
     this.changed.add(part);
     if (this.frame || this.index < 0) return;
@@ -1161,14 +1217,14 @@ export class Explorer {
     }
     this.through(base, (pixels, from, to) => (out[to] = shades[pixels[from]]));
     if (this.shown.scores && this.layers.scores) {
-      const ramp = this.contents.ramp.map(parts);
+      const ramp = this.contents.ramp.map(packed);
       this.through(this.layers.scores, (pixels, from, to) => {
         const score = pixels[from];
         out[to] = blended(out[to], ramp[(score * (ramp.length - 1) + 127) >> 8], (score * 180) >> 8);
       });
     }
     if (this.shown.mask && this.layers.mask) {
-      const colour = parts(this.contents.maskColour);
+      const colour = packed(this.contents.maskColour);
       this.through(this.layers.mask, (pixels, from, to, column, row) => {
         // Hatched, so that it is not known by its colour alone.
         if (pixels[from] > 127) out[to] = blended(out[to], colour, (column + row) % 10 < 3 ? 190 : 70);
@@ -1183,8 +1239,28 @@ export class Explorer {
     const apart = 1 / (scale * this.ratio * layer.stepX); // pixels of the layer to one of the screen
     const depth = Math.max(0, Math.min(layer.levels.length - 1, Math.floor(Math.log2(apart) + 0.25)));
     const level = layer.levels[depth];
-    const columns = lookUp(width, this.ratio, x, scale, this.size.width, layer.x0, layer.stepX, 2 ** depth, level.width);
-    const rows = lookUp(height, this.ratio, y, scale, this.size.height, layer.y0, layer.stepY, 2 ** depth, level.height);
+    const columns = lookUp(
+      width,
+      this.ratio,
+      x,
+      scale,
+      this.size.width,
+      layer.x0,
+      layer.stepX,
+      2 ** depth,
+      level.width,
+    );
+    const rows = lookUp(
+      height,
+      this.ratio,
+      y,
+      scale,
+      this.size.height,
+      layer.y0,
+      layer.stepY,
+      2 ** depth,
+      level.height,
+    );
     const first = columns.findIndex((column) => column >= 0);
     const end = columns.findLastIndex((column) => column >= 0) + 1;
     if (first < 0) return;
@@ -1217,10 +1293,16 @@ export class Explorer {
     const { styles, colours, ramp } = this.contents;
     const { judged } = this.micrograph;
     if (this.colourBy === "outcome" && judged) {
-      const missed = judged.particles.filter((_, index) => !(judged.foundWith[index] >= (this.scored ? this.threshold : 1)));
+      const missed = judged.particles.filter(
+        (_, index) => !(judged.foundWith[index] >= (this.scored ? this.threshold : 1)),
+      );
       const rows = { ignore: judged.ignores, missed, ignored: [], false: [], true: [] };
       for (const [pick, outcome] of judged.outcome) if (this.passes(pick)) rows[outcome].push(pick);
-      return Object.entries(rows).map(([kind, members]) => ({ style: styles[kind], text: styles[kind].words, rows: members }));
+      return Object.entries(rows).map(([kind, members]) => ({
+        style: styles[kind],
+        text: styles[kind].words,
+        rows: members,
+      }));
     }
     const picks = this.chosen(this.micrograph);
     if (this.colourBy === "score") {
@@ -1262,47 +1344,60 @@ export class Explorer {
     if (large.length) this.drawn(context, style, large);
   }
 
-  // Returns the pixels of a circle, relative to that of its centre, and how far they are covered.
+  // Returns the pixels of a circle, relative to that of its centre, with their colours and how far they are covered.
   stampOf(style, radius) {
     const size = Math.round(2 * radius) / 2;
     const key = `${style.colour} ${style.line} ${size} ${this.ratio}`;
     let stamp = this.stamps.get(key);
     if (stamp) return stamp;
-    const half = Math.ceil(size + 2 * this.ratio);
+    const half = Math.ceil(size + 3 * this.ratio);
     const side = 2 * half + 1;
     const context = make("canvas", { width: side, height: side }).getContext("2d", { willReadFrequently: true });
-    context.lineWidth = LINE * this.ratio;
-    // Small circles have shorter dashes, so that they still look like circles.
+    // Small circles have thinner lines and shorter dashes, so that they still look like circles.
+    const thinned = Math.min(1, (size / this.ratio + 6) / 18) * this.ratio;
     const shrunk = Math.min(1, (size * 2 * Math.PI) / (60 * this.ratio)) * this.ratio;
-    context.setLineDash(DASHES[style.line].map((length) => length * shrunk));
     context.arc(half + 0.5, half + 0.5, size, 0, 2 * Math.PI);
-    context.stroke();
-    const { data } = context.getImageData(0, 0, side, side);
-    const covered = [];
-    for (let pixel = 0; pixel < side * side; pixel++) {
-      if (data[4 * pixel + 3] > 8) covered.push([(pixel % side) - half, Math.floor(pixel / side) - half, data[4 * pixel + 3]]);
-    }
-    const column = (index) => Int32Array.from(covered, (pixel) => pixel[index]);
-    stamp = { dx: column(0), dy: column(1), weight: column(2), colour: parts(style.colour) };
+    stroke(context, style, LINE * thinned, shrunk);
+    const drawn = new Uint32Array(context.getImageData(0, 0, side, side).data.buffer);
+    const covered = [...drawn.keys()].filter((pixel) => drawn[pixel] >>> 24 > 8);
+    stamp = {
+      half,
+      side,
+      pixels: Uint32Array.from(covered),
+      colours: Uint32Array.from(covered, (pixel) => drawn[pixel]),
+    };
     if (this.stamps.size > 200) this.stamps.clear();
     this.stamps.set(key, stamp);
     return stamp;
   }
 
-  stamp({ dx, dy, weight, colour }, column, row) {
+  stamp(stamp, column, row) {
     const { width, height } = this.picture;
+    const { half, side, pixels, colours } = stamp;
     const out = this.screen;
-    for (let index = 0; index < dx.length; index++) {
-      const x = column + dx[index];
-      const y = row + dy[index];
-      if (x >= 0 && y >= 0 && x < width && y < height) out[y * width + x] = blended(out[y * width + x], colour, weight[index]);
+    const [left, top] = [column - half, row - half];
+    if (left >= 0 && top >= 0 && left + side <= width && top + side <= height) {
+      if (stamp.width !== width) {
+        stamp.width = width;
+        stamp.offsets = pixels.map((pixel) => Math.floor(pixel / side) * width + (pixel % side));
+      }
+      const { offsets } = stamp;
+      const corner = top * width + left;
+      for (let index = 0; index < offsets.length; index++) {
+        const at = corner + offsets[index];
+        out[at] = blended(out[at], colours[index], colours[index] >>> 24);
+      }
+      return;
+    }
+    for (let index = 0; index < pixels.length; index++) {
+      const x = left + (pixels[index] % side);
+      const y = top + Math.floor(pixels[index] / side);
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      out[y * width + x] = blended(out[y * width + x], colours[index], colours[index] >>> 24);
     }
   }
 
   drawn(context, style, rows, width = LINE) {
-    context.strokeStyle = style.colour;
-    context.lineWidth = width;
-    context.setLineDash(DASHES[style.line]);
     context.beginPath();
     for (const row of rows) {
       const at = this.toScreen(row);
@@ -1310,15 +1405,19 @@ export class Explorer {
       context.moveTo(at.x + radius, at.y);
       context.arc(at.x, at.y, radius, 0, 2 * Math.PI);
     }
-    context.stroke();
-    context.setLineDash([]);
+    stroke(context, style, width);
   }
 
   cross(context) {
     const { x, y } = this.toScreen(this.cursor);
     const arms = () => {
       context.beginPath();
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      for (const [dx, dy] of [
+        [1, 0],
+        [-1, 0],
+        [0, 1],
+        [0, -1],
+      ]) {
         context.moveTo(x + 4 * dx, y + 4 * dy);
         context.lineTo(x + 16 * dx, y + 16 * dy);
       }
@@ -1365,18 +1464,30 @@ export class Explorer {
   drawNumbers() {
     const several = this.micrographs.length > 1;
     const all = this.counts(this.micrographs);
-    const columns = several ? [["this one", this.counts([this.micrograph])], ["all", all]] : [["", all]];
+    const columns = several
+      ? [
+          ["this one", this.counts([this.micrograph])],
+          ["all", all],
+        ]
+      : [["", all]];
     const fixed = (value) => value.toFixed(3);
     const rows = [["picks", "picks", String]];
     if (this.labelled) {
-      rows.push(["true", "tp", String], ["false", "fp", String], ["missed", "fn", String], ["not counted", "ignored", String]);
+      rows.push(
+        ["true", "tp", String],
+        ["false", "fp", String],
+        ["missed", "fn", String],
+        ["not counted", "ignored", String],
+      );
       rows.push(["precision", "precision", fixed], ["recall", "recall", fixed], ["F1", "f1", fixed]);
     }
     if (!this.cells) {
       this.cells = rows.map(([text, key]) =>
         columns.map((_, column) => make("td", { "data-count": column === columns.length - 1 ? key : `${key}-here` })),
       );
-      const head = several ? make("tr", {}, make("td"), ...columns.map(([text]) => make("th", { scope: "col" }, text))) : null;
+      const head = several
+        ? make("tr", {}, make("td"), ...columns.map(([text]) => make("th", { scope: "col" }, text)))
+        : null;
       this.table.replaceChildren(
         ...(head ? [head] : []),
         ...rows.map(([text], index) => make("tr", {}, make("th", { scope: "row" }, text), ...this.cells[index])),
@@ -1475,18 +1586,33 @@ function columnsOf(rows) {
   return Object.fromEntries(["x", "y", "score", "diameter", "view"].map((key) => [key, rows.map((row) => row[key])]));
 }
 
-function parts(colour) {
-  return [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
+// Draws the path of a context with a dark edge: by its hue alone, not everybody could tell a line from a grey picture.
+function stroke(context, style, width, dashes = 1) {
+  context.setLineDash(DASHES[style.line].map((length) => length * dashes));
+  context.strokeStyle = "rgb(0 0 0 / 70%)";
+  context.lineWidth = 2.2 * width;
+  context.stroke();
+  context.strokeStyle = style.colour;
+  context.lineWidth = width;
+  context.stroke();
+  context.setLineDash([]);
 }
 
-// Mixes a pixel with a colour, with a weight of up to 255.
-function blended(pixel, [red, green, blue], weight) {
-  const mix = (value, other) => (value * (255 - weight) + other * weight + 127) >> 8;
-  const mixed = (mix((pixel >> 16) & 255, blue) << 16) | (mix((pixel >> 8) & 255, green) << 8) | mix(pixel & 255, red);
-  return (0xff000000 | mixed) >>> 0;
+// Returns a colour such as #D55E00 as a pixel of the screen.
+function packed(colour) {
+  const [red, green, blue] = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
+  return (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
-// --- homes ----------------------------------------------------------------------------------------------------------------
+// Mixes a pixel of the screen with a colour (both 0xAABBGGRR), with a weight of up to 255.
+function blended(pixel, colour, weight) {
+  const share = weight + (weight >> 7); // of 256
+  const redBlue = (((pixel & 0xff00ff) * (256 - share) + (colour & 0xff00ff) * share) >>> 8) & 0xff00ff;
+  const green = (((pixel & 0x00ff00) * (256 - share) + (colour & 0x00ff00) * share) >>> 8) & 0x00ff00;
+  return (0xff000000 | redBlue | green) >>> 0;
+}
+
+// --- homes ---------------------------------------------------------------------------------------------------------
 
 // The page: contents and pictures are in elements of it.
 export function mount(root) {
