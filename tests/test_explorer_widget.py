@@ -21,6 +21,7 @@ from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.plot.explorer import Explorer, explore
 from cryokit.plot.explorer.contents import KINDS
+from cryokit.plot.notebook_html import to_html
 
 
 def small(name, shape=(64, 96)):
@@ -123,6 +124,15 @@ def test_bad_input():
         explore(small("a"), table("a", [1, 2], [1, 2], [0.5, np.nan]))
     with pytest.raises(CoordinateError, match="diameter"):
         explore(small("a"), labels=table("a", [1], [1]))
+
+
+def test_pages_of_notebooks_say_what_would_be_there(explorer):
+    data, _ = explorer._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=data)
+    cell = nbformat.v4.new_code_cell("explorer", outputs=[output])
+    page = to_html(nbformat.v4.new_notebook(cells=[cell]))
+    assert "2 micrographs with 3 picks" in page
+    assert "<script" not in page
 
 
 def test_class_has_the_parameters_of_the_function():

@@ -64,6 +64,10 @@ class Explorer(anywidget.AnyWidget):
         super().__init__()
         self.on_msg(self._received)
 
+    def __repr__(self) -> str:
+        micrographs, picks = plural(len(self._shown), "micrograph"), plural(len(self._tables.picks), "pick")
+        return f"Explorer of {micrographs} with {picks}, shown by JupyterLab while the kernel runs"
+
     @property
     def all_picks(self) -> pd.DataFrame:
         """Table of all picks as edited, in the order of the micrographs."""
