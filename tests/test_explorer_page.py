@@ -30,7 +30,7 @@ def small(name, shape=(64, 96)):
 
 def written(path, micrographs, picks=None, labels=None, **settings):
     """Write a page, and return its address."""
-    page = Page("Picks")
+    page = Page("<b>Picks</b></title><script>window.hacked=1</script>")
     tables = Tables([micrograph.name for micrograph in micrographs], picks, labels, **settings)
     for micrograph in micrographs:
         page.add(micrograph, pictures(micrograph, tables.diameter))
@@ -278,6 +278,39 @@ def test_files_are_those_of_the_writers(opened, tmp_path):
         assert file.read_bytes() == (tmp_path / "own" / f"b.{format}").read_bytes()
 
 
+def test_zoom_keeps_the_place_under_the_pointer(opened, three):
+    page = opened(*three)
+    page.mouse.click(*screen(page, 21, 30))  # on a pick: nothing is added
+    assert len(current(page)) == 3
+    x, y = map(round, screen(page, 60, 20))
+    box = page.locator(".ce-stage").bounding_box()
+    under = f"() => explorer.toMicrograph({x - box['x']}, {y - box['y']})"
+    place, scale = page.evaluate(under), page.evaluate("() => explorer.view.scale")
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -600)
+    page.wait_for_timeout(100)
+    assert page.evaluate("() => explorer.view.scale") > 2 * scale
+    assert page.evaluate(under) == pytest.approx(place, abs=0.01)
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.move(x + 50, y + 30, steps=5)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    assert screen(page, place["x"], place["y"]) == pytest.approx((x + 50, y + 30), abs=0.1)
+    assert len(current(page)) == 3
+
+
+def test_a_pick_cannot_leave_the_micrograph(opened, three):
+    page = opened(*three)
+    before = current(page)
+    page.mouse.move(*screen(page, 21, 30))
+    page.mouse.down()
+    page.mouse.move(*screen(page, -20, 30), steps=5)
+    page.mouse.up()
+    assert current(page) == before
+    assert page.get_by_role("button", name="Undo").is_disabled()
+
+
 def test_only_picks_at_or_above_the_threshold_are_saved(opened, three, tmp_path):
     page = opened(*three)
     page.get_by_label("Threshold", exact=True).fill("0.6")
@@ -350,7 +383,7 @@ def test_command(browser, tmp_path, three):
         (["mic.mrc", "--out", "page.txt"], "page.txt"),
         (["mic.mrc", "--picks", "other.csv", "--out", "page.html"], "--strip"),
         (["mic.mrc", "--picks", "missing.csv", "--out", "page.html"], "missing.csv"),
-        (["mic.mrc", "--labels", "mic.csv", "--out", "page.html"], "--diameter"),
+        (["mic.mrc", "--labels", "mic.csv", "--out", "page.html"], "mic.csv"),
         (["broken.mrc", "--out", "page.html"], "broken.mrc"),
     ],
 )

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from cryokit._util.files import make_folder
     from cryokit._util.names import micrograph_name
     from cryokit.coordinates import read_folder
-    from cryokit.errors import ArgumentError, CryokitError, MicrographError
+    from cryokit.errors import ArgumentError, CoordinateError, CryokitError, MicrographError
     from cryokit.plot.explorer import Page
     from cryokit.plot.explorer.contents import Tables, pictures
 
@@ -61,7 +61,11 @@ def run(options: argparse.Namespace) -> int:
         settings = {"endings": options.strip, "diameter": options.diameter}
         labels, labelled = read_folder(options.labels, options.labels_format, **settings)
     # Before the micrographs are read, which takes longer: are the tables fit to be shown?
-    tables = Tables(names, picks, labels, labelled=labelled, diameter=options.diameter)
+    try:
+        tables = Tables(names, picks, labels, labelled=labelled, diameter=options.diameter)
+    except CoordinateError as error:
+        given = " with ".join(str(path) for path in (options.picks, options.labels) if path is not None)
+        raise CoordinateError(f"{given}: {error}") from None
     make_folder(options.out.absolute().parent)
 
     page, problems = Page(" and ".join(names[:2]) if len(names) < 3 else f"{len(names)} micrographs"), []

@@ -852,12 +852,10 @@ export class Explorer {
   }
 
   move(pick, from, to) {
-    const inside = this.inside(to);
     Object.assign(pick, from);
-    if (!inside) {
-      this.refresh(this.index);
-      return this.say("Outside the micrograph: the pick stays where it was.");
-    }
+    this.schedule("picks");
+    if (from.x === to.x && from.y === to.y) return this.say("The pick stays where it was.");
+    if (!this.inside(to)) return this.say("Outside the micrograph: the pick stays where it was.");
     const after = { ...pick, x: rounded(to.x), y: rounded(to.y) };
     this.apply({ index: this.index, at: this.micrograph.picks.indexOf(pick), before: pick, after });
     return this.say(`Moved a pick to ${words(after)}.`);
