@@ -278,6 +278,17 @@ def test_files_are_those_of_the_writers(opened, tmp_path):
         assert file.read_bytes() == (tmp_path / "own" / f"b.{format}").read_bytes()
 
 
+def test_threshold_to_begin_with(browser, three, tmp_path):
+    (micrograph,), picks, labels = three
+    page = Page("Picks")
+    page.add(micrograph, pictures(micrograph, 16))
+    threshold = 0.6000000000000001
+    opened = browser(page.write(tmp_path / "page.html", Tables(["mic"], picks, labels), threshold).as_uri())
+    opened.evaluate("() => explorer.ready")
+    assert_equal(shown(opened), evaluate(picks, labels, threshold=threshold, bootstrap=0))
+    opened.close()
+
+
 def test_zoom_keeps_the_place_under_the_pointer(opened, three):
     page = opened(*three)
     page.mouse.click(*screen(page, 21, 30))  # on a pick: nothing is added

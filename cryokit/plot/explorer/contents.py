@@ -147,7 +147,7 @@ class Tables:
         self.picks = concatenate([self.picks[self.picks["micrograph"] != micrograph], validate(new)])
 
 
-def described(shown: Iterable[Shown], tables: Tables) -> dict[str, Any]:
+def described(shown: Iterable[Shown], tables: Tables, threshold: float | None = None) -> dict[str, Any]:
     """Return everything that the explorer shows but the pictures, as values of JSON.
 
     Parameters
@@ -156,6 +156,8 @@ def described(shown: Iterable[Shown], tables: Tables) -> dict[str, Any]:
         Micrographs.
     tables : Tables
         Their picks and labels.
+    threshold : float, optional
+        Lowest score that is shown at first. By default all picks are.
     """
     shown = list(shown)
     picks, labels = (dict(tuple(rows.groupby("micrograph", sort=False))) for rows in (tables.picks, tables.labels))
@@ -164,6 +166,7 @@ def described(shown: Iterable[Shown], tables: Tables) -> dict[str, Any]:
         {
             "tolerance": TOLERANCES["distance"],
             "scored": tables.scored,
+            "threshold": threshold,
             "diameter": tables.diameter or shown[0].shape[1] / 40,
             "newDiameter": tables.diameter,
             "styles": {

@@ -342,6 +342,7 @@ export class Explorer {
     this.setUpScale();
     this.threshold = this.lowest;
     this.build();
+    if (contents.threshold !== null) this.setThreshold(contents.threshold, false);
     this.total();
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.stage);
@@ -805,7 +806,7 @@ export class Explorer {
 
   setThreshold(value, tell = true) {
     if (!Number.isFinite(value) || !this.scored) return;
-    this.threshold = Math.min(this.highest, Math.max(this.lowest, rounded(value)));
+    this.threshold = Math.min(this.highest, Math.max(this.lowest, value));
     this.slider.value = this.number.value = this.threshold;
     if (tell) this.home.thresholdChanged?.(this.threshold);
     this.schedule("numbers");
@@ -1069,7 +1070,7 @@ export class Explorer {
       action?.();
       return Boolean(action);
     }
-    const threshold = (by) => this.setThreshold(this.threshold + by * 10 * this.step);
+    const threshold = (by) => this.setThreshold(rounded(this.threshold + by * 10 * this.step));
     const actions = {
       "+": () => this.zoom(1.5),
       "=": () => this.zoom(1.5),
@@ -1644,7 +1645,6 @@ function render({ model, el }) {
   const received = (message, buffers) => {
     if (message.kind === "contents" && !explorer) {
       explorer = new Explorer(el, message.contents, home);
-      thresholdSet();
     } else if (message.kind === "pictures") {
       const key = `${message.index} ${message.kinds}`;
       const one = waiting.get(key);

@@ -68,13 +68,15 @@ class Page:
         index = len(self._shown) - 1
         self._pictures += [_embedded(f"{kind}-{index}", _as_text(layer)) for kind, layer in pictures.items()]
 
-    def to_html(self, tables: Tables) -> str:
+    def to_html(self, tables: Tables, threshold: float | None = None) -> str:
         """Return the page as HTML.
 
         Parameters
         ----------
         tables : Tables
             Picks and labels of the micrographs.
+        threshold : float, optional
+            Lowest score that is shown at first. By default all picks are.
         """
         script = (
             f'{SCRIPT.read_text(encoding="utf-8")}\nwindow.explorer = mount(document.getElementById("explorer"));\n'
@@ -89,13 +91,13 @@ class Page:
             '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
             f"<style>{STYLE.read_text(encoding='utf-8')}{_LAYOUT}</style></head>\n<body><h1>{title}</h1>\n"
             '<div id="explorer"></div><noscript>This page needs JavaScript.</noscript>\n'
-            f"{_embedded('contents', described(self._shown, tables))}{''.join(self._pictures)}"
+            f"{_embedded('contents', described(self._shown, tables, threshold))}{''.join(self._pictures)}"
             f'<script type="module">{script}</script></body></html>\n'
         )
 
-    def write(self, path: str | os.PathLike, tables: Tables) -> Path:
-        """Write the page, whole or not at all, and return its path."""
-        write_text(path, self.to_html(tables))
+    def write(self, path: str | os.PathLike, tables: Tables, threshold: float | None = None) -> Path:
+        """Write the page, whole or not at all, and return its path; see `to_html`."""
+        write_text(path, self.to_html(tables, threshold))
         return Path(path)
 
 

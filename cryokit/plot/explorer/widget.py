@@ -115,7 +115,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _received(self, _: anywidget.AnyWidget, message: dict[str, Any], __: list[memoryview]) -> None:
         if message["kind"] == "contents":
-            self.send({"kind": "contents", "contents": described(self._shown, self._tables)})
+            self.send({"kind": "contents", "contents": described(self._shown, self._tables, self.threshold)})
         elif message["kind"] == "pictures":
             self._send_pictures(message["index"], message["kinds"])
         elif message["kind"] == "picks":
