@@ -295,6 +295,7 @@ const OTHERS = ["band", "mask", "scores"]; // pictures beside the grey values
 const TOOLS = { edit: "Edit", remove: "Remove", look: "Look" };
 const STAMPED = 120; // largest radius in pixels of the screen of circles that are stamped rather than drawn
 const LINE = 1.8; // width of circles in pixels of the screen
+const EDGE = 1; // and of the dark edge on either side
 const MOST_ZOOM = 64; // pixels of the screen to one of the micrograph
 let instances = 0;
 
@@ -1352,11 +1353,11 @@ export class Explorer {
     const half = Math.ceil(size + 3 * this.ratio);
     const side = 2 * half + 1;
     const context = make("canvas", { width: side, height: side }).getContext("2d", { willReadFrequently: true });
-    // Small circles have thinner lines and shorter dashes, so that they still look like circles.
-    const thinned = Math.min(1, (size / this.ratio + 6) / 18) * this.ratio;
+    // Small circles have thinner edges and shorter dashes, so that they still look like circles.
+    const edge = Math.min(1, size / (16 * this.ratio)) * EDGE * this.ratio;
     const shrunk = Math.min(1, (size * 2 * Math.PI) / (60 * this.ratio)) * this.ratio;
     context.arc(half + 0.5, half + 0.5, size, 0, 2 * Math.PI);
-    stroke(context, style, LINE * thinned, shrunk);
+    stroke(context, style, LINE * this.ratio, edge, shrunk);
     const drawn = new Uint32Array(context.getImageData(0, 0, side, side).data.buffer);
     const covered = [...drawn.keys()].filter((pixel) => drawn[pixel] >>> 24 > 8);
     stamp = {
@@ -1586,10 +1587,10 @@ function columnsOf(rows) {
 }
 
 // Draws the path of a context with a dark edge: by its hue alone, not everybody could tell a line from a grey picture.
-function stroke(context, style, width, dashes = 1) {
+function stroke(context, style, width, edge = EDGE, dashes = 1) {
   context.setLineDash(DASHES[style.line].map((length) => length * dashes));
   context.strokeStyle = "rgb(0 0 0 / 70%)";
-  context.lineWidth = 2.2 * width;
+  context.lineWidth = width + 2 * edge;
   context.stroke();
   context.strokeStyle = style.colour;
   context.lineWidth = width;
