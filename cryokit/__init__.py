@@ -7,4 +7,9 @@ micrographs with known particle positions, `datasets` fetches real ones. ``cryok
 Importing `cryokit` imports none of its subpackages and so takes no time.
 """
 
+import lazy_loader
+
 __version__ = "0.1.0"
+
+# On first use only, so that importing cryokit still takes no time.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"plot.explorer.widget": ["explore"]})

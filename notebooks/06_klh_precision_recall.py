@@ -50,7 +50,7 @@ from matplotlib.colors import ListedColormap
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from cryokit import coordinates, evaluate, micrograph, plot
+from cryokit import coordinates, evaluate, explore, micrograph, plot
 from cryokit.benchmark import configuration, reported, result_file, run_files, summary, verdict
 from cryokit.benchmark.run import run
 from cryokit.benchmark.tables import VIEWS_RULE, beside_reported, datasets
@@ -529,6 +529,17 @@ if complete:
         line[0].set_title(f"{summary.title(found, method)}: false", fontsize="small", loc="left")
         line[1].set_title("missed", fontsize="small", loc="left")
     plt.show()
+
+# %% [markdown]
+# Sheets show a few. In JupyterLab the explorer shows all picks of the first method where they lie: move the threshold,
+# and the counts and the point on the curve follow. A click adds a pick, an Alt-click removes one, `?` lists the rest.
+# What you change comes back as `explorer.picks`. Outside JupyterLab, `cryokit view` writes the same as a page.
+
+# %%
+if complete:
+    first = next(iter(judged))
+    explorer = explore(images, judged[first].picks, truth[truth["micrograph"].isin(names)])
+    display(explorer)
 
 # %% [markdown]
 # ## 5. Reading the differences

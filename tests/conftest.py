@@ -153,6 +153,44 @@ def copied_run(small_run, tmp_path) -> Path:
     return Path(shutil.copytree(small_run[0], tmp_path / "run"))
 
 
+# --- a browser -----------------------------------------------------------------------------------------------------
+
+QUIET_BROWSER = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Return a function that opens a page in Chromium (address, size, options); skips the test where there is none.
+
+    The page keeps a list of its `requests` and of its `faults`: errors, and what it wrote to the console.
+    """
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs Chromium, such as the Debian package chromium")
+    # Not for the whole session: tests with an event loop of their own cannot run while this one does.
+    with sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"), executable_path=program, headless=True, args=QUIET_BROWSER.split()
+        )
+
+        def opened(address, size=(1280, 720)):
+            page = context.new_page()
+            page.requests, page.faults = [], []
+            page.on("request", lambda request: page.requests.append(request.url))
+            page.on("console", lambda message: page.faults.append(message.text))
+            page.on("pageerror", lambda error: page.faults.append(str(error)))
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            page.goto(address)
+            return page
+
+        yield opened
+        context.close()
+
+
 # --- notebooks -----------------------------------------------------------------------------------------------------
 
 

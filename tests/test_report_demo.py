@@ -169,6 +169,15 @@ def test_demo_report_is_self_contained_and_holds_the_numbers(shown):
     assert "cryokit pick" in page.of("pre")[0]
 
 
+def test_demo_explorer_shows_the_same_numbers(shown, browser):
+    out, _, result = shown
+    page = browser((out / "explorer.html").as_uri())
+    page.evaluate("() => explorer.ready")
+    counts = page.evaluate("() => explorer.counts(explorer.micrographs)")
+    assert [counts[name] for name in ("tp", "fp", "fn", "ignored")] == [result.tp, result.fp, result.fn, result.ignored]
+    page.close()
+
+
 @pytest.mark.slow
 def test_demo_command(tmp_path, capsys):
     arguments = ["--protein", "ribosome", "-n", "1", "--shape", "512", "640", "--seed", "7"]

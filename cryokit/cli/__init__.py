@@ -15,6 +15,8 @@ COMMANDS = {
     "triage": ("cryokit.cli.triage", "judge which micrographs are worth picking"),
     "train": ("cryokit.cli.train", "train a picker and save it for cryokit pick --model"),
     "evaluate": ("cryokit.cli.evaluate", "score picks against labels"),
+    "consensus": ("cryokit.cli.consensus", "compare the picks of several programs or people on the same micrographs"),
+    "view": ("cryokit.cli.view", "write a page to look at picks and to edit them"),
     "convert": ("cryokit.cli.convert", "convert coordinate files between formats"),
     "data": ("cryokit.cli.data", "list, fetch and verify datasets"),
     "simulate": ("cryokit.cli.simulate", "simulate micrographs with known particle positions"),

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cryokit.errors import ArgumentError
@@ -41,6 +43,39 @@ def setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def named_paths(words: Sequence[str], option: str = "") -> dict[str, Path]:
+    """Split ``[NAME=]PATH`` into names and paths; an existing path that contains a ``=`` is taken as a path.
+
+    Parameters
+    ----------
+    words : sequence of str
+        What was given.
+    option : str
+        Words that precede each of them on the command line, for messages.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Paths by name, by default that of the file or folder.
+
+    Raises
+    ------
+    ArgumentError
+        If a name or a path is empty, or two names are the same.
+    """
+    paths = {}
+    for word in words:
+        name, sign, path = word.partition("=")
+        if not sign or "/" in name or Path(word).exists():
+            name, path = Path(word).resolve().stem, word
+        if not name or not path:
+            raise ArgumentError(f"{option}{word}: neither the name nor the path may be empty")
+        if name in paths:
+            raise ArgumentError(f"{option}{word}: two sets of picks are called {name!r}; name them (NAME=PATH)")
+        paths[name] = Path(path)
+    return paths
 
 
 def method(text: str) -> str:

@@ -15,6 +15,8 @@ from cryokit.coordinates import concatenate
 from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.micrograph import Micrograph, read, write_mrc
 from cryokit.pickers.many_files import fit_files
+from cryokit.plot.explorer import Page
+from cryokit.plot.explorer.contents import Tables, pictures
 from cryokit.plot.html_report import Report
 from cryokit.simulate import PROTEINS, simulate_set
 
@@ -59,7 +61,7 @@ def demo(
     Parameters
     ----------
     out : path-like
-        Folder for ``micrographs/*.mrc``, ``labels/*.csv``, ``picks/*.star`` and ``report.html``.
+        Folder for ``micrographs/*.mrc``, ``labels/*.csv``, ``picks/*.star``, ``report.html`` and ``explorer.html``.
     protein : str
         Protein from `cryokit.simulate.PROTEINS`.
     micrographs : int
@@ -99,6 +101,10 @@ def demo(
     result = evaluate(candidates, labels, micrographs=names, threshold=picker.threshold_)
     views = by_view(candidates, labels, micrographs=names, threshold=picker.threshold_, bootstrap=0)
     report = _report(result, views, opened, picker, protein, seed)
+    page, tables = Page(report.title), Tables(names, candidates, labels)
+    for micrograph in opened:
+        page.add(micrograph, pictures(micrograph, tables.diameter))
+    page.write(out / "explorer.html", tables, picker.threshold_)
     logger.info(
         "precision %.3f, recall %.3f, F1 %.3f, average precision %.3f",
         *(result.precision, result.recall, result.f1, result.average_precision),
@@ -144,10 +150,15 @@ def _report(
         figure, axes = plot.figure(width=9, height=9)
         plot.overlay(axes[0, 0], micrograph, evaluation=result)
         report.figure(figure, f"{micrograph.name}: picks at the picker's own threshold.")
+    report.text(
+        "The file explorer.html beside this one shows the picks on all micrographs: zoom in, move the threshold and "
+        "watch the counts, add and remove picks."
+    )
     report.heading("The same with your own micrographs")
     report.commands(
-        "cryokit pick MICROGRAPHS/*.mrc --out picks          # STAR files for RELION, and picks.csv\n"
-        "cryokit evaluate --picks picks --labels LABELS      # if you have labels, in any coordinate format"
+        "cryokit pick MICROGRAPHS/*.mrc --out picks                       # STAR files for RELION, and picks.csv\n"
+        "cryokit view MICROGRAPHS/*.mrc --picks picks --out picks.html    # to look at the picks and edit them\n"
+        "cryokit evaluate --picks picks --labels LABELS                   # if you have labels, in any format"
     )
     return report
 

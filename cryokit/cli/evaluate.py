@@ -7,11 +7,10 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryokit._util.wording import plural, some
-from cryokit.cli.arguments import add_labels_format, add_scale, add_strip
+from cryokit.cli.arguments import add_labels_format, add_scale, add_strip, named_paths
 from cryokit.errors import ArgumentError, CoordinateError
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     check_matching(options.tolerance, options.criterion, options.diameter)
     check_number("bootstrap", options.bootstrap, 0, whole=True)
     check_number("seed", options.seed, 0, whole=True)
-    sources = _sources(options.picks)
+    sources = named_paths(options.picks, "--picks ")
     inputs = {os.path.realpath(path): path for path in [options.labels, *sources.values()]}
     for option, path in (("--json", options.json), ("--plot", options.plot)):
         if path and (real := os.path.realpath(path)) in inputs:
@@ -166,21 +165,6 @@ def run(options: argparse.Namespace) -> int:
         plot.save(picture, options.plot)
         logger.info("wrote %s", options.plot)
     return 0
-
-
-def _sources(words: Sequence[str]) -> dict[str, Path]:
-    """Split ``[NAME=]PATH`` into names and paths; an existing path that contains a ``=`` is taken as a path."""
-    sources = {}
-    for word in words:
-        name, sign, path = word.partition("=")
-        if not sign or "/" in name or Path(word).exists():
-            name, path = Path(word).resolve().stem, word
-        if not name or not path:
-            raise ArgumentError(f"--picks {word}: neither the name nor the path may be empty")
-        if name in sources:
-            raise ArgumentError(f"--picks {word}: two sets of picks are called {name!r}; name them (NAME=PATH)")
-        sources[name] = Path(path)
-    return sources
 
 
 def _warn_of_missing(source: str, particles: set[str], picked: Sequence[str]) -> None:

@@ -108,7 +108,9 @@ def evaluate(
         labels = labels.assign(diameter=labels["diameter"].where(own, float(diameter)))
     check_diameters(labels)
     labels = without_repeats(labels)
-    scored = _check_scores(picks, threshold)
+    scored = check_scores(picks)
+    if threshold is not None and not scored:
+        raise CoordinateError("the picks have no scores, so no threshold can be applied; leave the threshold out")
     if not scored:
         picks["score"] = 1.0
     if criterion == "iou":
@@ -299,20 +301,22 @@ def _warn_of_sizes(pick: float, label: float, tolerance: float) -> None:
         logger.warning(f"{message} (diameter=, --diameter)", pick, label, tolerance)
 
 
-def _check_scores(picks: pd.DataFrame, threshold: float | None) -> bool:
-    """Return whether the picks have scores; only some of them, or a threshold without scores, is an error."""
+def check_scores(picks: pd.DataFrame) -> bool:
+    """Return whether the picks have scores.
+
+    Raises
+    ------
+    CoordinateError
+        If only some of them have.
+    """
     without = picks["score"].isna()
-    if not without.any():
-        return True
-    if not without.all():
+    if without.any() and not without.all():
         first = picks[without].iloc[0]
         raise CoordinateError(
             f"{without.sum()} of {len(picks)} picks have no score (first: {first['micrograph']} at x {first['x']:g}, "
             f"y {first['y']:g}): give all a score, or set the column score to NaN for all"
         )
-    if threshold is not None:
-        raise CoordinateError("the picks have no scores, so no threshold can be applied; leave the threshold out")
-    return False
+    return not without.any()
 
 
 def _match(

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from cryokit.coordinates import IGNORE, table
 from cryokit.coordinates.suppression import nms_distance
+from cryokit.evaluate import matching
 
 SAME = 0.25  # largest distance in diameters between picks of the same particle by two pickers
 APART = 0.4  # smallest distance between two labels in diameters
@@ -112,6 +113,61 @@ def vote(tables: Sequence[pd.DataFrame], trust: ArrayLike, diameter: float, name
     places, votes = moments[voted] / votes[voted, None], votes[voted]
     kept = nms_distance(places[:, 0], places[:, 1], votes, APART * diameter)
     return table(name, places[kept, 0], places[kept, 1], np.clip(votes[kept], 0, 1), diameter)
+
+
+def shared_particles(first: pd.DataFrame, second: pd.DataFrame, diameter: float) -> int:
+    """Return how many particles of one micrograph two tables share: the pairs of picks, matched one to one.
+
+    Parameters
+    ----------
+    first, second : pandas.DataFrame
+        Tables of picks of one micrograph, whatever their scores.
+    diameter : float
+        Particle diameter in the pixels of the picks.
+    """
+    return len(_pairs(first, second, diameter).pick)
+
+
+def found_by(tables: Sequence[pd.DataFrame], diameter: float, name: str) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Return the particles that one or more of several sources found on one micrograph, and which found each.
+
+    Parameters
+    ----------
+    tables : sequence of pandas.DataFrame
+        Table of picks of each source, a program or a person. All picks count alike, whatever their scores.
+    diameter : float
+        Particle diameter in the pixels of the picks.
+    name : str
+        Name of the micrograph.
+
+    Returns
+    -------
+    particles : pandas.DataFrame
+        Table of picks, where most found first; the score is the share of sources that found the particle.
+    found : ndarray of bool, shape (particles, sources)
+        Whether a source has a pick of the particle. A pick is of one particle at most.
+
+    Examples
+    --------
+    >>> particles, found = found_by([table("m", [10, 50], [10, 10]), table("m", [12], [10])], 20, "m")
+    >>> particles[["x", "score"]].to_numpy().tolist(), found.tolist()
+    ([[11.0, 1.0], [50.0, 0.5]], [[True, True], [True, False]])
+    """
+    equal = [picks.assign(score=1.0) for picks in tables]
+    particles = vote(equal, np.ones(len(equal)), diameter, name)
+    found = np.zeros((len(particles), len(equal)), bool)
+    for source, picks in enumerate(equal):
+        found[_pairs(picks, particles, diameter).label, source] = True
+    particles["score"] = found.mean(axis=1)
+    # The mean of scattered picks may be too far from all of them.
+    order = np.argsort(-particles["score"], kind="stable")[: np.count_nonzero(found.any(axis=1))]
+    return particles.iloc[order].reset_index(drop=True), found[order]
+
+
+def _pairs(picks: pd.DataFrame, others: pd.DataFrame, diameter: float) -> matching.Pairs:
+    places, other_places = (rows[["x", "y"]].to_numpy(np.float64) for rows in (picks, others))
+    near = matching.candidates(places, other_places, np.full(len(others), float(diameter)), tolerance=SAME)
+    return matching.match(near, np.zeros(len(picks)))
 
 
 def as_labels(picks: pd.DataFrame, certain: float = CERTAIN, doubtful: float = DOUBTFUL) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["comparison", "html_report", "notebook_html", "particle_shapes", "pictures", "trainings"],
+    submodules=["comparison", "explorer", "html_report", "notebook_html", "particle_shapes", "pictures", "trainings"],
     submod_attrs={
         "drawing": ["CURVE_COLOURS"],
         "pictures": [
