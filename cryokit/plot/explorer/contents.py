@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cryokit._util.plain import plain
 from cryokit._util.validation import check_picture
 from cryokit._util.wording import plural, some
-from cryokit.coordinates import concatenate, coordinate_path, table, validate
+from cryokit.coordinates import concatenate, coordinate_path, table, validate, without_repeats
 from cryokit.errors import CoordinateError
 from cryokit.evaluate.against_labels import check_diameters, check_scores
 from cryokit.evaluate.matching import TOLERANCES
@@ -135,6 +135,7 @@ class Tables:
         self.picks, self.labels = given["picks"], given["labels"]
         if labels is not None:
             check_diameters(self.labels)
+            self.labels = without_repeats(self.labels)
         named = self.labels["micrograph"].unique() if labelled is None else labelled
         self.labelled = frozenset() if labels is None else frozenset(named) & frozenset(names)
         self.scored = check_scores(self.picks) if len(self.picks) else False
