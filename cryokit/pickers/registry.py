@@ -261,8 +261,8 @@ def check_trust(name: str, origin: str | os.PathLike, trust: bool) -> None:
     """
     if ":" in name and not trust:
         raise PickerError(
-            f"{origin}: names the picker {shortened(name)}, whose code would run; if you trust whoever wrote both, "
-            "say so with --trust (in Python, trust=True)"
+            f"{origin}: names the picker {shortened(name, 1000)}, whose code would run; if you trust whoever wrote "
+            "both, say so with --trust (in Python, trust=True)"
         )
 
 
