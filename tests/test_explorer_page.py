@@ -421,23 +421,10 @@ def test_a_broken_micrograph_does_not_stop_the_others(tmp_path, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "seconds", "redraw"), [(1000, 4, 16), (20000, 10, 200)])
-def test_large_micrograph_is_quick(opened, browser, tmp_path, number, seconds, redraw):
+def test_many_picks_on_a_large_micrograph(opened):
     rng = np.random.default_rng(0)
     micrograph = small("mic", (4096, 4096))
-    labels = table("mic", *rng.uniform(0, 4095, (2, number)), diameter=50)
-    picks = table("mic", *rng.uniform(0, 4095, (2, number)), rng.random(number), 50)
-    page = browser(written(tmp_path / "page.html", [micrograph], picks, labels))
-    page.evaluate("() => explorer.ready")
-    settle(page)
-    assert page.evaluate("() => performance.now()") < 1000 * seconds
-    for action in ("explorer.pan(n % 2 ? 5 : -5, 0)", "explorer.setThreshold(n / 60)"):
-        times = page.evaluate(
-            f"""async () => {{
-                explorer.times = [];
-                for (let n = 0; n < 60; n++) {{ {action}; await new Promise(requestAnimationFrame); }}
-                return explorer.times;
-            }}"""
-        )
-        assert np.median(times) < redraw
-    page.close()
+    labels = table("mic", *rng.uniform(0, 4095, (2, 20_000)), diameter=50)
+    picks = table("mic", *rng.uniform(0, 4095, (2, 20_000)), rng.random(20_000), 50)
+    page = opened([micrograph], picks, labels)
+    assert_equal(shown(page), evaluate(picks, labels, bootstrap=0))
