@@ -52,6 +52,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker("notebook")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    # The processes of pytest-xdist send reports as UTF-8, and names of files need be none.
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
+
+
 def pytest_generate_tests(metafunc):
     """Execute a notebook with the parameters that its module names in QUICKER; in the slow tests with its defaults."""
     quicker = getattr(metafunc.module, "QUICKER", None)
