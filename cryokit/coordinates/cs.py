@@ -66,10 +66,10 @@ def _load(path: str | os.PathLike) -> np.ndarray:
     try:
         # Mapped, so that a header that promises more than the file holds is an error before anything is allocated.
         records = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=100_000)
-    except Exception as error:  # NumPy lets through whatever its parser of headers meets: ValueError, TokenError
+    except Exception:  # of many kinds; what NumPy advises in them, to load the file unsafely, leads astray
         raise CoordinateError(
-            f"{path}: cannot be read as a .cs file of cryoSPARC ({' '.join(str(error).split())[:200]}); it is damaged, "
-            "or holds Python objects, which are not loaded; export it again"
+            f"{path}: cannot be read as a .cs file of cryoSPARC; it is damaged, or holds Python objects, which are not "
+            "loaded; export it again"
         ) from None
     if isinstance(records, np.lib.npyio.NpzFile):
         records.close()
