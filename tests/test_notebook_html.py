@@ -4,10 +4,13 @@ import re
 from html.parser import HTMLParser
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat import v4
 
+from cryokit.plot.html_report import Report
 from cryokit.plot.notebook_html import to_html
+from cryokit.plot.triage_sheet import sheet
 
 INJECTIONS = [
     "<script>alert(1)</script>",
@@ -33,6 +36,17 @@ INJECTIONS = [
     "<style>@import 'https://example.org/x.css'</style>",
     "<!--><script>alert(1)</script>-->",
     "[a]: javascript:alert(1)\n\n[a]",
+    "<math><mi//xlink:href='data:text/html,<script>alert(1)</script>'>",
+    "<object data='data:text/html,<script>alert(1)</script>'></object>",
+    "<a href='java&#09;script:alert(1)'>a</a>",
+    "<form action='https://example.org'><button formaction='javascript:alert(1)'>a</button></form>",
+    "<base href='https://example.org/'>",
+    "<meta http-equiv='refresh' content='0; url=https://example.org/'>",
+    "<table background='https://example.org/x.png'><tr><td style='background: url(https://example.org/y.png)'>a</td></tr>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<svg><style><img src=x onerror=alert(1)></style></svg>",
+    "<input autofocus onfocus=alert(1)>",
+    "<p style='position: fixed; inset: 0'>a</p>",
 ]
 
 
@@ -44,7 +58,7 @@ class Elements(HTMLParser):
         self.dangerous = []
 
     def handle_starttag(self, tag, attributes):
-        if tag in ("script", "iframe", "object", "embed", "svg", "link", "base", "details", "form"):
+        if tag in ("script", "iframe", "object", "embed", "svg", "link", "base", "form", "style"):
             self.dangerous.append(tag)
         for name, value in attributes:
             fetched = name == "src" and not (value or "").startswith("data:image/")
@@ -53,22 +67,23 @@ class Elements(HTMLParser):
                 self.dangerous.append((tag, name, value))
 
 
-def page(source, name="A title"):
-    output = v4.new_output("display_data", {"text/markdown": source, "text/plain": "x"})
-    return to_html(v4.new_notebook(cells=[v4.new_code_cell("x", outputs=[output])]), name=name)
+def page(*sources, name="A title", kind="text/markdown"):
+    outputs = [v4.new_output("display_data", {kind: source, "text/plain": source}) for source in sources]
+    return to_html(v4.new_notebook(cells=[v4.new_code_cell("x", outputs=[output]) for output in outputs]), name=name)
 
 
-@pytest.mark.parametrize("text", INJECTIONS)
-@pytest.mark.parametrize("around", ["{}", "# {}", "- *{}*", "Before {} after"])
-def test_what_an_output_says_does_not_run(text, around):
+@pytest.mark.parametrize("kind", ["text/markdown", "text/html", "text/plain"])
+def test_what_an_output_says_does_not_run(kind):
+    places = ["{}", "# {}", "- *{}*", "Before {} after"]
     elements = Elements()
-    elements.feed(page(around.format(text)).partition("<body")[2])
+    elements.feed(
+        page(*(place.format(text) for place in places for text in INJECTIONS), kind=kind).partition("<body")[2]
+    )
     assert elements.dangerous == []
 
 
-@pytest.mark.parametrize("text", INJECTIONS)
-def test_a_title_does_not_run(text):
-    head = page("x", name=text).partition("<title>")[2].partition("</head>")[0]
+def test_a_title_does_not_run():
+    head = page("x", name="".join(INJECTIONS)).partition("<title>")[2].partition("</head>")[0]
     assert "<script>" not in head.partition("<style")[0]
 
 
@@ -82,3 +97,47 @@ def test_markdown_of_outputs_is_still_shown():
 def test_html_of_the_notebooks_own_cells_is_kept():
     cell = v4.new_markdown_cell("<details><summary>Answer</summary>42</details>")
     assert "<summary>Answer</summary>" in to_html(nbformat.from_dict(v4.new_notebook(cells=[cell])))
+
+
+def test_tables_of_outputs_are_still_tables():
+    table = pd.DataFrame({"F1": [0.5]}, index=["<b>"])
+    shown = page(table.style.format("{:.2f}").to_html(), kind="text/html")
+    assert ">0.50</td>" in shown
+    assert "<table" in page(table.to_html(), kind="text/html")
+
+
+def _report(text):
+    report = Report(text)
+    report.heading(text)
+    report.text(text)
+    report.commands(text)
+    report.table(pd.DataFrame({text: [text]}))
+    report.gallery([(b"", text, text)])
+    return report.to_html()
+
+
+def _triage(text):
+    numbers = dict.fromkeys(["evidence", "diameter", "masked", "resolution", "rings", "level"], 0.5)
+    table = pd.DataFrame([{"micrograph": text, "verdict": "poor", "picks": 1, "reason": text} | numbers])
+    return sheet(table, [b""], {text: text}).to_html()
+
+
+def _notebook(text):
+    outputs = [v4.new_output("display_data", {kind: text}) for kind in ("text/markdown", "text/html", "text/plain")]
+    return to_html(v4.new_notebook(cells=[v4.new_code_cell(text, outputs=outputs)]), name=text)
+
+
+@pytest.mark.parametrize("written", [_report, _triage, _notebook])
+def test_nothing_of_it_runs_in_a_browser(browser, tmp_path, written):
+    """Whatever files may say, in every kind of report, in Chromium."""
+    shown = browser("about:blank")
+    shown.on("dialog", lambda dialog: (shown.faults.append(dialog.message), dialog.dismiss()))
+    for number, text in enumerate(INJECTIONS):
+        path = tmp_path / f"{number}.html"
+        path.write_text(written(text))
+        shown.requests.clear()
+        shown.goto(path.as_uri())
+        assert [address for address in shown.requests if not address.startswith("data:")] == [path.as_uri()], text
+        covering = "() => [...document.body.querySelectorAll('*')].some(e => getComputedStyle(e).position === 'fixed')"
+        assert not shown.evaluate(covering), text
+    assert shown.faults == []

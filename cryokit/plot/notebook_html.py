@@ -2,7 +2,8 @@
 
 nbconvert's own pages load RequireJS and MathJax from a content delivery network. These pages have no script, and
 formulas are drawn by matplotlib's mathtext, which knows the usual subset of LaTeX (fractions, roots, sums, Greek, sub-
-and superscripts), and embedded as SVG.
+and superscripts), and embedded as SVG. Tables and other HTML that code has written may repeat what a file says: nh3
+keeps the text and the structure, and drops what would run, fetch something, or cover the page.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import logging
 from typing import TYPE_CHECKING
 
+import nh3
 from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -35,6 +37,11 @@ _TEMPLATE = """
 {%- block html_head_css -%}
 <style type="text/css">body.jp-Notebook main { max-width: 60rem; margin: 0 auto; }</style>
 {%- endblock -%}
+{%- block data_html scoped -%}
+<div class="jp-RenderedHTMLCommon jp-RenderedHTML jp-OutputArea-output {{ extra_class }}" data-mime-type="text/html">
+{{ output.data['text/html'] | sanitized }}
+</div>
+{%- endblock -%}
 """
 
 
@@ -53,8 +60,39 @@ def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
     str
     """
     exporter = _Exporter(raw_template=_TEMPLATE, embed_images=True, log=_CONVERTER)
+    exporter.register_filter("sanitized", sanitized)
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
     return page
+
+
+def sanitized(text: str) -> str:
+    """Return HTML without whatever could run, fetch something, or cover the page.
+
+    Parameters
+    ----------
+    text : str
+        Part of a page, such as a table by pandas. Pictures stay where their data are in it.
+
+    Returns
+    -------
+    str
+    """
+    return nh3.clean(text, attributes=_ATTRIBUTES, url_schemes={"https", "http", "data"}, attribute_filter=_kept)
+
+
+_ATTRIBUTES = {tag: set(names) - {"style"} for tag, names in nh3.ALLOWED_ATTRIBUTES.items()} | {
+    "*": {"class", "title", "lang"},
+    "img": {"src", "alt", "width", "height"},
+}
+
+
+def _kept(tag: str, attribute: str, value: str) -> str | None:
+    """Return the value of an attribute, or None to leave it out: data are for pictures, and addresses for links."""
+    if attribute == "src":
+        return value if value.startswith("data:image/") else None
+    if attribute == "href":
+        return value if value.startswith(("https://", "http://", "#")) else None
+    return value
 
 
 class _Renderer(IPythonRenderer):
