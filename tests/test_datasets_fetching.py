@@ -200,7 +200,8 @@ def test_a_wrong_size_is_an_error(tmp_path, make, size):
     assert files_in(tmp_path / "cache") == set()
 
 
-def test_a_download_stops_at_the_size_of_the_manifest(tmp_path, server, make):
+@pytest.mark.parametrize("size", [len(RIGHT), None])
+def test_a_download_stops_at_its_size(tmp_path, server, make, monkeypatch, size):
     sent = []
 
     def endless(handler):
@@ -211,7 +212,8 @@ def test_a_download_stops_at_the_size_of_the_manifest(tmp_path, server, make):
                 handler.wfile.write(b"x" * 1_000_000)
                 sent.append(1)
 
-    path = make([endless], entries={0: {"bytes": len(RIGHT)}})
+    monkeypatch.setattr(fetching, "UNSTATED", len(RIGHT))
+    path = make([endless], entries={0: {"bytes": size}})
     with pytest.raises(DatasetError, match=r"a\.mrc"):
         fetch(path, tmp_path / "cache")
     assert len(sent) < 100

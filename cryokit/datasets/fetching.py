@@ -1,8 +1,9 @@
 """Bring the files of a dataset into the cache, by download or from a local folder, and verify every one.
 
 A file gets its name only after its size and hashes have been verified, so that nobody ever sees part of one; a file
-that is not the manifest's is never kept, and a download stops at its size. Several processes may fetch the same dataset
-at once: each locks the file that it downloads to, so that those that a killed one has left can be told and removed.
+that is not the manifest's is never kept, and a download stops at its size, or at `UNSTATED` if the manifest has none.
+Several processes may fetch the same dataset at once: each locks the file that it downloads to, so that those that a
+killed one has left can be told and removed.
 """
 
 import contextlib
@@ -36,6 +37,7 @@ except ImportError:  # Windows, where a file that is open cannot be removed
 logger = logging.getLogger(__name__)
 
 # Answers that another attempt may better (RFC 9110; 429 is RFC 6585).
+UNSTATED = 64 << 30  # bytes at which a download stops whose size the manifest does not say
 _TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 # After this many files in a row without any answer the network is taken to be down.
 _SILENT_FILES = 3
@@ -244,16 +246,18 @@ def _remove_leftovers(dataset: Dataset) -> None:
 
 
 class _Limited:
-    """A file that takes no more than a number of bytes."""
+    """A file that takes no more than the bytes of its manifest, or than `UNSTATED` where that says nothing."""
 
-    def __init__(self, file: BinaryIO, limit: int | None) -> None:
-        self.file, self.left, self.limit = file, limit, limit
+    def __init__(self, file: BinaryIO, size: int | None) -> None:
+        self.file, self.size = file, size
+        self.left = UNSTATED if size is None else size
 
     def write(self, data: bytes) -> int:
-        if self.left is not None:
-            self.left -= len(data)
-            if self.left < 0:
-                raise _Refused(f"not the right file, stopped: more than its {self.limit} bytes")
+        self.left -= len(data)
+        if self.left < 0:
+            if self.size is None:
+                raise _Refused(f"stopped at {UNSTATED} bytes, as the manifest does not say how many it has")
+            raise _Refused(f"not the right file, stopped: more than its {self.size} bytes")
         return self.file.write(data)
 
     def flush(self) -> None:
