@@ -113,6 +113,16 @@ def test_what_cannot_be_saved_is_said(explorer, tmp_path):
     assert not (tmp_path / "picks.box").exists()
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for number, folder in enumerate("AB"):
+        (tmp_path / folder).mkdir()
+        write_mrc(tmp_path / folder / "001.mrc", small("a").data + number)
+    explorer = explore([tmp_path / "A", tmp_path / "B"], table("B/001", [20], [30], 0.5, 12))
+    assert [explorer._read(index).name for index in (0, 1)] == ["A/001", "B/001"]
+    explorer.save(tmp_path / "picks")
+    assert len(coordinates.read(tmp_path / "picks" / "B" / "001.star")) == 1
+
+
 def test_bad_input():
     with pytest.raises(ArgumentError, match="micrographs"):
         explore([])

@@ -14,7 +14,7 @@ import pandas as pd
 import traitlets
 
 from cryokit import micrograph as micrograph_files
-from cryokit._util.names import micrograph_name
+from cryokit._util.names import micrograph_names
 from cryokit._util.wording import plural
 from cryokit.coordinates import SUFFIXES, concatenate, write, write_folder
 from cryokit.errors import ArgumentError, CryokitError
@@ -54,7 +54,7 @@ class Explorer(anywidget.AnyWidget):
         diameter: float | None = None,
     ) -> None:
         self._micrographs = _listed(micrographs)
-        self._shown = [_shown(micrograph) for micrograph in self._micrographs]
+        self._shown = _all_shown(self._micrographs)
         names = [shown.name for shown in self._shown]
         if not names or len(set(names)) < len(names):
             raise ArgumentError(f"micrographs: {'there are none' if not names else 'two have the same name'}")
@@ -111,7 +111,9 @@ class Explorer(anywidget.AnyWidget):
 
     def _read(self, index: int) -> Micrograph:
         micrograph = self._micrographs[index]
-        return micrograph if isinstance(micrograph, Micrograph) else micrograph_files.read(micrograph)
+        if isinstance(micrograph, Micrograph):
+            return micrograph
+        return micrograph_files.read(micrograph, name=self._shown[index].name)
 
     def _received(self, _: anywidget.AnyWidget, message: dict[str, Any], __: list[memoryview]) -> None:
         if message["kind"] == "contents":
@@ -190,7 +192,12 @@ def _listed(micrographs: MicrographLike | Iterable[MicrographLike]) -> list[Micr
     return listed
 
 
-def _shown(micrograph: Micrograph | Path) -> Shown:
-    if isinstance(micrograph, Micrograph):
-        return Shown(micrograph.name, micrograph.data.shape, micrograph.path)
-    return Shown(micrograph_name(micrograph), micrograph_files.shape(micrograph), micrograph)
+def _all_shown(micrographs: Iterable[Micrograph | Path]) -> list[Shown]:
+    paths = [micrograph for micrograph in micrographs if not isinstance(micrograph, Micrograph)]
+    called = dict(zip(paths, micrograph_names(paths), strict=True))
+    return [
+        Shown(micrograph.name, micrograph.data.shape, micrograph.path)
+        if isinstance(micrograph, Micrograph)
+        else Shown(called[micrograph], micrograph_files.shape(micrograph), micrograph)
+        for micrograph in micrographs
+    ]
