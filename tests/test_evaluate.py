@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -83,6 +83,7 @@ def test_the_curve_is_what_each_threshold_gives_alone(levels):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([None, 1, 5]), st.sampled_from(["distance", "iou"]))
+@example(20000, 5, "distance")  # two labels of one particle
 def test_the_order_of_rows_does_not_matter(seed, levels, criterion):
     picks, labels = crowd(seed, micrographs=2, n=30, m=20, side=150, levels=levels)
     rng = np.random.default_rng(seed)

@@ -181,10 +181,11 @@ def sizes(picks: pd.DataFrame, box_size: float | None, source: str | os.PathLike
 
 
 def without_repeats(labels: pd.DataFrame, source: str | os.PathLike = "the labels") -> pd.DataFrame:
-    """Return labels without those that repeat an earlier particle, with a warning that says how many there were.
+    """Return labels without those that repeat a particle, with a warning that says how many there were.
 
     Manual pickers write a particle twice that was clicked on twice. Two labels of a micrograph are one particle if
-    their centres are at most 5 % of the diameter apart; rows of the view ``ignore`` are left alone.
+    their centres are at most 5 % of the diameter apart: that of the larger one, which stays (the left one of equals),
+    whatever the order of the rows. Rows of the view ``ignore`` are left alone.
 
     Parameters
     ----------
@@ -203,6 +204,7 @@ def without_repeats(labels: pd.DataFrame, source: str | os.PathLike = "the label
     repeats: list[int] = []
     names = []
     for name, own in labels[labels["view"] != IGNORE].groupby("micrograph", sort=False):
+        own = own.sort_values(["diameter", "x", "y", "view"], ascending=[False, True, True, True], kind="stable")
         centres = own[["x", "y"]].to_numpy()
         limits = REPEATED * own["diameter"].fillna(0).to_numpy()
         dropped: set[int] = set()
