@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.verbose:
         for library in ("matplotlib", "PIL", "tifffile", "papermill", "h5py"):
             logging.getLogger(library).setLevel(logging.WARNING)
+        # It warns of every new shape of micrograph that it compiles a network for.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     try:
         return options.run(options)

@@ -141,7 +141,7 @@ def _check_values(micrograph: Micrograph) -> None:
     elif 0 < np.ptp(micrograph.data) < SMALLEST_RANGE:
         problem = "has pixels that hardly differ; leave the micrograph out or export it again"
     if problem:
-        raise MicrographError(f"{micrograph.name}: {problem}")
+        raise MicrographError(f"{micrograph.path or micrograph.name}: {problem}")
 
 
 def _mask(area: NDArray) -> Picture:
@@ -270,7 +270,7 @@ def levelled(
     if min(frame.shape) < window:
         rows, columns = picture.frame.shape
         raise MicrographError(
-            f"{micrograph.name}: {rows} x {columns} pixels are too few for particles of {diameter:.0f}; give the "
+            f"{micrograph.path or micrograph.name}: {rows} x {columns} pixels are too few for particles of {diameter:.0f}; give the "
             "diameter in pixels of the micrograph as stored"
         )
     data = resize(picture.data if contrast == "dark" else -picture.data, 1 / detail).data
