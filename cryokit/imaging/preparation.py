@@ -270,8 +270,8 @@ def levelled(
     if min(frame.shape) < window:
         rows, columns = picture.frame.shape
         raise MicrographError(
-            f"{micrograph.path or micrograph.name}: {rows} x {columns} pixels are too few for particles of {diameter:.0f}; give the "
-            "diameter in pixels of the micrograph as stored"
+            f"{micrograph.path or micrograph.name}: {rows} x {columns} pixels are too few for particles of "
+            f"{diameter:.0f}; give the diameter in pixels of the micrograph as stored"
         )
     data = resize(picture.data if contrast == "dark" else -picture.data, 1 / detail).data
     data -= np.median(data)

@@ -193,7 +193,8 @@ class ExternalPicker(SizedPicker):
         data = micrograph.data
         if not np.isfinite(data).all():
             raise MicrographError(
-                f"{micrograph.path or micrograph.name}: has pixels that are NaN or infinite; replace them or leave it out"
+                f"{micrograph.path or micrograph.name}: has pixels that are NaN or infinite; replace them or leave it "
+                "out"
             )
         # Programs cut names at dots and lists at blanks; and every one of them reads MRC without turning it over.
         path = folder / "micrographs" / f"m{number:04d}.mrc"
