@@ -250,7 +250,7 @@ def run(
     out : path-like
         Output folder, created if missing.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show a progress bar on standard error, if that is a terminal.
 
     Returns
     -------
@@ -266,6 +266,8 @@ def run(
     """
     import nbformat
     import papermill
+
+    from cryokit.cli import notebook_progress
 
     path = find(name)
     notebook, values = check(path, given, profile)
@@ -283,7 +285,8 @@ def run(
                 values,
                 kernel_name="python3",
                 language="python",
-                progress_bar=progress,
+                engine_name=notebook_progress.ENGINE,
+                progress_bar=notebook_progress.bar(path.stem) if progress else False,
                 kernel_manager_class=_kernel_manager(),
                 # Keeps the kernel from reporting each time that it talks over the loopback interface in plain text.
                 extra_arguments=["--log-level=ERROR"],
@@ -298,6 +301,24 @@ def run(
             if target.is_file():
                 _keep(target, executed, path)
     return executed
+
+
+def generate(source: str | os.PathLike) -> str:
+    """Return the text of the ``.ipynb`` file, without outputs, that belongs to a source.
+
+    Parameters
+    ----------
+    source : path-like
+        ``.py`` file in jupytext's percent format.
+
+    Raises
+    ------
+    NotebookError
+        If the source cannot be read.
+    """
+    import jupytext
+
+    return jupytext.writes(load(source), fmt="ipynb").rstrip("\n") + "\n"
 
 
 def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list[Path]:
@@ -322,15 +343,13 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
         If a source cannot be read or, without `check`, if an ``.ipynb`` has no source: it may be the only copy, so it
         is not deleted.
     """
-    import jupytext
-
     folders = [folder("notebooks"), folder("benchmarks")] if where is None else [Path(where)]
     scripts = [path for place in folders for path in sorted(place.glob("*.py"))]
     sources = [path for path in scripts if re.search(r"^# %%", path.read_text(encoding="utf-8"), re.MULTILINE)]
     changed = []
     for source in sources:
         generated = source.with_suffix(".ipynb")
-        text = jupytext.writes(load(source), fmt="ipynb").rstrip("\n") + "\n"
+        text = generate(source)
         if not generated.is_file() or generated.read_text(encoding="utf-8") != text:
             changed.append(generated)
             if not check:
