@@ -22,7 +22,8 @@ COMMANDS = {
     "simulate": ("cryokit.cli.simulate", "simulate micrographs with known particle positions"),
     "benchmark": ("cryokit.cli.benchmark", "compare methods on the same micrographs"),
     "demo": ("cryokit.cli.demo", "simulate, pick, evaluate and write a report"),
-    "notebooks": ("cryokit.cli.notebooks", "list, run and generate the notebooks"),
+    "notebooks": ("cryokit.cli.notebooks", "list, run, copy and open the notebooks"),
+    "site": ("cryokit.cli.site", "build the course site"),
 }
 
 
