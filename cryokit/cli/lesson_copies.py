@@ -25,9 +25,12 @@ from cryokit.errors import NotebookError
 
 logger = logging.getLogger(__name__)
 
-START = "README.md"
+START = "Start.ipynb"
+_OWN = ".cryokit"  # a folder that JupyterLab does not show
 # What `copy` has delivered: the hash of every file as it was written, by its path.
-_RECORD = ".cryokit-lessons.json"
+_RECORD = f"{_OWN}/copied.json"
+# JupyterLab asks nobody in a class whether it may fetch news.
+_LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 # Besides the lessons: pictures, tables and quizzes that they show.
 _COMPANIONS = {".svg", ".png", ".jpg", ".json", ".csv", ".md"}
 _NOT_FOR_READERS = {"site", "exercises"}
@@ -75,6 +78,7 @@ def copy(where: str | os.PathLike) -> Copied:
     copied = Copied()
     for name, content in _contents():
         _deliver(where, name, content, record, copied)
+    write_text(where / _OWN / "overrides.json", json.dumps(_LAB_SETTINGS, indent=1) + "\n")
     write_text(where / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
     for path in copied.beside:
         logger.warning("%s: new version of a lesson that you have changed; yours is left as it was", path)
@@ -107,8 +111,8 @@ def lab_command(where: str | os.PathLike, *, author: bool = False, options: Sequ
             # Of the metadata of cells only what lessons and exercises need goes into the sources.
             "--JupytextConfiguration.cell_metadata_filter=tags,nbgrader,-all",
         ]
-    elif (where / START).is_file():
-        words.append(f"--LabApp.default_url=/lab/tree/{START}?factory=Markdown%20Preview")
+    else:
+        words += [f"--LabApp.default_url=/lab/tree/{START}", f"--LabApp.app_settings_dir={where / _OWN}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         words.append("--allow-root")
     return [*words, *options]
@@ -140,10 +144,22 @@ def _contents() -> Iterator[tuple[str, bytes]]:
         relative = path.relative_to(source)
         hidden = any(part.startswith((".", "_")) for part in relative.parts)
         if path.is_file() and path.suffix in _COMPANIONS and not hidden and relative.parts[0] not in _NOT_FOR_READERS:
-            content = path.read_bytes()
-            if path.suffix == ".md":
-                content = lesson_links.to_notebooks(content.decode()).encode()
-            yield relative.as_posix(), content
+            if relative.as_posix() == "README.md":
+                yield START, _start_page(path.read_text(encoding="utf-8")).encode()
+            else:
+                yield relative.as_posix(), path.read_bytes()
+
+
+def _start_page(readme: str) -> str:
+    """Return a notebook that shows the syllabus: JupyterLab opens Markdown in an editor, and notebooks as they look."""
+    from nbformat import v4, writes
+
+    cell = v4.new_markdown_cell(lesson_links.to_notebooks(readme), id="start")
+    metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return writes(v4.new_notebook(cells=[cell], metadata=metadata)) + "\n"
 
 
 def _deliver(where: Path, name: str, content: bytes, record: dict[str, str], copied: Copied) -> None:

@@ -100,9 +100,7 @@ def _run(options: argparse.Namespace) -> None:
         stem = notebook_runner.find(name).stem
         logger.info("%s: running (%d of %d)", stem, number, len(names))
         try:
-            executed = notebook_runner.run(
-                name, parameters, profile=options.profile, out=options.out, progress=True
-            )
+            executed = notebook_runner.run(name, parameters, profile=options.profile, out=options.out, progress=True)
         except NotebookError as error:
             if len(names) == 1:
                 raise

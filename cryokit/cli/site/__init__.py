@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
     for warning in built.warnings:
         logger.warning("%s", warning)
     if built.failed:
-        raise NotebookError(f"{len(built.failed)} lessons failed and are shown as far as they got: {', '.join(built.failed)}")
+        raise NotebookError(
+            f"{len(built.failed)} lessons failed and are shown as far as they got: {', '.join(built.failed)}"
+        )
     return 0
 
 

@@ -151,7 +151,6 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
         return target
 
     titles = {name: notebook_runner.title(notebook) for name, notebook in notebooks.items()}
-    _write_course_pages(source, links)
     results = folder("benchmarks") / "RESULTS.md"
     if results.is_file():
         text = results.read_text(encoding="utf-8")
@@ -159,10 +158,14 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
     for name, text in reference.pages().items():
         write_text(source / "reference" / f"{name}.md", text)
 
-    pictures = []
+    _write_readme(source)  # first of all: links lead to its pages only if they are there
+    pictures, sections = [], {}
     make_folder(source / "lessons")
     for name, notebook in notebooks.items():
-        pictures += prepare(name, notebook, links(f"notebooks/{name}", f"lessons/{name}"))
+        contents = prepare(name, notebook, links(f"notebooks/{name}", f"lessons/{name}"))
+        pictures += contents.pictures
+        number = exercise_pages.number(name)
+        sections |= {(number, section): label for section, label in contents.sections.items()}
         nbformat.write(notebook, source / "lessons" / f"{name}.ipynb")
     for name, notebook in exercises.items():
         text = exercise_pages.exercise_page(
@@ -172,6 +175,9 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
     for name, questions in quizzes.items():
         title = next((title for lesson, title in titles.items() if exercise_pages.number(lesson) == name), name)
         write_text(source / "quizzes" / f"{name}.md", exercise_pages.quiz_page(title, questions))
+    for page in ("syllabus.md", "paper.md"):
+        text = lesson_links.rewrite((source / page).read_text(encoding="utf-8"), links("notebooks/README.md", page))
+        write_text(source / page, link_sections(text, sections))
     write_text(source / "gallery.md", gallery.page(pictures, titles, source / "_static" / "gallery"))
     _write_explorer(source / "extra" / "explorer.html")
     texts = {picture.name: picture.described for picture in pictures}
@@ -185,22 +191,45 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
     return pictures
 
 
-def _write_course_pages(source: Path, links) -> None:
+def _write_readme(source: Path) -> None:
     """Write the syllabus and the table of the paper, which are parts of ``notebooks/README.md``."""
-    readme = folder("notebooks") / "README.md"
-    if not readme.is_file():
-        return
-    title, *sections = re.split(r"^(?=## )", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    readme = (folder("notebooks") / "README.md").read_text(encoding="utf-8")
+    title, *sections = re.split(r"^(?=## )", readme, flags=re.MULTILINE)
     paper = [section for section in sections if re.match(r"## .*\bpaper\b", section, re.IGNORECASE)]
     rest = [section for section in sections if section not in paper]
-    for name, text in {"syllabus.md": title + "".join(rest), "paper.md": "".join(paper)}.items():
-        if text.strip():
-            text = re.sub(r"^#(#+) ", r"\1 ", text, flags=re.MULTILINE) if name == "paper.md" else text
-            write_text(source / name, text)
-    for name in ("syllabus.md", "paper.md"):  # once both are there, for links from one to the other
-        if (source / name).is_file():
-            text = (source / name).read_text(encoding="utf-8")
-            write_text(source / name, lesson_links.rewrite(text, links("notebooks/README.md", name)))
+    write_text(source / "syllabus.md", title + "".join(rest))
+    write_text(source / "paper.md", re.sub(r"^#(#+) ", r"\1 ", "".join(paper), flags=re.MULTILINE))
+
+
+def link_sections(text: str, sections: Mapping[tuple[str, str], str]) -> str:
+    """Return tables with links where they name a lesson and a section of it.
+
+    Parameters
+    ----------
+    text : str
+        Markdown.
+    sections : mapping
+        Target by number of the lesson and heading.
+
+    Examples
+    --------
+    >>> sections = {("00", "Binning"): "00-binning"}
+    >>> link_sections("| Figure 2 | 00: Binning; 01: Numbers |", sections)
+    '| Figure 2 | [00: Binning](#00-binning); 01: Numbers |'
+    >>> link_sections("| 00 | Binning | 3 |", sections)
+    '| 00 | [Binning](#00-binning) | 3 |'
+    """
+
+    def named(match: re.Match) -> str:
+        label = sections.get((match["lesson"], match["section"]))
+        return match[0] if label is None else f"[{match[0]}](#{label})"
+
+    def row(match: re.Match) -> str:
+        label = sections.get((match["lesson"], match["section"]))
+        return match[0] if label is None else f"| {match['lesson']} | [{match['section']}](#{label}) |"
+
+    text = re.sub(r"(?<=[|;] )(?P<lesson>\d\d): (?P<section>[^;|\n]+?)(?=;| *\|)", named, text)
+    return re.sub(r"^\| (?P<lesson>\d\d) \| (?P<section>[^|\n]+?) \|", row, text, flags=re.MULTILINE)
 
 
 def glossary_terms(source: Path) -> list[str]:
@@ -236,9 +265,7 @@ def _run_sphinx(source: Path, out: Path, work: Path) -> list[str]:
     shutil.rmtree(out, ignore_errors=True)
     shutil.rmtree(work / "doctrees", ignore_errors=True)
     with patch_docutils(source), docutils_namespace():
-        app = Sphinx(
-            source, source, out, work / "doctrees", "html", status=status, warning=warnings, freshenv=True
-        )
+        app = Sphinx(source, source, out, work / "doctrees", "html", status=status, warning=warnings, freshenv=True)
         app.build()
     lines = [line for line in strip_escape_sequences(warnings.getvalue()).splitlines() if line.strip()]
     if app.statuscode:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # What stands in nbgrader's student version in place of a solution
 STUB = 'raise NotImplementedError("your code")'
-_SOLUTION = re.compile(r"^(?P<indent>[ \t]*)#{2,3} BEGIN SOLUTION\n(?P<code>.*?)^[ \t]*#{2,3} END SOLUTION\n?", re.M | re.S)
+_SOLUTION = re.compile(
+    r"^(?P<indent>[ \t]*)#{2,3} BEGIN SOLUTION\n(?P<code>.*?)^[ \t]*#{2,3} END SOLUTION\n?", re.M | re.S
+)
 _HIDDEN = re.compile(r"^[ \t]*#{2,3} BEGIN HIDDEN TESTS\n.*?^[ \t]*#{2,3} END HIDDEN TESTS\n?", re.M | re.S)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+# A heading, or a block of code, in which a line may look like one
+_HEADING = re.compile(r"^(?P<fence>```+|~~~+).*?^(?P=fence)|^#{1,3} +(?P<heading>.+?)\s*$", re.MULTILINE | re.DOTALL)
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -48,8 +50,24 @@ class Picture:
         return self.alternative_text or f"Picture in the section “{self.section}”"
 
 
-def prepare(name: str, notebook: NotebookNode, target: Callable[[str, str], str | None]) -> list[Picture]:
-    """Change a lesson so that Sphinx shows it as readers see it in JupyterLab, and return its pictures.
+@dataclasses.dataclass
+class Contents:
+    """What is in a lesson.
+
+    Attributes
+    ----------
+    pictures : list of Picture
+        Pictures, in order.
+    sections : dict of str to str
+        Target for links by heading, without number and mark.
+    """
+
+    pictures: list[Picture] = dataclasses.field(default_factory=list)
+    sections: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def prepare(name: str, notebook: NotebookNode, target: Callable[[str, str], str | None]) -> Contents:
+    """Change a lesson so that Sphinx shows it as readers see it in JupyterLab, and return what is in it.
 
     Parameters
     ----------
@@ -62,29 +80,40 @@ def prepare(name: str, notebook: NotebookNode, target: Callable[[str, str], str 
 
     Returns
     -------
-    list of Picture
+    Contents
     """
-    pictures, section = [], ""
+    contents, section = Contents(), ""
+
+    def labelled(match: re.Match) -> str:
+        nonlocal section
+        if match["heading"] is None:
+            return match[0]
+        section = plain(match["heading"])
+        if section in contents.sections:
+            return match[0]
+        label = f"{name.partition('_')[0]}-{re.sub(r'[^a-z0-9]+', '-', section.lower()).strip('-')}"
+        contents.sections[section] = label
+        return f"({label})=\n{match[0]}"
+
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            headings = re.findall(r"^#+ +(.+?)\s*$", cell.source, re.MULTILINE)
-            section = plain(headings[-1]) if headings else section
-            cell.source = lesson_links.rewrite(cell.source, target)
+            cell.source = _HEADING.sub(labelled, lesson_links.rewrite(cell.source, target))
         elif cell.cell_type == "code":
             cell.outputs = [output for output in map(_readable, cell.outputs) if output is not None]
-            pictures += _pictures(name, section, cell.outputs)
-    return pictures
+            contents.pictures += _pictures(name, section, cell.outputs)
+    return contents
 
 
-def plain(markdown: str) -> str:
-    """Return a heading without marks.
+def plain(heading: str) -> str:
+    """Return a heading without its number, its mark and Markdown.
 
     Examples
     --------
-    >>> plain("1. What `fit` does, *roughly*")
-    '1. What fit does, roughly'
+    >>> plain("1. What `fit` does, *roughly* (core)")
+    'What fit does, roughly'
     """
-    return re.sub(r"[`*]|\[(.*?)\]\(.*?\)", r"\1", markdown).strip()
+    text = re.sub(r"[`*]|\[(.*?)\]\(.*?\)", r"\1", heading)
+    return re.sub(r"^\d+\. | \((core|further)\)$", "", text.strip())
 
 
 def _readable(output: NotebookNode) -> NotebookNode | None:
