@@ -1,4 +1,4 @@
-"""Copies of the lessons: readers keep what they have changed, and saving in JupyterLab leaves the sources as they are."""
+"""Copies of the lessons: readers keep what they have changed, and saving one leaves its source as it is."""
 
 import json
 import os

@@ -1,8 +1,8 @@
 """Copies of the lessons to work in, and JupyterLab on them.
 
-Readers change lessons and save them with their outputs. They do so in a folder of their own, so that the sources stay as
-they are. `copy` brings lessons there and, when it is called again, what has changed since; a file that its reader has
-changed is never overwritten: the new version is put beside it as ``NAME.new.ipynb``.
+Readers change lessons and save them with their outputs. They do so in a folder of their own, so that the sources stay
+as they are. `copy` brings lessons there and, when it is called again, what has changed since; a file that its reader
+has changed is never overwritten: the new version is put beside it as ``NAME.new.ipynb``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Links in Markdown between the files of a repository, which lead elsewhere in copies of the lessons and on the site."""
+"""Links between the files of the repository, which lead elsewhere in copies of the lessons and on the site."""
 
 import re
 from collections.abc import Callable
 
-# Code, in which nothing is a link, or a link with its text and its address; pictures are links after an exclamation mark.
+# Code, in which nothing is a link, or a link with its text and its address; after an exclamation mark it is a picture.
 _CODE_OR_LINK = re.compile(
     r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`))"
     r"|(?<!!)\[(?P<text>(?:[^\[\]]|!?\[[^\[\]]*\](?:\([^()\s]*\))?)*)\]\((?P<address>[^()\s]+)\)",

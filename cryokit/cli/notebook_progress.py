@@ -1,4 +1,4 @@
-"""The progress bar of a notebook that runs: which lesson, how many of its cells are done, and for how long it has run."""
+"""The progress bar of a running notebook: its name, how many of its cells are done, and the time since its start."""
 
 import threading
 from typing import Any

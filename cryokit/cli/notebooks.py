@@ -1,4 +1,4 @@
-"""``cryokit notebooks``: list, run and copy the notebooks, open them in JupyterLab, generate them from their sources."""
+"""``cryokit notebooks``: list, run, copy and open the notebooks, and generate them from their sources."""
 
 import argparse
 import logging

@@ -32,7 +32,8 @@ autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
-napoleon_use_ivar = True
+napoleon_use_param = False  # "x, y : float" describes two parameters at once
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_preprocess_types = False
 default_role = "py:obj"
 
@@ -48,12 +49,14 @@ html_js_files = ["without_server.js"]
 html_logo = html_favicon = "_static/logo.svg"
 html_last_updated_fmt = None
 html_show_sphinx = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "use_download_button": True,
     "use_fullscreen_button": True,
     "navigation_with_keys": False,
+    "secondary_sidebar_items": {"lessons/*": [], "[!l]*": ["page-toc"]},
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }

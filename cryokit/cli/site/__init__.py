@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--work",
         type=Path,
         metavar="DIR",
-        help="folder for executed lessons, which the next build uses again (default: the one for the pages, with -work)",
+        help="folder for executed lessons, which the next build uses again (default: that of the pages, with -work)",
     )
     parser.add_argument(
         "--lessons", nargs="+", metavar="NAME", help="lessons to show with results (default: all); the others have none"
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--execute",
         choices=("changed", "always", "never"),
         default="changed",
-        help="which lessons to execute: those whose code, or the package's, has changed since the last time; all; none, "
-        "so that results are shown as far as there are some already (default: %(default)s)",
+        help="which lessons to execute: those whose code, or the package's, has changed since the last build; all; or "
+        "none, which shows the results of the last build (default: %(default)s)",
     )
     parser.add_argument(
         "--parameters",
@@ -58,9 +58,7 @@ def run(options: argparse.Namespace) -> int:
     for warning in built.warnings:
         logger.warning("%s", warning)
     if built.failed:
-        raise NotebookError(
-            f"{len(built.failed)} lessons failed and are shown as far as they got: {', '.join(built.failed)}"
-        )
+        raise NotebookError(f"lessons that failed, and are shown as far as they got: {', '.join(built.failed)}")
     return 0
 
 
