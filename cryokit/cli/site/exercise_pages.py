@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # What stands in nbgrader's student version in place of a solution
-STUB = 'raise NotImplementedError("your code")'
+STUB = "raise NotImplementedError()"
 _SOLUTION = re.compile(
-    r"^(?P<indent>[ \t]*)#{2,3} BEGIN SOLUTION\n(?P<code>.*?)^[ \t]*#{2,3} END SOLUTION\n?", re.M | re.S
+    r"^(?P<indent>[ \t]*)### BEGIN SOLUTION\n(?P<code>.*?)^[ \t]*### END SOLUTION\n?", re.MULTILINE | re.DOTALL
 )
-_HIDDEN = re.compile(r"^[ \t]*#{2,3} BEGIN HIDDEN TESTS\n.*?^[ \t]*#{2,3} END HIDDEN TESTS\n?", re.M | re.S)
+_HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS\n?", re.MULTILINE | re.DOTALL)
 
 
 def exercises() -> dict[str, NotebookNode]:
