@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from html_pages import without_alternative_text
 from nbformat import v4
 
 from cryokit.plot.notebook_html import to_html
@@ -82,3 +83,25 @@ def test_markdown_of_outputs_is_still_shown():
 def test_html_of_the_notebooks_own_cells_is_kept():
     cell = v4.new_markdown_cell("<details><summary>Answer</summary>42</details>")
     assert "<summary>Answer</summary>" in to_html(nbformat.from_dict(v4.new_notebook(cells=[cell])))
+
+
+def picture(**metadata):
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": "a figure"}
+    output = v4.new_output("display_data", data, metadata={"image/png": metadata})
+    return to_html(v4.new_notebook(cells=[v4.new_code_cell("x", outputs=[output])])).partition("<body")[2]
+
+
+def test_pictures_have_the_alternative_text_of_their_output():
+    page = picture(alt="Rings, 5 < 7")
+    assert 'alt="Rings, 5 &lt; 7"' in page
+    assert without_alternative_text(page) == []
+
+
+def test_pictures_without_one_are_found():
+    assert len(without_alternative_text(picture())) == 1
+
+
+def test_an_alternative_text_does_not_run():
+    elements = Elements()
+    elements.feed(picture(alt='x" onerror="alert(1)"><script>alert(1)</script>'))
+    assert elements.dangerous == []

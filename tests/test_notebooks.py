@@ -285,6 +285,11 @@ class TestRun:
         assert results["here"] == str(Path.cwd())
         assert Path(results["python"]).samefile(sys.executable)
 
+    def test_results_are_not_shown(self, done):
+        page = done.with_suffix(".html").read_text(encoding="utf-8")
+        assert "sys.executable" in page
+        assert sys.executable not in page
+
     def test_results_keep_their_types(self, done):
         results = notebook_runner.recorded(done)
         assert results["nothing"] is None

@@ -9,7 +9,8 @@ Rules for a notebook:
   after it. A parameter that this cell does not assign is an error; papermill alone would only warn.
 - The parameter ``profile`` is ``"quick"`` (a minute: tests and a first look) or ``"full"``.
 - Files go to the folder in the parameter ``output_dir``, which `run` sets to a folder beside the executed notebook.
-- Results for tests and reports are passed to `record`; `recorded` reads them from the executed notebook.
+- Results for tests and reports are passed to `record`, which shows nothing; `recorded` reads them from the executed
+  notebook.
 
 The kernel runs with the Python and in the working folder of the caller, so relative paths among the parameters mean
 the same as on the command line.
@@ -346,7 +347,7 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
 
 
 def record(name: str, value: Any) -> None:
-    """Display a result as ``name = value`` and keep it in the notebook for `recorded`.
+    """Keep a result in the notebook, unseen by its readers, for `recorded`.
 
     Parameters
     ----------
@@ -367,8 +368,8 @@ def record(name: str, value: Any) -> None:
         json.dumps(value)
     except TypeError as error:
         raise ArgumentError(f"result {name!r} cannot be recorded: {error}") from error
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    display({RECORD_TYPE: {name: value}, "text/plain": f"{name} = {text}"}, raw=True)
+    # An output of a type that nothing displays, as in scrapbook. What readers should know, the lesson says in words.
+    display({RECORD_TYPE: {name: value}}, raw=True)
 
 
 def recorded(path: str | os.PathLike) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 logger = logging.getLogger(__name__)
-# nbconvert would count the plots without an alternative text, which are all of them.
+# nbconvert would count pictures without an alternative text: `cryokit.plot.show` gives those of the lessons one.
 _CONVERTER = logging.getLogger(f"{__name__}.nbconvert")
 _CONVERTER.setLevel(logging.ERROR)
 
@@ -33,7 +33,14 @@ _TEMPLATE = """
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
-<style type="text/css">body.jp-Notebook main { max-width: 60rem; margin: 0 auto; }</style>
+<style type="text/css">body.jp-Notebook main { max-width: 66rem; margin: 0 auto; }</style>
+{%- endblock -%}
+{%- block data_png scoped -%}
+{%- set alternative = output | get_metadata('alt', 'image/png') -%}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
+{%- if alternative %} alt="{{ alternative | escape_html }}"{% endif %}>
+</div>
 {%- endblock -%}
 """
 
