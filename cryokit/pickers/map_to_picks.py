@@ -1,4 +1,4 @@
-"""From a score map to picks, one step at a time, as `DeepCryoPicker` does it in one go: for lessons and for debugging."""
+"""From a score map to picks step by step, as `DeepCryoPicker` does it in one go: for lessons and for debugging."""
 
 from __future__ import annotations
 

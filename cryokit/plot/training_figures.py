@@ -74,9 +74,8 @@ def training_curves(histories: Mapping[str, History] | History, classes: int) ->
         ax.text(0.98, value, words, transform=ax.get_yaxis_transform(), va="bottom", ha="right", color="0.3")
     named = histories if isinstance(histories, Mapping) else {"the training": histories}
     best = "; ".join(
-        f"{name}: best validation loss {history.best['val_loss']:.2f} in epoch {history.best_epoch}"
+        f"{name}: best validation loss {history.summary()['val_loss']:.2f} in epoch {history.best_epoch}"
         for name, history in named.items()
-        if "val_loss" in history.best
     )
     return describe(picture, f"Cross-entropy (left) and accuracy (right) over the epochs. {best}.")
 
