@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from papermill import PapermillExecutionError
 
 PROFILES = ("quick", "full")
-RECORD_TYPE = "application/vnd.cryokit.record+json"
+RECORD_TYPE = "application/vnd.cryokit.record+json"  # as in cryokit.plot.notebook_html, which hides such outputs
 
 
 def available() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ and superscripts), and embedded as SVG.
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import io
 import logging
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 logger = logging.getLogger(__name__)
+RECORD_TYPE = "application/vnd.cryokit.record+json"  # of outputs that keep a result for tests and reports
 # nbconvert would count pictures without an alternative text: `cryokit.plot.show` gives those of the lessons one.
 _CONVERTER = logging.getLogger(f"{__name__}.nbconvert")
 _CONVERTER.setLevel(logging.ERROR)
@@ -60,8 +62,18 @@ def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
     str
     """
     exporter = _Exporter(raw_template=_TEMPLATE, embed_images=True, log=_CONVERTER)
-    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
+    page, _ = exporter.from_notebook_node(_shown(notebook), resources={"metadata": {"name": name}})
     return page
+
+
+def _shown(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy without the results that lessons record and do not show."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            kinds = [set(output.get("data", {})) for output in cell.outputs]
+            cell.outputs = [output for output, kind in zip(cell.outputs, kinds, strict=True) if kind != {RECORD_TYPE}]
+    return notebook
 
 
 class _Renderer(IPythonRenderer):
