@@ -118,11 +118,11 @@ plot.sentences(facts)
 
 # %%
 figure, (left, right) = plot.subplots(1, 2, height=5.0)
-plot.show_micrograph(left, first, longest_side=512, title="the micrograph")
+plot.show_micrograph(left, first, longest_side=340, title="the micrograph")
 if truth is None:
     plot.show_micrograph(right, first.data[: rows // 3, : columns // 3], title="a corner", pixel_size=first.pixel_size)
 else:
-    plot.overlay(right, first, labels=truth, longest_side=512, title="the same, with its labels")
+    plot.overlay(right, first, labels=truth, longest_side=340, title="the same, with its labels")
 plot.show(figure, "A micrograph, and beside it the same with yellow circles around the labelled particles.")
 
 # %% [markdown]
@@ -295,7 +295,7 @@ plot.show(figure, "The reference that the picker has made by itself, as a pictur
 
 # %%
 figure, (left, right) = plot.subplots(1, 2, height=5.0)
-plot.overlay(left, first, picks=picks, labels=truth, diameter=picker.diameter_, longest_side=512, title="the picks")
+plot.overlay(left, first, picks=picks, labels=truth, diameter=picker.diameter_, longest_side=340, title="the picks")
 if len(picks):
     plot.contact_sheet(right, images, picks, 36)
 right.set_title("the 36 with the highest scores" if len(picks) else "no picks")
@@ -395,7 +395,7 @@ if truth is not None:
 figure, axes = plot.subplots(2, 2, height=9.4)
 for ax, (mistake, found) in zip(axes.flat, mistakes.items(), strict=True):
     here = found[found["micrograph"] == first.name]
-    plot.overlay(ax, first, picks=here, diameter=picker.diameter_, legend=False, longest_side=512)
+    plot.overlay(ax, first, picks=here, diameter=picker.diameter_, legend=False, longest_side=340)
     score = f": F1 {results[mistake].f1:.2f}" if results else ""
     ax.set_title(mistake + score, fontsize=12)
     if not mistake.startswith("scale"):  # that one shows only on the whole micrograph

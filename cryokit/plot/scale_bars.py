@@ -48,7 +48,7 @@ class ScaleBar(matplotlib.artist.Artist):
         height = ax.bbox.height / ax.figure.dpi * 72
         bar = Line2D([0.97 - share, 0.97], [5 / height] * 2, color="white", linewidth=3.5, solid_capstyle="butt")
         bar.set_path_effects([Stroke(linewidth=5.5, foreground="black"), Stroke(linewidth=3.5, foreground="white")])
-        words = Text(0.97 - share / 2, 9 / height, f"{nanometres:g} nm", color="white", fontsize=10, ha="center")
+        words = Text(0.97, 9 / height, f"{nanometres:g} nm", color="white", fontsize=10, ha="right")
         words.set_path_effects([withStroke(linewidth=2.5, foreground="black")])
         for artist in (bar, words):
             artist.set_figure(ax.figure)
