@@ -23,6 +23,7 @@ COMMANDS = {
     "benchmark": ("cryokit.cli.benchmark", "compare methods on the same micrographs"),
     "demo": ("cryokit.cli.demo", "simulate, pick, evaluate and write a report"),
     "notebooks": ("cryokit.cli.notebooks", "list, run and generate the notebooks"),
+    "course": ("cryokit.cli.course", "hand out exercises and mark what students hand in"),
 }
 
 
