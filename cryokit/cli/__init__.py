@@ -23,7 +23,8 @@ COMMANDS = {
     "benchmark": ("cryokit.cli.benchmark", "compare methods on the same micrographs"),
     "demo": ("cryokit.cli.demo", "simulate, pick, evaluate and write a report"),
     "notebooks": ("cryokit.cli.notebooks", "list, run, copy and open the notebooks"),
-    "site": ("cryokit.cli.site", "build the course site"),
+    "course": ("cryokit.cli.course", "hand out exercises and mark what students hand in"),
+    "site": ("cryokit.cli.site", "write the lessons, exercises and reference as static pages"),
 }
 
 
