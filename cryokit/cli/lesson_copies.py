@@ -21,6 +21,8 @@ from cryokit._util.files import inside, make_folder, replacing, write_text
 from cryokit._util.json_files import read_json
 from cryokit._util.resources import folder
 from cryokit.cli import lesson_links, notebook_runner
+from cryokit.cli.exercises import sources
+from cryokit.cli.exercises.student_versions import student_version
 from cryokit.errors import NotebookError
 
 logger = logging.getLogger(__name__)
@@ -31,9 +33,9 @@ _OWN = ".cryokit"  # a folder that JupyterLab does not show
 _RECORD = f"{_OWN}/copied.json"
 # JupyterLab asks nobody in a class whether it may fetch news.
 _LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-# Besides the lessons: pictures, tables and quizzes that they show.
+# Besides the lessons: pictures and tables that they show
 _COMPANIONS = {".svg", ".png", ".jpg", ".json", ".csv", ".md"}
-_NOT_FOR_READERS = {"site", "exercises"}
+_NOT_FOR_READERS = {"site", "exercises", "quizzes"}  # exercises come without solutions, see `_exercises`
 
 
 @dataclasses.dataclass
@@ -140,21 +142,42 @@ def _contents() -> Iterator[tuple[str, bytes]]:
     source = folder("notebooks")
     for name in notebook_runner.available():
         yield f"{name}.ipynb", notebook_runner.generate(source / f"{name}.py").encode()
+    exercises = dict(_exercises())
+    yield from exercises.items()
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)
         hidden = any(part.startswith((".", "_")) for part in relative.parts)
         if path.is_file() and path.suffix in _COMPANIONS and not hidden and relative.parts[0] not in _NOT_FOR_READERS:
             if relative.as_posix() == "README.md":
-                yield START, _start_page(path.read_text(encoding="utf-8")).encode()
+                yield START, _start_page(path.read_text(encoding="utf-8"), list(exercises)).encode()
             else:
                 yield relative.as_posix(), path.read_bytes()
 
 
-def _start_page(readme: str) -> str:
+def _exercises() -> Iterator[tuple[str, bytes]]:
+    """Yield the path and the content of the exercises, without their solutions."""
+    from nbformat import writes
+
+    for name in sources.available():
+        try:
+            notebook = student_version(name)
+        except ImportError:
+            logger.info("No exercises, which need nbgrader: pip install 'cryokit[course]'")
+            return
+        yield f"exercises/{name}{sources.ENDING}.ipynb", f"{writes(notebook)}\n".encode()
+
+
+def _start_page(readme: str, exercises: Sequence[str]) -> str:
     """Return a notebook that shows the syllabus: JupyterLab opens Markdown in an editor, and notebooks as they look."""
     from nbformat import v4, writes
 
-    cell = v4.new_markdown_cell(lesson_links.to_notebooks(readme), id="start")
+    text = lesson_links.to_notebooks(readme)
+    if exercises:
+        links = [f"[{name.removeprefix('exercises/').partition('_')[0]}]({name})" for name in exercises]
+        before, heading, after = text.partition("\n## How a lesson is made\n")
+        listed = f"\n## Exercises\n\nOne notebook for each lesson, with checks that give hints: {', '.join(links)}.\n"
+        text = f"{before}{listed}{heading}{after}"
+    cell = v4.new_markdown_cell(text, id="start")
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryokit._util.resources import folder
 from cryokit.cli import lesson_links
+from cryokit.cli.exercises import quizzes as quiz_files
+from cryokit.cli.exercises import sources
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -24,13 +24,8 @@ _HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN T
 
 
 def exercises() -> dict[str, NotebookNode]:
-    """Return the exercises, solutions and metadata included, by name."""
-    import jupytext
-
-    return {
-        path.stem: jupytext.read(path, fmt="py:percent")
-        for path in sorted((folder("notebooks") / "exercises").glob("[0-9]*.py"))
-    }
+    """Return the exercises, solutions and metadata included, by the name of their files."""
+    return {sources.source(name).stem: sources.load(name) for name in sources.available()}
 
 
 def exercise_page(notebook: NotebookNode, target: Callable[[str, str], str | None], *, solutions: bool) -> str:
@@ -68,10 +63,7 @@ def exercise_page(notebook: NotebookNode, target: Callable[[str, str], str | Non
 
 def quizzes() -> dict[str, list[dict[str, Any]]]:
     """Return the questions of every quiz, in jupyterquiz's format, by the number of the lesson."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((folder("notebooks") / "quizzes").glob("[0-9]*.json"))
-    }
+    return {lesson: quiz_files.questions(lesson) for lesson in quiz_files.available()}
 
 
 def quiz_page(title: str, questions: list[dict[str, Any]]) -> str:
