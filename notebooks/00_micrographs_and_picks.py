@@ -43,8 +43,6 @@ plot.lesson_style()
 output = Path(output_dir)
 
 # %% [markdown]
-# ## The workflow
-#
 # DeepCryoPicker, which these lessons rebuild, has two components. The first picks particles *without labels*, keeps
 # the clean ones and makes a training set of them. The second trains a network with that set, and the network picks.
 # Seven lessons follow the arrows; each begins with this picture.
