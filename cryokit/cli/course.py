@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,13 +95,17 @@ def _student(options: argparse.Namespace) -> int:
     if not config.exists():
         write_text(config, _CONFIG.format(name=options.folder.resolve().name, timeout=_TIMEOUT))
     api = _api(options.folder)
+    problems = []
     for name in names:
         path = _notebook(api, api.coursedir.source_directory, name)
         _write_source(sources.load(name), path, options.replace)
         problem = _problem(api.generate_assignment(name, force=True))
         if problem:
-            raise NotebookError(f"{path}: no student version can be made: {problem}")
-        sys.stdout.write(f"{_notebook(api, api.coursedir.release_directory, name)}\n")
+            problems.append(f"{path}: no student version can be made: {problem}")
+        else:
+            sys.stdout.write(f"{_notebook(api, api.coursedir.release_directory, name)}\n")
+    if problems:
+        raise NotebookError("\n".join(problems))
     return 0
 
 
@@ -175,7 +180,12 @@ def _api(folder: Path, timeout: int | None = None) -> NbGraderAPI:
             f"nbgrader cannot be imported ({error}); install the extra 'course': pip install 'cryokit[course]'"
         ) from None
     from traitlets.config import Config, PyFileConfigLoader
+    from traitlets.log import get_logger
 
+    # nbgrader makes its gradebook with the program alembic, which is on the path only where this environment is active.
+    programs = os.fspath(Path(sys.executable).parent)
+    if programs not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
     config = Config()
     if (folder / "nbgrader_config.py").is_file():
         config.merge(PyFileConfigLoader("nbgrader_config.py", path=os.fspath(folder)).load_config())
@@ -184,10 +194,13 @@ def _api(folder: Path, timeout: int | None = None) -> NbGraderAPI:
     config.CourseDirectory.root = os.fspath(folder.resolve())
     if timeout is not None:
         config.Execute.timeout = timeout
-    api = NbGraderAPI(config=config)
-    # What nbgrader has to say of a problem comes back with its result.
-    api.log.setLevel(logging.DEBUG if logging.getLogger().level == logging.DEBUG else logging.CRITICAL)
-    return api
+    if "extra_arguments" not in config.Execute:
+        # Keeps the kernel from reporting each time that it talks over the loopback interface in plain text.
+        config.Execute.extra_arguments = ["--log-level=ERROR"]
+    # What nbgrader has to say of a problem comes back with its results. The rest, such as that there is no exchange to
+    # hand notebooks out with, is for --verbose.
+    get_logger().propagate = logging.getLogger().level == logging.DEBUG
+    return NbGraderAPI(config=config)
 
 
 def _notebook(api: NbGraderAPI, directory: str, name: str) -> Path:
@@ -239,7 +252,8 @@ def _problem(result: dict[str, Any]) -> str:
 def _marks(api: NbGraderAPI, name: str, student: str) -> dict[str, Any]:
     """Return a row of the table of marks."""
     row: dict[str, Any] = {"student": student, "exercise": name, "name": _name(api, name, student)}
-    with api.gradebook as gradebook:
+    with warnings.catch_warnings(), api.gradebook as gradebook:
+        warnings.simplefilter("ignore")  # of SQLAlchemy, about nbgrader's own tables
         submission = gradebook.find_submission(name, student)
         grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
         order = [cell.name for notebook in submission.assignment.notebooks for cell in notebook.grade_cells]

@@ -220,7 +220,7 @@ def ignores_gain(stage, picture):
 
 # %% nbgrader={"grade": true, "grade_id": "gain-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 5"):
-    grey = np.asarray(picture, dtype=float)
+    grey = np.sqrt(np.asarray(picture, dtype=float))
     assert ignores_gain(imaging.mat2gray, grey) in (True, False), "return True or False"
     assert ignores_gain(imaging.mat2gray, grey), (
         "`mat2gray` subtracts the minimum and divides by the range, so gain and offset cancel. Do you compare with == ? "
@@ -231,8 +231,8 @@ with check("Task 5"):
     assert not ignores_gain(lambda p: p / p.std(), grey), (
         "dividing by the standard deviation removes the gain but not the offset: try both at once"
     )
-    ### BEGIN HIDDEN TESTS
     assert not ignores_gain(lambda p: p - p.mean(), grey), "subtracting the mean removes the offset but not the gain"
+    ### BEGIN HIDDEN TESTS
     assert not ignores_gain(np.sqrt, grey - grey.min()), "a square root depends on the gain"
     assert ignores_gain(lambda p: (p - p.mean()) / p.std(), grey), "standardised pictures are the same"
     assert ignores_gain(lambda p: p > np.median(p), grey), "ranks are the same"

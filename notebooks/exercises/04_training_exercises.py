@@ -95,7 +95,7 @@ def leaks(split):
     same_file = test["checksum"].isin(train["checksum"])
     places = set(zip(train["square"], train["hole"], strict=True))
     same_hole = [place in places for place in zip(test["square"], test["hole"], strict=True)]
-    return set(test.loc[same_file | same_hole, "micrograph"])
+    return set(test.loc[same_file | np.array(same_hole), "micrograph"])
     ### END SOLUTION
 
 

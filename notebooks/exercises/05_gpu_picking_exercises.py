@@ -182,7 +182,7 @@ with check("Task 4"):
 #
 # Return an array of shape (n, 2) with x and y of the centres, y counted from the first row.
 
-# %% nbgrader={"grade": false, "grade_id": "boxes", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "boxes-data", "locked": true, "schema_version": 3, "solution": false, "task": false}
 text, rows, centres = drawn_tables.flipped_boxes(seed)
 print(f"micrograph with {rows} rows; the file begins:\n{text[:60]}...")
 
