@@ -50,6 +50,7 @@ class TestSources:
     def test_links_of_pages_lead_to_pages(self):
         generated = {"syllabus", "paper", "results", "gallery", "reference/index"}
         generated |= {f"lessons/{name}" for name in notebook_runner.available()}
+        generated.add("../README")  # the syllabus
         there = generated | {path.stem for path in SOURCES.glob("*.md")}
         links = []
 
@@ -61,6 +62,23 @@ class TestSources:
             lesson_links.rewrite(path.read_text(encoding="utf-8"), target)
         assert {"instructor", "glossary"} <= set(links)
         assert set(links) <= there
+
+    def test_instructor_notes_get_the_minutes_of_the_syllabus(self):
+        from cryokit.cli.site.building import with_times
+
+        row = (
+            "| [00 One](00_one.ipynb) | see | 30 (18) | 2 (1) |\n| [01 Two](01_two.ipynb) | look | 40 (20) | 3 (2) |\n"
+        )
+        notes = with_times("## 00 One\n\nText\n\n## 01 Two\n\nText\n", f"{row}\n| 01 | Binning | 7 |\n")
+        first, second = notes.split("## 01 Two")
+        assert "18 minutes, and 1 of" in first
+        assert "30 minutes to read and 2 to compute" in first
+        assert "20 minutes, and 2 of" in second
+        assert "| Binning | 7 |" in second
+        assert "Binning" not in first
+        readme = (folder("notebooks") / "README.md").read_text(encoding="utf-8")
+        own = with_times((SOURCES / "instructor.md").read_text(encoding="utf-8"), readme)
+        assert own.count("**Time.**") == len(notebook_runner.available())
 
     def test_commands_in_the_instructor_notes_exist(self):
         from cryokit.cli import COMMANDS

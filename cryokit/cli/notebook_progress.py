@@ -1,5 +1,6 @@
 """The progress bar of a running notebook: its name, how many of its cells are done, and the time since its start."""
 
+import shutil
 import threading
 from typing import Any
 
@@ -19,6 +20,7 @@ def bar(name: str) -> dict[str, Any]:
     return {
         "desc": name,
         "bar_format": "{desc}: {n_fmt} of {total_fmt} cells |{bar:20}| {elapsed}",
+        "ncols": shutil.get_terminal_size().columns,  # also where a terminal does not tell its width
         "disable": None,
         "leave": False,
     }

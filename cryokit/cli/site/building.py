@@ -175,6 +175,10 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
     for name, questions in quizzes.items():
         title = next((title for lesson, title in titles.items() if exercise_pages.number(lesson) == name), name)
         write_text(source / "quizzes" / f"{name}.md", exercise_pages.quiz_page(title, questions))
+    readme = (folder("notebooks") / "README.md").read_text(encoding="utf-8")
+    notes = with_times((source / "instructor.md").read_text(encoding="utf-8"), readme)
+    links_of_notes = links("notebooks/site/instructor.md", "instructor.md")
+    write_text(source / "instructor.md", lesson_links.rewrite(notes, links_of_notes))
     for page in ("syllabus.md", "paper.md"):
         text = lesson_links.rewrite((source / page).read_text(encoding="utf-8"), links("notebooks/README.md", page))
         write_text(source / page, link_sections(text, sections))
@@ -199,6 +203,29 @@ def _write_readme(source: Path) -> None:
     rest = [section for section in sections if section not in paper]
     write_text(source / "syllabus.md", title + "".join(rest))
     write_text(source / "paper.md", re.sub(r"^#(#+) ", r"\1 ", "".join(paper), flags=re.MULTILINE))
+
+
+def with_times(notes: str, readme: str) -> str:
+    """Return the instructor notes with the minutes of every lesson, which are those of ``notebooks/README.md``.
+
+    Parameters
+    ----------
+    notes, readme : str
+        Markdown. The notes have a section for each lesson, whose heading begins with the lesson's number.
+    """
+    lessons = re.findall(r"^\| \[(\d\d) .*\| (\d+) \((\d+)\) \| (\d+) \((\d+)\) \|$", readme, re.MULTILINE)
+    sections = re.findall(r"^\| (\d\d) \| (.+?) \| (\d+) \|$", readme, re.MULTILINE)
+    for number, reading, core_reading, computing, core_computing in lessons:
+        rows = "".join(f"| {title} | {minutes} |\n" for lesson, title, minutes in sections if lesson == number)
+        times = (
+            f"**Time.** In a class of 120 minutes {core_reading} minutes, and {core_computing} of computing meanwhile. "
+            f"The whole lesson takes {reading} minutes to read and {computing} to compute.\n\n"
+            f"| core section | minutes |\n| --- | --- |\n{rows}\n"
+        )
+        notes = re.sub(
+            rf"^(## {number} .*\n\n)", lambda match, times=times: match[0] + times, notes, flags=re.MULTILINE
+        )
+    return notes
 
 
 def link_sections(text: str, sections: Mapping[tuple[str, str], str]) -> str:
@@ -267,6 +294,8 @@ def _run_sphinx(source: Path, out: Path, work: Path) -> list[str]:
     with patch_docutils(source), docutils_namespace():
         app = Sphinx(source, source, out, work / "doctrees", "html", status=status, warning=warnings, freshenv=True)
         app.build()
+    for macros in (out / "_static").glob("*.html"):  # of the themes: parts of pages, not pages
+        macros.unlink()
     lines = [line for line in strip_escape_sequences(warnings.getvalue()).splitlines() if line.strip()]
     if app.statuscode:
         raise NotebookError(f"{out}: Sphinx could not build the site: {' '.join(lines[-3:])}")
