@@ -17,10 +17,13 @@ def bar(name: str) -> dict[str, Any]:
     name : str
         Name of the notebook.
     """
+    size = shutil.get_terminal_size()
     return {
         "desc": name,
         "bar_format": "{desc}: {n_fmt} of {total_fmt} cells |{bar:20}| {elapsed}",
-        "ncols": shutil.get_terminal_size().columns,  # also where a terminal does not tell its width
+        # Told, because tqdm shows nothing on a terminal that does not know its own size.
+        "ncols": size.columns,
+        "nrows": size.lines,
         "disable": None,
         "leave": False,
     }
