@@ -15,6 +15,13 @@ COVERAGE ?=
 COVERED ?= 93
 # How long `make fuzz` explores.
 MINUTES ?= 10
+# Where `make lab` puts copies of the lessons; AUTHOR=1 opens the lessons themselves, and saving one writes its source.
+WORK ?= work
+AUTHOR ?=
+LAB_OPTIONS ?=
+# SOLUTIONS=0 leaves the solutions of the exercises out of `make site`; QUICK=1 takes the parameters that the tests use.
+SOLUTIONS ?= 1
+QUICK ?=
 # Other Keras backends, each in an environment of its own (.venv-jax, .venv-torch), and the tests that they have to pass.
 # PyTorch without CUDA, a tenth of the size: make backends PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 BACKENDS ?= jax torch
@@ -22,7 +29,7 @@ BACKEND_TESTS := $(wildcard $(addprefix tests/test_,networks.py scoring.py train
 INSTALLED_BACKENDS := $(patsubst $(VENV)-%/.installed,%,$(wildcard $(addprefix $(VENV)-,$(addsuffix /.installed,$(BACKENDS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all smoke fuzz backends lint results notebooks lab clean distclean FORCE
+.PHONY: help install demo test test-all smoke fuzz backends lint results notebooks lab site clean distclean FORCE
 
 help:
 	@echo 'make demo       find particles in simulated micrographs and write a report'
@@ -31,7 +38,8 @@ help:
 	@echo 'make smoke      import every module and run the examples in the docstrings'
 	@echo 'make fuzz       look for new counterexamples with the property tests and damaged files (MINUTES=10)'
 	@echo 'make backends   install Keras on JAX and on PyTorch and run the tests of the networks with them'
-	@echo 'make lab        open JupyterLab on notebooks/'
+	@echo 'make lab        open copies of the lessons in JupyterLab, in work/ (AUTHOR=1: the lessons themselves)'
+	@echo 'make site       execute the lessons and write the course as static pages (SOLUTIONS=0, QUICK=1)'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
 	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json'
 	@echo 'make lint       check the style of the code'
@@ -103,10 +111,13 @@ results: $(INSTALLED)
 notebooks: $(INSTALLED)
 	@$(BIN)/python -m cryokit notebooks sync
 
-# The root is the repository, not notebooks/: jupytext finds in pyproject.toml that the .ipynb and .py files belong together.
 lab: $(INSTALLED)
-	@$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
-	  $(if $(filter 0,$(shell id -u)),--allow-root)
+	@$(BIN)/python -m cryokit notebooks lab $(if $(AUTHOR),--author,--dir '$(WORK)') $(if $(LAB_OPTIONS),-- $(LAB_OPTIONS))
+
+site: $(INSTALLED)
+	@$(if $(QUICK),mkdir -p $(OUT) && $(BIN)/python tests/quicker_parameters.py >$(OUT)/quicker.json)
+	@$(BIN)/python -m cryokit site --out $(OUT)/site $(if $(QUICK),--parameters $(OUT)/quicker.json) \
+	  $(if $(filter 0,$(SOLUTIONS)),--no-solutions)
 
 clean:
 	rm -rf $(OUT) build dist .pytest_cache .ruff_cache .hypothesis .coverage*

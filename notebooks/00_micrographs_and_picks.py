@@ -3,26 +3,28 @@
 #
 # *Particle picking* is the step of cryo-electron microscopy that turns pictures into a list of places: the centre of
 # every copy of the protein, so that the copies can be cut out, sorted and averaged into a three-dimensional map. This
-# notebook goes once along the whole way:
+# lesson walks through the whole process once, from the file of a micrograph to a file of coordinates and a score.
 #
-# 1. what a micrograph is, and how it lies in a file
-# 2. why the particles are so hard to see: contrast and noise
-# 3. what the microscope's defocus does: rings in the power spectrum
-# 4. binning: fewer pixels, the same particles
-# 5. picking without labels
-# 6. how good the picks are: precision and recall
-# 7. a coordinate file that RELION opens
-# 8. what goes wrong, and how to recognise it
+# **Goals**: after this lesson you can
 #
-# The micrographs are simulated, so the truth is known to a fraction of a pixel. A micrograph of your own, with labels
-# or without, can take their place: `micrograph_path`. The notebook takes about a minute.
+# - say what a micrograph is, what its noise and its defocus do, and why it is binned before picking
+# - pick particles without labels, and score the picks with precision, recall and F1
+# - recognise the usual errors of coordinate files at a glance
+#
+# **Before**: Python with NumPy and matplotlib. A first idea of the Fourier transform helps in section 4.
+#
+# **Minutes**: 30 to read (core sections 18), 1 to compute.
+#
+# **In the paper** (Al-Azzawi et al. 2020, BMC Bioinformatics 21:509): overview of the procedure (figures 1 and 9),
+# datasets, evaluation metrics (equations 1 to 4).
 
 # %% tags=["parameters"]
-profile = "quick"  # quick: three micrographs; full: twelve
+profile = "quick"  # quick: three micrographs; full: twelve, larger
+data = "auto"  # auto: real micrographs if they have been fetched; simulated; or a folder of datasets
 protein = "apoferritin"  # apoferritin, klh, ribosome or betagal
 seed = 0  # another number gives other micrographs of the same kind
-snr = 0.0  # signal-to-noise ratio of the simulation; 0: what the protein's microscope gives
-micrograph_path = ""  # a file of your own (MRC, TIFF, PNG, JPEG) instead of the simulation
+snr = 0.2  # signal-to-noise ratio of the simulation; 0: what the protein's microscope gives
+micrograph_path = ""  # a file of your own (MRC, TIFF, PNG, JPEG) instead
 labels_path = ""  # its true particles, if you have them (STAR, box, CBOX, CSV, ...)
 diameter = 0.0  # of the particle in pixels; 0: take it from the labels, or estimate it
 output_dir = "out/00_micrographs_and_picks"  # where the files go
@@ -30,131 +32,168 @@ output_dir = "out/00_micrographs_and_picks"  # where the files go
 # %%
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
-from cryokit import coordinates, evaluate, imaging, micrograph, pickers, plot, simulate
+from cryokit import coordinates, datasets, evaluate, explore, imaging, micrograph, pickers, plot, simulate
 from cryokit.cli.notebook_runner import record
-from cryokit.simulate.ctf import ctf
+from cryokit.plot import micrograph_figures
 
-plt.rcParams["figure.constrained_layout.use"] = True
+plot.lesson_style()
 output = Path(output_dir)
 
 # %% [markdown]
-# ## 1. What a micrograph is
+# DeepCryoPicker, which these lessons rebuild, has two components. The first picks particles *without labels*, keeps
+# the clean ones and makes a training set of them. The second trains a network with that set, and the network picks.
+# Seven lessons follow the arrows; each begins with this picture.
+
+# %%
+plot.show(plot.workflow(here="00"))
+
+# %% [markdown]
+# ## 1. Four proteins (core)
 #
-# The microscope sends electrons through a layer of ice about as thin as the protein, and a camera counts those that
-# arrive. The picture is a *projection*: everything along the way of an electron adds up. Apoferritin, a hollow sphere
-# of protein, is a dark ring from wherever one looks. Most proteins look different from every side.
+# The paper tests on four proteins, chosen for their shapes, and so do these lessons. *Apoferritin* is a hollow sphere:
+# a ring from everywhere. *KLH* is a cylinder: a ring from the top, a striped rectangle from the side. The 80S
+# *ribosome* and *β-galactosidase* are irregular, and look different from every direction. Above, the projections of
+# simulated particles without noise; below, the same particles as a camera sees them.
+
+# %%
+views = [("apoferritin", "top"), ("klh", "top"), ("klh", "side"), ("ribosome", "irregular"), ("betagal", "irregular")]
+figure, axes = plot.subplots(2, len(views), height=4.2)
+micrograph_figures.protein_views(axes, views, seed=seed)
+plot.show(figure, "Particles of four proteins, without noise above and with noise below: two rings, a rectangle, two "
+          "irregular shapes. With noise, the outlines of the smaller ones can hardly be seen.")  # fmt: skip
+
+# %% [markdown]
+# Real, labelled micrographs of all four can be fetched. This lesson uses them if they are there (`data="auto"`), and
+# simulated ones otherwise. Labels of KLH are not published: bring your own (`data` as a folder).
+
+# %%
+display(datasets.overview(simulate.REAL_DATASETS.values()))
+
+# %% [markdown]
+# ## 2. What a micrograph is (core)
 #
-# In a file a micrograph is an array of numbers, one per pixel, and a *pixel size*: how many Ångström (1 Å = 0.1 nm) of
-# the specimen one pixel covers. Modern cameras record movies of some dozens of frames; here, as after every motion
-# correction, the frames are added up already.
+# The microscope sends electrons through a layer of ice about as thick as the protein, and a camera counts those that
+# arrive. The picture is a *projection*: everything along the path of an electron adds up.
+#
+# In a file, a micrograph is an array of numbers, one per pixel, with a *pixel size*: how many ångström of the specimen
+# one pixel covers (1 Å = 0.1 nm). Cameras record movies of some dozens of frames; after motion correction the frames
+# have been added up.
 #
 # Two conventions to remember, because every program has its own: in this package `x` is the column and `y` the row,
 # both counted from the **first row of the file**, and the centre of the first pixel is (0, 0).
 
 # %%
 if micrograph_path:
-    files = micrograph.find([micrograph_path])
-    truth = None
-    if labels_path:
-        names = [micrograph.read(file).name for file in files]
-        truth = coordinates.read(labels_path, micrograph=names[0])
+    images = [micrograph.read(file) for file in micrograph.find([micrograph_path])]
+    truth = coordinates.read(labels_path, micrograph=images[0].name) if labels_path else None
+    real, origin = True, f"Your own micrograph, {micrograph_path}."
 else:
-    settings = {"snr": snr} if snr else {}
-    files, labels = [], []
-    for image, particles in simulate.simulate_set(protein, {"quick": 3, "full": 12}[profile], seed=seed, **settings):
-        files.append(output / f"{image.name}.mrc")
-        micrograph.write_mrc(files[-1], image.data, image.pixel_size)
-        labels.append(particles)
-    truth = coordinates.concatenate(labels)
-
-images = [micrograph.read(file) for file in files]
+    number, side = {"quick": (3, 1024), "full": (12, 2048)}[profile]
+    side = max(side, 2048) if protein == "klh" else side
+    settings = {"shape": (side, side)} | ({"snr": snr} if snr else {})
+    images, truth, real, origin = simulate.real_or_simulated(protein, number, data=data, seed=seed, **settings)
 first = images[0]
 if truth is not None and not diameter:
     diameter = float(truth["diameter"].median())
-
-print(f"{files[0]}: {first.data.shape[0]} rows x {first.data.shape[1]} columns, {first.data.dtype}")
-if first.pixel_size:
-    rows, columns = (side * first.pixel_size / 1e4 for side in first.data.shape)
-    print(f"pixel size {first.pixel_size:.2f} Å: a field of {columns:.2f} x {rows:.2f} µm")
-print(f"micrographs: {len(images)}, known particles: {0 if truth is None else len(truth)}")
+plot.sentences(f"**{origin}**")
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6))
-plot.show_micrograph(left, first, longest_side=512)
+file = output / f"{first.name}.mrc"
+micrograph.write_mrc(file, first.data, first.pixel_size)
+header = micrograph.read(file)
+rows, columns = header.data.shape
+facts = [f"`{file.name}`: {rows} rows, {columns} columns, numbers of the type {header.data.dtype}"]
+if header.pixel_size:
+    field = [side * header.pixel_size / 10 for side in (columns, rows)]
+    facts.append(f"pixel size {header.pixel_size:.2f} Å: a field of {field[0]:.0f} x {field[1]:.0f} nm")
+if truth is not None:
+    here = truth[truth["micrograph"] == first.name]
+    facts.append(f"{len(here)} known particles on it, {len(truth)} on all {len(images)} micrographs")
+plot.sentences(facts)
+
+# %%
+figure, (left, right) = plot.subplots(1, 2, height=5.0)
+plot.show_micrograph(left, first, longest_side=340, title="the micrograph")
 if truth is None:
-    plot.show_micrograph(right, first.data[: first.data.shape[0] // 3, : first.data.shape[1] // 3], title="a corner")
+    plot.show_micrograph(right, first.data[: rows // 3, : columns // 3], title="a corner", pixel_size=first.pixel_size)
 else:
-    plot.overlay(right, first, labels=truth, longest_side=512, title="the same, with the truth")
+    plot.overlay(right, first, labels=truth, longest_side=340, title="the same, with its labels")
+plot.show(figure, "A micrograph, and beside it the same with yellow circles around the labelled particles.")
 
 # %% [markdown]
-# ## 2. Contrast and noise
+# ## 3. Contrast and noise (core)
 #
-# Electrons destroy what they show, so only few may be used, and the picture is mostly *shot noise*: the counts in
-# neighbouring pixels differ by chance far more than protein differs from ice. The grey values of pixels inside
-# particles and everywhere else therefore overlap almost completely: no threshold on single pixels can find particles.
+# Electrons destroy what they show, so only few may be used, and the picture is mostly *shot noise*: the counts of
+# neighbouring pixels differ by chance far more than protein differs from ice. The grey values of pixels inside and
+# outside particles therefore overlap almost completely, and no threshold on single pixels finds particles.
 #
-# What helps is averaging: of $n$ pictures of the same thing, the noise falls as $1/\sqrt{n}$, and the thing stays. A
-# picker does the same when it adds up all pixels under a particle.
+# Averaging helps: of $n$ pictures of the same thing, the noise falls as $1/\sqrt{n}$, and the thing stays. A picker
+# does the same when it adds up all pixels under a particle.
 
 # %%
-# Squares around the true particles or, without labels, around arbitrary places.
 size = round(1.5 * diameter) if diameter else min(first.data.shape) // 12
-height, width = first.data.shape
-if truth is None:
-    centres = np.random.default_rng(seed).uniform(size, [width - size, height - size], (100, 2))
+if truth is None:  # arbitrary places
+    places = np.random.default_rng(seed).uniform(size, [columns - size, rows - size], (100, 2))
+    places = coordinates.table(first.name, *places.T, diameter=diameter or size)
 else:
-    whole = (truth["micrograph"] == first.name) & (truth["view"] != coordinates.IGNORE)
-    centres = truth.loc[whole, ["x", "y"]].to_numpy()
-corners = np.rint(centres - size / 2).astype(int)
-corners = corners[((corners >= 0) & (corners + size <= [width, height])).all(axis=1)]
-patches = np.stack([first.data[y : y + size, x : x + size] for x, y in corners])
+    places = truth
+squares = micrograph_figures.squares_around(first, places, size)
 
-figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), width_ratios=[1, 1, 1, 1.5])
-for ax, count in zip(axes[:3], (1, 10, len(patches)), strict=True):
-    ax.imshow(patches[:count].mean(axis=0), cmap="gray")
-    ax.set(title=f"average of {min(count, len(patches))}", xticks=[], yticks=[])
-
-row, column = np.indices((size, size)) - size / 2
-core = np.hypot(row, column) < size / 4
-bins = np.linspace(*np.percentile(first.data, (0.1, 99.9)), 80)
-axes[3].hist(first.data[::4, ::4].ravel(), bins, density=True, color="0.7", label="everywhere")
-axes[3].hist(patches[:, core].ravel(), bins, density=True, histtype="step", color="C3", label="inside particles")
-axes[3].set(title="grey values", xticks=[], yticks=[])
-axes[3].legend(fontsize="small")
-plt.show()
-
-contrast = imaging.detect_contrast(first.data, diameter or None)
-print(f"particles are {contrast} on this micrograph")
-
-# %% [markdown]
-# The signal-to-noise ratio (SNR) printed below is the variance of the particles' own contrast over the variance of the
-# noise, of the details coarser than 20 Å. Only a simulation can show the two apart:
+figure, axes = plot.subplots(1, 3, height=3.3)
+for ax, count in zip(axes, (1, 10, len(squares)), strict=True):
+    ax.imshow(squares[:count].mean(axis=0), cmap="gray")
+    ax.set(title=f"average of {min(count, len(squares))}", xticks=[], yticks=[])
+    plot.scale_bar(ax, first.pixel_size)
+plot.show(figure, "Averages of one, ten and all particles of a micrograph: the noise falls, the particle appears.")
 
 # %%
-if not micrograph_path:
-    parts = simulate.simulate_parts(protein, seed=seed, shape=(1024, 1024), **settings)
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4.3))
-    plot.show_micrograph(axes[0], parts.signal, title="the particles alone")
-    plot.show_micrograph(axes[1], parts.noise, title="the noise alone")
-    plot.show_micrograph(axes[2], parts.micrograph, title="what the camera records")
-    plt.show()
-    print(f"SNR {parts.snr:.3f}")
-    record("snr", parts.snr)
+row, column = np.indices((size, size)) - size / 2
+inside = squares[:, np.hypot(row, column) < size / 3]
+figure, ax = plot.subplots(height=3.0)
+bins = np.linspace(*np.percentile(first.data, (0.1, 99.9)), 80)
+ax.hist(first.data[::4, ::4].ravel(), bins, density=True, color="0.75", label="everywhere")
+ax.hist(inside.ravel(), bins, density=True, histtype="step", color="black", label="inside particles")
+ax.set(xlabel="grey value", yticks=[])
+ax.legend()
+plot.show(figure, "Histograms of grey values, everywhere and inside particles: they overlap almost completely.")
+shift = (inside.mean() - first.data.mean()) / first.data.std()
+if truth is not None:
+    plot.sentences(f"The mean inside particles lies {abs(shift):.2f} standard deviations "
+                   f"{'below' if shift < 0 else 'above'} that of all pixels.")  # fmt: skip
+    record("shift of the mean", float(shift))
+
+# %% [markdown]
+# The *signal-to-noise ratio* (SNR) is the variance of the particles' own contrast over the variance of the noise, both
+# without details finer than 20 Å. Only a simulation can show the two apart:
+
+# %%
+parts = simulate.simulate_parts(protein, seed=seed, shape=(1024, 1024), **({"snr": snr} if snr else {}))
+figure, axes = plot.subplots(1, 3, height=3.4)
+pictures = {"particles alone": parts.signal, "noise alone": parts.noise, "what the camera counts": parts.micrograph}
+for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+    plot.show_micrograph(ax, picture, title=title, pixel_size=parts.micrograph.pixel_size)
+plot.show(figure, "A simulated micrograph taken apart: particles alone, noise alone, and their sum.")
+plot.sentences(f"Simulated, with an SNR of {parts.snr:.2f}.")
+record("snr", parts.snr)
 
 # %% [markdown]
 # In cryo-EM protein is **dark** as the camera counts it. Many programs invert the picture ("white on black") before
-# extraction, and a picker that expects the wrong sign finds the gaps between particles. So the contrast is detected or
-# told, never taken for granted.
+# extraction, and a picker that expects the wrong sign finds the gaps between particles. The sign can be estimated, but
+# not when the noise is this strong: it is better told than guessed.
+
+# %%
+contrast = "dark" if not real else imaging.detect_contrast(first.data, diameter or None)
+plot.sentences(f"Particles are **{contrast}** on these micrographs ({'estimated' if real else 'told'}).")
+
+# %% [markdown]
+# ## 4. Defocus and the power spectrum (further)
 #
-# ## 3. Defocus and the power spectrum
-#
-# Protein hardly absorbs electrons; it only shifts the phase of their wave. In focus it would be nearly invisible.
-# Microscopists therefore take pictures out of focus, which turns phase into contrast, but not for all details alike.
-# The *contrast transfer function* (CTF) says how much of each spatial frequency $f$ arrives, and with which sign:
+# Protein hardly absorbs electrons; it shifts the phase of their wave. In focus it would be nearly invisible.
+# Micrographs are therefore taken out of focus, which turns phase into contrast, but not for all details alike. The
+# *contrast transfer function* (CTF) says how much of each spatial frequency $f$ arrives, and with which sign:
 #
 # $$\mathrm{CTF}(f) = -\sin\left(\pi \lambda \Delta z f^2 - \frac{\pi}{2} C_s \lambda^3 f^4
 # + \arcsin w\right) \, e^{-B f^2 / 4}$$
@@ -162,157 +201,160 @@ if not micrograph_path:
 # with the wavelength $\lambda$, the underfocus $\Delta z$, the spherical aberration $C_s$, the share $w$ of amplitude
 # contrast and the envelope $B$. Where the CTF is zero, nothing is transferred: dark *Thon rings* in the power spectrum
 # (the squared Fourier transform). More underfocus moves the rings inwards: particles are easier to see, fine detail is
-# delocalised.
-
+# delocalised. The rings show best in ice without particles, whose grain has all frequencies alike:
 
 # %%
-def power_spectrum(data, tile=512):
-    """Average the power spectra of tiles that overlap by half: smoother than the spectrum of the whole."""
-    window = np.hanning(tile)[:, None] * np.hanning(tile)
-    starts = [range(0, side - tile + 1, tile // 2) for side in data.shape]
-    total = 0
-    for top in starts[0]:
-        for left in starts[1]:
-            part = data[top : top + tile, left : left + tile]
-            total = total + np.abs(np.fft.fft2((part - part.mean()) * window)) ** 2
-    return np.fft.fftshift(total)
-
-
-def radial_mean(spectrum):
-    """Average over rings one pixel wide."""
-    centre = spectrum.shape[0] // 2
-    row, column = np.indices(spectrum.shape) - centre
-    ring = np.hypot(row, column).astype(int)
-    return (np.bincount(ring.ravel(), spectrum.ravel()) / np.bincount(ring.ravel()))[:centre]
-
-
-if micrograph_path:
-    shown = {first.name: first}
-else:
-    # The same particles at the same places, at three distances from focus.
-    shown = {
-        f"{defocus:g} µm": simulate.simulate(protein, seed=seed, defocus=defocus, shape=(1024, 1024), **settings)[0]
-        for defocus in (1.0, 2.5, 4.0)
-    }
-
-figure, axes = plt.subplots(len(shown), 3, figsize=(12, 3.9 * len(shown)), squeeze=False, width_ratios=[1, 1, 1.2])
-for (title, image), (left, middle, right) in zip(shown.items(), axes, strict=True):
-    spectrum = power_spectrum(image.data)
-    rings = radial_mean(spectrum)
-    frequency = np.arange(len(rings)) / spectrum.shape[0] / (image.pixel_size or 1)
-    logarithm = np.log(spectrum)
-    plot.show_micrograph(left, image, title=title)
-    middle.imshow(logarithm, cmap="gray", vmin=np.percentile(logarithm, 1), vmax=np.percentile(logarithm, 99.7))
-    middle.set(title="power spectrum", xticks=[], yticks=[])
-    right.semilogy(frequency[3:], rings[3:])
-    right.set(xlabel="spatial frequency (1/Å)" if image.pixel_size else "spatial frequency (1/pixel)", yticks=[])
-    right.tick_params(axis="y", which="both", left=False, labelleft=False)
-    if not micrograph_path:
-        microscope = simulate.CONDITIONS[protein]
-        transfer = ctf(
-            frequency,
-            np.zeros_like(frequency),
-            voltage=microscope.voltage,
-            cs=microscope.cs,
-            defocus_u=float(title.split()[0]),
-            amplitude_contrast=microscope.amplitude_contrast,
-            b_factor=microscope.b_factor,
-        )
-        zeros = frequency[1:][np.diff(np.sign(transfer)) != 0]
-        for zero in zeros[:4]:
-            right.axvline(zero, color="C3", linewidth=0.8)
-        right.set_title("its average over rings; zeros of the CTF in red", fontsize="medium")
+empty = {"n_particles": 0, "carbon": False, "contamination": 0, "astigmatism": 0, "shape": (1024, 1024), "seed": seed}
+figure, axes = plot.subplots(2, 3, height=5.2)
+depth = {}
+for defocus, column in zip((1.0, 2.5, 4.0), axes.T, strict=True):
+    ice, _ = simulate.simulate("apoferritin", defocus=defocus, **empty)
+    zeros = micrograph_figures.ctf_zeros("apoferritin", defocus)
+    curve = micrograph_figures.spectrum_row(column, ice, title=f"ice, {defocus:g} µm underfocus", zeros=zeros)
+    between = (zeros[:-1] + zeros[1:]) / 2
+    at_zeros, at_others = (np.interp(where, *curve.T).mean() for where in (zeros[1:], between))
+    depth[defocus] = at_zeros / at_others
+plot.show(figure, "Power spectra of simulated ice at three defocus values, and their averages over rings. Dotted lines "
+          "mark the zeros of the CTF; the curves have minima there, closer together with more defocus.")  # fmt: skip
+for defocus, ratio in depth.items():
+    record(f"power at the zeros over power between them, {defocus:g} µm", float(ratio))
 
 # %% [markdown]
-# ## 4. Binning
+# **Not every ring is a Thon ring.** With particles in the ice, the spectrum has strong rings at low frequencies. They
+# are the *form factor* of the particle: the Fourier transform of its own shape, here of a hollow sphere. Defocus does
+# not move them. Programs that fit the CTF therefore leave the lowest frequencies out.
+
+# %%
+figure, axes = plot.subplots(2, 2, height=5.2)
+minima = {}
+for defocus, column in zip((1.0, 4.0), axes.T, strict=True):
+    full, _ = simulate.simulate("apoferritin", **(empty | {"n_particles": None}), defocus=defocus)
+    curve = micrograph_figures.spectrum_row(column, full, title=f"with particles, {defocus:g} µm")
+    column[1].set(xlim=(0, 0.05), ylim=(curve[:40, 1].min(), curve[:40, 1].max()))
+    low = curve[curve[:, 0] < 0.022]
+    minima[defocus] = float(low[low[:, 1].argmin(), 0])
+plot.show(figure, "Power spectra of simulated micrographs with particles at two defocus values: strong rings at low "
+          "frequencies, at the same places in both.")  # fmt: skip
+lengths = " and ".join(f"1/({1 / place:.0f} Å)" for place in minima.values())
+plot.sentences(f"The deepest minimum below 0.022/Å lies at {lengths}, whatever the defocus.")
+record("minima of the form factor", minima)
+
+# %% [markdown]
+# ## 5. Binning (core)
 #
 # A particle is found by its shape, not by its fine detail, so pickers work on *binned* micrographs: the high spatial
-# frequencies are cut off and the rest is kept on fewer pixels. Most of the noise goes with them. Three things change
+# frequencies are cut off, and the rest is kept on fewer pixels. Most of the noise goes with them. Three things change
 # together, and forgetting one of them is a classic mistake: the number of pixels, the pixel size, and every coordinate.
 
 # %%
 factors = (1, 2, 4, 8)
 side = min(4 * size, *first.data.shape)
-figure, axes = plt.subplots(1, len(factors), figsize=(12, 3.4))
+figure, axes = plot.subplots(1, len(factors), height=2.9)
 for ax, factor in zip(axes, factors, strict=True):
     binned = imaging.bin_fourier(first.data, factor).data
     corner = binned[: side // factor, : side // factor]
-    ax.imshow(corner, cmap="gray", vmin=np.percentile(corner, 1), vmax=np.percentile(corner, 99))
-    step = f", {first.pixel_size * factor:.1f} Å" if first.pixel_size else ""
-    ax.set(title=f"binned by {factor}: {binned.shape[0]} x {binned.shape[1]}{step}", xticks=[], yticks=[])
-    ax.title.set_fontsize("small")
+    step = f"\n{first.pixel_size * factor:.1f} Å a pixel" if first.pixel_size else ""
+    size_words = f"{binned.shape[1]} x {binned.shape[0]}"
+    plot.show_micrograph(
+        ax, corner, title=f"binned by {factor}: {size_words}{step}" if factor > 1 else size_words + step
+    )
+    ax.title.set_fontsize(10)
+    plot.scale_bar(ax, first.pixel_size, step=factor)
+plot.show(figure, "The same corner of a micrograph, binned by 1, 2, 4 and 8: the particles become easier to see.")
 
 # %% [markdown]
-# ## 5. Picking
+# ## 6. Picking without labels (core)
 #
 # The method `template` needs no labels. It bins until a particle is 20 pixels across, takes everything blob-like of the
 # right size as a first guess, averages these blobs over all rotations into a *reference*, looks where the micrograph
-# correlates with the reference, and does so again with the better places, until the reference settles. The score of a
+# correlates with the reference, and repeats this with the better places until the reference settles. The score of a
 # pick is the estimated probability that it is a particle; the threshold is chosen from the scores alone.
 
 # %%
-picker = pickers.create("template", diameter=diameter or None)
+picker = pickers.create("template", diameter=diameter or None, contrast=contrast)
 picker.fit(images)
-# Threshold 0 keeps the candidates that the method would throw away: the curve of section 6 needs them.
+# A threshold of 0 keeps the candidates that the method would drop: the curve of section 7 needs them.
 candidates = coordinates.concatenate(picker.pick(image, threshold=0) for image in images)
 picks = candidates[candidates["score"] >= picker.threshold_]
-print(f"{len(picks)} picks on {len(images)} micrographs, diameter {picker.diameter_:.0f} px")
+plot.sentences(f"{len(picks)} picks on {len(images)} micrographs; {len(candidates) - len(picks)} more candidates lie "
+               f"below the threshold of {picker.threshold_:.2f}.")  # fmt: skip
 record("picks", len(picks))
 
+# %%
 # The reference is a radial profile; turned around its centre it is a picture.
 rings = len(picker.reference_)
 row, column = np.indices((2 * rings - 1, 2 * rings - 1)) - (rings - 1)
-figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3), width_ratios=[1, 1.4])
+figure, (left, right) = plot.subplots(1, 2, height=3.0, width_ratios=[1, 1.6])
 left.imshow(np.interp(np.hypot(row, column), np.arange(rings), picker.reference_), cmap="gray")
-left.set(title="reference, particles bright", xticks=[], yticks=[])
+left.set(title="reference, protein bright", xticks=[], yticks=[])
 right.plot(picker.reference_)
 right.set(xlabel="radius (binned pixels)", title="its profile", yticks=[])
-plt.show()
+plot.show(figure, "The reference that the picker has made by itself, as a picture and as a profile over the radius.")
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6), width_ratios=[1.1, 1])
-plot.overlay(left, first, picks=picks, labels=truth, diameter=picker.diameter_, longest_side=512)
-plot.contact_sheet(right, images, picks, 64)
-right.set_title("the best 64 picks")
-plt.show()
+figure, (left, right) = plot.subplots(1, 2, height=5.0)
+plot.overlay(left, first, picks=picks, labels=truth, diameter=picker.diameter_, longest_side=340, title="the picks")
+if len(picks):
+    plot.contact_sheet(right, images, picks, 36)
+right.set_title("the 36 with the highest scores" if len(picks) else "no picks")
+plot.show(figure, "The first micrograph with its picks (blue: true, orange-red: false, dashed yellow: missed), and the "
+          "36 picks with the highest scores side by side.")  # fmt: skip
 
 # %% [markdown]
-# ## 6. How good are the picks?
+# **Look for yourself.** In JupyterLab the explorer shows all picks where they lie. Move the threshold, and the counts
+# and the point on the curve follow. A click adds a pick, an Alt-click removes one, `?` lists the rest; what you change
+# comes back as `explorer.picks`. Outside JupyterLab, `cryokit view` writes the same as a page.
+
+# %%
+explorer = explore(images, candidates, truth, diameter=picker.diameter_)
+display(explorer)
+
+# %% [markdown]
+# ## 7. How good are the picks? (core)
 #
-# A pick is *true* (TP) when it lies within a quarter of a diameter of a particle that no other pick has taken, *false*
-# (FP) otherwise; a particle that nobody took is *missed* (FN).
+# A pick is *true* (a true positive, TP) when it lies within a quarter of a diameter of a particle that no other pick
+# has been matched to, and *false* (FP) otherwise; a particle that no pick matches is *missed* (FN). Equations 1, 2 and
+# 4 of the paper:
 #
-# - **Precision** = TP / (TP + FP): how many of the picks are particles
-# - **Recall** = TP / (TP + FN): how many of the particles were picked
-# - **F1**: their harmonic mean
+# $$\mathrm{precision} = \frac{TP}{TP + FP}, \quad \mathrm{recall} = \frac{TP}{TP + FN}, \quad
+# F_1 = \frac{2 \cdot \mathrm{precision} \cdot \mathrm{recall}}{\mathrm{precision} + \mathrm{recall}}$$
 #
-# A stricter threshold on the score buys precision with recall. The *precision-recall curve* shows every threshold at
+# Precision is the share of the picks that are particles, recall the share of the particles that were picked, F1 their
+# harmonic mean. Equation 3, the *accuracy* $(TP + TN) / (TP + FP + TN + FN)$, needs true negatives. A picker has none
+# that could be counted: how many places without a particle did it rightly leave alone? So accuracy here is
+# $TP / (TP + FP + FN)$. (The paper's equation 3 has lost the $TN$ above the line.)
+#
+# A stricter threshold on the score trades recall for precision. The *precision-recall curve* shows every threshold at
 # once, and its area, the *average precision*, does not depend on the choice of one. Particles labelled `ignore`
 # (broken, overlapping, half outside) count neither way.
 
 # %%
 if truth is None:
-    print("No labels, so nothing to compare with: give labels_path, or look at the picks by eye.")
+    plot.sentences("No labels, so nothing to compare with: give `labels_path`, or look at the picks.")
+    scored = None
 else:
     names = [image.name for image in images]
     scored = evaluate.evaluate(candidates, truth, micrographs=names, threshold=picker.threshold_, diameter=diameter)
-    for name in ("precision", "recall", "f1", "average_precision"):
-        record(name, getattr(scored, name))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=[1, 1.3])
-    plot.precision_recall(left, {"template": scored})
-    bins = np.linspace(0, 1, 26)
-    outcomes = evaluate.evaluate(candidates, truth, micrographs=names, diameter=diameter, bootstrap=0).picks
-    for outcome, colour in (("true", "C2"), ("false", "C3")):
-        scores = outcomes.loc[outcomes["outcome"] == outcome, "score"]
-        right.hist(scores, bins, histtype="step", color=colour, label=f"{outcome} picks")
-    right.axvline(picker.threshold_, color="0.5", linestyle="--", label="threshold")
-    right.set(xlabel="score", ylabel="candidates", yscale="log")
-    right.legend()
-    plt.show()
-    display(scored.per_view.round(3))
+    lines = [f"{scored.tp} true, {scored.fp} false, {scored.fn} missed, on {len(names)} micrographs"]
+    for name in ("precision", "recall", "f1", "accuracy", "average_precision"):
+        value, interval = getattr(scored, name), scored.intervals.get(name)
+        between = f" (95 % interval over micrographs: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        lines.append(f"{name.replace('_', ' ').replace('f1', 'F1')} {value:.3f}{between}")
+        record(name, value)
+    plot.sentences(lines)
+
+# %%
+if scored is not None:
+    figure, (left, right) = plot.subplots(1, 2, height=4.4, width_ratios=[1, 1.2])
+    plot.precision_recall(left, {"template": scored}, legend=False)
+    everything = evaluate.evaluate(candidates, truth, micrographs=names, diameter=diameter, bootstrap=0)
+    micrograph_figures.score_histogram(right, everything.picks, picker.threshold_)
+    plot.show(figure, "Precision-recall curve with the operating point of the picker, and a histogram of the scores of "
+              "true and of false candidates with the threshold.")  # fmt: skip
+    display(scored.per_view.dropna(axis=1).round(3))
 
 # %% [markdown]
-# ## 7. A file for RELION
+# ## 8. A file for RELION (further)
 #
 # A STAR file is a table in plain text: a block, the names of the columns, one line per particle. RELION and most other
 # programs read it.
@@ -321,54 +363,114 @@ else:
 star = output / f"{first.name}.star"
 mine = picks[picks["micrograph"] == first.name]
 coordinates.write(mine, star)
-print(*star.read_text().splitlines()[:12], "...", sep="\n")
+print(*star.read_text().splitlines()[:10], "...", sep="\n")
 again = coordinates.read(star, micrograph=first.name)
-print(f"\n{star}: {len(again)} particles, as many as were written: {len(again) == len(mine)}")
+plot.sentences(f"Written: {len(mine)} particles; read again: {len(again)}.")
+record("written and read", [len(mine), len(again)])
 
 # %% [markdown]
-# ## 8. What goes wrong, and how it looks
+# ## 9. What goes wrong, and how it looks (core)
 #
-# Four mistakes that everybody makes once, on a part of the first micrograph (the second on all of it). The overlay
-# tells them apart at a glance; the number only says that something is wrong.
+# Four mistakes that everybody makes once. The overlay tells them apart at a glance; the number only says that something
+# is wrong. The pictures show the upper left part of the first micrograph (the second mistake: all of it); F1 is that of
+# all micrographs.
 
 # %%
 box = round(1.5 * picker.diameter_)
 mistakes = {
-    "y axis upside down": coordinates.flip_y(mine, height=first.data.shape[0]),
-    "scale of a binned micrograph": coordinates.scale(mine, 1 / 2),
-    "corners taken for centres": mine.assign(x=mine["x"] - box / 2, y=mine["y"] - box / 2),
-    "threshold far too low": candidates[candidates["micrograph"] == first.name],
+    "y axis upside down": coordinates.flip_y(picks, height=rows),
+    "scale of a binned micrograph": coordinates.scale(picks, 1 / 2),
+    "corners taken for centres": picks.assign(x=picks["x"] - box / 2, y=picks["y"] - box / 2),
+    "threshold far too low": candidates,
 }
-figure, axes = plt.subplots(2, 2, figsize=(12, 12.6))
+results = {}
+if truth is not None:
+    for mistake, found in mistakes.items():
+        results[mistake] = evaluate.evaluate(found, truth, micrographs=names, diameter=diameter, bootstrap=0)
+        record(f"f1, {mistake}", results[mistake].f1)
+
+# %%
+figure, axes = plot.subplots(2, 2, height=9.4)
 for ax, (mistake, found) in zip(axes.flat, mistakes.items(), strict=True):
-    plot.overlay(ax, first, picks=found, diameter=picker.diameter_, legend=False, longest_side=512)
-    ax.set_title(mistake)
+    here = found[found["micrograph"] == first.name]
+    plot.overlay(ax, first, picks=here, diameter=picker.diameter_, legend=False, longest_side=340)
+    score = f": F1 {results[mistake].f1:.2f}" if results else ""
+    ax.set_title(mistake + score, fontsize=12)
     if not mistake.startswith("scale"):  # that one shows only on the whole micrograph
-        ax.set(xlim=(0, width / 3), ylim=(height / 3, 0))
-    if truth is not None:
-        f1 = evaluate.evaluate(found, truth, micrographs=[first.name], diameter=diameter, bootstrap=0).f1
-        ax.set_title(f"{mistake}: F1 {f1:.2f}")
-        record(f"f1, {mistake}", f1)
-plt.show()
+        ax.set(xlim=(0, columns / 2), ylim=(rows / 2, 0))
+plot.show(figure, "Four wrong sets of picks on the same micrograph: thrown at random, crowded into the first quarter, "
+          "shifted to the upper left, and far too many.")  # fmt: skip
+if results:
+    low = results["threshold far too low"]
+    plot.sentences(f"With the threshold at 0, recall is {low.recall:.2f} and precision {low.precision:.2f}: "
+                   f"{low.fp} of {low.tp + low.fp} picks that count are false.")  # fmt: skip
 
 # %% [markdown]
-# - **Upside down**: circles in the right number, but on nothing, as if thrown at random. Mirror the picture in your
+# - **Upside down**: the right number of circles, but on nothing, as if thrown at random. Mirror the picture in your
 #   head, and they fit. Programs disagree about which row of a TIFF or MRC file is the first.
 # - **Scale of a binned micrograph**: all circles crowd into one corner, here the first quarter. Multiply the
 #   coordinates by the binning factor.
 # - **Corners taken for centres**: every circle is off by the same step to the upper left, half a box. EMAN's `.box`
 #   and crYOLO's `.cbox` files hold the corner of a box, STAR files the centre.
-# - **Threshold too low**: the ice fills up with circles. Recall is nearly perfect, and most of the picks are noise.
+# - **Threshold too low**: the ice fills up with circles. Recall can only gain, precision pays.
+#
+# ## Key points
+#
+# - A micrograph is a noisy projection: single pixels tell nothing, averages over a particle do.
+# - Thon rings move with defocus; the rings of a particle's form factor do not.
+# - Binning changes the picture, the pixel size and every coordinate.
+# - Precision is about the picks, recall about the particles; a threshold trades one for the other.
+# - Numbers say that something is wrong, overlays say what.
+#
+# ## Questions
+#
+# <details><summary>1. A picker finds 90 of 100 particles and makes 60 false picks. Precision, recall, F1?</summary>
+#
+# 90/150 = 0.60, 90/100 = 0.90, and 2 · 0.6 · 0.9 / 1.5 = 0.72.
+#
+# </details>
+#
+# <details><summary>2. You average 100 pictures of a particle instead of 25. What happens to the noise?</summary>
+#
+# It falls from 1/5 to 1/10 of that of one picture: half. Four times the particles for half the noise.
+#
+# </details>
+#
+# <details><summary>3. Picks were made on a micrograph binned by 4 and are drawn unbinned. Where are they?</summary>
+#
+# All in the first quarter of each side, so in a sixteenth of the area. Multiply x and y by 4. (To the fraction of a
+# pixel, it depends on where the program puts the centre of the first pixel.)
+#
+# </details>
+#
+# <details><summary>4. Two programs report the same F1 of 0.8 on one data set. Are they equally useful?</summary>
+#
+# Not for every purpose. One may have precision 0.95 and recall 0.69, the other the reverse. What follows (2D
+# classification) throws out false picks, but cannot bring back missed ones; a training set needs the opposite.
+#
+# </details>
 #
 # ## Try it
 #
-# The signal-to-noise ratio decides nearly everything. Set `snr` in the second cell to a half and to a quarter of what
-# section 2 printed, run the notebook again, and follow precision and recall in section 6. Which of the two breaks
-# first, and does the histogram of scores tell you so *without* the truth?
+# The signal-to-noise ratio decides nearly everything. Set `snr` in the cell of parameters to 0.4 and to 0.1 and run the
+# lesson again (without JupyterLab: `cryokit notebooks run 00 -p snr=0.1`). Which breaks first, precision or recall?
+# Does the histogram of scores tell you so *without* the labels?
 #
-# Then set `protein` to `"klh"`, a cylinder: a ring from the top, a striped square from the side. The reference of
-# section 5 is an average over all rotations. Which view does it find better, and why? The table by views in section 6
-# has the answer. (Without JupyterLab: `cryokit notebooks run 00 -p protein=klh`.)
+# <details><summary>What you should see</summary>
 #
-# Last, tell the picker something wrong: `pickers.create("template", diameter=1.5 * diameter, contrast="bright")`. It
-# makes its reference from the micrographs, so it forgives much. How wrong may the diameter be?
+# At 0.4 both are nearly 1. At 0.1 the picker keeps no pick at all: recall breaks first, because the threshold is chosen
+# for picks that are probably particles. The scores say so by themselves: none is high.
+#
+# </details>
+#
+# Then set `protein` to `"klh"`. The reference of section 6 is an average over all rotations. Which view does it find
+# better, and why? The table by views in section 7 has the answer. Last, tell the picker something wrong:
+# `pickers.create("template", diameter=1.5 * diameter, contrast=contrast)`. How wrong may the diameter be?
+#
+# ## Read on
+#
+# - Next: [01 Preprocessing](01_preprocessing.ipynb)
+# - Al-Azzawi et al. (2020), DeepCryoPicker, BMC Bioinformatics 21:509: the paper
+# - Cheng et al. (2015), A primer to single-particle cryo-electron microscopy, Cell 161:438-449
+# - Zhu et al. (2004), Automatic particle selection: results of a comparative study, J. Struct. Biol. 145:3-14: the
+#   first comparison of pickers, on KLH

@@ -242,8 +242,16 @@ def run_notebook():
 
 @pytest.fixture(scope="module")
 def notebook(request, tmp_path_factory, run_notebook) -> Executed:
-    """The notebook that the module names in NOTEBOOK, executed once: with its defaults, or see QUICKER above."""
-    return run_notebook(request.module.NOTEBOOK, getattr(request, "param", {}), out=tmp_path_factory.mktemp("notebook"))
+    """The notebook that the module names in NOTEBOOK, executed once: with its defaults, or see QUICKER above.
+
+    On simulated micrographs, whatever has been fetched.
+    """
+    from cryokit.cli import notebook_runner
+
+    given = dict(getattr(request, "param", {}))
+    if "data" in notebook_runner.parameters(notebook_runner.load(notebook_runner.find(request.module.NOTEBOOK))):
+        given.setdefault("data", "simulated")
+    return run_notebook(request.module.NOTEBOOK, given, out=tmp_path_factory.mktemp("notebook"))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The notebook on clustering: what its text says has to be true of its run."""
 
 import pytest
-from html_pages import remote_parts
+from html_pages import remote_parts, without_alternative_text
 
 NOTEBOOK = "02_clustering"
 
@@ -56,7 +56,7 @@ def test_pickers(results, protein, method, least):
 @pytest.mark.parametrize("protein", ["klh", "apoferritin"])
 def test_circles_in_the_picture_depend_less_on_k(results, protein):
     improved, published = (
-        results[f"worst F1, k > 2, {protein}, {method}"] for method in ("picker", "picker, published")
+        results[f"worst F1, k > 2, {protein}, {method}"] for method in ("improved picker", "published picker")
     )
     assert improved > published + 0.2
 
@@ -73,8 +73,9 @@ def test_noise_costs_particles_but_not_the_mask(results):
 def test_mistakes_show(results):
     right = results["F1, no mistake"]
     assert right > 0.8
-    for mistake in ("contrast told wrong", "diameter twice too large", "three times the clusters"):
+    for mistake in ("wrong contrast", "diameter twice too large", "three times the clusters"):
         assert results[f"F1, {mistake}"] < right - 0.2
+    assert results["recall, wrong contrast"] < 0.5
 
 
 def test_empty_ice(results):
@@ -87,6 +88,7 @@ def test_empty_ice(results):
 
 def test_page(notebook):
     assert remote_parts(notebook.page) == []
+    assert without_alternative_text(notebook.page) == []
     assert notebook.pictures >= 18
     assert notebook.formulas >= 8
 
@@ -98,7 +100,7 @@ def test_warns_of_nothing(notebook):
 @pytest.mark.slow
 @pytest.mark.real
 def test_real_micrographs(shared, run_notebook, tmp_path):
-    results = run_notebook(NOTEBOOK, {"data_dir": str(shared / "data"), "shown": "apoferritin"}, out=tmp_path).results
+    results = run_notebook(NOTEBOOK, {"data": str(shared / "data"), "shown": "apoferritin"}, out=tmp_path).results
     assert results["F1, klh, autocryopicker"] > 0.8
     assert results["F1, apoferritin, autocryopicker"] > 0.9
     assert results["F1, ribosome, supercryoempicker"] > 0.85

@@ -1,14 +1,14 @@
 """The notebook on training: what its text says has to be true of its run, on micrographs that training did not see."""
 
 import pytest
-from html_pages import remote_parts
+from html_pages import remote_parts, without_alternative_text
 
 from cryokit.networks import header
 from cryokit.networks.training.measures import PUBLISHED
 
 NOTEBOOK = "04_training"
 # What the narrow network learns is told by the slow tests, of a run with the defaults: this one learns too little.
-QUICKER = {"width": 0.06, "epochs": [8], "per_class": 50, "few": 2}
+QUICKER = {"width": 0.05, "epochs": [5], "per_class": 40, "few": 2, "klh": 4, "unseen": 2}
 
 
 class TestTraining:
@@ -22,7 +22,7 @@ class TestTraining:
 
     def test_split_by_micrograph(self, results, notebook):
         assert results["splits of a micrograph, at most"] == 1
-        assert results["patches"]["test"] >= 0.25 * 5 * notebook.given.get("per_class", 120)
+        assert results["patches"]["test"] >= 0.2 * 5 * notebook.given.get("per_class", 120)
 
     @pytest.mark.slow
     def test_todays_settings_learn_faster(self, results):
@@ -49,6 +49,14 @@ class TestTraining:
         # 0.915 of 82 patches, less three standard errors of 0.03.
         assert results["accuracy against the truth"] > max(0.82, results["accuracy against the labels"])
 
+    def test_the_class_can_be_read_from_the_grain(self, results):
+        assert results["balanced accuracy of the grain alone"] > 0.98
+
+    @pytest.mark.slow
+    def test_the_network_reads_the_grain(self, results):
+        # Were it to look at shapes alone, smoothing would turn no square into a ribosome.
+        assert results["called by the grain's class when only the grain is changed"] > 0.1
+
     @pytest.mark.slow
     def test_background_is_the_easy_setting(self, results):
         found = {
@@ -65,6 +73,10 @@ class TestTraining:
         accuracy = {way: results[f"few patches, test accuracy, {way}"] for way in ("the same", "turned", "filtered")}
         assert accuracy["turned"] > max(accuracy["the same"], accuracy["filtered"])
         assert results["few patches, training accuracy, the same"] > 0.97
+
+    @pytest.mark.slow
+    def test_some_filters_erase_the_particle(self, results):
+        assert results["filtered patches that lose the particle"] > 0.05
 
     def test_a_killed_training_ends_as_if_it_had_not_been(self, results):
         assert 3 <= results["epochs before the kill"] < results["epochs in the end"]
@@ -86,10 +98,11 @@ class TestTraining:
     def test_kernels_stay_near_their_start(self, results):
         assert 0 < results["least change of a kernel"] <= results["largest change of a kernel"] < 0.5
 
-    def test_compact_network_on_an_unseen_micrograph(self, results):
-        found = {who: results[f"F1 on an unseen micrograph, {who}"] for who in ("component 1", "compact network")}
-        assert found["compact network"] >= 0.96
-        assert found["compact network"] > found["component 1"]
+    def test_compact_network_on_unseen_micrographs(self, results, notebook):
+        found = {who: results[f"F1 on unseen micrographs, {who}"] for who in ("component 1", "compact network")}
+        assert results["test micrographs"] > notebook.given.get("unseen", 5)
+        assert found["compact network"] >= 0.95
+        assert found["compact network"] > found["component 1"] - 0.01
         assert results["validation accuracy of positions"] > results["share of background positions"] > 0.9
         assert results["times the multiply-adds of the compact network, window by window"] > 1000
 
@@ -113,6 +126,7 @@ class TestTraining:
 
     def test_page(self, notebook):
         assert remote_parts(notebook.page) == []
+        assert without_alternative_text(notebook.page) == []
         assert notebook.pictures >= 15
         assert notebook.formulas >= 6
 
@@ -122,9 +136,9 @@ class TestTraining:
     @pytest.mark.slow
     @pytest.mark.real
     def test_real_micrographs(self, shared, run_notebook, tmp_path):
-        given = {"data_dir": str(shared / "data"), "epochs": [6], "per_class": 60}
+        given = {"data": str(shared / "data"), "epochs": [6], "per_class": 60}
         results = run_notebook(NOTEBOOK, given, out=tmp_path).results
-        found = {who: results[f"F1 on an unseen micrograph, {who}"] for who in ("component 1", "compact network")}
+        found = {who: results[f"F1 on unseen micrographs, {who}"] for who in ("component 1", "compact network")}
         # Beta-galactosidase: the published picks of another network agree with these labels to 0.88.
         assert found["compact network"] > 0.7
         assert found["compact network"] > found["component 1"]

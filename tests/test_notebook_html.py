@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import nbformat
 import pandas as pd
 import pytest
+from html_pages import without_alternative_text
 from nbformat import v4
 
 from cryokit.plot.html_report import Report
@@ -141,3 +142,25 @@ def test_nothing_of_it_runs_in_a_browser(browser, tmp_path, written):
         covering = "() => [...document.body.querySelectorAll('*')].some(e => getComputedStyle(e).position === 'fixed')"
         assert not shown.evaluate(covering), text
     assert shown.faults == []
+
+
+def picture(**metadata):
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": "a figure"}
+    output = v4.new_output("display_data", data, metadata={"image/png": metadata})
+    return to_html(v4.new_notebook(cells=[v4.new_code_cell("x", outputs=[output])])).partition("<body")[2]
+
+
+def test_pictures_have_the_alternative_text_of_their_output():
+    page = picture(alt="Rings, 5 < 7")
+    assert 'alt="Rings, 5 &lt; 7"' in page
+    assert without_alternative_text(page) == []
+
+
+def test_pictures_without_one_are_found():
+    assert len(without_alternative_text(picture())) == 1
+
+
+def test_an_alternative_text_does_not_run():
+    elements = Elements()
+    elements.feed(picture(alt='x" onerror="alert(1)"><script>alert(1)</script>'))
+    assert elements.dangerous == []

@@ -1,8 +1,11 @@
 """The notebook runner, its command, and rules that every notebook keeps."""
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -285,6 +288,11 @@ class TestRun:
         assert results["here"] == str(Path.cwd())
         assert Path(results["python"]).samefile(sys.executable)
 
+    def test_results_are_not_shown(self, done):
+        page = done.with_suffix(".html").read_text(encoding="utf-8")
+        assert "sys.executable" in page
+        assert sys.executable not in page
+
     def test_results_keep_their_types(self, done):
         results = notebook_runner.recorded(done)
         assert results["nothing"] is None
@@ -327,6 +335,27 @@ class TestRun:
         captured = capsys.readouterr()
         assert "dead" in captured.err
         assert captured.out.split() == [str(tmp_path / "out" / name) for name in ("alive.ipynb", "alive.html")]
+
+
+@pytest.mark.slow
+@pytest.mark.notebook
+def test_progress_is_shown_on_a_terminal(write, tmp_path):
+    pty = pytest.importorskip("pty")
+    source = write(PARAMETERS + "\n# %%\nimport time\ntime.sleep(2.5)\n", "long.py")
+    reader, terminal = pty.openpty()
+    words = [sys.executable, "-m", "cryokit", "notebooks", "run", str(source), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=terminal) as running:
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of what a terminal shows
+            while part := os.read(reader, 4096):
+                shown += part
+    os.close(reader)
+    assert running.returncode == 0
+    bars = re.findall(r"long: (\d+) of (\d+) cells.*?(\d\d:\d\d)", shown.decode())
+    assert {int(done) for done, _, _ in bars} >= {0, 3}
+    assert {cells for _, cells, _ in bars} == {"3"}
+    assert len({clock for _, _, clock in bars}) >= 3, "the clock stands still while a cell runs"
 
 
 class TestCommand:

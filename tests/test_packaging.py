@@ -55,6 +55,18 @@ def bounds(lines):
     return versions
 
 
+def extra(pyproject, name):
+    """Return the packages of an extra, with those of other extras that it includes."""
+    lines = []
+    for line in pyproject["project"]["optional-dependencies"][name]:
+        requirement = Requirement(line)
+        if canonicalize_name(requirement.name) == pyproject["project"]["name"]:
+            lines += [package for included in sorted(requirement.extras) for package in extra(pyproject, included)]
+        else:
+            lines.append(line)
+    return lines
+
+
 def loaded_after(code):
     """Return the modules that a new Python process has loaded after `code`."""
     code = f"import json, sys\n{code}\nsys.stdout.write('\\n' + json.dumps(list(sys.modules)))"
@@ -69,7 +81,7 @@ class TestEnvironments:
         conda = bounds([line for line in listed if line != "pip"] + [line for line in pip if line != "-e ."])
         python, _ = conda.pop(("python", ""))
         assert python == SpecifierSet(pyproject["project"]["requires-python"])
-        wanted = pyproject["project"]["dependencies"] + pyproject["project"]["optional-dependencies"]["dev"]
+        wanted = pyproject["project"]["dependencies"] + extra(pyproject, "dev")
         assert conda == bounds(wanted)
 
     def test_cryokit_itself_comes_last(self, environment):
@@ -79,7 +91,7 @@ class TestEnvironments:
 
     def test_hooks_use_the_same_tools(self, pyproject):
         project = pyproject["project"]
-        known = bounds(project["dependencies"] + project["optional-dependencies"]["dev"])
+        known = bounds(project["dependencies"] + extra(pyproject, "dev"))
         hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
         used = [line for repo in hooks for hook in repo["hooks"] for line in hook["additional_dependencies"]]
         used = bounds(sorted({line for line in used if not line.startswith("pre-commit-hooks")}))
@@ -87,14 +99,15 @@ class TestEnvironments:
 
     def test_every_package_has_a_lower_bound(self, pyproject):
         project = pyproject["project"]
-        groups = [project["dependencies"], *project["optional-dependencies"].values()]
+        groups = [project["dependencies"], *(extra(pyproject, name) for name in project["optional-dependencies"])]
         for line in (line for group in groups for line in group):
             operators = {specifier.operator for specifier in Requirement(line).specifier}
             assert ">=" in operators, line
 
     def test_extras(self, pyproject):
         extras = pyproject["project"]["optional-dependencies"]
-        assert {"gpu", "jax", "torch", "dev"} <= set(extras)
+        assert {"gpu", "jax", "torch", "site", "dev"} <= set(extras)
+        assert set(extra(pyproject, "site")) < set(extra(pyproject, "dev"))
         (gpu,) = map(Requirement, extras["gpu"])
         assert (gpu.name, gpu.extras) == ("tensorflow", {"and-cuda"})
 

@@ -109,7 +109,7 @@ def test_overlay_tells_true_from_false(ax):
     picks = table("a", x=[22, 20, 82], y=[30, 90, 80], score=0.5, diameter=18)
     assert plot.overlay(ax, np.zeros((100, 120)), picks, labels) is ax
     drawn = circles(ax)
-    assert drawn["#009E73"] == ([[22, 30]], [18])
+    assert drawn[plot.STYLES["true"][0]] == ([[22, 30]], [18])
     assert drawn["#D55E00"] == ([[20, 90]], [18])
     assert drawn["#F0E442"] == ([[60, 30]], [20])
     assert sorted(words(ax)) == [
@@ -124,7 +124,7 @@ def test_overlay_of_an_evaluation_draws_its_micrograph_and_threshold(ax):
     labels = table(["a", "b"], x=[20, 50], y=[30, 30], diameter=20)
     picks = table(["a", "a", "b"], x=[20, 70, 50], y=[30, 30, 30], score=[0.9, 0.2, 0.9])
     plot.overlay(ax, np.zeros((100, 120)), evaluation=evaluate(picks, labels, threshold=0.5), name="b")
-    assert circles(ax) == {"#009E73": ([[50, 30]], [20])}
+    assert circles(ax) == {plot.STYLES["true"][0]: ([[50, 30]], [20])}
 
 
 def test_overlay_of_a_micrograph_without_picks(ax):

@@ -1,7 +1,7 @@
 """Numbers that the DeepCryoPicker paper reports, to stand beside measured ones, never among them.
 
 They are in ``reported.yaml``, each under the number of its table, as printed: Al-Azzawi et al. 2020, BMC Bioinformatics
-21:509, tables 3, 5, 6, 7 and 8.
+21:509, tables 3 to 8.
 """
 
 import functools
@@ -56,7 +56,7 @@ def tables() -> dict[int, str]:
     Examples
     --------
     >>> list(tables())
-    [3, 5, 6, 7, 8]
+    [3, 4, 5, 6, 7, 8]
     """
     return {number: table["title"] for number, table in _document()["tables"].items()}
 
@@ -66,7 +66,7 @@ def table(number: int) -> pd.DataFrame:
 
     Parameters
     ----------
-    number : {3, 5, 6, 7, 8}
+    number : {3, 4, 5, 6, 7, 8}
         Number of the table.
 
     Returns

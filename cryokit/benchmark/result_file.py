@@ -30,7 +30,7 @@ FORMAT = 2
 RESULT = "result.json"
 PARTIAL = "result.partial.json"  # of a run that has not finished
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
-POINTS = 100  # of a curve
+POINTS = 4000  # of a curve: more candidates than a class or a microscopist ever draws
 _COUNTS = ("tp", "fp", "fn")
 SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 
@@ -73,12 +73,17 @@ def localisation(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def curve(evaluation: Evaluation) -> dict[str, list[float]]:
-    """Return the precision-recall curve, thinned to at most `POINTS` points: first, last, and evenly in recall."""
+    """Return the precision-recall curve with a point for every candidate, of which at most `POINTS` are kept.
+
+    Where there are more, half of the points are even in recall and half in rank: recall alone would leave out nearly
+    all candidates behind the last true pick, and with them the thresholds at which a picker begins to take noise.
+    """
     points = evaluation.curve
     if len(points) > POINTS:
-        recall = points["recall"].to_numpy()
-        wanted = np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS - 1))
-        points = points.iloc[sorted({0, len(points) - 1, *wanted.clip(0, len(points) - 1).tolist()})]
+        last, recall = len(points) - 1, points["recall"].to_numpy()
+        even_in_recall = np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS // 2))
+        even_in_rank = np.linspace(0, last, POINTS // 2).astype(int)
+        points = points.iloc[np.union1d(even_in_recall.clip(0, last), even_in_rank)]
     return {name: [_rounded(value) for value in points[name]] for name in ("recall", "precision", "threshold")}
 
 

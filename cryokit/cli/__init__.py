@@ -22,7 +22,9 @@ COMMANDS = {
     "simulate": ("cryokit.cli.simulate", "simulate micrographs with known particle positions"),
     "benchmark": ("cryokit.cli.benchmark", "compare methods on the same micrographs"),
     "demo": ("cryokit.cli.demo", "simulate, pick, evaluate and write a report"),
-    "notebooks": ("cryokit.cli.notebooks", "list, run and generate the notebooks"),
+    "notebooks": ("cryokit.cli.notebooks", "list, run, copy and open the notebooks"),
+    "course": ("cryokit.cli.course", "hand out exercises and mark what students hand in"),
+    "site": ("cryokit.cli.site", "write the lessons, exercises and reference as static pages"),
 }
 
 

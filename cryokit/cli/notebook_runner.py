@@ -9,7 +9,8 @@ Rules for a notebook:
   after it. A parameter that this cell does not assign is an error; papermill alone would only warn.
 - The parameter ``profile`` is ``"quick"`` (a minute: tests and a first look) or ``"full"``.
 - Files go to the folder in the parameter ``output_dir``, which `run` sets to a folder beside the executed notebook.
-- Results for tests and reports are passed to `record`; `recorded` reads them from the executed notebook.
+- Results for tests and reports are passed to `record`, which shows nothing; `recorded` reads them from the executed
+  notebook.
 
 The kernel runs with the Python and in the working folder of the caller, so relative paths among the parameters mean
 the same as on the command line.
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from papermill import PapermillExecutionError
 
 PROFILES = ("quick", "full")
-RECORD_TYPE = "application/vnd.cryokit.record+json"
+RECORD_TYPE = "application/vnd.cryokit.record+json"  # as in cryokit.plot.notebook_html, which hides such outputs
 
 
 def available() -> tuple[str, ...]:
@@ -250,7 +251,7 @@ def run(
     out : path-like
         Output folder, created if missing.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show a progress bar on standard error, if that is a terminal.
 
     Returns
     -------
@@ -266,6 +267,8 @@ def run(
     """
     import nbformat
     import papermill
+
+    from cryokit.cli import notebook_progress
 
     path = find(name)
     notebook, values = check(path, given, profile)
@@ -283,7 +286,8 @@ def run(
                 values,
                 kernel_name="python3",
                 language="python",
-                progress_bar=progress,
+                engine_name=notebook_progress.ENGINE,
+                progress_bar=notebook_progress.bar(path.stem) if progress else False,
                 kernel_manager_class=_kernel_manager(),
                 # Keeps the kernel from reporting each time that it talks over the loopback interface in plain text.
                 extra_arguments=["--log-level=ERROR"],
@@ -298,6 +302,24 @@ def run(
             if target.is_file():
                 _keep(target, executed, path)
     return executed
+
+
+def generate(source: str | os.PathLike) -> str:
+    """Return the text of the ``.ipynb`` file, without outputs, that belongs to a source.
+
+    Parameters
+    ----------
+    source : path-like
+        ``.py`` file in jupytext's percent format.
+
+    Raises
+    ------
+    NotebookError
+        If the source cannot be read.
+    """
+    import jupytext
+
+    return jupytext.writes(load(source), fmt="ipynb").rstrip("\n") + "\n"
 
 
 def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list[Path]:
@@ -322,15 +344,13 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
         If a source cannot be read or, without `check`, if an ``.ipynb`` has no source: it may be the only copy, so it
         is not deleted.
     """
-    import jupytext
-
     folders = [folder("notebooks"), folder("benchmarks")] if where is None else [Path(where)]
     scripts = [path for place in folders for path in sorted(place.glob("*.py"))]
     sources = [path for path in scripts if re.search(r"^# %%", path.read_text(encoding="utf-8"), re.MULTILINE)]
     changed = []
     for source in sources:
         generated = source.with_suffix(".ipynb")
-        text = jupytext.writes(load(source), fmt="ipynb").rstrip("\n") + "\n"
+        text = generate(source)
         if not generated.is_file() or generated.read_text(encoding="utf-8") != text:
             changed.append(generated)
             if not check:
@@ -346,7 +366,7 @@ def sync(*, check: bool = False, where: str | os.PathLike | None = None) -> list
 
 
 def record(name: str, value: Any) -> None:
-    """Display a result as ``name = value`` and keep it in the notebook for `recorded`.
+    """Keep a result in the notebook, unseen by its readers, for `recorded`.
 
     Parameters
     ----------
@@ -367,8 +387,8 @@ def record(name: str, value: Any) -> None:
         json.dumps(value)
     except TypeError as error:
         raise ArgumentError(f"result {name!r} cannot be recorded: {error}") from error
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    display({RECORD_TYPE: {name: value}, "text/plain": f"{name} = {text}"}, raw=True)
+    # An output of a type that nothing displays, as in scrapbook. What readers should know, the lesson says in words.
+    display({RECORD_TYPE: {name: value}}, raw=True)
 
 
 def recorded(path: str | os.PathLike) -> dict[str, Any]:

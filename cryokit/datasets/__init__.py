@@ -10,6 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "at_hand": ["labelled_pairs", "overview"],
         "dataset": ["CACHE_VARIABLE", "Dataset", "cache_folder", "load"],
         "fetching": ["fetch"],
         "manifest": ["MANIFESTS_VARIABLE", "SPLITS", "DataFile", "Manifest", "available", "find"],

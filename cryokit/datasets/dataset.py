@@ -120,26 +120,30 @@ class Dataset:
         """
         from cryokit import coordinates
 
-        scales = {self.folder / file.path: file.scale for file in self.manifest.select("label-discs")}
-        diameter = self.manifest.diameter_pixels
         tables = []
         for path, label in self.pairs(split, labels_from=labels_from, partial=partial):
-            name = micrograph_name(path)
-            if label is None:
-                continue
-            if label in scales:
-                # Smaller pictures are averages of blocks of pixels: the published one correlates 0.94 with the
-                # micrograph's block average, 0.52 with every second pixel.
-                picks = coordinates.read(label, "pictures", name, scale=scales[label], blocks=True)
-                picks["diameter"] = diameter or picks["diameter"]
-            else:
-                picks = coordinates.read(label, micrograph=name)
-                if diameter is not None:
-                    picks["diameter"] = picks["diameter"].fillna(diameter)
-            if len(self.manifest.views) == 1:
-                picks["view"] = picks["view"].where(picks["view"] != "", self.manifest.views[0])
-            tables.append(picks)
+            if label is not None:
+                tables.append(self.read_labels(path, label))
         return coordinates.concatenate(tables)
+
+    def read_labels(self, path: Path, label: Path) -> pd.DataFrame:
+        """Read one of the pairs that `pairs` returns, as `labels` does all."""
+        from cryokit import coordinates
+
+        scales = {self.folder / file.path: file.scale for file in self.manifest.select("label-discs")}
+        name, diameter = micrograph_name(path), self.manifest.diameter_pixels
+        if label in scales:
+            # Smaller pictures are averages of blocks of pixels: the published one correlates 0.94 with the
+            # micrograph's block average, 0.52 with every second pixel.
+            picks = coordinates.read(label, "pictures", name, scale=scales[label], blocks=True)
+            picks["diameter"] = diameter or picks["diameter"]
+        else:
+            picks = coordinates.read(label, micrograph=name)
+            if diameter is not None:
+                picks["diameter"] = picks["diameter"].fillna(diameter)
+        if len(self.manifest.views) == 1:
+            picks["view"] = picks["view"].where(picks["view"] != "", self.manifest.views[0])
+        return picks
 
     def _label_files(self, labels_from: str | os.PathLike | None) -> dict[str, Path]:
         """Return the label file of each micrograph by its name."""

@@ -2,6 +2,7 @@
 
 from cryokit.evaluate.against_labels import by_view, evaluate, sweep
 from cryokit.evaluate.evaluation import Evaluation
+from cryokit.evaluate.proportions import wilson
 from cryokit.evaluate.wrong_frame import wrong_frame
 
-__all__ = ["Evaluation", "by_view", "evaluate", "sweep", "wrong_frame"]
+__all__ = ["Evaluation", "by_view", "evaluate", "sweep", "wilson", "wrong_frame"]

@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "stretchlim",
             "wiener2",
         ],
+        "power_spectrum": ["power_spectrum", "radial_mean"],
         "preparation": ["recorded", "unusable_regions"],
         "stage_quality": ["quality", "snr"],
         "unusable": ["covered"],

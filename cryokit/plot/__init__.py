@@ -4,9 +4,19 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["comparison", "explorer", "html_report", "notebook_html", "particle_shapes", "pictures", "trainings"],
+    submodules=[
+        "comparison",
+        "explorer",
+        "html_report",
+        "lesson_pictures",
+        "notebook_html",
+        "particle_shapes",
+        "pictures",
+        "trainings",
+    ],
     submod_attrs={
-        "drawing": ["CURVE_COLOURS"],
+        "drawing": ["CURVE_COLOURS", "PALETTE"],
+        "lesson_pictures": ["WIDTH", "describe", "lesson_style", "sentences", "show", "subplots"],
         "pictures": [
             "STYLES",
             "contact_sheet",
@@ -16,8 +26,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "precision_recall",
             "save",
             "save_overlay",
+            "scale_bar",
             "show_micrograph",
             "training_sheet",
         ],
+        "workflow_picture": ["workflow"],
     },
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from cryokit.micrograph import Micrograph
 
 # Okabe and Ito's colours that can be seen on white, and three of Paul Tol's that differ from them. Each has the methods
-# that get it in the pictures of every result, unless another method has taken it.
+# that get it in the pictures of every result; the seven of lesson 06 have different ones.
 COLOURS = {
     "#000000": ("auto", "auto_labels"),
-    "#0072B2": ("template", "relion_template"),
-    "#009E73": ("autocryopicker", "deepem"),
+    "#0072B2": ("template", "pixer"),
+    "#009E73": ("autocryopicker", "fastparticlepicker"),
     "#E69F00": ("supercryoempicker", "deeppicker"),
     "#D55E00": ("deepcryopicker", "deepcryopicker_labels"),
-    "#CC79A7": ("deepcryopicker_negative", "pixer"),
-    "#56B4E9": ("deepcryopicker_five", "fastparticlepicker"),
+    "#CC79A7": ("deepcryopicker_negative", "deepem"),
+    "#56B4E9": ("deepcryopicker_five", "relion_template"),
     "#882255": ("supercryoempicker_published", "eman2_cnn"),
     "#999933": ("autocryopicker_published", "topaz_labels"),
     "#777777": ("auto_pretrained",),
@@ -102,19 +102,29 @@ def styles(result: Result) -> dict[str, Style]:
     -------
     dict of str to Style
         Styles by method. Among the methods that learn from labels, among the others and among picks as given, no two
-        have the same colour or the same mark, as long as there are no more than `COLOURS` or `MARKERS`.
+        have the same colour or the same mark, as long as there are no more than `COLOURS` or `MARKERS`. Unknown methods
+        and picks as given get colours that no other method has, as long as there are such.
     """
     looks: dict[str, Style] = {}
+    taken = Counter(_USUAL[name] for name in result["methods"] if name in _USUAL)
     for labels, (line, inside) in _KINDS.items():
         names = [name for name in result["methods"] if summary.learns(result, name) == labels]
         # The usual colours first, so that an unknown method does not take one of them away.
         colours = {name: _USUAL[name] for name in names if name in _USUAL}
         for number, name in enumerate(names):
             if name not in colours:
-                colours[name] = min(COLOURS, key=Counter(colours.values()).__getitem__)
+                here = Counter(colours.values())
+                colours[name] = min(COLOURS, key=lambda colour, here=here: (here[colour], taken[colour]))
+                taken[colours[name]] += 1
             colour = colours[name]
             looks[name] = Style(colour, line, MARKERS[number % len(MARKERS)], inside or colour)
     return {name: looks[name] for name in result["methods"]}
+
+
+def _start(values: Iterable[float]) -> float:
+    """Return where an axis of scores begins: a round number below all of them, so that differences can be seen."""
+    lowest = min((value for value in values if np.isfinite(value)), default=0.0)
+    return max(0.0, np.floor(10 * lowest - 0.2) / 10)
 
 
 def precision_recall(
@@ -185,7 +195,7 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
     -------
     matplotlib.axes.Axes
         `ax`. Bars are 95 % intervals over micrographs, small dots are seeds. A method without scores has the reason
-        instead.
+        instead. The axis begins a little below the lowest value, and says so.
     """
     from matplotlib.lines import Line2D
 
@@ -201,7 +211,8 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
     for place, row in enumerate(table.itertuples()):
         if not row.seeds:
             reason = textwrap.shorten(f"{row.status}: {row.error}", 90, placeholder="…")
-            ax.text(0.01, place, reason, fontsize="x-small", color="0.3", va="center", ha="left")
+            where = ax.get_yaxis_transform()
+            ax.text(0.01, place, reason, fontsize="small", color="0.3", va="center", ha="left", transform=where)
             continue
         look = looks[row.method]
         inside = _KINDS[row.labels][1]
@@ -222,7 +233,9 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
             explain("paper (reported)", "*", markersize=10, color="0.6")
             ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
     ax.set_yticks(range(len(table)), table["title"], fontsize="small")
-    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, 1.01), xlabel="F1")
+    start = _start([*table["f1_low"], *table["f1"], *table["own_f1"], *all_cells["f1"]])
+    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(start, 1.01))
+    ax.set_xlabel("F1" + (f" (the axis begins at {start:g})" if start else ""))
     ax.grid(axis="x", alpha=0.3)
     ax.tick_params(left=False)
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -301,13 +314,13 @@ def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`. Seconds are logarithmic, and do not include fitting.
+        `ax`. Seconds are logarithmic, and do not include fitting. F1 begins a little below the lowest.
     """
     from matplotlib.ticker import LogLocator
 
     looks = styles(result)
-    handles = []
-    for row in summary.scores(result, dataset).itertuples():
+    handles, table = [], summary.scores(result, dataset)
+    for row in table.itertuples():
         if row.seeds and row.pick > 0:
             ax.plot(row.pick, row.f1, linestyle="none", **looks[row.method].mark(9))
             handles.append(looks[row.method].handle(f"{row.title} ({row.pick:.2g} s)", line=False))
@@ -315,7 +328,7 @@ def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.minorticks_off()
-    ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(0, 1.01))
+    ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(_start(table["f1"]), 1.01))
     ax.grid(alpha=0.3)
     legend_below(ax, handles, 2)
     return ax

@@ -11,8 +11,20 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which the colour-blind can tell apart
-MASK_COLOUR = "#E69F00"
+# One meaning, one colour, in all pictures of micrographs: mostly Okabe and Ito's, told apart by the colour-blind.
+# A pick is blue, and orange-red as soon as it is known to be wrong: never green against red.
+PALETTE = {
+    "pick": "#56B4E9",
+    "true": "#56B4E9",
+    "false": "#D55E00",
+    "particle": "#F0E442",  # what the labels say
+    "ignored": "#FFFFFF",  # what counts neither way
+    "mask": "#CC79A7",  # masks of particles, and outlines of what is no usable ice
+    "top": "#009E73",
+    "side": "#E69F00",
+    "irregular": "#B2A1FF",
+}
+MASK_COLOUR = PALETTE["mask"]
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 

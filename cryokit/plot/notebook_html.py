@@ -9,6 +9,7 @@ keeps the text and the structure, and drops what would run, fetch something, or 
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import io
 import logging
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 logger = logging.getLogger(__name__)
-# nbconvert would count the plots without an alternative text, which are all of them.
+RECORD_TYPE = "application/vnd.cryokit.record+json"  # of outputs that keep a result for tests and reports
+# nbconvert would count pictures without an alternative text: `cryokit.plot.show` gives those of the lessons one.
 _CONVERTER = logging.getLogger(f"{__name__}.nbconvert")
 _CONVERTER.setLevel(logging.ERROR)
 
@@ -35,7 +37,14 @@ _TEMPLATE = """
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
-<style type="text/css">body.jp-Notebook main { max-width: 60rem; margin: 0 auto; }</style>
+<style type="text/css">body.jp-Notebook main { max-width: 66rem; margin: 0 auto; }</style>
+{%- endblock -%}
+{%- block data_png scoped -%}
+{%- set alternative = output | get_metadata('alt', 'image/png') -%}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
+{%- if alternative %} alt="{{ alternative | escape_html }}"{% endif %}>
+</div>
 {%- endblock -%}
 {%- block data_html scoped -%}
 <div class="jp-RenderedHTMLCommon jp-RenderedHTML jp-OutputArea-output {{ extra_class }}" data-mime-type="text/html">
@@ -61,8 +70,18 @@ def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
     """
     exporter = _Exporter(raw_template=_TEMPLATE, embed_images=True, log=_CONVERTER)
     exporter.register_filter("sanitized", sanitized)
-    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
+    page, _ = exporter.from_notebook_node(_shown(notebook), resources={"metadata": {"name": name}})
     return page
+
+
+def _shown(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy without the results that lessons record and do not show."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            kinds = [set(output.get("data", {})) for output in cell.outputs]
+            cell.outputs = [output for output, kind in zip(cell.outputs, kinds, strict=True) if kind != {RECORD_TYPE}]
+    return notebook
 
 
 def sanitized(text: str) -> str:

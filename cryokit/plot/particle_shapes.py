@@ -21,7 +21,7 @@ from scipy import ndimage
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError
 from cryokit.pickers.interface import spread
-from cryokit.plot.drawing import MASK_COLOUR, legend_below, set_title, square
+from cryokit.plot.drawing import MASK_COLOUR, PALETTE, legend_below, set_title, square
 from cryokit.plot.pictures import show_micrograph
 from cryokit.segmentation.mask import as_mask
 from cryokit.segmentation.shapes import Rectangle, label_image
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
 
     from cryokit.segmentation import Decision, Particle
 
-# Okabe and Ito's colours, as in cryokit.plot.pictures
-VIEW_COLOURS = {"top": "#56B4E9", "side": "#E69F00", "irregular": "#CC79A7"}
+VIEW_COLOURS = {view: PALETTE[view] for view in ("top", "side", "irregular")}
 DECISIONS = {  # decision -> (colour, line style, word for the legend)
-    True: ("#009E73", "solid", "good"),
-    False: ("#D55E00", "dashed", "bad"),
-    None: ("#F0E442", "dotted", "not judged"),
+    True: (PALETTE["true"], "solid", "good"),
+    False: (PALETTE["false"], "dashed", "bad"),
+    None: (PALETTE["ignored"], "dotted", "not judged"),
 }
 _ORDER = [(view, good) for view in (*VIEW_COLOURS, None) for good in DECISIONS]  # in the legend
 MASK_OPACITY = 0.3

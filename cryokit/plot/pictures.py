@@ -22,7 +22,16 @@ from cryokit.errors import ArgumentError
 from cryokit.imaging.binning import bin_integer
 from cryokit.imaging.frame import Picture
 from cryokit.imaging.preparation import unusable_regions
-from cryokit.plot.drawing import CURVE_COLOURS, MASK_COLOUR, legend_below, set_title, show_grey, show_mosaic, square
+from cryokit.plot.drawing import (
+    CURVE_COLOURS,
+    MASK_COLOUR,
+    PALETTE,
+    legend_below,
+    set_title,
+    show_grey,
+    show_mosaic,
+    square,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,13 +44,13 @@ if TYPE_CHECKING:
 
 # kind of circle -> colour, line style and words for the legend; in the order of drawing, so that true picks lie on top
 STYLES = {
-    "ignore": ("#FFFFFF", "dotted", "ignore label"),
-    "label": ("#F0E442", "solid", "particle"),
-    "missed": ("#F0E442", "dashed", "missed particle"),
-    "ignored": ("#FFFFFF", "solid", "pick not counted"),
-    "pick": ("#56B4E9", "solid", "pick"),
-    "false": ("#D55E00", "dashdot", "false pick"),
-    "true": ("#009E73", "solid", "true pick"),
+    "ignore": (PALETTE["ignored"], "dotted", "ignore label"),
+    "label": (PALETTE["particle"], "solid", "particle"),
+    "missed": (PALETTE["particle"], "dashed", "missed particle"),
+    "ignored": (PALETTE["ignored"], "solid", "pick not counted"),
+    "pick": (PALETTE["pick"], "solid", "pick"),
+    "false": (PALETTE["false"], "dashdot", "false pick"),
+    "true": (PALETTE["true"], "solid", "true pick"),
 }
 CURVE_LINES = ("solid", "dashed", "dashdot", "dotted")
 
@@ -103,8 +112,9 @@ def show_micrograph(
     percentiles: tuple[float, float] = (1.0, 99.0),
     longest_side: int = 1024,
     title: str | None = None,
+    pixel_size: float | None = None,
 ) -> Axes:
-    """Draw a micrograph in grey.
+    """Draw a micrograph in grey, with a scale bar if its pixel size is known.
 
     Parameters
     ----------
@@ -118,6 +128,8 @@ def show_micrograph(
         A larger picture is averaged over squares of whole pixels until its longer side is at most twice this.
     title : str, optional
         Title. By default the micrograph's name, if it has one.
+    pixel_size : float, optional
+        Pixel size in Angstrom, for the scale bar. By default that of the `Micrograph`.
 
     Returns
     -------
@@ -131,6 +143,30 @@ def show_micrograph(
     edges = (-0.5, columns * factor - 0.5, rows * factor - 0.5, -0.5)
     show_grey(ax, binned, percentiles=percentiles, extent=edges, origin="upper")
     set_title(ax, getattr(micrograph, "name", "") if title is None else title)
+    return scale_bar(ax, getattr(micrograph, "pixel_size", None) if pixel_size is None else pixel_size)
+
+
+def scale_bar(ax: Axes, pixel_size: float | None, *, step: float = 1.0) -> Axes:
+    """Draw a scale bar in nanometres; without a pixel size nothing is drawn.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes that show a picture in pixels.
+    pixel_size : float or None
+        Pixel size of the micrograph in Angstrom.
+    step : float
+        Pixels of the micrograph per pixel of the axes, where a binned picture is shown.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`. The bar keeps a round length as the limits of the axes change.
+    """
+    if pixel_size:
+        from cryokit.plot.scale_bars import ScaleBar
+
+        ax.add_artist(ScaleBar(pixel_size * step))
     return ax
 
 
@@ -271,7 +307,7 @@ def precision_recall(ax: Axes, evaluations: Mapping[str, Evaluation] | Evaluatio
     for f1 in (0.2, 0.4, 0.6, 0.8, 0.9):
         recall = np.linspace(f1 / (2 - f1), 1, 100)
         ax.plot(recall, f1 * recall / (2 * recall - f1), color="0.8", linewidth=0.8, zorder=0)
-        ax.annotate(f"F1 {f1:g}", (1, f1 / (2 - f1)), color="0.5", fontsize="x-small", ha="right", va="bottom")
+        ax.annotate(f"F1 {f1:g}", (1, f1 / (2 - f1)), color="0.4", fontsize="small", ha="right", va="bottom")
     for index, (name, evaluation) in enumerate(evaluations.items()):
         colour = CURVE_COLOURS[index % len(CURVE_COLOURS)]
         line = CURVE_LINES[index % len(CURVE_LINES)]
@@ -328,9 +364,10 @@ def contact_sheet(
     """
     picks = validate(picks)
     if isinstance(micrographs, np.ndarray):
-        arrays = {_only_name(picks): micrographs}
+        arrays, sizes = {_only_name(picks): micrographs}, {None}
     else:
-        several = [micrographs] if hasattr(micrographs, "data") else micrographs
+        several = [micrographs] if hasattr(micrographs, "data") else list(micrographs)
+        sizes = {getattr(micrograph, "pixel_size", None) for micrograph in several}
         arrays = {micrograph.name: micrograph.data for micrograph in several}
     picks = picks[picks["micrograph"].isin(list(arrays))].sort_values("score", ascending=False, kind="stable").head(n)
     if not len(picks):
@@ -346,7 +383,7 @@ def contact_sheet(
     columns = columns or int(np.ceil(np.sqrt(len(squares))))
     show_mosaic(ax, squares, columns, vmin=0, vmax=1)
     ax.set_axis_off()
-    return ax
+    return scale_bar(ax, sizes.pop() if len(sizes) == 1 else None)
 
 
 def training_sheet(ax: Axes, training_set: TrainingSet, per_class: int = 8, *, seed: int = 0) -> Axes:

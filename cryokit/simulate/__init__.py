@@ -38,9 +38,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "conditions": ["ARTEFACTS", "CONDITIONS", "PROTEINS", "Conditions"],
         "density": ["Form", "Protein"],
+        "name_seeds": ["seed_from_name"],
         "population": ["TRUTH_COLUMNS"],
         "proteins": ["MODELS"],
         "random_proteins": ["fragment", "random_protein"],
+        "real_or_simulated": ["REAL_DATASETS", "Sample", "real_or_simulated"],
         "rendering": ["Parts", "simulate", "simulate_parts", "simulate_set", "simulate_set_parts"],
     },
 )
