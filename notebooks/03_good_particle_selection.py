@@ -155,7 +155,7 @@ plot.show(figure, "One good top view and some that fail a test: particle, mask, 
 def show_gallery(name, view, what):
     """Show good and bad picks of one micrograph."""
     here, decided = figures.richest(sets[name].seen, sets[name].decisions, view)
-    figure = plt.figure(figsize=(plot.WIDTH, 5.6))
+    figure = plt.figure(figsize=(plot.WIDTH, 8.4), layout="none")
     of_view = [decision for decision in decided if decision.particle.view == view]
     gallery(figure, here.stages["opened"], of_view, 5, title=f"{name}: {what}")
     plot.show(figure, f"Good and bad {what} of {name}, each with its mask and the reason of the decision.")
