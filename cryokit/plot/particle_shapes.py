@@ -176,8 +176,8 @@ def gallery(
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        Empty figure without a layout engine. The texts fit below the squares if it is about 1.75 inches times `n` wide, and
-        1.6 inches high for each row of squares.
+        Empty figure without a layout engine. The texts fit below the squares if it is about 1.75 inches times `n` wide
+        and 1.6 inches high for each row of squares and of texts.
     picture : ndarray, shape (rows, columns)
         Working picture; all squares share its grey values.
     decisions : sequence of Decision
