@@ -287,6 +287,7 @@ picks = candidates[candidates["score"] >= picker.threshold_]
 plot.sentences(f"{len(picks)} picks on {len(images)} micrographs; {len(candidates) - len(picks)} more candidates lie "
                f"below the threshold of {picker.threshold_:.2f}.")  # fmt: skip
 record("picks", len(picks))
+record("highest score", float(candidates["score"].max()))
 
 # %%
 # The reference is a radial profile; turned around its centre it is a picture.
