@@ -104,11 +104,12 @@ plot.show(plot.workflow(here="04"))
 #
 # $$Y_{ab} = \max_{0 \leq m < M,\; 0 \leq n < N} X_{sa+m,\; sb+n}$$
 #
-# Read such formulas against the rest of a paper. A sigmoid's slope is at most 1/4, so the gradient that arrives at the
-# first of seven such layers is at most $4^{-7}$ of the one that left the last: with the paper's learning rate these
-# layers would not move in 20 epochs. And weights drawn "randomly [0-1]", as the text has it, would drive sums of
-# thousands of inputs far into the flat part. Code was not published; most likely the formulas come from a textbook, and
-# the network was built with the usual rectifiers and the usual small random weights.
+# Read such formulas against the rest of a paper. A sigmoid's slope is at most 1/4, so on its way back through seven
+# such layers a gradient shrinks by a factor of up to $4^{-7}$ unless the weights make up for it: with the paper's
+# learning rate the first layers would hardly move in 20 epochs. And weights drawn "randomly [0-1]", as the text has it,
+# would drive sums of thousands of inputs far into the flat part of the sigmoid. The paper publishes no code; most
+# likely the formulas are a textbook's, and the network was built with the usual rectifiers and the usual small random
+# weights.
 
 # %% [markdown]
 # `layers` lists what a network is made of. A **parameter** is a number that training has to find. A **multiply-add** is
@@ -304,8 +305,8 @@ for name, number in reached.items():
 # A validation curve of so few patches jumps by chance; that is why the best epoch, not the last, is kept, and why
 # a single jump does not stop the training.
 #
-# At the paper's rate each step is small. With its 4,800 training and validation patches (five classes) an epoch has
-# some 300 steps; here it has only tens, so the same number of epochs covers a much shorter distance.
+# At the paper's rate each step is small. With 960 training patches of each of five classes, an epoch of the paper has
+# 300 steps; here it has only tens, so the same number of epochs covers a much shorter distance.
 
 # %% [markdown]
 # ## 4. What it confuses, and who is wrong (core)
