@@ -40,7 +40,7 @@ from scipy import ndimage
 from cryokit import coordinates, datasets, evaluate, pickers, plot, segmentation, simulate
 from cryokit.cli.notebook_runner import record
 from cryokit.plot import clustering_figures as figures
-from cryokit.plot.particle_shapes import mask_overlay, outlines
+from cryokit.plot.particle_shapes import outlines
 from cryokit.segmentation.by_name import CLUSTERINGS, clustered, picked_objects
 from cryokit.segmentation.mask_truth import dice_with_truth, fates, true_discs
 
@@ -529,6 +529,7 @@ def share(hits, n):
     return f"{hits / n if n else 0:.2f} ({low:.2f}-{high:.2f})"
 
 
+# %%
 scores = {key: score(examinations, truth[key[0]]) for key, examinations in seen.items()}
 rows = {}
 for (protein, method), scored in scores.items():
@@ -677,7 +678,7 @@ for ratio, (above, below) in zip(ratios, axes.T, strict=True):
     mask = view.masks["cluster"]
     shares.append(float(mask.mean()))
     plot.show_micrograph(above, view.stages["binned"], title=f"SNR {ratio:g}")
-    mask_overlay(below, view.stages["opened"], mask, title=f"mask: {shares[-1]:.0%}")
+    figures.show_mask(below, mask, f"mask: {shares[-1]:.0%}")
 plot.show(figure, "Simulated ribosomes at four signal-to-noise ratios, and the mask of each, which covers about "
           "the same share of the picture each time.")  # fmt: skip
 plot.sentences(f"The mask covers {min(shares):.0%} to {max(shares):.0%} of the picture, whatever the noise.")
@@ -713,14 +714,16 @@ for (mistake, settings), (above, below) in zip(mistakes.items(), axes.T, strict=
     counts = f"{scored.tp} true picks, {scored.fp} false ones, {scored.fn} missed particles"
     facts.append(f"**{mistake}**: {counts}, on {len(views)} micrographs")
     record(f"F1, {mistake}", scored.f1)
+    record(f"recall, {mistake}", scored.recall)
 plot.show(figure, "Masks and picks without a mistake, with the wrong contrast, twice the diameter, and three times the "
           "clusters.")  # fmt: skip
 plot.sentences(facts)
 
 # %% [markdown]
 # - **Wrong contrast**: the enhanced picture is a negative, particles are bright in it. The mask holds the gaps between
-#   them and inside of them. The centre of a ring is such a gap, so a few picks may still hit by luck; most particles
-#   are missed. Always look at the enhanced picture first.
+#   them and inside of them. A gap inside a particle has the particle's centre, so the picks that are left may well be
+#   true: what gives the mistake away is not precision, but how many particles are missed. Always look at the enhanced
+#   picture first.
 # - **Diameter twice too large**: binned too far and filtered too widely, the particles run into one another, and an
 #   outline or a disc of twice the size is nowhere to be found: few picks or none.
 # - **Three times the clusters**: only the darkest grains are left of the mask, and particles fall to pieces. Circles

@@ -75,6 +75,7 @@ def test_mistakes_show(results):
     assert right > 0.8
     for mistake in ("wrong contrast", "diameter twice too large", "three times the clusters"):
         assert results[f"F1, {mistake}"] < right - 0.2
+    assert results["recall, wrong contrast"] < 0.5
 
 
 def test_empty_ice(results):

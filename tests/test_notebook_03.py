@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from html_pages import remote_parts
+from html_pages import remote_parts, without_alternative_text
 
 from cryokit.networks.patches import TrainingSet
 
@@ -76,6 +76,7 @@ class TestGoodParticleSelection:
 
     def test_page(self, notebook):
         assert remote_parts(notebook.page) == []
+        assert without_alternative_text(notebook.page) == []
         assert notebook.pictures >= 14
         assert notebook.formulas >= 4
 
@@ -85,7 +86,7 @@ class TestGoodParticleSelection:
     @pytest.mark.slow
     @pytest.mark.real
     def test_real_micrographs(self, shared, run_notebook, tmp_path):
-        results = run_notebook(NOTEBOOK, {"data_dir": str(shared / "data")}, out=tmp_path).results
+        results = run_notebook(NOTEBOOK, {"data": str(shared / "data")}, out=tmp_path).results
         least = {"KLH": 0.9, "apoferritin": 0.95, "ribosome": 0.95}
         found = {protein: results[protein]["precision, good"] for protein in least}
         assert all(found[protein] >= precision for protein, precision in least.items()), found

@@ -182,7 +182,7 @@ def curves(table: pd.DataFrame, along: str, label: str) -> Figure:
 def _curve(ax: Axes, part: pd.DataFrame, along: str, other: str, method: str) -> None:
     """Draw one method's share of `tp` among `tp` and another count."""
     total = part["tp"] + part[other]
-    share = (part["tp"] / total.where(total > 0, 1)).to_numpy()
+    share = (part["tp"] / total.where(total > 0)).to_numpy()  # no picks have no precision
     if "picker" in method:
         pairs = [wilson(int(hits), int(n)) for hits, n in zip(part["tp"], total, strict=True)]
         low, high = np.array(pairs).T

@@ -33,7 +33,9 @@ class Sample(NamedTuple):
     origin: str  # a sentence for the reader
 
 
-def real_or_simulated(protein: str, n: int, *, data: str = "auto", seed: int = 0, **settings) -> Sample:
+def real_or_simulated(
+    protein: str, n: int, *, data: str = "auto", seed: int = 0, also: tuple[str, ...] = (), **settings
+) -> Sample:
     """Return micrographs of a protein with their particles.
 
     Parameters
@@ -47,6 +49,8 @@ def real_or_simulated(protein: str, n: int, *, data: str = "auto", seed: int = 0
         ``"simulated"``; or a folder with real ones, as for `cryokit.datasets.labelled_pairs`.
     seed : int
         Random seed of the simulation.
+    also : tuple of str
+        Names of further datasets of the protein, whose micrographs come after those of its own.
     **settings
         Keyword arguments of `simulate_set`, for simulated micrographs only.
 
@@ -73,17 +77,19 @@ def real_or_simulated(protein: str, n: int, *, data: str = "auto", seed: int = 0
     name = REAL_DATASETS[protein]
     pairs = []
     if data != "simulated":
-        pairs = labelled_pairs(name, None if data == "auto" else os.path.expanduser(data))[:n]
+        folder = None if data == "auto" else os.path.expanduser(data)
+        pairs = [(each, *pair) for each in (name, *also) for pair in labelled_pairs(each, folder)][:n]
         if not pairs and data != "auto":
             raise DatasetError(
                 f"{data}: no labelled micrographs of {protein} (in {name}/micrographs and {name}/labels)"
             )
     if pairs:
-        images = [_opened(path, name) for path, _ in pairs]
+        images = [_opened(path, each) for each, path, _ in pairs]
         truth = concatenate(
-            labels.assign(micrograph=image.name) for image, (_, labels) in zip(images, pairs, strict=True)
+            labels.assign(micrograph=image.name) for image, (_, _, labels) in zip(images, pairs, strict=True)
         )
-        origin = f"Real micrographs: {plural(len(images), 'micrograph')} of the dataset {name}, labelled by people."
+        used = " and ".join(dict.fromkeys(each for each, _, _ in pairs))
+        origin = f"Real micrographs: {plural(len(images), 'micrograph')} of {used}, labelled by people."
         return Sample(images, truth, True, origin)
     simulated = list(simulate_set(protein, n, seed=seed, **settings))
     origin = f"Simulated: {plural(n, 'micrograph')} of {protein}, seed {seed}, with every particle known."
