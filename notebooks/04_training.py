@@ -129,8 +129,8 @@ plot.show(training_figures.anatomy(table_9, "Table 9: height for the size of the
 connected = table_9.loc[table_9["type"] == "Dense", ["parameters", "multiply_adds"]].sum() / sums
 plot.sentences(
     f"**{sums['parameters']:,} parameters, {sums['multiply_adds']:,} multiply-adds for one window.** The fully "
-    "connected "
-    f"layers have {connected['parameters']:.0%} of the parameters and do {connected['multiply_adds']:.0%} of the work."
+    f"connected layers have {connected['parameters']:.0%} of the parameters and do {connected['multiply_adds']:.0%} "
+    "of the work."
 )
 record("share of the parameters in connected layers", connected["parameters"])
 record("share of the multiply-adds in connected layers", connected["multiply_adds"])
@@ -372,8 +372,7 @@ called = {
 }
 plot.sentences(
     f"Of {negative.sum()} test patches labelled negative, {(whole & negative).sum()} show a whole particle. The "
-    "network "
-    f"calls {called['whole']:.0%} of these a particle, and {called['nothing']:.0%} of those where nothing is.",
+    f"network calls {called['whole']:.0%} of these a particle, and {called['nothing']:.0%} of those where nothing is.",
     f"Its accuracy is **{against['labels']:.3f} against component 1's labels and {against['truth']:.3f} against the "
     f"truth** ({decided.sum()} patches, damaged particles left out of both).",
 )
@@ -431,8 +430,7 @@ plot.show(
 )
 plot.sentences(
     f"Of {len(fine)} patches that the network got right, it calls **{turned:.0%}** *{last_view}* once their grain "
-    "is that of "
-    f"{last_view} patches, and keeps the class of {(now == label[fine]).mean():.0%}."
+    f"is that of {last_view} patches, and keeps the class of {(now == label[fine]).mean():.0%}."
 )
 record("called by the grain's class when only the grain is changed", turned)
 
