@@ -413,9 +413,10 @@ plot.sentences(
 record("balanced accuracy of the grain alone", told)
 
 # %% [markdown]
-# A shortcut that is there need not be taken. Two experiments tell whether the network takes it. First: make the grain
-# of the other views as coarse as that of the last one, change nothing else, and ask again. For anybody who looks at
-# shapes, this turns no ring and no square into a ribosome.
+# A shortcut that is there need not be taken. Two experiments tell whether the network takes it. First: smooth the other
+# views until their pixels are correlated as those of the last one, change nothing else, and ask again. For anybody who
+# looks at shapes, this turns no ring and no square into a ribosome. (The correlation is that of the whole patch, so a
+# strong ring needs less smoothing than a faint one; that is why there is a second experiment.)
 
 # %%
 fine = np.flatnonzero(particle_label & (label != last_view) & by_label)
