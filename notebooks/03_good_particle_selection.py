@@ -155,7 +155,7 @@ plot.show(figure, "One good top view and some that fail a test: particle, mask, 
 def show_gallery(name, view, what):
     """Show good and bad picks of one micrograph."""
     here, decided = figures.richest(sets[name].seen, sets[name].decisions, view)
-    figure = plt.figure(figsize=(plot.WIDTH, 5.6))
+    figure = plt.figure(figsize=(plot.WIDTH, 8.4), layout="none")
     of_view = [decision for decision in decided if decision.particle.view == view]
     gallery(figure, here.stages["opened"], of_view, 5, title=f"{name}: {what}")
     plot.show(figure, f"Good and bad {what} of {name}, each with its mask and the reason of the decision.")
@@ -304,12 +304,12 @@ record("rejected although clean", int(table["clean"].sum()))
 # picks are kept, on the right nearly all. The ring is the choice made above, the cross is no selection at all.
 
 # %%
-figure, axes = plot.subplots(2, 3, height=7.4, squeeze=False)
+figure, axes = plot.subplots(2, 3, height=9.0, squeeze=False)
 for ax, (name, view) in zip(axes.flat, panels, strict=False):
     part = verdicts[name][verdicts[name]["view"] == view]
     figures.limit_curves(ax, part, view, limits)
     ax.set_title(f"{name}, {view}, n = {len(part)}", fontsize=11)
-    ax.legend(fontsize=10)
+    ax.legend(fontsize=10, loc="upper center", bbox_to_anchor=(0.45, -0.24), frameon=False)
 for ax in axes.flat[len(panels) :]:
     ax.set_axis_off()
 plot.show(figure, "Share of clean picks against share of picks kept as each limit moves from loose to strict, for each "
@@ -400,8 +400,8 @@ plot.show(figure, "Eight patches of each class of the training set, drawn at ran
 # %% [markdown]
 # ### Turned and augmented copies (further)
 #
-# One particle, turned, and augmented as the paper does it: a random choice of the stages of lesson 01, on the patch
-# alone. Augmented copies are made for the training part only.
+# One particle, turned, and augmented as the paper does it: a random choice of the stages of lesson 01, called by the
+# names of their MATLAB functions, on the patch alone. Augmented copies are made for the training part only.
 
 # %%
 plain = training_set.table.query("rotation == 0 and augmentation == ''")

@@ -245,8 +245,8 @@ display(equal.style.format("{:.3g}").format("{:.1e}", subset=["largest differenc
 worst, faster = equal["largest difference"].max(), equal["times as fast"]
 plot.sentences(
     f"**No score differs by more than {worst:.0e}**, and dense scoring is {faster.loc[32]:.0f}, "
-    f"{faster.loc[16]:.0f} and "
-    f"{faster.loc[8]:.0f} times as fast at strides of 32, 16 and 8 pixels, here and now, on a small piece."
+    f"{faster.loc[16]:.0f} and {faster.loc[8]:.0f} times as fast at strides of 32, 16 and 8 pixels, here and now, "
+    "on a small piece."
 )
 record("largest difference, valid", float(worst))
 record("largest difference, tiles", float(equal["in tiles"].max()))
@@ -478,8 +478,7 @@ record("off the centre, peaks", rows["peaks between positions"]["off the centre 
 own, together = rows["IoU, each view by itself"], rows["IoU, all views together"]
 plot.sentences(
     f"Of {len(others)} micrographs: without suppression F1 is {rows['all candidates']['F1']:.2f}. Suppression "
-    "within each "
-    f"view, as in the paper, leaves {own['picks']} picks, among all views together {together['picks']}."
+    f"within each view, as in the paper, leaves {own['picks']} picks, among all views together {together['picks']}."
 )
 
 # %% [markdown]
@@ -543,11 +542,11 @@ plot.sentences(
     f"Centres are {off['distance, all together']:.3f} diameters off at the positions of the map, "
     f"{off['peaks between positions']:.3f} between them, {off['pick']:.3f} after `pick`.",
     compared_words(test, "`pick`", "the step before"),
-    "A step that is worse on a few micrographs than the one before it is no surprise: it was kept because it helps on "
-    "most of those that were tried, and need not help on all."
-    if test.difference < 0
-    else "",
 )
+if test.difference < 0:
+    plot.sentences(
+        "A step that is worse on a few micrographs was kept because it helps on most of those that were tried."
+    )
 record("F1 of pick minus the step before", test.difference)
 
 # %% [markdown]
@@ -618,8 +617,8 @@ plot.sentences(
     "If time grew with the pixels, the minutes would span a factor of "
     f"{(table_8['side_px'].max() / table_8['side_px'].min()) ** 2:.1f}; "
     f"they span {table_8['cpu'].max() / table_8['cpu'].min():.1f} on the CPU. Something else than windows took most "
-    "of the "
-    "time, or the micrographs did not have the sizes that the table gives (section 2 has its doubts about these)."
+    "of the time, or the micrographs did not have the sizes that the table gives (section 2 has its doubts about "
+    "these)."
 )
 
 # %% [markdown]
@@ -852,10 +851,8 @@ held_out = provenance["expected_calibration_error"]
 fewest = int(min(table["picks"].min() for table in curves.values()))
 plot.sentences(
     f"Some bins hold only {fewest} picks, so their shares are uncertain. The package's own figure for the general "
-    "network, "
-    f"on {provenance['simulated_micrographs_held_out']['all']['micrographs']} simulated micrographs that its "
-    "training did "
-    f"not see, is {held_out:.3f}."
+    f"network, on {provenance['simulated_micrographs_held_out']['all']['micrographs']} simulated micrographs that its "
+    f"training did not see, is {held_out:.3f}."
 )
 record("calibration error, held-out simulation", held_out)
 

@@ -101,6 +101,19 @@ class TestSources:
             like = [line for line in known if line.startswith(words) or (line and words.startswith(line))]
             assert like or notebook_runner.did_you_mean(words, known), (lesson, words)
 
+    def test_lecturers_table(self):
+        readme = (sources.source(EXERCISES[0]).parent / "README.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \| (\d+) \|$", readme, re.MULTILINE)
+        tasks = {name: sources.tasks(sources.load(name)) for name in EXERCISES}
+        assert [row[0] for row in rows] == list(EXERCISES)
+        for name, minutes, listed, points in rows:
+            text = sources.source(name).read_text(encoding="utf-8")
+            assert f"Allow {minutes} minutes for {points} points" in " ".join(text.replace("\n# ", " ").split())
+            assert [float(one) for one in re.findall(r"\((\d+)\)", listed)] == [task.points for task in tasks[name]]
+        number, points = re.search(r"(\d+) tasks, (\d+) points", readme).groups()
+        assert int(number) == sum(map(len, tasks.values()))
+        assert float(points) == sum(task.points for each in tasks.values() for task in each)
+
     def test_find(self):
         assert sources.find("00") == sources.find("00_micrographs_and_picks_exercises") == EXERCISES[0]
         with pytest.raises(ArgumentError, match="several"):

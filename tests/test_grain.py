@@ -7,7 +7,7 @@ import pytest
 from cryokit.coordinates import table
 from cryokit.errors import ArgumentError
 from cryokit.networks.patches.against_truth import DAMAGED, NOTHING, WHOLE, truth_at
-from cryokit.networks.patches.grain import best_split, coarsened, grain
+from cryokit.networks.patches.grain import best_split, coarsened, grain, with_noise_of
 from cryokit.networks.patches.mishaps import greyed, likeness, mishaps, zoomed
 
 
@@ -29,6 +29,17 @@ class TestGrain:
     def test_what_is_coarse_stays(self, noise):
         coarse = coarsened(noise, 0.9)
         assert np.array_equal(coarsened(coarse, 0.5), coarse)
+
+    def test_noise_of_others_brings_their_grain_and_keeps_the_shape(self, noise):
+        square = np.zeros((1, 64, 64, 1), np.float32)
+        square[0, 20:44, 20:44] = -2
+        coarse = coarsened(noise, 0.9)
+        patch = square + coarse[:1]
+        patch = (patch - patch.mean()) / patch.std()
+        fine = with_noise_of(patch, noise, 4)
+        assert grain(fine)[0] < grain(patch)[0] - 0.1
+        assert likeness(patch, fine, 24)[0] > 0.8
+        assert fine.std() == pytest.approx(1, abs=1e-3)
 
     def test_shape(self):
         with pytest.raises(ArgumentError, match="pictures"):

@@ -55,6 +55,7 @@ def test_what_is_to_be_tried(run_notebook, tmp_path):
     """Half the signal: no picks, and the lesson goes on; double: hardly any error."""
     faint = run_notebook(NOTEBOOK, {"snr": 0.1, "data": "simulated"}, out=tmp_path / "faint").results
     assert faint["recall"] < 0.1
+    assert faint["highest score"] < 0.5
     clear = run_notebook(NOTEBOOK, {"snr": 0.4, "data": "simulated"}, out=tmp_path / "clear").results
     assert min(clear["precision"], clear["recall"]) > 0.95
 

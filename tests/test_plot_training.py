@@ -139,7 +139,7 @@ def test_network_is_as_high_as_its_maps_and_as_broad_as_they_are_many(ax):
     assert heights[3] == pytest.approx(2 * heights[4])  # 100 units and 25
     assert breadths[3] == breadths[4] < breadths[0]
     assert [text.get_text().replace("\n", " ") for text in ax.texts] == [
-        "16 \u00d7 16 \u00d7 1", "16 \u00d7 16 \u00d7 9", "4 \u00d7 4 \u00d7 9", "100", "25",
+        "16\u00b2 \u00d7 1", "16\u00b2 \u00d7 9", "4\u00b2 \u00d7 9", "100", "25",
     ]  # fmt: skip
     assert ax.get_title() == "a network"
 

@@ -149,7 +149,7 @@ WRONG = {
                 "the diagonal",
                 "r, c = np.nonzero(mask)\nt = np.radians(np.arange(180))\n"
                 "d = np.ptp(np.outer(np.cos(t), c) + np.outer(np.sin(t), r), axis=1)\nreturn d.max() / d.min()",
-                "diagonal|40 x 10",
+                "diagonal",
             ),
         ],
     },

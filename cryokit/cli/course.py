@@ -148,12 +148,13 @@ def _grade(options: argparse.Namespace) -> int:
         if student not in handed_in[name]:
             rows.append({"student": student, "exercise": name, "status": MISSING})
             continue
-        problem = _mark(api, name, student, options.again)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="nbgrader")  # about its own tables
+            problem = _mark(api, name, student, options.again)
+            row = {"student": student, "exercise": name, "status": BROKEN} if problem else _marks(api, name, student)
+        rows.append(row)
         if problem:
             problems.append(f"{student}, {name}: {problem}")
-            rows.append({"student": student, "exercise": name, "status": BROKEN})
-        else:
-            rows.append(_marks(api, name, student))
     columns = ["student", "name", "exercise", "status", "points", "of"]
     marks = pd.DataFrame(rows)
     tasks = sorted((column for column in marks if column.startswith("task_")), key=lambda text: int(text[5:]))
@@ -203,9 +204,12 @@ def _api(folder: Path, timeout: int | None = None) -> NbGraderAPI:
     return NbGraderAPI(config=config)
 
 
+def _folder(api: NbGraderAPI, directory: str, name: str) -> Path:
+    return Path(api.coursedir.format_path(directory, ".", name))
+
+
 def _notebook(api: NbGraderAPI, directory: str, name: str) -> Path:
-    folder = Path(api.coursedir.format_path(directory, ".", name))
-    return Path(os.path.relpath(folder / f"{name}{sources.ENDING}.ipynb"))
+    return Path(os.path.relpath(_folder(api, directory, name) / f"{name}{sources.ENDING}.ipynb"))
 
 
 def _among(name: str, known: list[str], folder: Path) -> str:
@@ -221,6 +225,10 @@ def _mark(api: NbGraderAPI, name: str, student: str, again: bool) -> str:
     """Mark a submission and write the feedback; return what went wrong, or an empty string."""
     directories = api.coursedir.submitted_directory, api.coursedir.autograded_directory
     submitted, marked = (Path(api.coursedir.format_path(directory, student, name)) for directory in directories)
+    expected = {path.name for path in _folder(api, api.coursedir.source_directory, name).glob("*.ipynb")}
+    there = sorted(path.name for path in submitted.glob("*.ipynb"))
+    if not expected & set(there):
+        return f"{os.path.relpath(submitted)} lacks {some(sorted(expected))}, but has {some(there) or 'no notebook'}"
     if again or not _newest(marked) > _newest(submitted):
         problem = _problem(api.autograde(name, student, force=True))
         if problem:
@@ -252,8 +260,7 @@ def _problem(result: dict[str, Any]) -> str:
 def _marks(api: NbGraderAPI, name: str, student: str) -> dict[str, Any]:
     """Return a row of the table of marks."""
     row: dict[str, Any] = {"student": student, "exercise": name, "name": _name(api, name, student)}
-    with warnings.catch_warnings(), api.gradebook as gradebook:
-        warnings.simplefilter("ignore")  # of SQLAlchemy, about nbgrader's own tables
+    with api.gradebook as gradebook:
         submission = gradebook.find_submission(name, student)
         grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
         order = [cell.name for notebook in submission.assignment.notebooks for cell in notebook.grade_cells]
@@ -268,7 +275,7 @@ def _places(api: NbGraderAPI, name: str) -> dict[str, int]:
     """Return the order of the graded cells, which the gradebook does not keep."""
     import nbformat
 
-    folder = Path(api.coursedir.format_path(api.coursedir.source_directory, ".", name))
+    folder = _folder(api, api.coursedir.source_directory, name)
     notebooks = [nbformat.read(path, 4) for path in sorted(folder.glob("*.ipynb"))]
     cells = [task.name for notebook in notebooks for task in sources.tasks(notebook)]
     return {cell: place for place, cell in enumerate(cells)}

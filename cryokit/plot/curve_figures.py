@@ -189,11 +189,12 @@ def fit_times(result: Result, dataset: str) -> Figure:
         order["title"], order["fit"].clip(lower=0.01), color=[looks[method].colour for method in order["method"]]
     )
     right.bar_label(bars, [f"{seconds:.1f} s" for seconds in order["fit"]], padding=4)
-    right.set(xscale="log", xlabel="seconds to fit, once", xlim=(0.005, 20 * max(1.0, order["fit"].max())))
+    right.set(xscale="log", xlabel="seconds to fit, once", xlim=(0.005, 90 * max(1.0, order["fit"].max())))
     right.tick_params(axis="y", labelsize=10)
-    handles = [looks[row.method].handle(f"{row.title} ({row.pick:.2g} s)", line=False) for row in scored.itertuples()]
+    timed = scored[scored["pick"].notna()]
+    handles = [looks[row.method].handle(f"{row.title} ({row.pick:.2g} s)", line=False) for row in timed.itertuples()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=10)
-    slow, fast = scored.loc[scored["pick"].idxmax()], scored.loc[scored["pick"].idxmin()]
+    slow, fast = timed.loc[timed["pick"].idxmax()], timed.loc[timed["pick"].idxmin()]
     return describe(
         figure,
         f"F1 against seconds for a micrograph, from {fast['pick']:.2g} s ({fast['title']}) to {slow['pick']:.2g} s "

@@ -43,7 +43,7 @@ _ORDER = [(view, good) for view in (*VIEW_COLOURS, None) for good in DECISIONS] 
 MASK_OPACITY = 0.3
 TILE = 1.6  # median diameters: side of a gallery's squares
 LINES = 4  # of text below a square of a gallery
-POINTS = 7.5  # size of that text
+POINTS = 10  # size of that text
 
 
 def outlines(
@@ -176,7 +176,8 @@ def gallery(
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        Empty figure to draw on. The texts fit below the squares if it is about 1.5 inches times `n` wide.
+        Empty figure without a layout engine. The texts fit below the squares if it is about 1.75 inches times `n` wide
+        and 1.6 inches high for each row of squares and of texts.
     picture : ndarray, shape (rows, columns)
         Working picture; all squares share its grey values.
     decisions : sequence of Decision

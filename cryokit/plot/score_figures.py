@@ -165,7 +165,7 @@ def bars_of_work(work: Mapping[str, float], xlabel: str) -> Figure:
     bars = ax.barh(list(work), list(work.values()), color=[CURVE_COLOURS[number] for number in range(len(work))])
     words = [f"{value:.1e}" + ("" if value == first else f"  (1/{first / value:,.0f})") for value in work.values()]
     ax.bar_label(bars, words, padding=4)
-    ax.set(xscale="log", xlabel=xlabel, xlim=(min(work.values()) / 5, 300 * first))
+    ax.set(xscale="log", xlabel=xlabel, xlim=(min(work.values()) / 5, 60 * first))
     ax.invert_yaxis()
     return describe(
         figure, "Bars: " + "; ".join(f"{name} {word}" for name, word in zip(work, words, strict=True)) + "."

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from cryokit.plot import trainings
-from cryokit.plot.drawing import CURVE_COLOURS, show_grey
+from cryokit.plot.drawing import CURVE_COLOURS, PALETTE, show_grey
 from cryokit.plot.lesson_pictures import WIDTH, describe
 
 if TYPE_CHECKING:
@@ -65,13 +65,14 @@ def training_curves(histories: Mapping[str, History] | History, classes: int) ->
     -------
     matplotlib.figure.Figure
     """
-    picture = _figure(4.4)
+    picture = _figure(4.8)
     left, right = picture.subplots(1, 2)
-    trainings.curves(left, histories, "loss")
+    trainings.curves(left, histories, "loss", legend=False)
     trainings.curves(right, histories, "accuracy", legend=False)
     for ax, value, words in ((left, np.log(classes), "knows nothing: log C"), (right, 1 / classes, "guesses: 1 / C")):
         ax.axhline(value, color="0.5", linewidth=1)
         ax.text(0.98, value, words, transform=ax.get_yaxis_transform(), va="bottom", ha="right", color="0.3")
+    picture.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     named = histories if isinstance(histories, Mapping) else {"the training": histories}
     best = "; ".join(
         f"{name}: best validation loss {history.summary()['val_loss']:.2f} in epoch {history.best_epoch}"
@@ -149,7 +150,8 @@ def grain_figure(
         ax.set_title(f"noise, {name}")
     bins = np.linspace(min(map(np.min, values.values())), 1, 41)
     for number, (name, of_class) in enumerate(values.items()):
-        axes[-1].hist(of_class, bins, color=CURVE_COLOURS[number], alpha=0.8, label=name)
+        colour = PALETTE.get(name, CURVE_COLOURS[number % len(CURVE_COLOURS)])
+        axes[-1].hist(of_class, bins, color=colour, edgecolor="black", linewidth=0.5, label=name)
     axes[-1].axvline(limit, color="black", linestyle="dashed")
     axes[-1].set(xlabel="correlation of neighbouring pixels", ylabel="patches")
     axes[-1].legend(loc="upper left")

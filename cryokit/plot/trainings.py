@@ -112,7 +112,8 @@ def network(ax: Axes, table: pd.DataFrame, *, title: str | None = None) -> Axes:
             height, breadth, colour, words = 0.7 * part, 0.08, "black", f"{shape[0]}"
         else:
             height, breadth, colour = math.sqrt(shape[0] / tallest), max(0.04, 0.8 * part), CURVE_COLOURS[0]
-            words = f"{shape[0]} \u00d7 {shape[1]}\n\u00d7 {shape[2]}"
+            sides = f"{shape[0]}\u00b2" if shape[0] == shape[1] else f"{shape[0]} \u00d7 {shape[1]}"
+            words = f"{sides}\n\u00d7 {shape[2]}"
         corner = (place - breadth / 2, -height / 2)
         ax.add_patch(Rectangle(corner, breadth, height, facecolor=colour, edgecolor="black", alpha=0.75))
         ax.text(place, -0.56, words, ha="center", va="top", fontsize="small")

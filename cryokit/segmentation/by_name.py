@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -13,9 +11,7 @@ from cryokit.segmentation.cluster_choice import particle_mask
 from cryokit.segmentation.clusters import Clustering, fuzzy_cmeans, ibc, kmeans, super_kmeans, superpixel_count
 from cryokit.segmentation.mask import clean, particle_area
 from cryokit.segmentation.particles import objects
-
-if TYPE_CHECKING:
-    from cryokit.pickers.clustering import Examination
+from cryokit.segmentation.seen import Seen
 
 CLUSTERINGS = ("IBC", "k-means", "fuzzy c-means", "super k-means")
 
@@ -40,14 +36,14 @@ def clustered(name: str, picture: NDArray, k: int, diameter: float) -> Clusterin
     return {"IBC": ibc, "k-means": kmeans, "fuzzy c-means": fuzzy_cmeans}[name](picture, k)
 
 
-def picked_objects(name: str, examination: Examination, k: int) -> pd.DataFrame:
+def picked_objects(name: str, examination: Seen, k: int) -> pd.DataFrame:
     """Pick the objects of the cleaned particle cluster, cut at their necks, that are not larger than two particles.
 
     Parameters
     ----------
     name : str
         Clustering, as for `clustered`.
-    examination : Examination
+    examination : Seen
         What a picker has seen of a micrograph; only its enhanced picture is used.
     k : int
         Number of clusters.

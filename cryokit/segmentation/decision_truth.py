@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,9 @@ import pandas as pd
 from cryokit.coordinates import concatenate
 from cryokit.evaluate import evaluate
 from cryokit.segmentation.particles import Particle, circle_overlap
+from cryokit.segmentation.seen import Seen
 from cryokit.segmentation.selection import Decision, select_irregular, select_side, select_top
 from cryokit.segmentation.shapes import rectangularity
-
-if TYPE_CHECKING:
-    from cryokit.pickers.clustering import Examination
 
 TESTS = {"top": select_top, "side": select_side, "irregular": select_irregular}
 FOUND = ("clean", "other view", "damaged", "nothing")
@@ -34,12 +31,12 @@ WORDS = {
 }
 
 
-def judged(seen: Sequence[Examination], decisions: Sequence[Sequence[Decision]], labels: pd.DataFrame) -> pd.DataFrame:
+def judged(seen: Sequence[Seen], decisions: Sequence[Sequence[Decision]], labels: pd.DataFrame) -> pd.DataFrame:
     """Return the picks of several micrographs with their decisions, and what the labels say about each.
 
     Parameters
     ----------
-    seen : sequence of Examination
+    seen : sequence of Seen
         What a picker saw of each micrograph.
     decisions : sequence of sequence of Decision
         Decisions on its picks.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -12,21 +10,19 @@ from cryokit.coordinates import IGNORE
 from cryokit.segmentation.clusters import dice
 from cryokit.segmentation.mask import particle_area
 from cryokit.segmentation.overlap import without_overlaps
+from cryokit.segmentation.seen import Seen
 from cryokit.segmentation.shapes import components, label_image
-
-if TYPE_CHECKING:
-    from cryokit.pickers.clustering import Examination
 
 FATES = ("none", "a fragment", "merged", "misjudged")
 FRAGMENT = 0.4  # particle areas: smaller objects are fragments
 
 
-def true_discs(examination: Examination, labels: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def true_discs(examination: Seen, labels: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Draw the labelled particles of a micrograph into its working picture.
 
     Parameters
     ----------
-    examination : Examination
+    examination : Seen
         What a picker has seen of the micrograph.
     labels : pandas.DataFrame
         Table of labels, of which those of this micrograph count.
@@ -47,18 +43,18 @@ def true_discs(examination: Examination, labels: pd.DataFrame) -> tuple[NDArray[
     return discs, ignored & ~discs
 
 
-def dice_with_truth(mask: NDArray, examination: Examination, labels: pd.DataFrame) -> float:
+def dice_with_truth(mask: NDArray, examination: Seen, labels: pd.DataFrame) -> float:
     """Return Dice's coefficient of a mask and the discs of the true particles, outside of ignored ones."""
     discs, ignored = true_discs(examination, labels)
     return dice(mask[~ignored], discs[~ignored])
 
 
-def fates(examination: Examination, missed: pd.DataFrame) -> dict[str, int]:
+def fates(examination: Seen, missed: pd.DataFrame) -> dict[str, int]:
     """Say what the cleaned mask shows at particles that were missed.
 
     Parameters
     ----------
-    examination : Examination
+    examination : Seen
         What a picker has seen of a micrograph.
     missed : pandas.DataFrame
         Labels of missed particles, of which those of this micrograph count.

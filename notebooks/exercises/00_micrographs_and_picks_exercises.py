@@ -63,11 +63,11 @@ with check("Task 1"):
     given = snr(crop.pixels, crop.inside)
     spread = crop.pixels[crop.inside].std() / crop.pixels[~crop.inside].std()
     assert np.ndim(given) == 0, "return one number, not an array: the variance of all pixels of a region is one number"
-    assert not np.isclose(given, spread**2, rtol=0.02), (
+    assert not np.isclose(given, spread**2, rtol=0.003), (
         "inside the particle the variance is that of signal and noise together; subtract the noise's to be left with "
         "the signal's"
     )
-    assert not np.isclose(given, [spread, spread - 1], rtol=0.02).any(), (
+    assert not np.isclose(given, [spread, spread - 1], rtol=0.003).any(), (
         "that is a ratio of standard deviations; the SNR is a ratio of variances"
     )
     assert np.isclose(given, crop.snr, rtol=0.2, atol=0.06), (

@@ -196,14 +196,20 @@ with check("Task 4"):
     row, column = np.nonzero(rectangle)
     given = length_to_width(rectangle)
     upright = np.zeros((64, 64), bool)
-    upright[10:50, 20:30] = True
-    assert np.isclose(length_to_width(upright), 4, rtol=0.15), "an upright rectangle of 40 x 10 pixels has a ratio of 4"
+    upright[10:50, 20:50] = True
+    straight = length_to_width(upright)
+    assert not np.isclose(straight, 5 / 3, rtol=0.03), (
+        "the largest Feret diameter of a rectangle is its diagonal; the length is the one at 90 degrees to the width"
+    )
+    assert np.isclose(straight, 4 / 3, rtol=0.05), (
+        f"an upright rectangle of 40 x 30 pixels has a ratio of 1.33, not {straight:.2f}"
+    )
     assert not np.isclose(given, max(np.ptp(row) / np.ptp(column), np.ptp(column) / np.ptp(row)), rtol=0.02), (
         "rows and columns alone are not enough: this rectangle lies at a slant. Project onto many directions"
     )
     assert np.isclose(given, ratio, rtol=0.1), (
         f"the sides of this rectangle have a ratio of {ratio:.2f}, not {given:.2f}. The width is the smallest Feret "
-        "diameter; the length is the one at 90 degrees to it, not the largest, which is the diagonal"
+        "diameter; the length is the one at 90 degrees to it"
     )
     ### BEGIN HIDDEN TESTS
     for number in range(4):

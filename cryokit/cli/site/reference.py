@@ -44,7 +44,13 @@ def public_names(module: types.ModuleType) -> list[str]:
             for name, thing in vars(module).items()
             if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__
         ]
-    return sorted((name for name in listed if not inspect.ismodule(getattr(module, name))), key=str.lower)
+    return sorted((name for name in listed if _belongs(getattr(module, name), module)), key=str.lower)
+
+
+def _belongs(thing: object, module: types.ModuleType) -> bool:
+    """Return whether something is described on the page of a module: errors are on a page of their own."""
+    error = getattr(thing, "__module__", None) == "cryokit.errors"
+    return not inspect.ismodule(thing) and (not error or module.__name__ == "cryokit.errors")
 
 
 def _page(package: str, names: list[str]) -> str:

@@ -123,3 +123,28 @@ def coarsened(pictures: ArrayLike, wanted: float) -> NDArray[np.float32]:
         smooth = ndimage.gaussian_filter(picture, high, mode="reflect")
         changed[number, ..., 0] = smooth / max(smooth.std(), 1e-6)
     return changed
+
+
+def with_noise_of(pictures: ArrayLike, noise: ArrayLike, smooth: float) -> NDArray[np.float32]:
+    """Keep the shapes in patches and replace their noise by that of other patches.
+
+    Parameters
+    ----------
+    pictures : array_like, shape (n, rows, columns, 1)
+        Patches with mean 0 and standard deviation 1.
+    noise : array_like, shape (m, rows, columns, 1)
+        Patches without particles, taken in turn.
+    smooth : float
+        Standard deviation, in pixels, of the Gaussian that leaves of a patch its shapes and hardly any noise.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, rows, columns, 1)
+        Smoothed patches plus as much noise as was smoothed away, with a standard deviation of 1.
+    """
+    pictures = np.asarray(pictures, np.float32)
+    shapes = ndimage.gaussian_filter(pictures, (0, smooth, smooth, 0))
+    left = np.clip(1 - shapes.var(axis=(1, 2, 3), keepdims=True), 0, 1)
+    other = np.resize(np.asarray(noise, np.float32), pictures.shape)
+    mixed = shapes + np.sqrt(left) * other
+    return mixed / np.maximum(mixed.std(axis=(1, 2, 3), keepdims=True), 1e-6)
