@@ -537,7 +537,7 @@ plot.show(figure, "Parts of a micrograph of KLH after two of our stages and, whe
 # %% [markdown]
 # ## 7. What goes wrong, and how it looks (further)
 #
-# Each column: a micrograph that was spoilt on purpose, what comes out when nobody minds it, and what comes out with the
+# Each column: a micrograph that was spoilt on purpose, what comes out if nothing is done, and what comes out with the
 # remedy. The numbers are the AUC.
 
 # %%
@@ -554,7 +554,7 @@ for mistake, column in zip(spoilt, axes.T, strict=True):
             record(f"auc, {mistake.name}, {word}", value)
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[], title=title)
-for ax, words in zip(axes[:, 0], ("spoilt", "nobody minds", "remedied"), strict=True):
+for ax, words in zip(axes[:, 0], ("spoilt", "untreated", "remedied"), strict=True):
     ax.set_ylabel(words)
 plot.show(figure, "A micrograph with an ice gradient, hot pixels, a repeated border, and with the wrong contrast; "
           "after the chain without and with the remedy.")  # fmt: skip
