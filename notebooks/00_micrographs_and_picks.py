@@ -388,7 +388,7 @@ record("written and read", [len(mine), len(again)])
 box = round(1.5 * picker.diameter_)
 mistakes = {
     "y axis upside down": coordinates.flip_y(picks, height=rows),
-    "scale of a binned micrograph": coordinates.scale(picks, 1 / 2),
+    "scale of a binned one": coordinates.scale(picks, 1 / 2),
     "corners taken for centres": picks.assign(x=picks["x"] - box / 2, y=picks["y"] - box / 2),
     "threshold far too low": candidates,
 }
@@ -399,12 +399,12 @@ if truth is not None:
         record(f"f1, {mistake}", results[mistake].f1)
 
 # %%
-figure, axes = plot.subplots(2, 2, height=9.4)
+figure, axes = plot.subplots(1, 4, height=3.0)
 for ax, (mistake, found) in zip(axes.flat, mistakes.items(), strict=True):
     here = found[found["micrograph"] == first.name]
     plot.overlay(ax, smooth, picks=here, diameter=picker.diameter_, legend=False, longest_side=340)
-    score = f": F1 {results[mistake].f1:.2f}" if results else ""
-    ax.set_title(mistake + score, fontsize=12)
+    score = f"\nF1 {results[mistake].f1:.2f}" if results else ""
+    ax.set_title(mistake + score, fontsize=10)
     if not mistake.startswith("scale"):  # that one shows only on the whole micrograph
         ax.set(xlim=(0, columns / 2), ylim=(rows / 2, 0))
 plot.show(figure, "Four wrong sets of picks on the same micrograph: thrown at random, crowded into the first quarter, "
