@@ -17,7 +17,6 @@ from cryokit._util import files as written_files
 from cryokit._util import locks
 from cryokit.cli import main
 from cryokit.pickers import picking_record, picking_run
-from cryokit.pickers.file_tasks import Outputs
 
 LISTS = {"picks.csv", "micrographs.csv", "autopick.star"}
 
@@ -257,26 +256,17 @@ def test_another_model_or_version_is_refused(session, capsys, monkeypatch):
 def test_lists_are_not_there_while_files_change(session, monkeypatch):
     assert session.pick() == 0
     there = []
-    original = Outputs.coordinates
+    add = picking_record.Record.add
 
-    def noted(self, name):
-        there.append([list for list in LISTS if (self.folder / list).exists()])
-        return original(self, name)
+    def noted(self, result):
+        there.append(LISTS & set(results(session.out)))
+        add(self, result)
 
+    monkeypatch.setattr(picking_record.Record, "add", noted)
     session.add(1, seed=77)
     session.add(4)
-    task = picking_run.pick
-
-    def picked(*arguments):
-        monkeypatch.setattr(Outputs, "coordinates", noted)
-        task(*arguments)
-        monkeypatch.setattr(Outputs, "coordinates", original)
-
-    monkeypatch.setattr(picking_run, "pick", picked)
     assert session.pick() == 0
-    assert len(there) > 2
-    assert there[0] in ([], sorted(LISTS), list(LISTS))
-    assert all(lists == [] for lists in there[4:])
+    assert there == [set(), set()]
     agree(session.out)
 
 

@@ -1,5 +1,6 @@
 """Dask clusters: connecting to one, and telling what became of a task."""
 
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from cryokit.errors import ArgumentError, CryokitError
@@ -43,10 +44,9 @@ def connected(address: str) -> "Client":
 def lost(error: Exception) -> str | None:
     """Return why a task that did not end has none of our results; None if the error is the task's own."""
     from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
 
     if isinstance(error, KilledWorker):
         return "its workers were killed, several times (out of memory?)"
-    if isinstance(error, FutureCancelledError):
+    if isinstance(error, CancelledError):
         return "the cluster has given it up; run the command again"
     return None
