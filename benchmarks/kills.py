@@ -166,6 +166,16 @@ def others(token: str) -> list[int]:
     return found
 
 
+def in_this_process(command: Command, out: Path) -> None:
+    """Run a command here, so that its copies find everything imported."""
+    out.mkdir()
+    variables = command.environment(out)
+    os.environ.update(variables)
+    cryokit([str(word) for word in command.words(out)])
+    for name in variables:
+        del os.environ[name]
+
+
 def undisturbed(command: Command, out: Path) -> tuple[dict[str, Any], float]:
     """Run a command to its end; return what it comes to, and its seconds."""
     out.mkdir()
@@ -194,7 +204,7 @@ def kill_once(command: Command, out: Path, expected: dict[str, Any], delay: floa
     there = command.content(out)
     partial = [name for name, data in there.items() if data != expected.get(name, data)]
     hidden = len([path for path in out.rglob(".*")])
-    again, _ = os.waitpid(started(command, out, token), 0), None
+    _, again = os.waitpid(started(command, out, token), 0)
     after = command.content(out)
     found = {
         "killed": os.WIFSIGNALED(status),
@@ -203,7 +213,7 @@ def kill_once(command: Command, out: Path, expected: dict[str, Any], delay: floa
         "partial_files": partial,
         "hidden_before": hidden,
         "hidden_after": [str(path.relative_to(out)) for path in out.rglob(".*")],
-        "ended_well": again[1] == 0,
+        "ended_well": again == 0,
         "same": after == expected,
     }
     shutil.rmtree(out)
@@ -249,7 +259,7 @@ def measure(kills: int, seed: int = 0, only: str = "") -> Iterator[dict[str, Any
             for command in commands(folder, address):
                 if only not in command.name:
                     continue
-                undisturbed(command, folder / "first")  # reads what later runs find in memory
+                in_this_process(command, folder / "first")
                 expected, seconds = undisturbed(command, folder / "expected")
                 found = []
                 for index in range(kills):

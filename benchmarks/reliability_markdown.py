@@ -3,9 +3,9 @@
     python benchmarks/reliability_markdown.py [FOLDER] [FILE]
 
 A file has the keys ``title``, ``command`` (how it was measured), ``note``, ``provenance``
-(`cryokit.benchmark.result_file.provenance`), ``table`` (a list of rows, which are mappings from column to value), and, to
-place it among the others, ``order``. ``remarks``, a list of sentences, may follow the table. The same files give the same
-bytes; `check` compares a file with what would be generated.
+(`cryokit.benchmark.result_file.provenance`), ``table`` (a list of rows, which are mappings from column to value), and,
+to place it among the others, ``order``. ``remarks``, a list of sentences, may follow the table. The same files give the
+same bytes; `check` compares a file with what would be generated.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def check(folder: str | os.PathLike, file: str | os.PathLike) -> str:
 
 def _where(content: Mapping[str, Any]) -> str:
     known = content.get("provenance", {})
-    parts = [
-        known.get("date", "")[:10],
-        known.get("cpu", ""),
-        f"cryokit {known['version']}" if "version" in known else "",
-    ]
-    text = ", ".join(part for part in parts if part)
-    return f" ({text})" if text else ""
+    machine = known.get("machine", {})
+    parts = [known.get("date", "")[:10]]
+    if machine:
+        parts.append(f"{machine['cores']} cores, {machine['memory_gb']:g} GB")
+    if "cryokit" in known:
+        parts.append(f"cryokit {known['cryokit']}")
+    return f" ({'; '.join(part for part in parts if part)})" if known else ""
 
 
 def _cell(value: Any) -> str:

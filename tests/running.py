@@ -1,6 +1,7 @@
 """What the tests of interrupted runs share: tiny micrographs, commands in processes, and waiting for events."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,8 +72,14 @@ def start(*words):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_heeding_signals,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
+
+
+def _heeding_signals():
+    """Undo what `nohup` has done, under which the tests may run."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def until(condition):
