@@ -13,6 +13,10 @@ class ArgumentTypeError(CryokitError, TypeError):
     """An argument or setting is of the wrong type."""
 
 
+class WriteError(CryokitError):
+    """A place takes no more files: the disk is full, or nothing can be written there."""
+
+
 class MicrographError(CryokitError):
     """A micrograph cannot be read, or cannot be used as it is."""
 

@@ -101,7 +101,9 @@ class Program(Recorder):
 
 
 def files_in(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+    """The files that a run is for; its record is tested in test_picking_run.py."""
+    names = (path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(name for name in names if not name.startswith("record/"))
 
 
 def contents(folder):
@@ -251,7 +253,7 @@ def test_the_next_micrograph_is_read_while_one_is_picked(paths, tmp_path, monkey
 
 
 def test_programs_get_batches_and_a_broken_micrograph_spoils_none_of_them(broken, tmp_path, monkeypatch):
-    monkeypatch.setattr("cryokit.pickers.many_files.BATCH", 2)
+    monkeypatch.setattr("cryokit.pickers.engines.BATCH", 2)
     program = Program()
     result = pick_files(program, broken, tmp_path, threshold=0.25, draw=save_overlay, jobs=2)
     # Of the batches (1, 2), (2b, 3), (3b, 4) the last two hold a file that cannot be read.

@@ -17,7 +17,9 @@ from cryokit.simulate import simulate
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MAP = (REPOSITORY / "cryokit" / "README.md").read_text(encoding="utf-8")
-COMMAND_LINES = re.findall(r"^cryokit .*", README, re.MULTILINE)
+PAGE = (REPOSITORY / "cryokit" / "cli" / "many_machines.md").read_text(encoding="utf-8")
+# Without what the shell does with the output.
+COMMAND_LINES = re.findall(r"^cryokit [^>\n]*", f"{README}\n{PAGE}", re.MULTILINE)
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES)
@@ -32,7 +34,9 @@ def test_command_is_valid(line, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "folder"), [(README, REPOSITORY), (MAP, REPOSITORY / "cryokit")], ids=["README", "cryokit/README"]
+    ("text", "folder"),
+    [(README, REPOSITORY), (MAP, REPOSITORY / "cryokit"), (PAGE, REPOSITORY / "cryokit" / "cli")],
+    ids=["README", "cryokit/README", "many_machines"],
 )
 def test_links_and_paths_exist(text, folder):
     paths = re.findall(r"\]\(([^):]+)\)", text)

@@ -1,7 +1,7 @@
 """One cell of the comparison: a method fitted and tested on a dataset, in a process of its own.
 
 A process of its own has its own peak memory, and what goes wrong in it, even a crash, is the failure of one cell. It is
-started as ``python -m cryokit.benchmark.cells JOB.json`` and writes its outcome as JSON.
+started as ``python -m cryokit.benchmark.cells_process JOB.json``, writes its outcome as JSON and ends with its starter.
 """
 
 import contextlib
@@ -38,6 +38,8 @@ from cryokit.pickers import Picker, picker_class
 from cryokit.pickers.interface import Micrographs
 
 logger = logging.getLogger(__name__)
+
+TASK = ".job.json"  # ending of the file that tells a cell's process what to do
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,14 @@ def run_in_process(job: Job, timeout: float) -> dict[str, Any]:
         ``status`` and ``error``, and what `run` returns if the cell finished.
     """
     out, log = job.out, job.out.with_suffix(".log")
-    task = out.with_suffix(".job.json")
+    task = out.with_suffix(TASK)
     write_text(task, json.dumps(asdict(job)))
     out.unlink(missing_ok=True)
     try:
         with open(log, "w", encoding="utf-8") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cryokit.benchmark.cells", os.fspath(task)],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "cryokit.benchmark.cells_process", os.fspath(task)],
+                stdin=subprocess.PIPE,  # held open for as long as this process lives: `lifeline.follow_input`
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -113,6 +115,8 @@ def run_in_process(job: Job, timeout: float) -> dict[str, Any]:
             except BaseException:
                 _kill(process)
                 raise
+            finally:
+                process.stdin.close()
     except subprocess.TimeoutExpired:
         return {"status": result_file.FAILED, "error": f"took longer than {timeout / 60:g} minutes"}
     finally:
@@ -329,7 +333,3 @@ def main(path: str) -> int:
         outcome = {"status": result_file.FAILED, "error": f"{type(error).__name__}: {error}"}
     result_file.write({**outcome, "provenance": result_file.provenance()}, job.out)
     return 1 if outcome["status"] == result_file.FAILED else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -1,27 +1,29 @@
 """The run: every method on every dataset, cell by cell; finished cells are kept, so a stopped run can be continued."""
 
+import contextlib
 import hashlib
-import inspect
 import json
 import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cryokit import __version__, coordinates
-from cryokit._util.files import make_folder, write_text
+from cryokit._util import locks
+from cryokit._util.cluster import connected, lost
+from cryokit._util.files import make_folder, remove_leftovers, write_text
+from cryokit._util.json_files import read_json
 from cryokit._util.wording import plural
 from cryokit.benchmark import cells, result_file, run_files
 from cryokit.benchmark.configuration import BenchmarkConfig
 from cryokit.benchmark.methods import PROGRAMS, ROWS, Row, check_name
 from cryokit.benchmark.prepared_sets import Prepared, prepare
-from cryokit.datasets.integrity import sha256
-from cryokit.errors import BenchmarkError, CryokitError
-from cryokit.pickers import picker_class
+from cryokit.errors import BenchmarkError, CryokitError, WriteError
+from cryokit.pickers import identity, picker_class
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def run(
     picks: Mapping[str, str] | None = None,
     reading: Mapping[str, Any] | None = None,
     fresh: bool = False,
+    dask: str | None = None,
 ) -> dict[str, Any]:
     """Run a benchmark and return its result, which is written after every cell.
 
@@ -55,6 +58,8 @@ def run(
         How these picks are read: arguments of `cryokit.coordinates.read_folder`.
     fresh : bool
         Whether to recompute finished cells and to simulate micrographs again.
+    dask : str, optional
+        Address of a Dask scheduler on whose workers the cells run; they have to see the same files by the same paths.
 
     Returns
     -------
@@ -66,14 +71,31 @@ def run(
     BenchmarkError
         If none of the datasets is available (one missing among others is left out with a warning), the folder holds the
         run of another benchmark or profile, or picks have the name of a method.
+    CryokitError
+        If another process runs a benchmark in the folder.
     """
+    given = [_given_row(config, name, path, reading or {}) for name, path in (picks or {}).items()]
+    _check_folder(Path(out), config)
+    out = make_folder(out)
+    busy = f"{out}: another benchmark runs there; wait for it, or choose another folder"
+    with locks.held(out / run_files.LOCK, busy):
+        _remove_leftovers(out)
+        sets = _prepare_all(config, out, list(sources), labels_from, fresh)
+        return _run(config, out, sets, given, fresh, dask)
+
+
+def _run(
+    config: BenchmarkConfig,
+    out: Path,
+    sets: Sequence[Prepared],
+    given: Sequence[Row],
+    fresh: bool,
+    dask: str | None,
+) -> dict[str, Any]:
+    """Run the cells of prepared datasets."""
     from tqdm import tqdm
 
     began = time.perf_counter()
-    given = [_given_row(config, name, path, reading or {}) for name, path in (picks or {}).items()]
-    _check_folder(Path(out), config)
-    out, sources = make_folder(out), list(sources)
-    sets = _prepare_all(config, out, sources, labels_from, fresh)
     tasks = [
         (prepared, row, seed)
         for prepared in sets
@@ -93,13 +115,19 @@ def run(
         "methods": {name: row.to_dict() for name, row in rows.items()},
         "cells": [],
     }
-    bar = tqdm(tasks, desc=config.name, unit="cell", disable=None)
-    for prepared, row, seed in bar:
-        bar.set_postfix_str(f"{row.name} on {prepared.spec.name}")
-        cell = {"method": row.name, "dataset": prepared.spec.name, "seed": seed}
-        result["cells"].append(cell | result_file.empty_cell() | _outcome(config, out, prepared, row, seed, fresh))
-        result["provenance"]["seconds"] = round(time.perf_counter() - began, 1)
-        result_file.write(result, out / result_file.PARTIAL)
+    planned = [_planned(config, out, prepared, row, seed, fresh) for prepared, row, seed in tasks]
+    outcomes: list[dict[str, Any] | None] = [None] * len(tasks)
+    done = _on_cluster(planned, config, dask) if dask else _here(planned, config)
+    with tqdm(total=len(tasks), desc=config.name, unit="cell", disable=None) as bar:
+        for number, outcome in done:
+            prepared, row, seed = tasks[number]
+            bar.update()
+            bar.set_postfix_str(f"{row.name} on {prepared.spec.name}")
+            cell = {"method": row.name, "dataset": prepared.spec.name, "seed": seed}
+            outcomes[number] = cell | result_file.empty_cell() | outcome
+            result["cells"] = [outcome for outcome in outcomes if outcome is not None]
+            result["provenance"]["seconds"] = round(time.perf_counter() - began, 1)
+            result_file.write(result, out / result_file.PARTIAL)
     for row in rows.values():
         if row.picker is None:
             _judge_given([cell for cell in result["cells"] if cell["method"] == row.name])
@@ -185,12 +213,13 @@ def _prepare_all(
     return sets
 
 
-def _outcome(
-    config: BenchmarkConfig, out: Path, prepared: Prepared, row: Row, seed: int, fresh: bool
-) -> dict[str, Any]:
-    """Return the outcome of a cell, from its file if it was finished before."""
+_Planned = tuple[cells.Job | None, str, dict[str, Any] | None]  # a cell, its key, and its outcome if that is known
+
+
+def _planned(config: BenchmarkConfig, out: Path, prepared: Prepared, row: Row, seed: int, fresh: bool) -> _Planned:
+    """Return what a cell has to do, or its outcome from its file if it was finished before."""
     if row.labels and not prepared.paths["train"]:
-        return {"status": result_file.SKIPPED, "error": "learns from labels, but there are no training micrographs"}
+        return None, "", {"status": result_file.SKIPPED, "error": "learns from labels, but has no training micrographs"}
     settings = dict(row.settings)
     if row.picker is None:
         settings["path"] = _resolved(settings["path"])
@@ -206,23 +235,84 @@ def _outcome(
         folder=_resolved(out),
     )
     key = _key(job, prepared.info["fingerprint"])
-    if not fresh and (kept := _finished(job.out, key)) is not None:
-        return kept
-    make_folder(job.out.parent)
+    return job, key, None if fresh else _finished(job.out, key)
+
+
+def _here(planned: Sequence[_Planned], config: BenchmarkConfig) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the outcomes of cells, with their numbers, one after the other on this machine."""
+    for number, (job, key, known) in enumerate(planned):
+        yield number, known or _kept(job, key, run_cell(job, 60 * config.timeout))
+
+
+def _on_cluster(
+    planned: Sequence[_Planned], config: BenchmarkConfig, address: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the outcomes of cells, with their numbers, as the workers of a Dask cluster are done with them."""
+    yield from ((number, known) for number, (_, _, known) in enumerate(planned) if known)
+    with contextlib.closing(connected(address)) as client:
+        from distributed import as_completed
+
+        numbers = {
+            client.submit(run_cell, job, 60 * config.timeout, pure=False): number
+            for number, (job, _, known) in enumerate(planned)
+            if not known
+        }
+        for future in as_completed(list(numbers)):
+            number = numbers.pop(future)
+            try:
+                outcome = future.result()
+            except Exception as error:
+                if (reason := lost(error)) is None:
+                    raise
+                outcome = {"status": result_file.FAILED, "error": reason}
+            job, key, _ = planned[number]
+            yield number, _kept(job, key, outcome)
+
+
+def run_cell(job: cells.Job, timeout: float) -> dict[str, Any]:
+    """Run a cell on this machine, whatever it comes to.
+
+    Parameters
+    ----------
+    job : cryokit.benchmark.cells.Job
+        Task of the cell.
+    timeout : float
+        Seconds after which it is killed.
+
+    Returns
+    -------
+    dict
+        As of `cryokit.benchmark.cells.run_in_process`, with the seconds that it took.
+    """
     began = time.perf_counter()
     try:
-        outcome = cells.run_in_process(job, 60 * config.timeout)
+        make_folder(job.out.parent)
+        outcome = cells.run_in_process(job, timeout)
+    except WriteError:  # would spoil all other cells as well
+        raise
     except (CryokitError, OSError) as error:
         outcome = {"status": result_file.FAILED, "error": str(error)}
-    outcome["wall"] = round(time.perf_counter() - began, 1)
+    return {**outcome, "wall": round(time.perf_counter() - began, 1)}
+
+
+def _kept(job: cells.Job, key: str, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Write the outcome of a cell, say what it is, and return it."""
     write_text(job.out, json.dumps({"key": key, **outcome}))
-    name = f"{row.name} on {job.dataset}"
+    name = f"{job.method} on {job.dataset}"
     if outcome["status"] == result_file.DONE:
         scores = outcome["scores"]
         logger.info("%s: F1 %.3f, AP %.3f", name, scores["f1"], scores["average_precision"])
     else:
         logger.error("%s %s: %s", name, outcome["status"], outcome["error"])
     return outcome
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what killed runs have left: half-written files, and tasks of cells."""
+    inner = [out / name for name in ("cells", "picks", "data")]
+    remove_leftovers([out, *inner, *(path for folder in inner for path in folder.rglob("*") if path.is_dir())])
+    for task in (out / "cells").rglob(f"*{cells.TASK}"):
+        task.unlink()
 
 
 def _resolved(path: str | os.PathLike) -> str:
@@ -242,13 +332,12 @@ def _key(job: cells.Job, fingerprint: str) -> str:
         "backend": result_file.backend(),
         "environment": {name: os.environ.get(name) for name in variables},
         # The code of a picker of your own may change from run to run, cryokit's has a version.
-        "code": sha256(Path(inspect.getfile(picker_class(job.picker)))) if ":" in (job.picker or "") else None,
+        "code": identity.code(job.picker),
     }
     if job.picker is None:
         content["settings"] = _digest(job.settings)
     else:
-        texts = {name: value for name, value in job.settings.items() if isinstance(value, str) and value}
-        content["files"] = {name: sha256(Path(value)) for name, value in texts.items() if Path(value).is_file()}
+        content["files"] = identity.files(job.settings)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -262,9 +351,13 @@ def _digest(settings: Mapping[str, Any]) -> str:
 
 
 def _finished(place: Path, key: str) -> dict[str, Any] | None:
+    """Return the outcome in a cell's file, if it is that of the cell; one that cannot be read is reported."""
+    if not os.path.lexists(place):
+        return None
     try:
-        kept = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = read_json(place, BenchmarkError, "the outcome of a cell")
+    except BenchmarkError as error:
+        logger.warning("%s; the cell is computed again", error)
         return None
     if isinstance(kept, dict) and kept.pop("key", None) == key and kept.get("status") == result_file.DONE:
         return kept

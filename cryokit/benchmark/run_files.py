@@ -4,6 +4,7 @@
 path                                                    content
 ======================================================= =======================================================
 ``result.json``                                         result (`cryokit.benchmark.result_file`)
+``lock``                                                which process runs the benchmark
 ``data/<dataset>/<micrograph>.mrc``                     simulated micrographs
 ``data/<dataset>.labels.csv``                           labels of all micrographs of a dataset
 ``cells/<method>/<dataset>/seed<k>.json``, ``.log``     outcome and log of a cell
@@ -25,6 +26,8 @@ from cryokit._util.names import micrograph_names
 from cryokit.benchmark import summary
 from cryokit.benchmark.summary import Result
 from cryokit.errors import DatasetError
+
+LOCK = "lock"
 
 
 def labels_file(run: str | os.PathLike, dataset: str) -> Path:

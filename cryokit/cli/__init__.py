@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cryokit import __version__
+from cryokit._util.lifeline import ended_by_signals
 from cryokit.errors import CryokitError
 
 # Module and help of each command. Only the module of the command in use is imported, so that --help is instant.
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 subparser.epilog = command.EXAMPLES
             subparser.set_defaults(run=command.run)
     options = parser.parse_args(words)
+    options.words = words
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(message)s", stream=sys.stderr
     )
@@ -69,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     try:
-        return options.run(options)
+        with ended_by_signals():
+            return options.run(options)
     except BrokenPipeError:
         # The reader of the output (head, less) is gone, and so is the place for a message.
         sys.stderr.close()

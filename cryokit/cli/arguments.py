@@ -87,11 +87,11 @@ def method(text: str) -> str:
     return text
 
 
-def add_micrographs(parser: argparse.ArgumentParser) -> None:
-    """Add the micrographs to read, and how to read them."""
+def add_micrographs(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
+    """Add the micrographs to read, at least one if they are needed, and how to read them."""
     parser.add_argument(
         "micrographs",
-        nargs="+",
+        nargs="+" if needed else "*",
         metavar="MICROGRAPH",
         help="MRC, TIFF, PNG or JPEG files, folders of them, or lists: RELION's micrographs*.star, or @list.txt with "
         "one path per line, with Topaz's list of images or with one of its particle tables",

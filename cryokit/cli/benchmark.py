@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +30,7 @@ examples:
 # Options that say what to run, which --result excludes.
 _TO_RUN = (
     *("out", "config", "profile", "trust", "methods", "datasets", "seeds", "picks", "strip", "strip_prefix"),
-    *("labels", "diameter", "fresh"),
+    *("labels", "diameter", "fresh", "dask"),
 )
 
 
@@ -76,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help_of_diameter = "particle diameter in pixels, if the labels of a dataset do not say it or are boxes"
     _add_pairs(real, "--diameter", "DATASET=PX", positive, help_of_diameter)
     output = parser.add_argument_group("output")
+    output.add_argument("--dask", metavar="ADDRESS", help="run the cells on this Dask cluster (cryokit[cluster])")
     output.add_argument("--fresh", action="store_true", help="recompute finished cells, and simulate again")
     output.add_argument("--report", type=Path, metavar="FILE.html", help="self-contained HTML report")
     output.add_argument("--summary", type=Path, metavar="FILE.json", help="copy of the result without curves")
@@ -101,16 +99,16 @@ def run(options: argparse.Namespace) -> int:
     else:
         from cryokit.benchmark.run import run as run_benchmark
 
-        with _ended_by_signals():
-            result = run_benchmark(
-                _configuration(options),
-                options.out,
-                sources=options.data,
-                labels_from=_unique(options.labels, "--labels"),
-                picks=_unique(options.picks, "--picks"),
-                reading=_reading(options),
-                fresh=options.fresh,
-            )
+        result = run_benchmark(
+            _configuration(options),
+            options.out,
+            sources=options.data,
+            labels_from=_unique(options.labels, "--labels"),
+            picks=_unique(options.picks, "--picks"),
+            reading=_reading(options),
+            fresh=options.fresh,
+            dask=options.dask,
+        )
         logger.info("result: %s", place / result_file.RESULT)
     sys.stdout.write(tables.text(result))
     if options.summary:
@@ -165,27 +163,6 @@ def _check_outputs(options: argparse.Namespace, place: Path) -> None:
             raise ArgumentError(f"{option} {path}: is a folder; give a file")
         if path is not None and path.resolve() in taken:
             raise ArgumentError(f"{option} {path}: is the result itself; give another file")
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Turn the signals that end a process into SystemExit, so that the process of the running cell is ended, too."""
-
-    def end(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {}
-    # Handlers belong to the main thread. A signal that is ignored (nohup) or handled elsewhere is left alone.
-    if threading.current_thread() is threading.main_thread():
-        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        before = {
-            number: signal.signal(number, end) for number in numbers if signal.getsignal(number) is signal.SIG_DFL
-        }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _listed() -> str:

@@ -10,15 +10,16 @@ return, is written with an apostrophe before it, which reading takes off again (
 """
 
 import os
+from collections.abc import Iterable
 
 import pandas as pd
 
 from cryokit._util.csv_text import csv_text, without_apostrophe
-from cryokit._util.files import write_text
+from cryokit._util.files import replacing, write_text
 from cryokit._util.names import located_name
 from cryokit.coordinates.formats import WriteOptions
 from cryokit.coordinates.headers import say, usual_columns
-from cryokit.coordinates.picks import COLUMNS, NUMERIC, refuse_depths, require_columns, validate
+from cryokit.coordinates.picks import COLUMNS, NUMERIC, refuse_depths, require_columns, table, validate
 from cryokit.coordinates.textfiles import header_fields, numbers, read_columns
 
 
@@ -45,6 +46,15 @@ def read(path: str | os.PathLike, micrograph: str, diameter: float | None = None
         return validate(picks.assign(micrograph=micrograph), path), [micrograph]
     picks["micrograph"] = [located_name(without_apostrophe(name)) for name in columns["micrograph"]]
     return validate(picks, path), list(dict.fromkeys(picks["micrograph"]))
+
+
+def write_tables(path: str | os.PathLike, tables: Iterable[pd.DataFrame]) -> None:
+    """Write many tables of picks as one joined file, as `write` would write them together, but one after the other."""
+    empty = table()
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        file.write(csv_text(empty[list(COLUMNS)]))
+        for picks in tables:
+            file.write(csv_text(picks[list(COLUMNS)]).partition("\n")[2])
 
 
 def write(path: str | os.PathLike, picks: pd.DataFrame, options: WriteOptions) -> None:

@@ -8,15 +8,13 @@ mixed precision on a GPU runs in the precision that is set where it is loaded.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryokit import __version__
-from cryokit._util.files import inside
+from cryokit._util.files import inside, replace_folder, scratch, writing
 from cryokit._util.json_files import read_json
 from cryokit._util.plain import json_text
 from cryokit._util.validation import check_number
@@ -117,29 +115,15 @@ class Model:
         networks = {NETWORK: _bare(folder, self.config, self.network)}
         networks |= {f"{name}.keras": _bare(folder, *companion) for name, companion in self.companions.items()}
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        except OSError as error:
-            raise PickerError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
-        try:
-            new, old = temporary / "new", temporary / "old"
-            new.mkdir()
-            for name, network in networks.items():
-                network.save(new / name)
-            (new / HEADER).write_text(text, encoding="utf-8")
-            # A folder cannot be renamed over a full one: the old one steps aside, and comes back if that fails.
-            if folder.exists():
-                folder.rename(old)
-            try:
-                new.rename(folder)
-            except OSError:
-                if old.exists():
-                    old.rename(folder)
-                raise
+            with scratch(folder) as temporary, writing(folder):
+                new = temporary / "new"
+                new.mkdir()
+                for name, network in networks.items():
+                    network.save(new / name)
+                (new / HEADER).write_text(text, encoding="utf-8")
+                replace_folder(new, folder, temporary)
         except OSError as error:
             raise PickerError(f"{folder}: cannot be written ({error}); choose another folder") from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return folder
 
     def __getstate__(self) -> dict[str, Any]:

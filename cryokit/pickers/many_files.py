@@ -1,43 +1,34 @@
 """Fit a picker to micrograph files, and pick many of them into coordinate files."""
 
 import contextlib
+import functools
 import logging
 import math
 import os
-import pickle
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from cryokit import coordinates
-from cryokit._util.cores import usable_cores
-from cryokit._util.files import inside, make_folder
-from cryokit._util.names import coordinate_file_micrograph, micrograph_names
-from cryokit._util.prefetch import ahead
-from cryokit._util.wording import some
-from cryokit.coordinates import concatenate, validate
-from cryokit.errors import CryokitError, PickerError
+from cryokit._util.files import make_folder, remove_leftovers
+from cryokit._util.names import micrograph_names
+from cryokit.coordinates import concatenate
+from cryokit.errors import CryokitError, PickerError, WriteError
 from cryokit.imaging.contrast import contrast_score
-from cryokit.imaging.preparation import recorded, unusable_regions
-from cryokit.imaging.unusable import enlarged
-from cryokit.micrograph import Micrograph, pixel_size, read, write_mrc
-from cryokit.networks.devices import limit_threads
-from cryokit.pickers import registry, verdicts
-from cryokit.pickers.interface import Assessment, Micrographs, Picker, check_room, diameters_to_try, spread
-from cryokit.pickers.one_of_many import problem_of, read_named
+from cryokit.imaging.preparation import recorded
+from cryokit.micrograph import pixel_size, read
+from cryokit.pickers import registry
+from cryokit.pickers.engines import engine
+from cryokit.pickers.file_tasks import Draw, Item, Outputs, Result, Task
+from cryokit.pickers.interface import Micrographs, Picker, check_room, diameters_to_try, spread
+from cryokit.pickers.one_of_many import problem_of
+from cryokit.pickers.picking_lists import Listed, remove_lists, warn_of_older_results, write_lists
 
 logger = logging.getLogger(__name__)
 
+RECORD = "record"  # folder in the output of `cryokit pick` (`cryokit.pickers.picking_record`)
 SAME_PIXEL = 1.02  # pixel sizes up to this factor apart are one
-BATCH = 16  # micrographs that are handed together to a picker that runs another program
-Draw = Callable[[Micrograph, pd.DataFrame, Path, str], None]  # with a title
 
 
 @dataclass(frozen=True)
@@ -238,226 +229,75 @@ def pick_files(
         If `maps` are wanted of a picker that makes none, a picture or map would replace one of the micrographs, or the
         picker cannot be sent to other processes.
     """
-    from tqdm import tqdm
-
     if maps:
         check_maps(registry.described(type(picker)))
     out = make_folder(out)
-    names = dict(zip(paths, micrograph_names(paths), strict=True))
-    _warn_of_older_results(out, {name.rpartition("/")[2] for name in names.values()})
-    formats = tuple(format for format in dict.fromkeys(formats) if format != "csv")
-    task = _Task(picker, out, names, formats, threshold, draw, maps, masks, sum_frames)
-    task.check_outputs()
-    if picker.external:
-        results = _in_batches(task, paths)
-    elif jobs > 1 and len(paths) > 1:
-        results = _in_processes(task, paths, jobs)
-    else:
-        results = _one_by_one(task, paths)
-    finished: dict[Path, _Result] = {}
+    if (out / RECORD).is_dir():
+        raise PickerError(f"{out}: holds a run of cryokit pick; choose another folder")
+    items = [Item(path, name) for path, name in zip(paths, micrograph_names(paths), strict=True)]
+    warn_of_older_results(out, [item.name for item in items])
+    task = picking_task(
+        picker,
+        out,
+        formats=formats,
+        threshold=threshold,
+        draw=draw,
+        maps=maps,
+        masks=masks,
+        sum_frames=sum_frames,
+    )
+    task.outputs.check(items)
+    remove_lists(task.outputs)
+    remove_leftovers(task.outputs.folders(item.name for item in items))
+    finished: dict[Path, Result] = {}
     problems: dict[str, str] = {}
-    for result in tqdm(results, total=len(paths), desc="picking", unit="micrograph", disable=None):
-        if result.problem is None:
-            finished[result.path] = result
-        else:
-            problems[os.fspath(result.path)] = result.problem
-            logger.error("%s", result.problem)
-    done = [path for path in paths if path in finished]
-    _warn_of_missing_picks({names[path]: len(finished[path].picks) for path in done})
-    picks = concatenate(finished[path].picks for path in done)
-    coordinates.write(picks, out / "picks.csv", "csv", joined=True)
-    qualities = verdicts.compared([finished[path].quality for path in done])
-    verdicts.write(qualities, out / "micrographs.csv")
-    # Without STAR files an older list would lead readers of the folder to older picks.
-    (out / "autopick.star").unlink(missing_ok=True)
-    if "star" in formats:
-        files = {path: coordinates.coordinate_path(out, names[path], "star") for path in done}
-        unlisted: list[str] = []
-        coordinates.write_list(out / "autopick.star", files, problems=unlisted)
-        for problem in unlisted:
-            logger.warning("%s", problem)
-    return Picked(picks, tuple(names[path] for path in done), problems, qualities)
-
-
-def _warn_of_missing_picks(counts: dict[str, int]) -> None:
-    """Warn if most micrographs are without picks: their number alone would not tell an empty one from a failure."""
-    empty = [name for name, count in counts.items() if not count]
-    if empty and len(empty) >= len(counts) / 2:
-        logger.warning(
-            "no particles in %d of %d micrographs (%s); if there are any, give --diameter and --contrast, or look "
-            "at the candidates of a lower --threshold (--overlays)",
-            len(empty),
-            len(counts),
-            some(empty),
-        )
-
-
-def _warn_of_older_results(out: Path, names: set[str]) -> None:
-    older = [
-        file.name
-        for file in sorted(out.iterdir())
-        if file.name.lower().endswith(coordinates.SUFFIXES)
-        and file.name not in ("picks.csv", "micrographs.csv", "autopick.star")
-        and coordinate_file_micrograph(file) not in names
+    with engine(task, jobs=min(jobs, len(items))) as worker:
+        for result in shown(worker.pick(items), len(items)):
+            if result.problem is None:
+                finished[result.item.path] = result
+            else:
+                problems[os.fspath(result.item.path)] = result.problem
+    done = [item for item in items if item.path in finished]
+    picked = {item.path: finished[item.path].picks for item in done}
+    listed = [
+        Listed(item, finished[item.path].quality, functools.partial(picked.__getitem__, item.path)) for item in done
     ]
-    if older:
-        logger.warning("%s holds coordinate files of other micrographs, which stay there: %s", out, some(older))
+    qualities = write_lists(task.outputs, listed)
+    return Picked(concatenate(picked.values()), tuple(item.name for item in done), problems, qualities)
 
 
-_Loaded = tuple[Micrograph, verdicts.Quality]  # the quality as far as pixels tell it
+def picking_task(
+    picker: Picker,
+    out: Path,
+    *,
+    formats: Iterable[str] = ("star",),
+    threshold: float | None = None,
+    draw: Draw | None = None,
+    maps: bool = False,
+    masks: bool = False,
+    sum_frames: bool = False,
+    signed: bool = False,
+) -> Task:
+    """Return what to do with each micrograph, by the arguments of `pick_files`."""
+    formats = tuple(format for format in dict.fromkeys(formats) if format != "csv")
+    pictures = {"overlays": draw is not None, "maps": maps, "masks": masks}
+    outputs = Outputs(out, formats, tuple(kind for kind, wanted in pictures.items() if wanted))
+    return Task(picker, outputs, threshold, draw, sum_frames, signed)
 
 
-@dataclass(frozen=True)
-class _Result:
-    """What came of one micrograph: picks and quality, or what went wrong."""
+def shown(results: Iterable[Result], total: int) -> Iterator[Result]:
+    """Pass on results, show how many there are, and report those that are problems.
 
-    path: Path
-    picks: pd.DataFrame | None = None
-    quality: verdicts.Quality | None = None
-    problem: str | None = None
+    Raises
+    ------
+    WriteError
+        If nothing can be written any more.
+    """
+    from tqdm import tqdm
 
-
-@dataclass(frozen=True)
-class _Task:
-    """What to do with each micrograph; an object, so that it can be sent to other processes."""
-
-    picker: Picker
-    out: Path
-    names: dict[Path, str]
-    formats: tuple[str, ...]
-    threshold: float | None
-    draw: Draw | None
-    maps: bool
-    masks: bool
-    sum_frames: bool
-
-    def __call__(self, path: Path, picks: pd.DataFrame | None = None) -> _Result:
-        """Read, measure and pick a micrograph, unless its picks are given."""
-        try:
-            loaded = self.load(path)
-        except Exception as error:
-            loaded = error
-        return self.finish(path, loaded, None if picks is None else Assessment(picks))
-
-    def load(self, path: Path) -> _Loaded:
-        """Read a micrograph and measure its pixels."""
-        micrograph = read_named(path, self.names[path], sum_frames=self.sum_frames)
-        diameter = getattr(self.picker, "diameter_", None)
-        if diameter is not None:
-            check_room(micrograph.name, micrograph.data.shape, diameter)
-        return micrograph, verdicts.measured(micrograph, diameter)
-
-    def finish(self, path: Path, loaded: _Loaded | Exception, found: Assessment | None = None) -> _Result:
-        """Pick a micrograph, judge it and write its files, or report what went wrong."""
-        try:
-            if isinstance(loaded, Exception):
-                raise loaded
-            micrograph, quality = loaded
-            found = found or self.picker.assess(micrograph, threshold=self.threshold)
-            picks = validate(found.picks, f"picks of {self.picker.name}")
-            quality = verdicts.judged(quality, found)
-            self.write(micrograph, picks, quality)
-            return _Result(path, picks, quality)
-        except Exception as error:
-            return _Result(path, problem=problem_of(path, error))
-
-    def pictures(self, name: str) -> dict[str, Path]:
-        """Return the files that are no coordinate files and may be called like a micrograph, by kind."""
-        wanted = {"overlays": self.draw is not None, "maps": self.maps, "masks": self.masks}
-        suffixes = {"overlays": ".png", "maps": ".mrc", "masks": ".mrc"}
-        return {
-            kind: inside(self.out, f"{kind}/{name}{suffix}", PickerError)
-            for kind, suffix in suffixes.items()
-            if wanted[kind]
-        }
-
-    def check_outputs(self) -> None:
-        """Refuse to write over a micrograph, before the work."""
-        inputs = {os.path.realpath(path): path for path in self.names}
-        for name in self.names.values():
-            for kind, file in self.pictures(name).items():
-                if (path := inputs.get(os.path.realpath(file))) is not None:
-                    raise PickerError(f"{path}: {kind} would be written over it; choose another folder for the output")
-
-    def write(self, micrograph: Micrograph, picks: pd.DataFrame, quality: verdicts.Quality) -> None:
-        """Write the files of a micrograph."""
-        name = micrograph.name
-        for format in self.formats:
-            coordinates.write(
-                picks,
-                coordinates.coordinate_path(self.out, name, format),
-                format,
-                joined=False,
-                micrographs=None if micrograph.path is None else {name: micrograph.path},
-                shape=micrograph.data.shape,
-            )
-        pictures = self.pictures(name)
-        if self.draw is not None:
-            self.draw(micrograph, picks, pictures["overlays"], quality.title)
-        if self.maps:
-            self.picker.score_map(micrograph).write_mrc(pictures["maps"], micrograph.pixel_size)
-        if self.masks:
-            hidden = enlarged(unusable_regions(micrograph), micrograph.data.shape)
-            write_mrc(pictures["masks"], hidden.astype(np.int8), micrograph.pixel_size)
-
-
-def _one_by_one(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
-    # One ahead: the device need not wait for the disk, and no more than two micrographs are in memory.
-    with contextlib.closing(ahead(paths, task.load, depth=1)) as waiting:
-        for path, loaded in waiting:
-            result = task.finish(path, loaded)
-            del loaded
-            yield result
-
-
-def _in_batches(task: _Task, paths: Sequence[Path]) -> Iterator[_Result]:
-    for first in range(0, len(paths), BATCH):
-        batch = paths[first : first + BATCH]
-        try:
-            names = [task.names[path] for path in batch]
-            micrographs = Micrographs(batch, names=names, sum_frames=task.sum_frames)
-            picks = task.picker.pick_many(micrographs, threshold=task.threshold)
-        except Exception:
-            yield from map(task, batch)  # to find out which of them is at fault
-            continue
-        for path in batch:
-            yield task(path, picks[picks["micrograph"] == task.names[path]])
-
-
-def _in_processes(task: _Task, paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
-    jobs = min(jobs, len(paths))
-    cls = type(task.picker)
-    if cls.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
-        raise PickerError(f"{cls.__qualname__}: other processes cannot import it from a notebook; write it to a file")
-    # Pickled once for each process, not for each micrograph: a network is large.
-    arguments = (registry.described(cls).location, pickle.dumps(task), max(1, usable_cores() // jobs))
-    # Not forked: libraries that have started threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
-        waiting = {pool.submit(_pick_one, path): path for path in paths}
-        try:
-            for future in as_completed(waiting):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    reason = "its process was killed (out of memory?); try fewer jobs"
-                    yield _Result(waiting[future], problem=f"{waiting[future]}: {reason}")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-_task: _Task | None = None  # of this process
-
-
-def _start(location: str, pickled: bytes, threads: int) -> None:
-    """Begin a process: with its share of the cores, which has to be set before a network is unpickled."""
-    global _task
-    with contextlib.suppress(PickerError):  # Keras is there already: the main module has imported it
-        limit_threads(threads)
-    if not location.startswith("__main__:"):
-        registry.picker_class(location)  # a module that was loaded from a file cannot be imported by its name
-    _task = pickle.loads(pickled)
-
-
-def _pick_one(path: Path) -> _Result:
-    return _task(path)
+    for result in tqdm(results, total=total, desc="picking", unit="micrograph", disable=None):
+        if result.full:
+            raise WriteError(f"{result.problem}; what was finished is kept, and the same command goes on from there")
+        if result.problem is not None:
+            logger.error("%s", result.problem)
+        yield result

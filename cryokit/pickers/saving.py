@@ -146,6 +146,15 @@ def method_of(path: str | os.PathLike) -> str:
     return method
 
 
+def place(path: str | os.PathLike) -> Path:
+    """Return the file or folder of a saved picker, which may be given as the name of one that comes with cryokit."""
+    if _is_archive(path):
+        return Path(path)
+    from cryokit.networks.model import locate
+
+    return Path(locate(path))
+
+
 def _is_archive(path: str | os.PathLike) -> bool:
     return Path(path).suffix == ".npz" and not Path(path).is_dir()
 
