@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from cryokit import plot
-from cryokit.benchmark import summary
+from cryokit.benchmark import result_file, summary
 from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
 from cryokit.plot import comparison as pictures
@@ -83,7 +83,7 @@ class TestCurves:
         cells = [one for one in made_up["cells"] if (one["method"], one["dataset"]) == ("auto", "klh_sim")]
         lower = min(cells, key=lambda one: one["scores"]["f1"])
         (line,) = (line for line in ax.lines if line.get_color() == "#000000" and len(line.get_xdata()) > 2)
-        assert line.get_xdata()[1:].tolist() == lower["curve"]["recall"]
+        assert line.get_xdata()[1:].tolist() == result_file.points(lower["curve"])["recall"].tolist()
         assert line.get_ydata()[1:].tolist() == lower["curve"]["precision"]
         assert [lower["scores"]["recall"], lower["scores"]["precision"]] in marks(ax).values()
 

@@ -20,7 +20,8 @@ A file has these keys; all but ``name``, ``methods`` and one of ``datasets`` and
     Each has an ``axis`` (an argument of the simulation, or ``train``), its ``values``, a simulated ``dataset``, and
     optionally ``methods``.
 ``seeds``
-    Number of runs of each cell, with the seeds 0, 1, ... (default 1).
+    Number of runs of each cell, with the seeds 0, 1, ... (default 1). A seed is that of all that a method draws: its
+    training, and what it simulates for it. Methods that draw nothing run once.
 ``give_diameter``
     Whether methods are given the particle's diameter (default true).
 ``timeout``

@@ -34,6 +34,7 @@ def run(
     labels_from: Mapping[str, str] | None = None,
     picks: Mapping[str, str] | None = None,
     reading: Mapping[str, Any] | None = None,
+    unlabelled: Iterable[str] = (),
     fresh: bool = False,
 ) -> dict[str, Any]:
     """Run a benchmark and return its result, which is written after every cell.
@@ -53,6 +54,9 @@ def run(
         Files or folders of picks as given, in any format, by the name of their row.
     reading : mapping of str to object, optional
         How these picks are read: arguments of `cryokit.coordinates.read_folder`.
+    unlabelled : iterable of str
+        Names of those of these picks that no labels went into. The others are ranked with methods that learned from
+        labels.
     fresh : bool
         Whether to recompute finished cells and to simulate micrographs again.
 
@@ -70,7 +74,13 @@ def run(
     from tqdm import tqdm
 
     began = time.perf_counter()
-    given = [_given_row(config, name, path, reading or {}) for name, path in (picks or {}).items()]
+    unlabelled = set(unlabelled)
+    if unknown := sorted(unlabelled - set(picks or {})):
+        raise BenchmarkError(f"picks without labels: {unknown[0]!r} is not the name of any picks that are given")
+    given = [
+        _given_row(config, name, path, reading or {}, False if name in unlabelled else None)
+        for name, path in (picks or {}).items()
+    ]
     _check_folder(Path(out), config)
     out, sources = make_folder(out), list(sources)
     sets = _prepare_all(config, out, sources, labels_from, fresh)
@@ -78,7 +88,7 @@ def run(
         (prepared, row, seed)
         for prepared in sets
         for row in (*config.rows(prepared.spec), *given)
-        for seed in range(config.seeds if row.picker is not None else 1)
+        for seed in range(config.seeds if row.random else 1)
     ]
     rows = {row.name: row for _, row, _ in tasks}
     result: dict[str, Any] = {
@@ -109,13 +119,13 @@ def run(
     return result
 
 
-def _given_row(config: BenchmarkConfig, name: str, path: str, reading: Mapping[str, Any]) -> Row:
+def _given_row(config: BenchmarkConfig, name: str, path: str, reading: Mapping[str, Any], labels: bool | None) -> Row:
     """Return the row of picks as given; the name of a method is refused, because one row would stand for both."""
     taken = {row.name for spec in config.choices().values() for row in config.rows(spec)}
     if name in taken | {row.name for row in config.methods} | set(ROWS):
         raise BenchmarkError(f"picks {name!r}: there is a method of this name; choose another name")
     settings = {"path": os.fspath(path), **reading}
-    return Row(check_name(name, "picks"), None, settings, None, name, "picks as given")
+    return Row(check_name(name, "picks"), None, settings, labels, name, "picks as given")
 
 
 def _check_folder(out: Path, config: BenchmarkConfig) -> None:
@@ -231,7 +241,7 @@ def _resolved(path: str | os.PathLike) -> str:
 
 def _key(job: cells.Job, fingerprint: str) -> str:
     """Return a digest of all that an outcome depends on, except the source: cells with equal keys are the same."""
-    content = asdict(job)
+    content = asdict(job) | {"format": result_file.FORMAT}
     del content["folder"], content["micrographs"]
     variables = ["CRYOKIT_DEVICE", "CRYOKIT_PRECISION"]
     if job.picker in PROGRAMS:

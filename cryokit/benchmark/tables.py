@@ -34,6 +34,7 @@ VIEWS_RULE = (
     "particle's view, if a method names views."
 )
 _SCORES = {
+    "wide_f1": "F1 at 0.5",
     "precision": "precision",
     "recall": "recall",
     "accuracy": "accuracy",
@@ -41,6 +42,7 @@ _SCORES = {
     "recall_ceiling": "ceiling",
     "best_f1": "best F1",
     "own_f1": "own F1",
+    "threshold_by": "threshold by",
 }
 _SHIFTS = {"dx_share": "dx, %", "dy_share": "dy, %", "rms_share": "RMS, %"}
 _IN_PAPER = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
@@ -147,13 +149,15 @@ def paired(result: Result, dataset: str) -> Iterator[tuple[str, pd.DataFrame]]:
     given = [method for method in scored.index[1:] if summary.given(result, method)]
     for method in (scored.index[0], *given):
         tests = summary.against(result, dataset, method).rename(columns={"difference": "ahead by"})
+        testable = tests["testable"].any()
         tests["95 % interval"] = _intervals(tests["interval"])
-        tests["p"] = ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["p"]]
-        tests["distinguishable"] = summary.yes_no(tests["distinguishable"])
-        micrographs = int(tests["micrographs"].iloc[0])
+        tests["p"] = ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["corrected"]]
+        tests["distinguishable"] = summary.yes_no(tests["distinguishable"]) if testable else "too few"
+        micrographs, number = int(tests["micrographs"].iloc[0]), len(scored) * (len(scored) - 1) // 2
         words = (
             f"*{scored['title'][method]}*, F1 {scored['f1'][method]:.3f}, paired with each other method on "
-            f"{plural(micrographs, 'micrograph')}. {verdict.few(micrographs)}"
+            f"{plural(micrographs, 'micrograph')}; p is corrected for {plural(number, 'comparison')}. "
+            f"{verdict.few(micrographs, number)}"
         )
         columns = {name: name for name in ("ahead by", "95 % interval", "p", "distinguishable")}
         yield words.rstrip(), _shown(tests, columns)

@@ -33,7 +33,7 @@ examples:
 # Options that say what to run, which --result excludes.
 _TO_RUN = (
     *("out", "config", "profile", "trust", "methods", "datasets", "seeds", "picks", "strip", "strip_prefix"),
-    *("labels", "diameter", "fresh"),
+    *("unlabelled", "labels", "diameter", "fresh"),
 )
 
 
@@ -60,8 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="methods to run: names, package.module:Class, path/to/file.py:Class, or all",
     )
     comparison.add_argument("--datasets", nargs="+", metavar="NAME", help="datasets of the benchmark to run on")
-    comparison.add_argument("--seeds", type=count, metavar="N", help="number of runs of each cell, with seeds 0 to N-1")
+    comparison.add_argument(
+        "--seeds", type=count, metavar="N", help="number of runs of each method that draws random numbers"
+    )
     _add_pairs(comparison, "--picks", "NAME=PATH", _path, "picks to compare, file or folder in any format")
+    comparison.add_argument(
+        "--unlabelled",
+        nargs="+",
+        metavar="NAME",
+        help="those of --picks that no labels went into; the others are ranked with methods that learned from labels",
+    )
     add_strip(comparison, "--picks")
     real = parser.add_argument_group("real micrographs (besides those of cryokit data fetch)")
     real.add_argument(
@@ -109,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
                 labels_from=_unique(options.labels, "--labels"),
                 picks=_unique(options.picks, "--picks"),
                 reading=_reading(options),
+                unlabelled=options.unlabelled or (),
                 fresh=options.fresh,
             )
         logger.info("result: %s", place / result_file.RESULT)

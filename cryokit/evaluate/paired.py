@@ -6,8 +6,9 @@ random numbers also vary from seed to seed, and that belongs into the interval, 
 """
 
 import functools
+import itertools
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -120,7 +121,34 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, *, replicates: int = 10_0
     >>> round(comparison.difference, 6), comparison.p, comparison.micrographs
     (0.4, 0.03125, 6)
     """
-    a, b = _strata(first), _strata(second)
+    return _compare(_strata(first), _strata(second), replicates, seed)
+
+
+def compare_all(tables: Mapping[str, pd.DataFrame], **settings: int) -> dict[tuple[str, str], Comparison]:
+    """Compare every pair of methods on the same micrographs.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        Counts by method, as for `compare`.
+    **settings
+        `replicates` and `seed` of `compare`.
+
+    Returns
+    -------
+    dict of (str, str) to Comparison
+        Each pair once, in the order of `tables`.
+    """
+    strata = {name: _strata(table) for name, table in tables.items()}
+    return {
+        (one, other): _compare(strata[one], strata[other], **settings)
+        for one, other in itertools.combinations(strata, 2)
+    }
+
+
+def _compare(
+    a: Mapping[str, _Stratum], b: Mapping[str, _Stratum], replicates: int = 10_000, seed: int = 0
+) -> Comparison:
     names, other_names = ([(key, name) for key, part in of.items() for name in part.names] for of in (a, b))
     if names != other_names:
         unpaired = sorted({name for _, name in set(names) ^ set(other_names)})

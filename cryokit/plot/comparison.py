@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_choice
 from cryokit.benchmark import reported, summary, tables
-from cryokit.benchmark.result_file import DONE
+from cryokit.benchmark.result_file import DONE, points
 from cryokit.benchmark.summary import Result
 from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
@@ -160,8 +160,8 @@ def precision_recall(
         curve = cell["curve"] if view is None else cell["view_curves"].get(view)
         point = cell["scores"] if view is None else cell["views"].get(view)
         look = looks[row.method]
-        if curve and len(curve["recall"]) > 1:
-            pictures.draw_steps(ax, curve, color=look.colour, linestyle=look.line, linewidth=1.6)
+        if curve and len(curve["threshold"]) > 1:
+            pictures.draw_steps(ax, points(curve), color=look.colour, linestyle=look.line, linewidth=1.6)
         if point:
             ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **look.mark())
         label = f"{row.title}: F1 {row.f1:.3f}, AP {row.average_precision:.3f}"
@@ -272,11 +272,11 @@ def sweep(
     looks = styles(result)
     handles = []
     for method in summary.sweep_table(chosen, quantity).index:
-        points = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
-        if not len(points) or not _among(summary.learns(result, method), labels):
+        own = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
+        if not len(own) or not _among(summary.learns(result, method), labels):
             continue
-        ax.plot(points["value"], points[quantity], linestyle=looks[method].line, **looks[method].mark())
-        handles.append(looks[method].handle(points["title"].iloc[0]))
+        ax.plot(own["value"], own[quantity], linestyle=looks[method].line, **looks[method].mark())
+        handles.append(looks[method].handle(own["title"].iloc[0]))
     values = np.sort(chosen["value"].unique())
     if values[0] > 0 and values[-1] / values[0] > 8:
         ax.set_xscale("log")
