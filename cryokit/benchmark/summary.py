@@ -388,11 +388,20 @@ def provenance(result: Result) -> pd.DataFrame:
     return pd.DataFrame([(what, value) for what, value in rows.items() if value], columns=["what", "value"])
 
 
+def commits(result: Result) -> list[str]:
+    """Return the states of the source that the finished cells of a result come from, most cells first."""
+    made = Counter(cell["provenance"]["commit"] or "unknown" for cell in result["cells"] if cell["status"] == DONE)
+    return [commit for commit, _ in made.most_common()]
+
+
 def measured_on(result: Result) -> str:
     """Return a sentence on how times and memory were measured."""
     machines = {_machine(cell["provenance"]) for cell in result["cells"] if cell["status"] == DONE}
-    where = "the machine" if len(machines) == 1 else f"{len(machines)} machines, not to be compared,"
-    return f"Wall-clock times on {where} named above; memory is that of the cell's own process."
+    where = next(iter(machines)) if len(machines) == 1 else f"{len(machines)} machines, not to be compared"
+    return (
+        f"Wall-clock times on {where}: *pick* is per micrograph, the median over the test micrographs, reading "
+        "excluded; memory is the largest of the cell's own process."
+    )
 
 
 def not_run(result: Result) -> list[str]:

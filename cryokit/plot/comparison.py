@@ -24,7 +24,7 @@ from cryokit.benchmark.summary import Result
 from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
 from cryokit.plot import pictures
-from cryokit.plot.drawing import legend_below
+from cryokit.plot.drawing import label_directly, legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +122,7 @@ def precision_recall(
 ) -> Axes:
     """Draw the precision-recall curves of the methods on a dataset.
 
-    The lines are explained below the axes, best F1 first, with average precision and F1 (means over the seeds).
+    Each method is named beside the axes, with its F1 (mean over the seeds).
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def precision_recall(
     table = summary.scores(result, dataset) if view is None else summary.views(result, dataset)
     if view is not None:
         table = table[table["view"] == view].sort_values("f1", ascending=False, kind="stable")
-    handles = []
+    named = []
     for row in table.itertuples():
         if not _among(row.labels, labels):
             continue
@@ -164,17 +164,16 @@ def precision_recall(
             pictures.draw_steps(ax, points(curve), color=look.colour, linestyle=look.line, linewidth=1.6)
         if point:
             ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **look.mark())
-        label = f"{row.title}: F1 {row.f1:.3f}, AP {row.average_precision:.3f}"
-        handles.append(look.handle(label))
-    legend_below(ax, handles, 1)
+        if point:
+            named.append((point["recall"], point["precision"], f"{row.title}: F1 {row.f1:.3f}", look.colour))
+    label_directly(ax, named)
     return ax
 
 
 def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
     """Draw F1 of every method on a dataset with its interval, the best at the top; marks are explained below.
 
-    A short vertical line is F1 at the threshold that the picker chose by itself, a grey star the F1 that the paper
-    reports, which was not measured here.
+    A short vertical line is F1 at the threshold that the picker chose by itself.
 
     Parameters
     ----------
@@ -184,8 +183,8 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`. Bars are 95 % intervals over micrographs, small dots are seeds. A method without scores has the reason
-        instead.
+        `ax`. Bars are 95 % intervals over micrographs and seeds, small dots are seeds. A method without scores has the
+        reason instead.
     """
     from matplotlib.lines import Line2D
 
@@ -207,7 +206,7 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
         inside = _KINDS[row.labels][1]
         explain(_KIND_NAMES[row.labels], "o", **({"markerfacecolor": inside} if inside else {}))
         if np.isfinite(row.f1_low):
-            explain("95 % interval over micrographs", "", linestyle="solid", linewidth=2)
+            explain("95 % interval", "", linestyle="solid", linewidth=2)
             ax.plot([row.f1_low, row.f1_high], [place, place], color=look.colour, linewidth=2, solid_capstyle="butt")
         seeds = all_cells.loc[all_cells["method"] == row.method, "f1"]
         if len(seeds) > 1:
@@ -217,10 +216,6 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
             explain("at the picker's own threshold", "|", markersize=11)
             ax.plot(row.own_f1, place, "|", markersize=13, color=look.colour)
         ax.plot(row.f1, place, linestyle="none", zorder=3, **look.mark())
-        published = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
-        if "f1" in published:
-            explain("paper (reported)", "*", markersize=10, color="0.6")
-            ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
     ax.set_yticks(range(len(table)), table["title"], fontsize="small")
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, 1.01), xlabel="F1")
     ax.grid(axis="x", alpha=0.3)
@@ -235,7 +230,7 @@ def sweep(
 ) -> Axes:
     """Draw the scores of every method as one condition changes.
 
-    Below the axes the methods are named, the best on average first, those that failed at a point last.
+    The methods are named beside the axes; those that failed at a point are drawn up to it.
 
     Parameters
     ----------
@@ -270,13 +265,14 @@ def sweep(
         known = ", ".join(dict.fromkeys(table["axis"])) or "none"
         raise ArgumentError(f"the result {result['name']} has no sweep of {axis!r}; sweeps: {known}")
     looks = styles(result)
-    handles = []
+    named = []
     for method in summary.sweep_table(chosen, quantity).index:
         own = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
         if not len(own) or not _among(summary.learns(result, method), labels):
             continue
         ax.plot(own["value"], own[quantity], linestyle=looks[method].line, **looks[method].mark())
-        handles.append(looks[method].handle(own["title"].iloc[0]))
+        last = own.iloc[-1]
+        named.append((last["value"], last[quantity], last["title"], looks[method].colour))
     values = np.sort(chosen["value"].unique())
     if values[0] > 0 and values[-1] / values[0] > 8:
         ax.set_xscale("log")
@@ -284,14 +280,14 @@ def sweep(
     ax.minorticks_off()
     ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=tables.QUANTITIES[quantity], ylim=(0, 1.01))
     ax.grid(alpha=0.3)
-    legend_below(ax, handles, 2)
+    label_directly(ax, named)
     return ax
 
 
 def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     """Draw F1 of every method against the seconds that it takes for a micrograph.
 
-    Below the axes the methods are named, best F1 first.
+    The methods are named beside the axes, with their seconds.
 
     Parameters
     ----------
@@ -306,19 +302,93 @@ def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     from matplotlib.ticker import LogLocator
 
     looks = styles(result)
-    handles = []
+    named = []
     for row in summary.scores(result, dataset).itertuples():
         if row.seeds and row.pick > 0:
             ax.plot(row.pick, row.f1, linestyle="none", **looks[row.method].mark(9))
-            handles.append(looks[row.method].handle(f"{row.title} ({row.pick:.2g} s)", line=False))
+            named.append((row.pick, row.f1, f"{row.title}: {row.pick:.2g} s", looks[row.method].colour))
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.minorticks_off()
     ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(0, 1.01))
     ax.grid(alpha=0.3)
-    legend_below(ax, handles, 2)
+    label_directly(ax, named)
     return ax
+
+
+def localisation(ax: Axes, result: Result, dataset: str) -> Axes:
+    """Draw where the true picks of every method lie: their mean shift, and their root mean square distance as a circle.
+
+    Parameters
+    ----------
+    ax, result, dataset
+        As for `precision_recall`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`, in % of the diameter, y downwards as in the micrograph. Methods without true picks are left out.
+    """
+    from matplotlib.patches import Circle
+
+    looks = styles(result)
+    named, reach = [], 1.0
+    for row in summary.scores(result, dataset).itertuples():
+        if not row.seeds or not np.isfinite(row.rms_share):
+            continue
+        x, y, rms = 100 * row.dx_share, 100 * row.dy_share, 100 * row.rms_share
+        ax.add_patch(Circle((x, y), rms, fill=False, edgecolor=looks[row.method].colour, alpha=0.35))
+        ax.plot(x, y, linestyle="none", **looks[row.method].mark(7))
+        named.append((x, y, f"{row.title}: {rms:.1f} %", looks[row.method].colour))
+        reach = max(reach, abs(x) + rms, abs(y) + rms)
+    ax.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
+    ax.set(xlabel="shift to the right, % of the diameter", ylabel="shift down, % of the diameter")
+    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    label_directly(ax, named)
+    return ax
+
+
+def beside_paper(axes: Sequence[Axes], result: Result, dataset: str) -> int:
+    """Draw F1 as measured and, on axes of its own, as the paper reports it, for the methods that it has.
+
+    Parameters
+    ----------
+    axes : sequence of two matplotlib.axes.Axes
+        Axes that share their y axis: measured, reported.
+    result, dataset
+        As for `precision_recall`.
+
+    Returns
+    -------
+    int
+        Number of methods that were drawn; 0 if the paper reports none of them on this protein.
+    """
+    protein = result["datasets"][dataset]["protein"]
+    looks, rows = styles(result), []
+    for row in summary.scored(result, dataset).itertuples():
+        paper = reported.row(result["methods"][row.method], protein_name=protein)
+        if "f1" in paper:
+            rows.append((row, paper["f1"]))
+    for place, (row, printed) in enumerate(rows):
+        look = looks[row.method]
+        if np.isfinite(row.f1_low):
+            axes[0].plot([row.f1_low, row.f1_high], [place, place], color=look.colour, linewidth=2)
+        axes[0].plot(row.f1, place, linestyle="none", **look.mark())
+        axes[1].plot(printed, place, marker="*", markersize=12, color=look.colour, linestyle="none", clip_on=False)
+        axes[1].annotate(
+            f"{printed:.3f}", (printed, place), (-8, 0), textcoords="offset points", ha="right", va="center"
+        )
+        left = row.f1 if np.isnan(row.f1_low) else row.f1_low
+        axes[0].annotate(f"{row.f1:.3f}", (left, place), (-8, 0), textcoords="offset points", ha="right", va="center")
+    axes[0].set_yticks(range(len(rows)), [row.title for row, _ in rows])
+    for ax, title in zip(axes, ("measured here", "reported in the paper"), strict=True):
+        ax.set(xlim=(0, 1.01), ylim=(len(rows) - 0.4, -0.6), xlabel="F1", title=title)
+        ax.grid(axis="x", alpha=0.3)
+        ax.tick_params(left=False)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+    return len(rows)
 
 
 def overlays(
