@@ -33,7 +33,7 @@ help:
 	@echo 'make backends   install Keras on JAX and on PyTorch and run the tests of the networks with them'
 	@echo 'make lab        open JupyterLab on notebooks/'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
-	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json'
+	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json (MIXED=1: of several commits)'
 	@echo 'make lint       check the style of the code'
 	@echo 'make clean      remove results and caches (make distclean: the environment, too)'
 
@@ -98,7 +98,7 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 
 results: $(INSTALLED)
-	@$(BIN)/python benchmarks/results_markdown.py
+	@$(BIN)/python benchmarks/results_markdown.py $(if $(MIXED),--mixed)
 
 notebooks: $(INSTALLED)
 	@$(BIN)/python -m cryokit notebooks sync

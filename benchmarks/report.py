@@ -26,6 +26,9 @@ run = Path(result_file) if Path(result_file).is_dir() else Path(result_file).par
 names = summary.dataset_names(result)
 titles = {name: dataset["title"] for name, dataset in result["datasets"].items()}
 
+SCORES = ("method", "labels", "F1", "95 % interval", "SD", "F1 at 0.5", "precision", "recall", "AP", "own F1")
+SCORES += ("threshold by",)
+
 
 def say(text):
     display(Markdown(text))
@@ -75,7 +78,7 @@ display(HTML(overview_page.overview(result) if names else ""))
 lines = []
 for title, sentences in tables.in_short(result).items():
     lines += [f"- **{title}**", *(f"  - {sentence}" for sentence in sentences)]
-if section("What the numbers say", " ".join([result["note"], *verdict.run(result)]), lines):
+if section("What the numbers say", " ".join([result["note"], *verdict.run(result)[:-1]]), lines):
     say("\n".join(lines))
 
 # %%
@@ -83,15 +86,15 @@ scored = {name: summary.scored(result, name) for name in names}
 if section(
     "Scores",
     "*F1 at 0.5* allows half a diameter between pick and particle, all other numbers a quarter. *Own F1* is at the "
-    "threshold that the method chose without labels of the validation micrographs. *AP*, *ceiling* and *best F1* use "
-    "candidates below the threshold, which no ranking does: average precision, the recall of all candidates, and F1 at "
-    "the threshold that is best on the test micrographs themselves. *SD* is over seeds.",
+    "threshold that the method chose without labels of the validation micrographs. *AP*, the average precision, uses "
+    "candidates below the threshold, which no ranking does. *SD* is over seeds. `--export` has every other number.",
     [name for name in names if len(scored[name])],
 ):
     for name in names:
         if len(scored[name]):
             say(f"### {titles[name]}")
-            show(tables.scores(result, name).drop(columns=list(tables.SHIFTS.values())))
+            table = tables.scores(result, name)
+            show(table[[column for column in SCORES if column in table]])
             record(f"best F1 on {name}", float(scored[name]["f1"].iloc[0]))
 
 # %%
@@ -126,16 +129,18 @@ for name in names:
             continue
         if not drawn:
             say(
-                "## Where methods agree\n\nAll methods together first: how many found each particle, and where "
-                "several have the same false pick. Then the best of each ranking, and the default: green are true "
-                "picks, orange false ones, dashed yellow circles missed particles."
+                "## Where methods agree\n\nFirst all methods with at least half of the best F1 together: how many "
+                "found each particle, and where several have the same false pick. Then the best of each ranking, and "
+                "the default: green are true picks, orange false ones, dashed yellow circles missed particles."
             )
         page = f' <a href="{html.escape(links[name], quote=True)}">Explore these picks</a>' if name in links else ""
         display(HTML(f"<h3>{html.escape(titles[name])}: {html.escape(micrograph)}</h3>{page}"))
         picture = read(files[micrograph])
         figure = Figure(figsize=(9, 6.4), layout="constrained")
         FigureCanvasAgg(figure)
-        agreement.draw(figure.subplots(), picture, agreement.agreement(picks, labels, micrograph)).set_title("")
+        f1 = scored[name].set_index("method")["f1"]
+        able = {method: table for method, table in picks.items() if f1[method] >= f1.max() / 2}
+        agreement.draw(figure.subplots(), picture, agreement.agreement(able, labels, micrograph)).set_title("")
         show_figure(figure, photograph=True)
         best = [next((m for m in picks if summary.is_ranked(result, m, kind)), None) for kind in (False, True)]
         chosen = {m: picks[m] for m in dict.fromkeys([*best, verdict.DEFAULT]) if m in picks}
@@ -152,8 +157,7 @@ record("overlays", drawn)
 # %%
 if section(
     "Localisation",
-    "Marks are mean shifts of the true picks from their labels; circles have the radius of the root mean square "
-    "distance, which the names repeat.",
+    "Mean shifts of the true picks from their labels. Beside the names: the root mean square distance.",
     [name for name in names if scored[name]["rms_share"].notna().any()],
 ):
     show_all(comparison_figures.localisation)
@@ -173,7 +177,7 @@ if section("View by view", tables.VIEWS_RULE, by_view):
             figure = comparison_figures.curves(result, name, view=view) if view != reported.AVERAGE else None
             if figure is not None:
                 show_figure(figure)
-        show(tables.views(result, name))
+        show(tables.views_side_by_side(result, name))
 
 # %%
 points = summary.sweep(result)

@@ -23,7 +23,7 @@ BASE = {
 }
 
 
-SHIPPED = ("quick", "full", "real", "klh", "classes", "unseen", "sweep")
+SHIPPED = ("quick", "full", "real", "klh", "classes", "unseen", "sweep", "dirty")
 
 
 def cost(read):
@@ -59,7 +59,7 @@ def test_datasets_of_the_shipped_benchmarks(name, profile):
         assert sum(each.counts["validation"] for each in sets) > 0
 
 
-@pytest.mark.parametrize("name", ["classes", "klh", "sweep", "unseen"])
+@pytest.mark.parametrize("name", ["classes", "dirty", "klh", "sweep", "unseen"])
 def test_the_quick_profile_is_less_work(name):
     quick, full = (cost(config.read(name, profile)) for profile in config.PROFILES)
     if name == "klh":  # its full profile asks for the real ones first
@@ -207,6 +207,7 @@ KLH = BASE["datasets"][0]
         (sweep(axis="snrr"), "snrr"),
         (sweep(dataset={"simulate": {"protein": "klh"}}), "snr: dataset.*'name'"),
         (sweep(dataset={"name": "b", "simulate": "klh"}), "snr: dataset.simulate.*'klh'"),
+        ({"datasets": [{"name": "a", "simulate": {"protein": "klh", "empty": 1}}]}, "empty.* 1"),
         ({"seeds": 0}, "seeds.* 0$"),
         ({"timeout": "soon"}, "timeout.*'soon'"),
         ({"timeout": 0}, "timeout.* 0$"),

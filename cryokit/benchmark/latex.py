@@ -14,6 +14,8 @@ _SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "µ": r"\textmu{}",
 }  # fmt: skip
 _ANY = re.compile("|".join(map(re.escape, _SPECIAL)))
+# Columns of the scores that are wide enough for a page
+_MAIN = ("method", "labels", "F1", "95 % interval", "SD", "F1 at 0.5", "precision", "recall", "AP", "RMS, %")
 _RANGE = re.compile(r"(?<=\d)-(?=\d)")
 # Characters that a file may hold and LaTeX cannot print
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -81,6 +83,7 @@ def main_tables(result: Result) -> str:
             parts.append(table(frame, caption, f"overview-{'with' if labels else 'without'}-labels", bold=bold))
     for number, name in enumerate(summary.dataset_names(result), 1):
         frame = tables.scores(result, name)
+        frame = frame[[column for column in _MAIN if column in frame]]
         if len(frame):
             parts.append(table(frame, f"Scores on {result['datasets'][name]['title']}.", f"scores-{number}"))
     return "\n".join(parts)

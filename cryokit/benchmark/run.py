@@ -36,6 +36,7 @@ def run(
     reading: Mapping[str, Any] | None = None,
     unlabelled: Iterable[str] = (),
     fresh: bool = False,
+    mixed: bool = False,
 ) -> dict[str, Any]:
     """Run a benchmark and return its result, which is written after every cell.
 
@@ -59,6 +60,8 @@ def run(
         labels.
     fresh : bool
         Whether to recompute finished cells and to simulate micrographs again.
+    mixed : bool
+        Whether to keep finished cells that another state of the source has computed.
 
     Returns
     -------
@@ -69,7 +72,8 @@ def run(
     ------
     BenchmarkError
         If none of the datasets is available (one missing among others is left out with a warning), the folder holds the
-        run of another benchmark or profile, or picks have the name of a method.
+        run of another benchmark or profile, or finished cells of another state of the source, or picks have the name
+        of a method.
     """
     from tqdm import tqdm
 
@@ -90,6 +94,8 @@ def run(
         for row in (*config.rows(prepared.spec), *given)
         for seed in range(config.seeds if row.random else 1)
     ]
+    if not (fresh or mixed):
+        _refuse_other_sources(config, out, tasks)
     rows = {row.name: row for _, row, _ in tasks}
     result: dict[str, Any] = {
         "cryokit_benchmark": result_file.FORMAT,
@@ -113,7 +119,6 @@ def run(
     for row in rows.values():
         if row.picker is None:
             _judge_given([cell for cell in result["cells"] if cell["method"] == row.name])
-    _warn_of_other_sources(result)
     result_file.write(result, out / result_file.RESULT)
     (out / result_file.PARTIAL).unlink(missing_ok=True)
     return result
@@ -156,12 +161,21 @@ def _judge_given(own: Sequence[dict[str, Any]]) -> None:
             logger.warning("%s on %s: %s", cell["method"], cell["dataset"], remark)
 
 
-def _warn_of_other_sources(result: Mapping[str, Any]) -> None:
-    commits = Counter(cell["provenance"]["commit"] for cell in result["cells"] if cell["status"] == result_file.DONE)
-    del commits[result["provenance"]["commit"]]
+def _refuse_other_sources(config: BenchmarkConfig, out: Path, tasks: Iterable[tuple[Prepared, Row, int]]) -> None:
+    """Refuse to add to finished cells of another state of the source: such numbers do not belong together."""
+    commits: Counter[str] = Counter()
+    for prepared, row, seed in tasks:
+        job = _job(config, out, prepared, row, seed)
+        kept = _finished(job.out, _key(job, prepared.info["fingerprint"])) if job.out.is_file() else None
+        if kept is not None:
+            commits[kept["provenance"]["commit"] or "unknown"] += 1
+    del commits[result_file.commit() or "unknown"]
     if commits:
-        states = ", ".join(f"{commit or 'unknown'} ({plural(number, 'cell')})" for commit, number in commits.items())
-        logger.warning("kept finished cells from another state of the source: %s; --fresh recomputes them", states)
+        states = ", ".join(f"{commit} ({plural(number, 'cell')})" for commit, number in commits.items())
+        raise BenchmarkError(
+            f"{out}: has finished cells from another state of the source: {states}; --fresh recomputes them, --mixed "
+            "keeps them, another folder begins anew"
+        )
 
 
 def _prepare_all(
@@ -201,20 +215,7 @@ def _outcome(
     """Return the outcome of a cell, from its file if it was finished before."""
     if row.labels and not prepared.paths["train"]:
         return {"status": result_file.SKIPPED, "error": "learns from labels, but there are no training micrographs"}
-    settings = dict(row.settings)
-    if row.picker is None:
-        settings["path"] = _resolved(settings["path"])
-    job = cells.Job(
-        method=row.name,
-        dataset=prepared.spec.name,
-        seed=seed,
-        picker=row.picker,
-        settings=settings,
-        labels=bool(row.labels),
-        diameter=prepared.diameter if config.give_diameter else None,
-        micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
-        folder=_resolved(out),
-    )
+    job = _job(config, out, prepared, row, seed)
     key = _key(job, prepared.info["fingerprint"])
     if not fresh and (kept := _finished(job.out, key)) is not None:
         return kept
@@ -233,6 +234,23 @@ def _outcome(
     else:
         logger.error("%s %s: %s", name, outcome["status"], outcome["error"])
     return outcome
+
+
+def _job(config: BenchmarkConfig, out: Path, prepared: Prepared, row: Row, seed: int) -> cells.Job:
+    settings = dict(row.settings)
+    if row.picker is None:
+        settings["path"] = _resolved(settings["path"])
+    return cells.Job(
+        method=row.name,
+        dataset=prepared.spec.name,
+        seed=seed,
+        picker=row.picker,
+        settings=settings,
+        labels=bool(row.labels),
+        diameter=prepared.diameter if config.give_diameter else None,
+        micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
+        folder=_resolved(out),
+    )
 
 
 def _resolved(path: str | os.PathLike) -> str:

@@ -8,6 +8,7 @@ There are two rankings: of methods that learned from no labels, and of methods t
 given stand in the latter unless it is known that no labels went into them.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -192,8 +193,7 @@ def comparisons(result: Result, dataset: str | None) -> pd.DataFrame:
         Holm's method for the number of rows), `distinguishable`, and `testable`, whether so many comparisons on so few
         micrographs can distinguish any two methods at all.
     """
-    tables = {method: per_micrograph(result, dataset, method) for method in _with_scores(result, dataset)}
-    pairs = paired.compare_all(tables)
+    pairs = _pairs(tuple((method, _counts(result, dataset, method)) for method in _with_scores(result, dataset)))
     corrected = paired.holm([pair.p for pair in pairs.values()])
     rows = [
         {
@@ -300,10 +300,35 @@ def _overall(result: Result) -> pd.DataFrame:
 
 
 def _spread(result: Result, dataset: str | None, method: str) -> paired.Spread:
-    counts = per_micrograph(result, dataset, method)
-    if not len(counts):
-        return paired.Spread(np.nan, (np.nan, np.nan), np.nan, np.nan)
-    return paired.spread(counts)
+    counts = _counts(result, dataset, method)
+    return _spread_of(counts) if counts else paired.Spread(np.nan, (np.nan, np.nan), np.nan, np.nan)
+
+
+_Counts = tuple[tuple[str, str, int, int, int, int], ...]  # dataset, micrograph, seed, tp, fp, fn
+
+
+def _counts(result: Result, dataset: str | None, method: str) -> _Counts:
+    """Return the counts of a method, as `per_micrograph`, in a form by which what follows from them can be kept."""
+    return tuple(
+        (name, row["micrograph"], cell["seed"], row["tp"], row["fp"], row["fn"])
+        for name in (dataset_names(result) if dataset is None else [dataset])
+        for cell in finished(result, name, method)
+        for row in cell["per_micrograph"]
+    )
+
+
+def _table(counts: _Counts) -> pd.DataFrame:
+    return pd.DataFrame(list(counts), columns=["dataset", "micrograph", "seed", *paired.COUNTS])
+
+
+@functools.lru_cache(maxsize=4096)
+def _spread_of(counts: _Counts) -> paired.Spread:
+    return paired.spread(_table(counts))
+
+
+@functools.lru_cache(maxsize=256)
+def _pairs(methods: tuple[tuple[str, _Counts], ...]) -> Mapping[tuple[str, str], paired.Comparison]:
+    return paired.compare_all({method: _table(counts) for method, counts in methods})
 
 
 def sweep(result: Result) -> pd.DataFrame:

@@ -110,11 +110,14 @@ def marks(result: Result) -> str:
     """Return what letters and bold type of the overview mean, and on which datasets they cannot be given."""
     names = summary.dataset_names(result)
     few = [name for name in names if not summary.comparisons(result, name)["testable"].any()]
+    together = len(names) > 1 and summary.comparisons(result, None)["testable"].any()
     words = (
         "Bold: the first, and methods that cannot be told apart from it. Methods that share a letter cannot be told "
         "apart (paired permutation tests over micrographs, p corrected for all pairs)."
     )
-    if len(few) == len(names):
+    if len(few) == len(names) and together:
+        words += " On a single dataset there are too few micrographs to mark any; over all together there are enough."
+    elif len(few) == len(names):
         words = "There are too few test micrographs to tell any two of so many methods apart, so none is marked."
     elif few:
         listed = ", ".join(result["datasets"][name]["title"] for name in few)
@@ -154,6 +157,19 @@ def views(result: Result, dataset: str) -> pd.DataFrame:
     """Return the scores of each view and their average; empty if there are no views."""
     columns = {"view": "view", "precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "AP"}
     return _shown(summary.views(result, dataset), {**columns, "named_right": "view named right"})
+
+
+def views_side_by_side(result: Result, dataset: str) -> pd.DataFrame:
+    """Return F1 of each view and their average, and the share of views named right, one row per method."""
+    table = summary.views(result, dataset)
+    wide = table.pivot_table(index="method", columns="view", values="f1", sort=False)
+    wide = wide[list(table["view"].drop_duplicates())].rename(columns=lambda view: f"F1, {view}")
+    named = table.groupby("method", sort=False)["named_right"].first()
+    methods = list(wide.index)
+    wide = wide.assign(**{"view named right": named}).reset_index(drop=True)
+    wide.insert(0, "labels", summary.yes_no(summary.learns(result, method) for method in methods))
+    wide.insert(0, "method", [summary.title(result, method) for method in methods])
+    return wide
 
 
 def beside_reported(result: Result, dataset: str) -> pd.DataFrame:

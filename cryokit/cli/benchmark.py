@@ -35,7 +35,7 @@ examples:
 # Options that say what to run, which --result excludes.
 _TO_RUN = (
     *("out", "config", "profile", "trust", "methods", "datasets", "seeds", "picks", "strip", "strip_prefix"),
-    *("unlabelled", "labels", "diameter", "fresh"),
+    *("unlabelled", "labels", "diameter", "fresh", "mixed"),
 )
 
 
@@ -94,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pairs(real, "--diameter", "DATASET=PX", positive, help_of_diameter)
     output = parser.add_argument_group("output")
     output.add_argument("--fresh", action="store_true", help="recompute finished cells, and simulate again")
+    output.add_argument(
+        "--mixed", action="store_true", help="keep finished cells that another state of the source has computed"
+    )
     output.add_argument("--report", type=Path, metavar="FILE.html", help="self-contained HTML report")
     output.add_argument("--summary", type=Path, metavar="FILE.json", help="copy of the result without curves")
     output.add_argument(
@@ -142,6 +145,7 @@ def run(options: argparse.Namespace) -> int:
                 reading=_reading(options),
                 unlabelled=options.unlabelled or (),
                 fresh=options.fresh,
+                mixed=options.mixed,
             )
         logger.info("result: %s", place / result_file.RESULT)
     sys.stdout.write(tables.text(result))

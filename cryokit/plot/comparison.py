@@ -318,7 +318,9 @@ def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
 
 
 def localisation(ax: Axes, result: Result, dataset: str) -> Axes:
-    """Draw where the true picks of every method lie: their mean shift, and their root mean square distance as a circle.
+    """Draw the mean shift of the true picks of every method from their labels.
+
+    The methods are named beside the axes, with their root mean square distance.
 
     Parameters
     ----------
@@ -330,18 +332,15 @@ def localisation(ax: Axes, result: Result, dataset: str) -> Axes:
     matplotlib.axes.Axes
         `ax`, in % of the diameter, y downwards as in the micrograph. Methods without true picks are left out.
     """
-    from matplotlib.patches import Circle
-
     looks = styles(result)
     named, reach = [], 1.0
     for row in summary.scores(result, dataset).itertuples():
         if not row.seeds or not np.isfinite(row.rms_share):
             continue
         x, y, rms = 100 * row.dx_share, 100 * row.dy_share, 100 * row.rms_share
-        ax.add_patch(Circle((x, y), rms, fill=False, edgecolor=looks[row.method].colour, alpha=0.35))
         ax.plot(x, y, linestyle="none", **looks[row.method].mark(7))
-        named.append((x, y, f"{row.title}: {rms:.1f} %", looks[row.method].colour))
-        reach = max(reach, abs(x) + rms, abs(y) + rms)
+        named.append((x, y, f"{row.title}: RMS {rms:.1f} %", looks[row.method].colour))
+        reach = max(reach, 1.1 * abs(x), 1.1 * abs(y))
     ax.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
     ax.set(xlabel="shift to the right, % of the diameter", ylabel="shift down, % of the diameter")
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)

@@ -35,8 +35,8 @@ def curves(result: Result, dataset: str, *, view: str | None = None) -> Figure |
     kinds = [kind for kind in KINDS if len(summary.standing(result, dataset, labels=kind))]
     if not kinds or not any(cell["curve"] for cell in result["cells"] if cell["dataset"] == dataset):
         return None
-    figure = _figure((4.2 + MARGIN) * len(kinds), 4.6)
-    for ax, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
+    figure = _figure(5.4 + MARGIN, 4.4 * len(kinds))
+    for ax, kind in zip(figure.subplots(len(kinds), 1, squeeze=False)[:, 0], kinds, strict=True):
         comparison.precision_recall(ax, result, dataset, view=view, labels=kind)
         ax.set_title(KINDS[kind], fontsize="medium")
     figure.suptitle(result["datasets"][dataset]["title"] + (f": {view} views" if view else ""))
@@ -104,8 +104,8 @@ def sweep(result: Result, axis: str, protein: str) -> Figure:
     points = summary.sweep(result)
     points = points[(points["axis"] == axis) & (points["protein"] == protein) & (points["seeds"] > 0)]
     kinds = [k for k in KINDS if any(summary.is_ranked(result, method, k) for method in points["method"])] or [False]
-    figure = _figure((4.2 + MARGIN) * len(kinds), 4.2)
-    for ax, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
+    figure = _figure(5.4 + MARGIN, 3.8 * len(kinds))
+    for ax, kind in zip(figure.subplots(len(kinds), 1, squeeze=False)[:, 0], kinds, strict=True):
         comparison.sweep(ax, result, axis, protein=protein, labels=kind)
         ax.set_title(KINDS[kind], fontsize="medium")
     figure.suptitle(f"{protein}: {comparison.AXIS_WORDS.get(axis, axis)}")

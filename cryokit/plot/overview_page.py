@@ -9,10 +9,11 @@ from cryokit.benchmark.summary import Result
 _STYLE = """
 <style>
 table.overview { border-collapse: collapse; font: 13px/1.25 system-ui, sans-serif; margin: .3rem 0; width: 100%; }
-table.overview th, table.overview td { padding: 1.5px 8px; text-align: left; border: 0; background: none; color: #222; }
+table.overview th, table.overview td, .jp-RenderedHTMLCommon table.overview :is(th, td) {
+  padding: 1.5px 8px; text-align: left; border: 0; color: #222; }
 table.overview thead th { border-bottom: 1.5px solid #222; vertical-align: bottom; font-weight: 600; }
 table.overview tr.kind td { border-top: 1px solid #999; font-weight: 600; padding-top: 4px; }
-table.overview td.best { background: #d9efe6; font-weight: 600; }
+table.overview td.best, .jp-RenderedHTMLCommon table.overview td.best { background: #d9efe6; font-weight: 600; }
 table.overview small { color: #555; font-weight: 400; font-size: 11px; }
 table.overview sup { color: #006b4f; font-size: 10px; margin-left: 2px; }
 p.sure { font: 13px/1.4 system-ui, sans-serif; margin: .2rem 0; color: #333; }
