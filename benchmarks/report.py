@@ -94,6 +94,7 @@ if section(
         if len(scored[name]):
             say(f"### {titles[name]}")
             table = tables.scores(result, name)
+            table["threshold by"] = table["threshold by"].str.removesuffix(" micrographs")
             show(table[[column for column in SCORES if column in table]])
             record(f"best F1 on {name}", float(scored[name]["f1"].iloc[0]))
 

@@ -292,7 +292,7 @@ curves = bool(with_curve)
 if curves:
     cell = with_curve[len(with_curve) // 2]
     middle = cell["method"]
-    curve = pd.DataFrame(cell["curve"])
+    curve = result_file.points(cell["curve"])
     curve["F1"] = 2 * curve["precision"] * curve["recall"] / (curve["precision"] + curve["recall"]).clip(1e-9)
     ceiling = cell["scores"]["recall_ceiling"]
     few = int((curve["recall"] >= 0.5 * cell["scores"]["recall"]).to_numpy().argmax())
@@ -587,7 +587,9 @@ plt.show()
 # all ways of exchanging: the share that gives a difference at least as large as the one seen is $p$. With $n$
 # micrographs there are $2^n$ ways, and two of them are always as extreme as what was seen (it, and its mirror image).
 # So $p$ is never below $2 / 2^n$, *whatever the methods do*. Six micrographs are the fewest that can give a $p$ below
-# 0.05, and only when one method is ahead on every one of them:
+# 0.05, and only when one method is ahead on every one of them. And who compares ten methods makes 45 comparisons, of
+# which two have a $p$ below 0.05 by chance alone: below, every $p$ is **corrected** for the number of pairs (Holm's
+# method), which needs more micrographs still:
 
 # %%
 numbers = pd.Series({n: paired.least_p(n) for n in (1, 2, 3, 4, 5, 6, 10, 20)}, name="least p")
@@ -601,7 +603,7 @@ against = (
     summary.against(found, dataset, first).set_index("title").rename_axis(f"{summary.title(found, first)} ahead of")
 )
 shown = against.assign(low=against["interval"].str[0], high=against["interval"].str[1])
-shown = shown[["difference", "low", "high", "p", "distinguishable"]]
+shown = shown[["difference", "low", "high", "corrected", "distinguishable"]].rename(columns={"corrected": "p"})
 shown = shown.assign(distinguishable=np.where(shown["distinguishable"], "yes", ""))
 display(shown.style.format("{:.3f}", subset=["difference", "low", "high", "p"]))
 record("first", first)
@@ -668,7 +670,7 @@ if curves:
     figure, axes = plt.subplots(lines, columns, figsize=(15, 3.2 * lines), sharex=True, sharey=True, squeeze=False)
     for ax, method in zip(axes.flat, scored.index, strict=False):
         cell = summary.finished(found, dataset, method)[0]
-        curve = pd.DataFrame(cell["curve"])
+        curve = result_file.points(cell["curve"])
         f1 = 2 * curve["precision"] * curve["recall"] / (curve["precision"] + curve["recall"]).clip(1e-9)
         ax.plot(curve["threshold"], f1, color=looks[method].colour, linewidth=2)
         for words, line in (("threshold", "solid"), ("own_threshold", "dashed")):

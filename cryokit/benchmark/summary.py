@@ -282,8 +282,14 @@ def is_ranked(result: Result, method: str, labels: bool) -> bool:
 
 
 def _with_scores(result: Result, dataset: str | None) -> list[str]:
-    """Return the methods with scores on a dataset, or on all that are no points of a sweep, best first."""
-    return (_overall(result) if dataset is None else scored(result, dataset))["method"].tolist()
+    """Return the methods with scores on a dataset, or on all but points of sweeps, best first as in `scores`."""
+    if dataset is None:
+        return _overall(result)["method"].tolist()
+    f1 = {}
+    for cell in result["cells"]:
+        if cell["dataset"] == dataset and cell["status"] == DONE:
+            f1.setdefault(cell["method"], []).append(cell["scores"]["f1"] or 0.0)
+    return sorted(f1, key=lambda method: (-sum(f1[method]) / len(f1[method]), title(result, method)))
 
 
 def _overall(result: Result) -> pd.DataFrame:

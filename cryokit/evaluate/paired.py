@@ -21,7 +21,7 @@ from cryokit.evaluate.metrics import INTERVAL, rates
 
 EXACT = 2**13  # all exchanges of the two methods are tried if there are no more than this
 COUNTS = ["tp", "fp", "fn"]
-BOOTSTRAP = 2000  # draws at most: more change the third decimal of an interval no longer
+BOOTSTRAP = 1000  # draws at most: more change the third decimal of an interval no longer
 LEVEL = 0.05  # of p, for two methods to be distinguishable
 
 
@@ -85,7 +85,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, *, replicates: int = 10_0
         several datasets, `dataset` tells them apart: F1 is then that of each dataset, averaged over the datasets.
     replicates : int
         Number of exchanges of the permutation test, if not every one is tried, and of draws of the bootstrap, of which
-        2000 are enough.
+        1000 are enough.
     seed : int
         Random seed of both.
 

@@ -3,7 +3,7 @@
 As in `cryokit.plot.pictures`, every function draws on the matplotlib axes that it is given and returns them. Results
 come from `cryokit.benchmark.result_file.load`. A method looks the same in every picture of a result (`styles`): **solid
 lines and filled marks did not learn from labels, dashed lines and open marks did**. Dotted lines and grey marks are
-picks as given, which are drawn in the pictures of both kinds.
+picks as given of which it is not known; they are drawn with the methods that learned from labels.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def precision_recall(
     view : str, optional
         View whose particles are drawn, as in the paper's figure 6. By default all.
     labels : bool, optional
-        Whether to draw only the methods that learned from labels, or only the others (both with picks as given): more
-        than ten curves on one pair of axes can hardly be told apart.
+        Whether to draw only the methods that labels were allowed to, or only the others: more than ten curves on one
+        pair of axes can hardly be told apart.
 
     Notes
     -----
@@ -442,5 +442,5 @@ def explain_overlays(figure: Figure) -> None:
 
 
 def _among(learned: bool | None, labels: bool | None) -> bool:
-    """Return whether a method is among those to draw; picks as given always are."""
-    return labels is None or learned is None or learned == labels
+    """Return whether a method is among those to draw; labels may have gone into picks of which it is not known."""
+    return labels is None or (learned is not False) == labels
