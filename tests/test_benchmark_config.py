@@ -164,7 +164,7 @@ KLH = BASE["datasets"][0]
         (changed_method(name="mine", picker=None), "'mine'.*path"),
         (changed_method(name="mine", picker=None, settings={"path": 3}), "'mine'.*path"),
         (changed_method(name="mine", picker=None, settings={"path": "p", "sclae": 8}), "'sclae'"),
-        (changed_method(name="m", picker=None, settings={"path": "p"}, labels=True), "'m': labels"),
+        (changed_method(name="m", picker=None, settings={"path": "p"}, labels="some"), "'m': labels"),
         (changed_method(name="auto", picker=None, settings={"path": "p"}), "'auto'"),
         ({"datasets": []}, "datasets"),
         ({"datasets": [KLH, KLH]}, "datasets.*'a'"),
@@ -289,6 +289,7 @@ def test_rows_change_known_ones_and_describe_new_ones():
     given = row({"name": "mine", "picker": None, "settings": {"path": "picks", "scale": 8}})
     assert given.picker is None
     assert given.labels is None
+    assert row({"name": "mine", "picker": None, "settings": {"path": "picks"}, "labels": False}).labels is False
     assert given.to_dict()["title"] == "mine"
     with pytest.raises(ArgumentError, match="3"):
         row(3)

@@ -221,13 +221,14 @@ def _given(result: Row, origin: str, given: Mapping[str, Any]) -> Row:
     """Return a row of picks made elsewhere."""
     if result.name in ROWS:
         raise BenchmarkError(f"{origin}: picker: picks as given need a name of their own; this one is a method's")
-    labels = Node(given, origin).mapping(optional=FIELDS)["labels"]
-    labels.flag(False)
+    labels = given.get("labels")
+    if not (labels is None or isinstance(labels, bool)):
+        raise BenchmarkError(f"{origin}: labels: expected true, false, or nothing if it is not known: {shown(labels)}")
     path = result.settings.get("path")
     if not (isinstance(path, str) and path):
         raise BenchmarkError(f"{origin}: settings: picks as given (picker: null) need the path of their file or folder")
     _check_settings(result.settings, _GIVEN, origin)
-    return replace(result, labels=labels.value)
+    return replace(result, labels=labels)
 
 
 def _check_settings(settings: Mapping[str, Any], known: Sequence[str], origin: str) -> None:
