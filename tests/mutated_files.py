@@ -335,7 +335,8 @@ def _small_result() -> bytes:
     whole["methods"] = {name: method for name, method in whole["methods"].items() if name in kept}
     whole["cells"] = [cell for cell in whole["cells"] if cell["method"] in kept]
     for cell in whole["cells"]:
-        cell["curve"] = {name: values[:3] for name, values in cell["curve"].items()}
+        curve = cell["curve"]
+        cell["curve"] = {name: value[:3] if isinstance(value, list) else value for name, value in curve.items()}
         cell["view_curves"] = {}
         cell["per_micrograph"] = cell["per_micrograph"][:4]
     return json.dumps(whole).encode()

@@ -234,3 +234,24 @@ def test_picks_that_a_list_of_files_leads_to_are_looked_at(tmp_path):
         digests.append(run_module._digest({"path": str(job)}))
     assert digests[0] != digests[1]
     assert "m_autopick" not in digests[0]  # a digest, not an error
+
+
+def test_dirty_and_empty_micrographs_with_their_masks(tmp_path):
+    dirty = {**SIMULATED, "train": 1, "validation": 1, "test": 4, "empty": 0.5, "beads": 200, "borders": 1}
+    prepared = prepare(benchmark(datasets=[{"name": "dirty", "simulate": dirty}]).datasets[0], tmp_path)
+    counts = prepared.labels["micrograph"].value_counts()
+    names = prepared.info["micrographs"]["test"]
+    # Every second one, of those that methods learn from, too: the first of a single one is not empty.
+    assert [counts.get(name, 0) > 0 for name in names] == [True, False, True, False]
+    assert len(prepared.paths["test"]) == 4
+    for path in prepared.paths["test"]:
+        mask = read(path.parent / "masks" / path.name).data
+        assert mask.shape == read(path).data.shape
+        assert 0 < mask.mean() < 0.9
+        # What the mask hides is not counted.
+        own = prepared.labels[(prepared.labels["micrograph"] == path.stem) & (prepared.labels["view"] != "ignore")]
+        assert not mask[own["y"].round().astype(int).clip(0, 511), own["x"].round().astype(int).clip(0, 511)].any()
+
+
+def test_clean_micrographs_have_no_masks(small_run):
+    assert not list((small_run[0] / "data").rglob("masks"))

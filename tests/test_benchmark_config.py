@@ -23,7 +23,7 @@ BASE = {
 }
 
 
-SHIPPED = ("quick", "full", "real", "klh", "classes", "unseen", "sweep")
+SHIPPED = ("quick", "full", "real", "klh", "classes", "unseen", "sweep", "dirty")
 
 
 def cost(read):
@@ -59,7 +59,7 @@ def test_datasets_of_the_shipped_benchmarks(name, profile):
         assert sum(each.counts["validation"] for each in sets) > 0
 
 
-@pytest.mark.parametrize("name", ["classes", "klh", "sweep", "unseen"])
+@pytest.mark.parametrize("name", ["classes", "dirty", "klh", "sweep", "unseen"])
 def test_the_quick_profile_is_less_work(name):
     quick, full = (cost(config.read(name, profile)) for profile in config.PROFILES)
     if name == "klh":  # its full profile asks for the real ones first
@@ -164,7 +164,7 @@ KLH = BASE["datasets"][0]
         (changed_method(name="mine", picker=None), "'mine'.*path"),
         (changed_method(name="mine", picker=None, settings={"path": 3}), "'mine'.*path"),
         (changed_method(name="mine", picker=None, settings={"path": "p", "sclae": 8}), "'sclae'"),
-        (changed_method(name="m", picker=None, settings={"path": "p"}, labels=True), "'m': labels"),
+        (changed_method(name="m", picker=None, settings={"path": "p"}, labels="some"), "'m': labels"),
         (changed_method(name="auto", picker=None, settings={"path": "p"}), "'auto'"),
         ({"datasets": []}, "datasets"),
         ({"datasets": [KLH, KLH]}, "datasets.*'a'"),
@@ -207,6 +207,7 @@ KLH = BASE["datasets"][0]
         (sweep(axis="snrr"), "snrr"),
         (sweep(dataset={"simulate": {"protein": "klh"}}), "snr: dataset.*'name'"),
         (sweep(dataset={"name": "b", "simulate": "klh"}), "snr: dataset.simulate.*'klh'"),
+        ({"datasets": [{"name": "a", "simulate": {"protein": "klh", "empty": 1}}]}, "empty.* 1"),
         ({"seeds": 0}, "seeds.* 0$"),
         ({"timeout": "soon"}, "timeout.*'soon'"),
         ({"timeout": 0}, "timeout.* 0$"),
@@ -288,6 +289,7 @@ def test_rows_change_known_ones_and_describe_new_ones():
     given = row({"name": "mine", "picker": None, "settings": {"path": "picks", "scale": 8}})
     assert given.picker is None
     assert given.labels is None
+    assert row({"name": "mine", "picker": None, "settings": {"path": "picks"}, "labels": False}).labels is False
     assert given.to_dict()["title"] == "mine"
     with pytest.raises(ArgumentError, match="3"):
         row(3)

@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
-from benchmark_result import METHODS, SHAPE, SNR, all_picks, result, with_given, without
+from benchmark_result import METHODS, SHAPE, SNR, all_picks, result, with_given
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from cryokit import plot
-from cryokit.benchmark import summary
+from cryokit.benchmark import result_file, summary
 from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
 from cryokit.plot import comparison as pictures
+from cryokit.plot import comparison_figures
+from cryokit.plot.drawing import DIRECT
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +27,14 @@ def ax():
     return axes[0, 0]
 
 
-def legend(ax):
-    return {
-        text.get_text(): line
-        for text, line in zip(ax.get_legend().get_texts(), ax.get_legend().get_lines(), strict=True)
-    }
+def named(ax):
+    """The names beside the axes, in the order of drawing."""
+    return [text.get_text() for text in ax.texts if text.get_gid() == DIRECT]
+
+
+def lines(ax):
+    """The styles of the curves, without those of equal F1 and the marks."""
+    return {line.get_linestyle() for line in ax.lines if line.get_drawstyle() == "steps-pre"}
 
 
 def marks(ax):
@@ -83,30 +88,34 @@ class TestCurves:
         cells = [one for one in made_up["cells"] if (one["method"], one["dataset"]) == ("auto", "klh_sim")]
         lower = min(cells, key=lambda one: one["scores"]["f1"])
         (line,) = (line for line in ax.lines if line.get_color() == "#000000" and len(line.get_xdata()) > 2)
-        assert line.get_xdata()[1:].tolist() == lower["curve"]["recall"]
-        assert line.get_ydata()[1:].tolist() == lower["curve"]["precision"]
+        assert line.get_xdata()[1:].tolist() == result_file.points(lower["curve"])["recall"].tolist()
+        assert line.get_ydata()[1:].tolist() == result_file.points(lower["curve"])["precision"].tolist()
         assert [lower["scores"]["recall"], lower["scores"]["precision"]] in marks(ax).values()
 
     def test_one_kind_at_a_time(self, ax, made_up):
         pictures.precision_recall(ax, made_up, "klh_sim", labels=True)
-        names = [name.partition(":")[0] for name in legend(ax)]
+        names = [name.partition(":")[0] for name in named(ax)]
         assert names == ["deeppicker", "deepem"]  # the better first
-        assert {line.get_linestyle() for line in legend(ax).values()} == {"--"}
+        assert lines(ax) == {"--"}
         looks = pictures.styles(made_up)
         assert set(marks(ax)) == {of(looks[name], True) for name in names}
+        # A name has the colour of its curve.
+        colours = {text.get_text().partition(":")[0]: text.get_color() for text in ax.texts if text.get_gid() == DIRECT}
+        assert colours == {name: looks[name].colour for name in names}
 
     @pytest.mark.parametrize("labels", [False, True])
-    def test_given_picks_are_drawn_with_either_kind(self, ax, labels):
-        pictures.precision_recall(ax, with_given(result()), "klh_sim", labels=labels)
-        lines = {name.partition(":")[0]: line.get_linestyle() for name, line in legend(ax).items()}
-        assert lines.pop("mine") == ":"
-        assert set(lines) == {name for name, (*_, learned) in METHODS.items() if learned == labels}
-        assert set(lines.values()) == {"--" if labels else "-"}
+    def test_given_picks_are_drawn_where_they_are_ranked(self, ax, labels):
+        known = with_given(result())
+        pictures.precision_recall(ax, known, "klh_sim", labels=labels)
+        names = [name.partition(":")[0] for name in named(ax)]
+        assert names == summary.standing(known, "klh_sim", labels=labels)["title"].tolist()
+        assert ("mine" in names) == labels
+        assert lines(ax) == ({"--", ":"} if labels else {"-"})
 
     def test_all(self, ax, made_up):
         pictures.precision_recall(ax, made_up, "klh_sim")
-        assert len(legend(ax)) == len(METHODS)
-        f1 = [float(name.split("F1 ")[1][:5]) for name in legend(ax)]
+        f1 = [float(name.split("F1 ")[1][:5]) for name in named(ax)]
+        assert len(f1) == len(METHODS)
         assert f1 == sorted(f1, reverse=True)
 
     def test_view(self, ax, made_up):
@@ -115,17 +124,22 @@ class TestCurves:
         points = [[one["views"]["side"]["recall"], one["views"]["side"]["precision"]] for one in cells]
         assert marks(ax)[of(pictures.styles(made_up)["template"], False)] in points
         mean = np.mean([one["views"]["side"]["f1"] for one in cells])
-        assert any(name.startswith("template") and f"F1 {mean:.3f}" in name for name in legend(ax))
+        assert any(name.startswith("template") and f"F1 {mean:.3f}" in name for name in named(ax))
 
     def test_methods_without_scores_are_left_out(self, ax, made_up):
         pictures.precision_recall(ax, made_up, "apoferritin_sim")
-        assert not any("deepem" in name for name in legend(ax))
+        assert not any("deepem" in name for name in named(ax))
 
-    def test_legend_is_below_the_axes(self, ax, made_up):
-        pictures.precision_recall(ax, made_up, "klh_sim")
-        ax.figure.canvas.draw()
-        assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y0
-        assert ax.get_legend().get_window_extent().y0 >= 0
+    def test_names_are_beside_the_axes_and_do_not_overlap(self, made_up):
+        figure = comparison_figures.curves(result(many=True), "klh_sim")
+        figure.canvas.draw()
+        for ax in figure.axes:
+            boxes = [text.get_window_extent() for text in ax.texts if text.get_gid() == DIRECT]
+            # The extent of an annotation includes its line, so only the heights of the texts are compared.
+            centres = sorted(text.xyann[1] for text in ax.texts if text.get_gid() == DIRECT)
+            assert len(boxes) > 5
+            assert np.diff(centres).min() * ax.bbox.height > 0.95 * 8 / 72 * figure.dpi
+            assert min(text.xyann[0] for text in ax.texts if text.get_gid() == DIRECT) > 1
 
 
 class TestF1:
@@ -146,13 +160,27 @@ class TestF1:
         assert told.get_text().startswith("skipped: needs labels")
         assert told.get_position()[1] == ax.get_yticks()[-1]
 
-    def test_reported_is_a_mark_of_its_own(self, ax, made_up):
-        pictures.f1_intervals(ax, made_up, "klh_sim")
-        stars = {line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"}
-        assert stars == {0.89, 0.88, 0.955}
-        assert {line.get_color() for line in ax.lines if line.get_marker() == "*"} == {"0.6"}
-        assert "paper (reported)" in legend(ax)
-        assert "picks as given" not in legend(ax)
+    def test_what_the_paper_reports_stands_apart(self, made_up):
+        figure = comparison_figures.beside_paper(made_up, "klh_sim")
+        measured, printed = figure.axes
+        assert {line.get_xdata()[0] for line in printed.lines} == {0.89, 0.88, 0.955}
+        assert not any(line.get_marker() == "*" for line in measured.lines)
+        assert comparison_figures.beside_paper(made_up, "apoferritin_sim") is None
+
+
+class TestFigures:
+    def test_none_where_there_is_nothing_to_draw(self, made_up):
+        reduced = result_file.reduced(made_up)
+        assert comparison_figures.curves(reduced, "klh_sim") is None
+        assert comparison_figures.views(made_up, "apoferritin_sim") is None
+        untimed = {**made_up, "cells": [{**cell, "seconds": {"fit": None, "pick": None}} for cell in made_up["cells"]]}
+        assert comparison_figures.time(untimed, "klh_sim") is None
+
+    def test_localisation(self, ax, made_up):
+        pictures.localisation(ax, made_up, "klh_sim")
+        table = summary.scores(made_up, "klh_sim")
+        assert sorted(marks(ax).values()) == sorted((100 * table[["dx_share", "dy_share"]]).to_numpy().tolist())
+        assert ax.get_ylim()[0] > ax.get_ylim()[1]  # down is down
 
 
 class TestSweep:
@@ -174,18 +202,11 @@ class TestSweep:
             "average precision",
         )
         assert [label.get_text() for label in ax.get_xticklabels()] == ["0.02", "0.05", "0.1", "0.2"]
-        assert list(legend(ax))[-1] == "autocryopicker"
+        assert set(named(ax)) == set(METHODS)
 
     def test_one_kind(self, ax, made_up):
         pictures.sweep(ax, made_up, "snr", labels=False)
-        assert set(legend(ax)) == {name for name, (*_, labels) in METHODS.items() if not labels}
-
-    def test_method_that_failed_at_a_point_is_named_last(self, ax, made_up):
-        dataset = f"klh_snr_{SNR[0]:g}"
-        failed = without("auto", dataset, 0, "failed", "no memory")
-        cells = [failed if (one["method"], one["dataset"]) == ("auto", dataset) else one for one in made_up["cells"]]
-        pictures.sweep(ax, {**made_up, "cells": cells}, "snr")
-        assert list(legend(ax))[-1] == "auto"  # the best at all other points, and the hardest is missing
+        assert set(named(ax)) == {name for name, (*_, labels) in METHODS.items() if not labels}
 
     def test_errors(self, ax, made_up):
         with pytest.raises(ArgumentError, match=r"'dose'.*snr$"):

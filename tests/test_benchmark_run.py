@@ -44,6 +44,9 @@ def test_the_result_is_what_the_picks_are_worth(small_run):
     for name, value in again.localisation.to_dict().items():
         assert cell["localisation"][name] == pytest.approx(value, abs=1e-2)
     assert sum(row["tp"] for row in cell["per_micrograph"]) == again.tp
+    wide = evaluate(picks, truth, micrographs=names, threshold=cell["threshold"], tolerance=0.5)
+    assert cell["wide"]["tp"] == wide.tp >= again.tp
+    assert sum(cell["curve"]["true"]) + sum(cell["curve"]["false"]) == len(picks) - evaluate(picks, truth).ignored
     assert cell["seconds"]["fit"] > 0 < cell["seconds"]["pick"]
     assert 50 < cell["peak_memory_mb"] < 4000
 
@@ -208,11 +211,38 @@ def test_without_picks_on_validation_micrographs_everything_counts(copied_run, t
     assert remark in caplog.text
 
 
+def test_candidates_below_the_threshold_do_not_count(copied_run, truth, tmp_path):
+    """However good they are: what is ranked is what the method picks."""
+    _, (cell,) = with_picks(copied_run, tmp_path, truth, ("validation", "test"))
+    threshold = cell["threshold"]
+    assert cell["threshold_by"] == result_file.BY_VALIDATION
+    missed = truth[truth["score"] > 0.5].iloc[::3]
+    some = truth.drop(missed.index)
+    weak = concatenate([some, missed.assign(score=threshold / 2)])
+    ranked = ("precision", "recall", "f1", "accuracy", "tp", "fp", "fn")
+    on_test = {}
+    for name, picks in (("some", some), ("weak", weak)):
+        tested = picks[picks["micrograph"].str.contains("test")]
+        on_test[name] = evaluate(tested, truth[truth["score"] > 0.5].assign(score=np.nan), threshold=threshold)
+    assert all(getattr(on_test["some"], key) == getattr(on_test["weak"], key) for key in ranked)
+    assert on_test["some"].localisation == on_test["weak"].localisation
+
+
+def test_picks_that_no_labels_went_into(copied_run, truth, tmp_path):
+    coordinates.write(truth, tmp_path / "mine.csv")
+    result = run(benchmark(), copied_run, picks={"mine": str(tmp_path / "mine.csv")}, unlabelled=["mine"])
+    assert result["methods"]["mine"]["labels"] is False
+    assert "mine" in summary.standing(result, "sim", labels=False)["method"].tolist()
+    with pytest.raises(BenchmarkError, match="'yours'"):
+        run(benchmark(), copied_run, picks={"mine": str(tmp_path / "mine.csv")}, unlabelled=["yours"])
+
+
 def test_picks_without_scores_have_no_threshold(copied_run, truth, tmp_path):
     particles = truth[truth["score"] > 0.5].assign(score=np.nan)
     _, (cell,) = with_picks(copied_run, tmp_path, particles, ("test",))
     assert cell["scores"]["f1"] == 1
     assert cell["threshold"] is None
+    assert cell["threshold_by"] == result_file.BY_NOTHING
 
 
 def test_micrographs_without_picks_count_as_missed_and_are_named(copied_run, truth, tmp_path):
@@ -267,31 +297,42 @@ def test_a_file_that_cannot_be_read_fails_with_its_name(copied_run, tmp_path):
 
 
 def test_curves_keep_every_candidate():
-    x = 100.0 * np.arange(500)
-    labels = table("m", x[:50], np.full(50, 9.0), diameter=20)
-    # Two thirds of the candidates lie behind the last true one: a threshold may be among them.
-    picks = table("m", x, np.full(500, 9.0), np.linspace(1, 0.01, 500), 20)
-    evaluation = evaluate(picks, labels, bootstrap=0)
-    curve = result_file.curve(evaluation)
-    assert curve["threshold"] == pytest.approx(np.linspace(1, 0.01, 500), abs=1e-5)
-    assert curve["precision"][-1] == pytest.approx(50 / 500, abs=1e-5)
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(0, 5000, (1500, 2))
+    labels = table("m", xy[:, 0], xy[:, 1], diameter=20)
+    found = table("m", xy[:1200, 0], xy[:1200, 1], rng.random(1200).round(2), 20)
+    # As many weak candidates that are none, most of them with scores next to 0
+    false = table("m", 5000 + 100 * np.arange(1.0, 1201), np.full(1200, 50.0), 10.0 ** -rng.uniform(2, 9, 1200), 20)
+    evaluation = evaluate(concatenate([found, false]), labels, bootstrap=0)
+    curve = json.loads(json.dumps(result_file.curve(evaluation)))
+    assert sum(curve["true"]) + sum(curve["false"]) == 2400
+    points = result_file.points(curve)
+    assert len(points) == len(evaluation.curve)
+    for name in points:
+        assert points[name].to_numpy() == pytest.approx(evaluation.curve[name].to_numpy(), rel=1e-5)
 
 
-def test_longer_curves_are_thinned_in_recall_and_in_rank(monkeypatch):
-    monkeypatch.setattr(result_file, "POINTS", 100)
-    x = 100.0 * np.arange(1000)
-    labels = table("m", x[:500], np.full(500, 9.0), diameter=20)
-    picks = table("m", x, np.full(1000, 9.0), np.linspace(1, 0.01, 1000), 20)
-    curve = result_file.curve(evaluate(picks, labels, bootstrap=0))
-    threshold, recall = np.array(curve["threshold"]), np.array(curve["recall"])
-    assert 60 < len(threshold) <= 100
-    assert (threshold[0], threshold[-1], recall[-1]) == (1, 0.01, 1)
-    assert np.diff(recall).min() >= 0
-    assert np.diff(recall).max() < 0.03
-    assert -np.diff(threshold).min() < 0.03
+def test_candidates_that_look_equal_come_in_together():
+    picks = table("m", [10.0, 200.0], [10.0, 200.0], [0.5, 0.5 - 1e-9], 20)
+    curve = result_file.curve(evaluate(picks, table("m", [10.0], [10.0], diameter=20), bootstrap=0))
+    assert curve == {"particles": 1, "threshold": [0.5], "true": [1], "false": [1]}
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"cryokit_benchmark": 99}'])
+def test_methods_that_draw_run_with_every_seed_and_others_once(copied_run, monkeypatch):
+    seen = []
+
+    def failed(job, timeout):
+        seen.append((job.method, job.seed))
+        return {"status": result_file.FAILED, "error": "not run"}
+
+    monkeypatch.setattr(cells, "run_in_process", failed)
+    result = run(benchmark(methods=["autocryopicker", "supercryoempicker", "auto"], seeds=3), copied_run)
+    of_seeds = [(name, seed) for name in ("supercryoempicker", "auto") for seed in range(3)]
+    assert seen == [("autocryopicker", 0), *of_seeds]
+    assert [(cell["method"], cell["seed"]) for cell in result["cells"]] == seen
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"cryokit_benchmark": 2}', '{"cryokit_benchmark": 99}'])
 def test_a_result_that_is_none_is_refused(content, tmp_path):
     path = Path(tmp_path / "a.json")
     if content is not None:

@@ -264,7 +264,7 @@ def _scored(
     own: float | None,
 ) -> dict[str, Any]:
     """Choose the threshold on the validation micrographs, and score the picks on the test micrographs."""
-    threshold = _threshold(picks["validation"], truth, names["validation"], own)
+    threshold, threshold_by = _threshold(picks["validation"], truth, names["validation"], own)
     labels = truth[truth["micrograph"].isin(names["test"])]
     settings = {"micrographs": names["test"], "seed": job.seed}
     evaluation = evaluate(picks["test"], labels, threshold=threshold, **settings)
@@ -272,12 +272,15 @@ def _scored(
     views = by_view(picks["test"].assign(view=""), labels, threshold=threshold, **settings)
     if len(views) < 2:
         views = {}
+    wide = evaluate(picks["test"], labels, threshold=threshold, tolerance=result_file.WIDE, **settings)
     own_scores = {} if own is None else result_file.scores(evaluate(picks["test"], labels, threshold=own, **settings))
     return {
         "peak_memory_mb": peak_memory(),
         "threshold": threshold,
+        "threshold_by": threshold_by,
         "scores": result_file.scores(evaluation),
         "own": own_scores,
+        "wide": result_file.scores(wide),
         "localisation": result_file.localisation(evaluation),
         "views": {view: result_file.scores(of_view) for view, of_view in views.items()},
         "view_named_right": _named_right(evaluation, set(views)),
@@ -295,14 +298,18 @@ def _named_right(evaluation: Evaluation, views: set[str]) -> float | None:
     return float((true["view"].to_numpy() == evaluation.labels["view"].loc[true["label"]].to_numpy()).mean())
 
 
-def _threshold(picks: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str], own: float | None) -> float | None:
-    """Return the best threshold on the validation micrographs, or the method's own without any."""
-    if not names or picks["score"].isna().any():
-        return own
-    try:
-        return best_threshold(picks, truth[truth["micrograph"].isin(names)], micrographs=names, slack=SLACK)
-    except PickerError:  # no pick matches a label
-        return own
+def _threshold(
+    picks: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str], own: float | None
+) -> tuple[float | None, str]:
+    """Return the best threshold on the validation micrographs, or the method's own without any, and which it is."""
+    if names and not picks["score"].isna().any():
+        try:
+            found = best_threshold(picks, truth[truth["micrograph"].isin(names)], micrographs=names, slack=SLACK)
+        except PickerError:  # no pick matches a label
+            pass
+        else:
+            return found, result_file.BY_VALIDATION
+    return own, result_file.BY_NOTHING if own is None else result_file.BY_METHOD
 
 
 def peak_memory() -> float | None:

@@ -9,18 +9,20 @@ A file has these keys; all but ``name``, ``methods`` and one of ``datasets`` and
     (``package.module:Class`` or ``path/to/file.py:Class``), or mappings that change a row or describe a new one.
 ``datasets``
     Simulated or real datasets. A simulated one has ``simulate``: the ``protein``, the numbers of micrographs ``train``,
-    ``validation`` and ``test``, a ``seed``, the ``diameter`` of the particle in pixels, and arguments of
-    `cryokit.simulate.simulate`. Its optional ``train_on`` lists further simulated sets that replace its training and
-    validation micrographs, one for each protein, and none of the tested one. A real one has the name of a manifest, or
-    any name together with the folders ``micrographs`` and ``labels``; ``splits`` may list the micrographs' names
-    (default: those of the manifest, or of `cryokit.datasets.manifest.assign_splits`), ``diameter`` gives the particle
-    diameter in pixels if the labels do not or are wider boxes, and ``otherwise`` is a dataset that replaces it if it is
-    not available. For both, ``train`` limits the number of training micrographs, and ``methods`` are the rows to run.
+    ``validation`` and ``test``, a ``seed``, the ``diameter`` of the particle in pixels, the share of ``empty``
+    micrographs, and arguments of `cryokit.simulate.simulate`. Its optional ``train_on`` lists further simulated sets
+    that replace its training and validation micrographs, one for each protein, and none of the tested one. A real one
+    has the name of a manifest, or any name together with the folders ``micrographs`` and ``labels``; ``splits`` may
+    list the micrographs' names (default: those of the manifest, or of `cryokit.datasets.manifest.assign_splits`),
+    ``diameter`` gives the particle diameter in pixels if the labels do not or are wider boxes, and ``otherwise`` is a
+    dataset that replaces it if it is not available. For both, ``train`` limits the number of training micrographs, and
+    ``methods`` are the rows to run.
 ``sweeps``
     Each has an ``axis`` (an argument of the simulation, or ``train``), its ``values``, a simulated ``dataset``, and
     optionally ``methods``.
 ``seeds``
-    Number of runs of each cell, with the seeds 0, 1, ... (default 1).
+    Number of runs of each cell, with the seeds 0, 1, ... (default 1). A seed is that of all that a method draws: its
+    training, and what it simulates for it. Methods that draw nothing run once.
 ``give_diameter``
     Whether methods are given the particle's diameter (default true).
 ``timeout``
@@ -68,6 +70,8 @@ class SimulatedSet:
         Random seed.
     diameter : float or None
         Particle diameter in pixels, which sets the pixel size; None for the protein's usual pixel size.
+    empty : float
+        Share of the micrographs that show no particle, spread evenly over those of each split.
     settings : dict
         Arguments of `cryokit.simulate.simulate`.
     """
@@ -76,6 +80,7 @@ class SimulatedSet:
     counts: dict[str, int]
     seed: int = 0
     diameter: float | None = None
+    empty: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -347,13 +352,15 @@ def _splits(node: Node) -> dict[str, list[str]]:
 def _simulated(node: Node) -> SimulatedSet:
     from cryokit.simulate import PROTEINS, Conditions
 
-    own = ("protein", *SPLITS, "seed", "diameter")
+    own = ("protein", *SPLITS, "seed", "diameter", "empty")
     known = ("shape", "pixel_size", "n_particles", "snr", "defocus", "carbon")
     known = tuple(dict.fromkeys([*known, *(setting.name for setting in fields(Conditions))]))
     keys = node.mapping(own[:1], (*own[1:], *known))
     diameter = keys["diameter"].number(0, above=True)
     if diameter is not None and "pixel_size" in node.value:
         raise keys["pixel_size"].error("the diameter sets it; give one of them")
+    empty = keys["empty"].number(0) or 0.0
+    keys["empty"].check(empty < 1, "a share below 1, because empty micrographs alone have nothing to score")
     settings = {key: value for key, value in node.value.items() if key not in own}
     # Whether a number makes sense is left to the simulation.
     for name in settings:
@@ -371,6 +378,7 @@ def _simulated(node: Node) -> SimulatedSet:
         counts={split: keys[split].number(0, whole=True) or 0 for split in SPLITS},
         seed=keys["seed"].number(0, whole=True) or 0,
         diameter=diameter,
+        empty=empty,
         settings=settings,
     )
 

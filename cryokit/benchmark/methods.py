@@ -27,8 +27,8 @@ class Row:
         Arguments of the picker's class. For picks made elsewhere: ``path``, a file or folder, and arguments of
         `cryokit.coordinates.read_folder`.
     labels : bool or None
-        Whether `Picker.fit` is given the labels of the training micrographs; None for picks made elsewhere, of which
-        this is not known.
+        Whether `Picker.fit` is given the labels of the training micrographs; for picks made elsewhere, whether labels
+        went into them, None if it is not known.
     title, source : str
         Name in tables and reports, and citation.
     """
@@ -39,6 +39,13 @@ class Row:
     labels: bool | None = False
     title: str = ""
     source: str = ""
+
+    @property
+    def random(self) -> bool:
+        """Whether the method draws random numbers when it is fitted or picks, so that other seeds give other picks."""
+        if self.picker is None:
+            return False
+        return "seed" in inspect.signature(registry.picker_class(self.picker)).parameters
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as the result file has it, without the folders of your own picker or picks."""
@@ -214,13 +221,14 @@ def _given(result: Row, origin: str, given: Mapping[str, Any]) -> Row:
     """Return a row of picks made elsewhere."""
     if result.name in ROWS:
         raise BenchmarkError(f"{origin}: picker: picks as given need a name of their own; this one is a method's")
-    if given.get("labels") is not None:
-        raise BenchmarkError(f"{origin}: labels: leave it out; what the picks were made from is not known")
+    labels = given.get("labels")
+    if not (labels is None or isinstance(labels, bool)):
+        raise BenchmarkError(f"{origin}: labels: expected true, false, or nothing if it is not known: {shown(labels)}")
     path = result.settings.get("path")
     if not (isinstance(path, str) and path):
         raise BenchmarkError(f"{origin}: settings: picks as given (picker: null) need the path of their file or folder")
     _check_settings(result.settings, _GIVEN, origin)
-    return replace(result, labels=None)
+    return replace(result, labels=labels)
 
 
 def _check_settings(settings: Mapping[str, Any], known: Sequence[str], origin: str) -> None:

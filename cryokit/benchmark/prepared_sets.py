@@ -153,7 +153,8 @@ def _simulated(spec: DatasetSpec, folder: Path, fresh: bool) -> _Files:
     """Simulate the micrographs, unless that has been done."""
     from tqdm import tqdm
 
-    from cryokit.simulate import simulate
+    from cryokit.simulate import simulate_parts
+    from cryokit.simulate.conditions import ARTEFACTS
 
     # Test micrographs come first, so that a set with more training micrographs has the same ones.
     sets = [(spec.simulate, ("test",) if spec.train_on else ("test", "validation", "train"))]
@@ -167,10 +168,14 @@ def _simulated(spec: DatasetSpec, folder: Path, fresh: bool) -> _Files:
         bar = tqdm(tasks, desc=f"simulating {spec.name}", unit="micrograph", disable=None)
         for _, name, protein, settings in bar:
             try:
-                micrograph, truth = simulate(protein, name=name, **settings)
+                parts = simulate_parts(protein, name=name, **settings)
             except (TypeError, ArgumentError, SimulationError) as error:
                 raise BenchmarkError(f"{spec.name}: {error}; see cryokit.simulate.simulate for its arguments") from None
-            coordinates.write(truth, folder / "labels" / f"{name}.csv", "csv", joined=False)
+            micrograph = parts.micrograph
+            coordinates.write(parts.truth, folder / "labels" / f"{name}.csv", "csv", joined=False)
+            if any(settings.get(artefact) for artefact in ARTEFACTS):
+                mask = parts.unusable.astype(np.int8)
+                write_mrc(folder / "masks" / f"{name}.mrc", mask, pixel_size=micrograph.pixel_size)
             write_mrc(folder / f"{name}.mrc", micrograph.data, pixel_size=micrograph.pixel_size)
         # Written last, so that an interrupted set is not taken for a whole one.
         write_text(done, recipe)
@@ -195,9 +200,19 @@ def _tasks(simulated: SimulatedSet, splits: Iterable[str]) -> list[tuple[str, st
         settings["pixel_size"] = MODELS[simulated.protein][0].diameter / simulated.diameter
     children = np.random.SeedSequence(simulated.seed).spawn(len(places))
     return [
-        (split, f"{simulated.protein}_{split}_{index:03d}", simulated.protein, {**settings, "seed": child})
+        (
+            split,
+            f"{simulated.protein}_{split}_{index:03d}",
+            simulated.protein,
+            {**settings, **({"n_particles": 0} if _is_empty(index, simulated.empty) else {}), "seed": child},
+        )
         for (split, index), child in zip(places, children, strict=True)
     ]
+
+
+def _is_empty(index: int, share: float) -> bool:
+    """Return whether the micrograph of this number, from 1, is one of the evenly spread empty ones."""
+    return math.floor(index * share) > math.floor((index - 1) * share)
 
 
 def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _Files:

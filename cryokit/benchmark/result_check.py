@@ -50,7 +50,7 @@ _SCORES = {
     **dict.fromkeys(("tp", "fp", "fn"), _COUNT),
     "intervals": _Optional(_Each([_Optional(_NUMBER)])),
 }
-_CURVE = {name: [_Optional(_NUMBER)] for name in ("recall", "precision", "threshold")}
+_CURVE = {"particles": _COUNT, "threshold": [_NUMBER], "true": [_COUNT], "false": [_COUNT]}
 _CELL = {
     "method": _TEXT,
     "dataset": _TEXT,
@@ -59,8 +59,9 @@ _CELL = {
     "error": _Optional(_TEXT),
     "seconds": dict.fromkeys(("fit", "pick"), _Optional(_NUMBER)),
     **dict.fromkeys(("wall", "peak_memory_mb", "threshold", "own_threshold", "view_named_right"), _Optional(_NUMBER)),
-    **dict.fromkeys(("scores", "own"), _Optional(_SCORES, empty=True)),
-    "localisation": _Optional(_Each(_Optional(_VALUE)), missing=True),
+    "threshold_by": _TEXT,
+    **dict.fromkeys(("scores", "own", "wide"), _Optional(_SCORES, empty=True)),
+    "localisation": _Optional(_Each(_Optional(_VALUE)), empty=True),
     "views": _Each(_SCORES),
     "per_micrograph": [{"micrograph": _TEXT, **dict.fromkeys(("particles", "tp", "fp", "fn"), _COUNT)}],
     "curve": _Optional(_CURVE, empty=True),
@@ -79,7 +80,13 @@ _DATASET = {
     "axes": _Each(_NUMBER),
     "note": _TEXT,
 }
-_METHOD = {"title": _TEXT, "picker": _Optional(_TEXT), "settings": _MAPPING, "labels": _Optional(_FLAG)}
+_METHOD = {
+    "title": _TEXT,
+    "picker": _Optional(_TEXT),
+    "settings": _MAPPING,
+    "labels": _Optional(_FLAG),
+    "source": _TEXT,
+}
 _RESULT = {
     "name": _TEXT,
     "title": _TEXT,
@@ -122,8 +129,11 @@ def check_result(content: Mapping[str, Any], done: str) -> None:
         if cell["status"] == done and not (cell["scores"] and cell["provenance"]):
             raise ArgumentError(f"cells[{index}]: is {done} and has no scores or no provenance")
         curves = [cell["curve"], *cell["view_curves"].values()]
-        if any(len(set(map(len, curve.values()))) > 1 for curve in curves if curve):
+        columns = ("threshold", "true", "false")
+        if any(len({len(curve[name]) for name in columns}) > 1 for curve in curves if curve):
             raise ArgumentError(f"cells[{index}]: a curve whose columns differ in length")
+        if any(sum(curve["true"]) > curve["particles"] for curve in curves if curve):
+            raise ArgumentError(f"cells[{index}]: a curve with more true candidates than particles")
 
 
 def _check(value: Any, kind: Any, key: str) -> None:

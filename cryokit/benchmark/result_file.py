@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cryokit._util.cores import usable_cores
 from cryokit._util.files import write_text
@@ -25,12 +26,16 @@ from cryokit._util.wording import shown
 from cryokit.benchmark.result_check import check_result
 from cryokit.errors import ArgumentError, BenchmarkError
 from cryokit.evaluate import Evaluation
+from cryokit.evaluate.metrics import rates
 
-FORMAT = 2
+FORMAT = 3
 RESULT = "result.json"
 PARTIAL = "result.partial.json"  # of a run that has not finished
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
-POINTS = 4000  # of a curve: more candidates than a class or a microscopist ever draws
+# How the threshold of a cell was chosen
+BY_VALIDATION, BY_METHOD, BY_NOTHING = "validation micrographs", "the method itself", "every pick counts"
+THRESHOLDS = (BY_VALIDATION, BY_METHOD, BY_NOTHING)
+WIDE = 0.5  # of the diameter: what most recent comparisons allow between pick and particle
 _COUNTS = ("tp", "fp", "fn")
 SCORES = ("precision", "recall", "f1", "accuracy", "average_precision", "recall_ceiling", "best_f1")
 
@@ -45,8 +50,10 @@ def empty_cell() -> dict[str, Any]:
         "peak_memory_mb": None,
         "threshold": None,
         "own_threshold": None,
+        "threshold_by": "",
         "scores": {},
         "own": {},
+        "wide": {},
         "localisation": {},
         "views": {},
         "view_named_right": None,
@@ -72,19 +79,38 @@ def localisation(evaluation: Evaluation) -> dict[str, Any]:
     return {name: _rounded(value) for name, value in evaluation.localisation.to_dict().items()}
 
 
-def curve(evaluation: Evaluation) -> dict[str, list[float]]:
-    """Return the precision-recall curve with a point for every candidate, of which at most `POINTS` are kept.
+def curve(evaluation: Evaluation) -> dict[str, Any]:
+    """Return all that a precision-recall curve is made of: the score of every candidate, and whether it is true.
 
-    Where there are more, half of the points are even in recall and half in rank: recall alone would leave out nearly
-    all candidates behind the last true pick, and with them the thresholds at which a picker begins to take noise.
+    Returns
+    -------
+    dict
+        ``particles``, their number; ``threshold``, the distinct scores from the highest to the lowest, with six
+        significant digits; ``true`` and ``false``, the numbers of candidates with each of them. `points` turns it into
+        a curve.
     """
-    points = evaluation.curve
-    if len(points) > POINTS:
-        last, recall = len(points) - 1, points["recall"].to_numpy()
-        even_in_recall = np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS // 2))
-        even_in_rank = np.linspace(0, last, POINTS // 2).astype(int)
-        points = points.iloc[np.union1d(even_in_recall.clip(0, last), even_in_rank)]
-    return {name: [_rounded(value) for value in points[name]] for name in ("recall", "precision", "threshold")}
+    found = evaluation.curve
+    # Scores that differ in their seventh digit come in together, as equal scores do.
+    found = found.assign(threshold=[float(f"{score:.6g}") for score in found["threshold"]])
+    found = found.drop_duplicates("threshold", keep="last")
+    return {
+        "particles": evaluation.tp + evaluation.fn,
+        "threshold": found["threshold"].tolist(),
+        **{name: np.diff(found[key], prepend=0).tolist() for name, key in (("true", "tp"), ("false", "fp"))},
+    }
+
+
+def points(curve: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the points of a stored curve: `threshold`, `precision`, `recall`, highest threshold first.
+
+    Examples
+    --------
+    >>> points({"particles": 2, "threshold": [0.9, 0.5], "true": [1, 0], "false": [0, 1]})["precision"].tolist()
+    [1.0, 0.5]
+    """
+    tp, fp = (np.cumsum(np.asarray(curve[name], np.int64)) for name in ("true", "false"))
+    found = rates(tp, fp, curve["particles"] - tp)
+    return pd.DataFrame({"threshold": curve["threshold"], "precision": found["precision"], "recall": found["recall"]})
 
 
 def per_micrograph(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -118,7 +144,10 @@ def backend() -> str:
 
 
 def commit() -> str | None:
-    """Return the commit of the running source, with ``+`` if files differ from it; None outside a repository."""
+    """Return what ``git describe`` calls the running source: the commit, and the last tag before it if there is one.
+
+    A ``+`` stands at the end if files differ from it. None outside a repository.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -128,7 +157,7 @@ def commit() -> str | None:
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", "cryokit").strip()
-        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if changed else "")
+        return git("describe", "--always", "--tags", "--abbrev=12").strip() + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -36,8 +36,10 @@ def run(
     labels_from: Mapping[str, str] | None = None,
     picks: Mapping[str, str] | None = None,
     reading: Mapping[str, Any] | None = None,
+    unlabelled: Iterable[str] = (),
     fresh: bool = False,
     dask: str | None = None,
+    mixed: bool = False,
 ) -> dict[str, Any]:
     """Run a benchmark and return its result, which is written after every cell.
 
@@ -56,10 +58,15 @@ def run(
         Files or folders of picks as given, in any format, by the name of their row.
     reading : mapping of str to object, optional
         How these picks are read: arguments of `cryokit.coordinates.read_folder`.
+    unlabelled : iterable of str
+        Names of those of these picks that no labels went into. The others are ranked with methods that learned from
+        labels.
     fresh : bool
         Whether to recompute finished cells and to simulate micrographs again.
     dask : str, optional
         Address of a Dask scheduler on whose workers the cells run; they have to see the same files by the same paths.
+    mixed : bool
+        Whether to keep finished cells that another state of the source has computed.
 
     Returns
     -------
@@ -70,18 +77,25 @@ def run(
     ------
     BenchmarkError
         If none of the datasets is available (one missing among others is left out with a warning), the folder holds the
-        run of another benchmark or profile, or picks have the name of a method.
+        run of another benchmark or profile, or finished cells of another state of the source, or picks have the name
+        of a method.
     CryokitError
         If another process runs a benchmark in the folder.
     """
-    given = [_given_row(config, name, path, reading or {}) for name, path in (picks or {}).items()]
+    unlabelled = set(unlabelled)
+    if unknown := sorted(unlabelled - set(picks or {})):
+        raise BenchmarkError(f"picks without labels: {unknown[0]!r} is not the name of any picks that are given")
+    given = [
+        _given_row(config, name, path, reading or {}, False if name in unlabelled else None)
+        for name, path in (picks or {}).items()
+    ]
     _check_folder(Path(out), config)
     out = make_folder(out)
     busy = f"{out}: another benchmark runs there; wait for it, or choose another folder"
     with locks.held(out / run_files.LOCK, busy):
         _remove_leftovers(out)
         sets = _prepare_all(config, out, list(sources), labels_from, fresh)
-        return _run(config, out, sets, given, fresh, dask)
+        return _run(config, out, sets, given, fresh=fresh, dask=dask, mixed=mixed)
 
 
 def _run(
@@ -89,8 +103,10 @@ def _run(
     out: Path,
     sets: Sequence[Prepared],
     given: Sequence[Row],
+    *,
     fresh: bool,
     dask: str | None,
+    mixed: bool,
 ) -> dict[str, Any]:
     """Run the cells of prepared datasets."""
     from tqdm import tqdm
@@ -100,8 +116,10 @@ def _run(
         (prepared, row, seed)
         for prepared in sets
         for row in (*config.rows(prepared.spec), *given)
-        for seed in range(config.seeds if row.picker is not None else 1)
+        for seed in range(config.seeds if row.random else 1)
     ]
+    if not (fresh or mixed):
+        _refuse_other_sources(config, out, tasks)
     rows = {row.name: row for _, row, _ in tasks}
     result: dict[str, Any] = {
         "cryokit_benchmark": result_file.FORMAT,
@@ -131,19 +149,18 @@ def _run(
     for row in rows.values():
         if row.picker is None:
             _judge_given([cell for cell in result["cells"] if cell["method"] == row.name])
-    _warn_of_other_sources(result)
     result_file.write(result, out / result_file.RESULT)
     (out / result_file.PARTIAL).unlink(missing_ok=True)
     return result
 
 
-def _given_row(config: BenchmarkConfig, name: str, path: str, reading: Mapping[str, Any]) -> Row:
+def _given_row(config: BenchmarkConfig, name: str, path: str, reading: Mapping[str, Any], labels: bool | None) -> Row:
     """Return the row of picks as given; the name of a method is refused, because one row would stand for both."""
     taken = {row.name for spec in config.choices().values() for row in config.rows(spec)}
     if name in taken | {row.name for row in config.methods} | set(ROWS):
         raise BenchmarkError(f"picks {name!r}: there is a method of this name; choose another name")
     settings = {"path": os.fspath(path), **reading}
-    return Row(check_name(name, "picks"), None, settings, None, name, "picks as given")
+    return Row(check_name(name, "picks"), None, settings, labels, name, "picks as given")
 
 
 def _check_folder(out: Path, config: BenchmarkConfig) -> None:
@@ -174,12 +191,21 @@ def _judge_given(own: Sequence[dict[str, Any]]) -> None:
             logger.warning("%s on %s: %s", cell["method"], cell["dataset"], remark)
 
 
-def _warn_of_other_sources(result: Mapping[str, Any]) -> None:
-    commits = Counter(cell["provenance"]["commit"] for cell in result["cells"] if cell["status"] == result_file.DONE)
-    del commits[result["provenance"]["commit"]]
+def _refuse_other_sources(config: BenchmarkConfig, out: Path, tasks: Iterable[tuple[Prepared, Row, int]]) -> None:
+    """Refuse to add to finished cells of another state of the source: such numbers do not belong together."""
+    commits: Counter[str] = Counter()
+    for prepared, row, seed in tasks:
+        job = _job(config, out, prepared, row, seed)
+        kept = _finished(job.out, _key(job, prepared.info["fingerprint"])) if job.out.is_file() else None
+        if kept is not None:
+            commits[kept["provenance"]["commit"] or "unknown"] += 1
+    del commits[result_file.commit() or "unknown"]
     if commits:
-        states = ", ".join(f"{commit or 'unknown'} ({plural(number, 'cell')})" for commit, number in commits.items())
-        logger.warning("kept finished cells from another state of the source: %s; --fresh recomputes them", states)
+        states = ", ".join(f"{commit} ({plural(number, 'cell')})" for commit, number in commits.items())
+        raise BenchmarkError(
+            f"{out}: has finished cells from another state of the source: {states}; --fresh recomputes them, --mixed "
+            "keeps them, another folder begins anew"
+        )
 
 
 def _prepare_all(
@@ -220,20 +246,7 @@ def _planned(config: BenchmarkConfig, out: Path, prepared: Prepared, row: Row, s
     """Return what a cell has to do, or its outcome from its file if it was finished before."""
     if row.labels and not prepared.paths["train"]:
         return None, "", {"status": result_file.SKIPPED, "error": "learns from labels, but has no training micrographs"}
-    settings = dict(row.settings)
-    if row.picker is None:
-        settings["path"] = _resolved(settings["path"])
-    job = cells.Job(
-        method=row.name,
-        dataset=prepared.spec.name,
-        seed=seed,
-        picker=row.picker,
-        settings=settings,
-        labels=bool(row.labels),
-        diameter=prepared.diameter if config.give_diameter else None,
-        micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
-        folder=_resolved(out),
-    )
+    job = _job(config, out, prepared, row, seed)
     key = _key(job, prepared.info["fingerprint"])
     return job, key, None if fresh else _finished(job.out, key)
 
@@ -315,13 +328,30 @@ def _remove_leftovers(out: Path) -> None:
         task.unlink()
 
 
+def _job(config: BenchmarkConfig, out: Path, prepared: Prepared, row: Row, seed: int) -> cells.Job:
+    settings = dict(row.settings)
+    if row.picker is None:
+        settings["path"] = _resolved(settings["path"])
+    return cells.Job(
+        method=row.name,
+        dataset=prepared.spec.name,
+        seed=seed,
+        picker=row.picker,
+        settings=settings,
+        labels=bool(row.labels),
+        diameter=prepared.diameter if config.give_diameter else None,
+        micrographs={split: [_resolved(path) for path in paths] for split, paths in prepared.paths.items()},
+        folder=_resolved(out),
+    )
+
+
 def _resolved(path: str | os.PathLike) -> str:
     return os.fspath(Path(path).resolve())
 
 
 def _key(job: cells.Job, fingerprint: str) -> str:
     """Return a digest of all that an outcome depends on, except the source: cells with equal keys are the same."""
-    content = asdict(job)
+    content = asdict(job) | {"format": result_file.FORMAT}
     del content["folder"], content["micrographs"]
     variables = ["CRYOKIT_DEVICE", "CRYOKIT_PRECISION"]
     if job.picker in PROGRAMS:

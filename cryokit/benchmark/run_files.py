@@ -6,6 +6,7 @@ path                                                    content
 ``result.json``                                         result (`cryokit.benchmark.result_file`)
 ``lock``                                                which process runs the benchmark
 ``data/<dataset>/<micrograph>.mrc``                     simulated micrographs
+``data/<dataset>/masks/<micrograph>.mrc``               where a simulated micrograph with artefacts is unusable
 ``data/<dataset>.labels.csv``                           labels of all micrographs of a dataset
 ``cells/<method>/<dataset>/seed<k>.json``, ``.log``     outcome and log of a cell
 ``picks/<method>/<dataset>/seed<k>/<micrograph>.csv``   picks with scores, including those below the threshold

@@ -3,8 +3,12 @@
 Every function takes the result as loaded and returns a new table. If a method ran with several seeds, values are means
 over the seeds and ``..._spread`` columns their standard deviation (NaN with one seed). Failed and skipped cells keep
 their rows, with the reason. How tables are shown is up to `cryokit.benchmark.tables`.
+
+There are two rankings: of methods that learned from no labels, and of methods that labels were allowed to. Picks as
+given stand in the latter unless it is known that no labels went into them.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,7 +25,12 @@ from cryokit.evaluate import paired
 
 SHIFTS = ("dx_share", "dy_share", "rms_share")  # of the true picks, as shares of the diameter
 TIE = 0.0005  # of F1: smaller differences vanish in three decimals, and the methods share a rank
-_NUMBERS = ("fit", "pick", "memory", "threshold", "own_threshold", *SCORES, "f1_low", "f1_high", "own_f1", *SHIFTS)
+_NUMBERS = (
+    *("fit", "pick", "memory", "threshold", "own_threshold", *SCORES, "f1_low", "f1_high", "own_f1", "wide_f1"),
+    *("named_right", *SHIFTS),
+)
+# Columns of `comparisons` besides the two methods
+_COMPARED = ("difference", "interval", "p", "micrographs", "corrected", "distinguishable", "testable")
 
 Result = Mapping[str, Any]
 
@@ -40,17 +49,20 @@ def cells(result: Result, dataset: str | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         `method`, `dataset`, `seed`, `status`, `error`, `fit` and `pick` (seconds), `memory` (MB), `threshold`,
-        `own_threshold`, the `SCORES`, `f1_low`, `f1_high`, `own_f1`, the `SHIFTS` and `shifted` (whether the picks are
-        shifted, see `cryokit.evaluate.localisation`); NaN for values that a cell does not have.
+        `own_threshold`, the `SCORES`, `f1_low`, `f1_high`, `own_f1`, `wide_f1` (at 0.5 diameters), `named_right` (share
+        of the true picks that name the view of their particle), the `SHIFTS`, `shifted` (whether the picks are shifted,
+        see `cryokit.evaluate.localisation`) and `threshold_by` (one of
+        `cryokit.benchmark.result_file.THRESHOLDS`); NaN for values that a cell does not have.
     """
-    columns = ["method", "dataset", "seed", "status", "error", *_NUMBERS, "shifted"]
+    columns = ["method", "dataset", "seed", "status", "error", *_NUMBERS, "shifted", "threshold_by"]
     rows = []
     for cell in result["cells"]:
         if dataset not in (None, cell["dataset"]):
             continue
         # Of what a cell has, the table takes what `columns` names.
-        row = {**cell, **cell["seconds"], **cell["scores"], **cell.get("localisation", {})}
+        row = {**cell, **cell["seconds"], **cell["scores"], **cell["localisation"]}
         row |= {"memory": cell["peak_memory_mb"], "own_f1": cell["own"].get("f1"), "error": cell["error"] or ""}
+        row |= {"wide_f1": cell["wide"].get("f1"), "named_right": cell["view_named_right"]}
         row["f1_low"], row["f1_high"] = cell["scores"].get("intervals", {}).get("f1") or (None, None)
         rows.append({**row, "shifted": bool(row.get("shifted"))})
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(_NUMBERS, float))
@@ -82,9 +94,11 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     pandas.DataFrame
         One row per method with a cell on this dataset, by falling F1 (equal ones by title), those without scores last:
         `method`, `title`, `labels` (whether it learned from labels, None if unknown), `seeds` (number that finished),
-        the `SCORES`, `f1_spread`, `average_precision_spread`, `f1_low` and `f1_high` (95 % interval over micrographs;
-        with several seeds, of the mean counts), `own_f1` (at the threshold that the picker chose by itself), `fit` and
-        `pick` (seconds), `memory` (MB, largest), the `SHIFTS`, `shifted` (with any seed), `status` and `error`.
+        the `SCORES`, `f1_spread`, `average_precision_spread`, `f1_low` and `f1_high` (95 % interval over micrographs
+        and seeds), `by_micrographs` and `by_seeds` (standard errors of F1 from either, see
+        `cryokit.evaluate.paired.spread`), `own_f1` (at the threshold that the picker chose by itself), `wide_f1` (at
+        0.5 diameters), `named_right`, `threshold_by`, `fit` and `pick` (seconds), `memory` (MB, largest), the `SHIFTS`,
+        `shifted` (with any seed), `status` and `error`.
 
     Raises
     ------
@@ -95,23 +109,23 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     table = cells(result, dataset)
     groups = table.assign(done=table["status"] == DONE).groupby("method", sort=False)
     # Cells without scores have no values to count.
-    means = groups[[*SCORES, "f1_low", "f1_high", "own_f1", "fit", "pick", *SHIFTS]].mean()
+    means = groups[[*SCORES, "own_f1", "wide_f1", "named_right", "fit", "pick", *SHIFTS]].mean()
     means[["f1_spread", "average_precision_spread"]] = groups[["f1", "average_precision"]].std()
     means = means.assign(
         memory=groups["memory"].max(),
         seeds=groups["done"].sum(),
         shifted=groups["shifted"].any(),
+        threshold_by=groups["threshold_by"].agg(lambda ways: ", ".join(way for way in dict.fromkeys(ways) if way)),
         status=groups["status"].agg(_counted),
         error=groups["error"].agg(lambda errors: "; ".join(error for error in dict.fromkeys(errors) if error)),
     ).reset_index()
-    ends = [
-        paired.interval(per_micrograph(result, dataset, row.method)) if row.seeds > 1 else (row.f1_low, row.f1_high)
-        for row in means.itertuples()
-    ]
-    means[["f1_low", "f1_high"]] = np.reshape(ends, (-1, 2))
+    spreads = [_spread(result, dataset, row.method) for row in means.itertuples()]
+    means["f1_low"], means["f1_high"] = ([float(one.interval[end]) for one in spreads] for end in (0, 1))
+    means["by_micrographs"], means["by_seeds"] = ([one[place] for one in spreads] for place in (2, 3))
     means = _with_titles(result, means)
-    columns = ["method", "title", "labels", "seeds", *SCORES, "f1_spread", "average_precision_spread"]
-    columns += ["f1_low", "f1_high", "own_f1", "fit", "pick", "memory", *SHIFTS, "shifted", "status", "error"]
+    columns = ["method", "title", "labels", "seeds", *SCORES, "f1_spread", "average_precision_spread", "f1_low"]
+    columns += ["f1_high", "by_micrographs", "by_seeds", "own_f1", "wide_f1", "named_right", "threshold_by", "fit"]
+    columns += ["pick", "memory", *SHIFTS, "shifted", "status", "error"]
     return means[columns].sort_values(["f1", "title"], ascending=[False, True], na_position="last", ignore_index=True)
 
 
@@ -147,51 +161,180 @@ def views(result: Result, dataset: str) -> pd.DataFrame:
     return _with_titles(result, means)[columns]
 
 
-def per_micrograph(result: Result, dataset: str, method: str) -> pd.DataFrame:
-    """Return the counts of a method: `micrograph`, `seed`, `particles`, `tp`, `fp`, `fn`."""
+def per_micrograph(result: Result, dataset: str | None, method: str) -> pd.DataFrame:
+    """Return the counts of a method: `dataset`, `micrograph`, `seed`, `particles`, `tp`, `fp`, `fn`.
+
+    Without a `dataset`: on all that are no points of a sweep.
+    """
     rows = [
-        {**row, "seed": cell["seed"]} for cell in finished(result, dataset, method) for row in cell["per_micrograph"]
+        {**row, "dataset": name, "seed": cell["seed"]}
+        for name in (dataset_names(result) if dataset is None else [dataset])
+        for cell in finished(result, name, method)
+        for row in cell["per_micrograph"]
     ]
-    return pd.DataFrame(rows, columns=["micrograph", "seed", "particles", *paired.COUNTS])
+    return pd.DataFrame(rows, columns=["dataset", "micrograph", "seed", "particles", *paired.COUNTS])
 
 
-def against(result: Result, dataset: str, method: str) -> pd.DataFrame:
+def comparisons(result: Result, dataset: str | None) -> pd.DataFrame:
+    """Compare every pair of methods on the same micrographs.
+
+    Parameters
+    ----------
+    result : mapping
+        Result as loaded.
+    dataset : str or None
+        Name of the dataset; None for all that are no points of a sweep together, with the mean over them of F1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per pair, in the order of `scores`: `first`, `second`, `difference` (F1 of the first minus that of the
+        second), `interval`, `p`, `micrographs` (see `cryokit.evaluate.paired.Comparison`), `corrected` (p corrected by
+        Holm's method for the number of rows), `distinguishable`, and `testable`, whether so many comparisons on so few
+        micrographs can distinguish any two methods at all.
+    """
+    pairs = _pairs(tuple((method, _counts(result, dataset, method)) for method in _with_scores(result, dataset)))
+    corrected = paired.holm([pair.p for pair in pairs.values()])
+    rows = [
+        {
+            **{"first": first, "second": second, **pair._asdict(), "corrected": float(p)},
+            "distinguishable": paired.distinguishable(p, pair.interval),
+            "testable": paired.least_p(pair.micrographs, len(pairs)) < paired.LEVEL,
+        }
+        for ((first, second), pair), p in zip(pairs.items(), corrected, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", *_COMPARED])
+
+
+def against(result: Result, dataset: str | None, method: str) -> pd.DataFrame:
     """Compare a method with every other one on the same micrographs.
 
+    Parameters
+    ----------
+    result, dataset
+        As for `comparisons`.
+    method : str
+        Name of the method.
+
     Returns
     -------
     pandas.DataFrame
-        In the order of `scores`: `method` (the other one), `title`, `labels`, `difference` (F1 of `method` minus that
-        of the other one), `interval`, `p`, `micrographs` (see `cryokit.evaluate.paired.Comparison`) and
-        `distinguishable`. Empty if `method` has no scores.
+        In the order of `scores`: `method` (the other one), `title`, `labels`, and the columns of `comparisons`, with
+        `method` as the first: `difference`, `interval`, `p`, `micrographs`, `corrected`, `distinguishable`,
+        `testable`. Empty if `method` has no scores.
     """
-    methods = scored(result, dataset)[["method", "title", "labels"]]
+    pairs = comparisons(result, dataset)
     rows = []
-    if method in set(methods["method"]):
-        counts = per_micrograph(result, dataset, method)
-        for other in methods[methods["method"] != method].to_dict("records"):
-            comparison = paired.compare(counts, per_micrograph(result, dataset, other["method"]))
-            different = paired.distinguishable(comparison.p, comparison.interval)
-            rows.append({**other, **comparison._asdict(), "distinguishable": different})
-    return pd.DataFrame(rows, columns=[*methods.columns, *paired.Comparison._fields, "distinguishable"])
+    for pair in pairs[(pairs["first"] == method) | (pairs["second"] == method)].to_dict("records"):
+        other = pair["second"]
+        if other == method:
+            low, high = pair["interval"]
+            other = pair["first"]
+            pair |= {"difference": -pair["difference"], "interval": (-high, -low)}
+        rows.append({"method": other, **{name: pair[name] for name in _COMPARED}})
+    table = _with_titles(result, pd.DataFrame(rows, columns=["method", *_COMPARED]))
+    return table[["method", "title", "labels", *_COMPARED]]
 
 
-def standing(result: Result, dataset: str, *, labels: bool) -> pd.DataFrame:
-    """Rank the methods that learn from labels (or the others), and compare each with the first.
+def standing(result: Result, dataset: str | None, *, labels: bool) -> pd.DataFrame:
+    """Rank the methods that labels were allowed to (or the others), and compare each with the first.
+
+    Parameters
+    ----------
+    result, dataset
+        As for `comparisons`. Without a dataset, only methods with scores on all of them are ranked, by the mean of F1.
+    labels : bool
+        Whether to rank the methods that learned from labels, and picks as given of which it is not known; or the
+        others.
 
     Returns
     -------
     pandas.DataFrame
-        By falling F1: `method`, `title`, `f1`, `f1_low`, `f1_high`, `own_f1`, and how each compares with the first: `p`
-        and `distinguishable` (1 and False for the first itself).
+        By falling F1: `method`, `title`, `labels`, `f1`, `f1_low`, `f1_high`, `own_f1` (NaN without a dataset),
+        `letters` (`cryokit.evaluate.paired.letters`; empty if nothing can be told apart, because there are too few
+        micrographs), `best` (whether it is the first or cannot be told apart from it; False for all if nothing can),
+        and `difference` (from the first), `interval`, `corrected`, `distinguishable` and `testable` for the comparison
+        of the first with it (0, NaN, 1 and False for the first itself).
     """
-    table = scored(result, dataset)
-    columns = ["method", "title", "f1", "f1_low", "f1_high", "own_f1"]
-    table = table.loc[table["labels"] == labels, columns].reset_index(drop=True)
-    first = table["method"].iloc[0] if len(table) else None
-    tests = against(result, dataset, first).set_index("method")[["p", "distinguishable"]]
-    tests.loc[first] = [1.0, False]
-    return table.join(tests, on="method").astype({"p": float, "distinguishable": bool})
+    columns = ["method", "title", "labels", "f1", "f1_low", "f1_high", "own_f1"]
+    table = scored(result, dataset)[columns] if dataset is not None else _overall(result)
+    ranked = np.array([is_ranked(result, method, labels) for method in table["method"]], bool)
+    table = table[ranked].reset_index(drop=True)
+    pairs = comparisons(result, dataset)
+    testable = bool(pairs["testable"].any())
+    methods = table["method"].tolist()
+    apart = {frozenset(pair) for pair in pairs.loc[pairs["distinguishable"], ["first", "second"]].to_numpy()}
+    matrix = [[frozenset((one, other)) in apart for other in methods] for one in methods]
+    table["letters"] = paired.letters(matrix) if testable and methods else ""
+    table["best"] = [testable and not row[0] for row in matrix]
+    tests = against(result, dataset, methods[0] if methods else "").set_index("method")
+    tests = tests[["difference", "interval", "corrected", "distinguishable"]].reindex(methods)
+    for name, value in (("difference", 0.0), ("corrected", 1.0), ("distinguishable", False)):
+        tests[name] = tests[name].astype(object).where(tests[name].notna(), value)
+    tests["interval"] = [ends if isinstance(ends, tuple) else (np.nan, np.nan) for ends in tests["interval"]]
+    table = table.join(tests, on="method").assign(testable=testable)
+    return table.astype({"difference": float, "corrected": float, "distinguishable": bool, "testable": bool})
+
+
+def is_ranked(result: Result, method: str, labels: bool) -> bool:
+    """Return whether a method stands in the ranking that allows labels, or in the other one."""
+    return (learns(result, method) is not False) == labels
+
+
+def _with_scores(result: Result, dataset: str | None) -> list[str]:
+    """Return the methods with scores on a dataset, or on all but points of sweeps, best first as in `scores`."""
+    if dataset is None:
+        return _overall(result)["method"].tolist()
+    f1 = {}
+    for cell in result["cells"]:
+        if cell["dataset"] == dataset and cell["status"] == DONE:
+            f1.setdefault(cell["method"], []).append(cell["scores"]["f1"] or 0.0)
+    return sorted(f1, key=lambda method: (-sum(f1[method]) / len(f1[method]), title(result, method)))
+
+
+def _overall(result: Result) -> pd.DataFrame:
+    """Return the mean over all datasets of the F1 of every method that has scores on each of them."""
+    names = dataset_names(result)
+    methods = [m for m in result["methods"] if names and all(finished(result, name, m) for name in names)]
+    rows = []
+    for method in methods:
+        found = _spread(result, None, method)
+        rows.append({"method": method, "f1": found.f1, "f1_low": found.interval[0], "f1_high": found.interval[1]})
+    table = _with_titles(result, pd.DataFrame(rows, columns=["method", "f1", "f1_low", "f1_high"]))
+    table = table.assign(own_f1=np.nan)[["method", "title", "labels", "f1", "f1_low", "f1_high", "own_f1"]]
+    return table.sort_values(["f1", "title"], ascending=[False, True], ignore_index=True)
+
+
+def _spread(result: Result, dataset: str | None, method: str) -> paired.Spread:
+    counts = _counts(result, dataset, method)
+    return _spread_of(counts) if counts else paired.Spread(np.nan, (np.nan, np.nan), np.nan, np.nan)
+
+
+_Counts = tuple[tuple[str, str, int, int, int, int], ...]  # dataset, micrograph, seed, tp, fp, fn
+
+
+def _counts(result: Result, dataset: str | None, method: str) -> _Counts:
+    """Return the counts of a method, as `per_micrograph`, in a form by which what follows from them can be kept."""
+    return tuple(
+        (name, row["micrograph"], cell["seed"], row["tp"], row["fp"], row["fn"])
+        for name in (dataset_names(result) if dataset is None else [dataset])
+        for cell in finished(result, name, method)
+        for row in cell["per_micrograph"]
+    )
+
+
+def _table(counts: _Counts) -> pd.DataFrame:
+    return pd.DataFrame(list(counts), columns=["dataset", "micrograph", "seed", *paired.COUNTS])
+
+
+@functools.lru_cache(maxsize=4096)
+def _spread_of(counts: _Counts) -> paired.Spread:
+    return paired.spread(_table(counts))
+
+
+@functools.lru_cache(maxsize=256)
+def _pairs(methods: tuple[tuple[str, _Counts], ...]) -> Mapping[tuple[str, str], paired.Comparison]:
+    return paired.compare_all({method: _table(counts) for method, counts in methods})
 
 
 def sweep(result: Result) -> pd.DataFrame:
@@ -276,11 +419,20 @@ def provenance(result: Result) -> pd.DataFrame:
     return pd.DataFrame([(what, value) for what, value in rows.items() if value], columns=["what", "value"])
 
 
+def commits(result: Result) -> list[str]:
+    """Return the states of the source that the finished cells of a result come from, most cells first."""
+    made = Counter(cell["provenance"]["commit"] or "unknown" for cell in result["cells"] if cell["status"] == DONE)
+    return [commit for commit, _ in made.most_common()]
+
+
 def measured_on(result: Result) -> str:
     """Return a sentence on how times and memory were measured."""
     machines = {_machine(cell["provenance"]) for cell in result["cells"] if cell["status"] == DONE}
-    where = "the machine" if len(machines) == 1 else f"{len(machines)} machines, not to be compared,"
-    return f"Wall-clock times on {where} named above; memory is that of the cell's own process."
+    where = next(iter(machines)) if len(machines) == 1 else f"{len(machines)} machines, not to be compared"
+    return (
+        f"Wall-clock times on {where}: *pick* is per micrograph, the median over the test micrographs, reading "
+        "excluded; memory is the largest of the cell's own process."
+    )
 
 
 def not_run(result: Result) -> list[str]:
@@ -331,8 +483,8 @@ def title(result: Result, method: str) -> str:
 
 
 def learns(result: Result, method: str) -> bool | None:
-    """Return whether a method learned from labels; None for picks as given, of which it is not known."""
-    return None if given(result, method) else result["methods"][method]["labels"]
+    """Return whether a method learned from labels; None for picks as given of which it is not known."""
+    return result["methods"][method]["labels"]
 
 
 def given(result: Result, method: str) -> bool:

@@ -33,7 +33,16 @@ VIEWS_RULE = (
     "count in every view, for all methods alike. *View named right* is the share of the true picks that name their "
     "particle's view, if a method names views."
 )
+NOT_COMPARED = (
+    "The paper's numbers are of other micrographs, machines and labels; columns marked *(reported)* were not measured "
+    "here, and no test compares them with those that were.",
+    "It does not say how near to a particle a pick has to be. Its accuracy needs true negatives, which picks do not "
+    "have; the measured one is TP / (TP + FP + FN).",
+    "Table 3, the accuracy of patches, is measured by `benchmarks/table3.py`. Of the curves in figures 4 and 6 and the "
+    "pictures in figure 5 it gives no numbers.",
+)
 _SCORES = {
+    "wide_f1": "F1 at 0.5",
     "precision": "precision",
     "recall": "recall",
     "accuracy": "accuracy",
@@ -41,8 +50,11 @@ _SCORES = {
     "recall_ceiling": "ceiling",
     "best_f1": "best F1",
     "own_f1": "own F1",
+    "threshold_by": "threshold by",
 }
-_SHIFTS = {"dx_share": "dx, %", "dy_share": "dy, %", "rms_share": "RMS, %"}
+RANKINGS = {False: "without labels", True: "with labels"}
+MEAN = "mean"  # column of the overview
+SHIFTS = {"dx_share": "dx, %", "dy_share": "dy, %", "rms_share": "RMS, %"}
 _IN_PAPER = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
 
 
@@ -53,6 +65,69 @@ def in_short(result: Result) -> dict[str, list[str]]:
     }
     sentences["Sweeps"] = verdict.sweep(result)
     return {title: lines for title, lines in sentences.items() if lines}
+
+
+def overview(result: Result, *, labels: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one of the two rankings as one table, methods by datasets.
+
+    Parameters
+    ----------
+    result : mapping
+        Result as loaded.
+    labels : bool
+        Which ranking (`cryokit.benchmark.summary.standing`).
+
+    Returns
+    -------
+    shown : pandas.DataFrame
+        `method` (title), and a column for each dataset that is no point of a sweep, under its title, and their mean if
+        there are several: F1, its 95 % interval, and the letters of the method; a dash without scores. The best on
+        average first; methods without scores on a dataset come last.
+    best : pandas.DataFrame
+        Of the same shape: which cells are those of the first of their column, and of methods that are not
+        distinguishable from it. Empty (all False) where there are too few micrographs to say.
+    """
+    names = summary.dataset_names(result)
+    columns = {name: result["datasets"][name]["title"] for name in names}
+    standings = {name: summary.standing(result, name, labels=labels).set_index("method") for name in names}
+    if len(names) > 1:
+        columns[MEAN] = MEAN
+        standings[MEAN] = summary.standing(result, None, labels=labels).set_index("method")
+    methods = list(dict.fromkeys(method for standing in reversed(standings.values()) for method in standing.index))
+    shown = pd.DataFrame({"method": [summary.title(result, method) for method in methods]}, dtype=object)
+    best = pd.DataFrame({"method": [False] * len(methods)}, dtype=bool)
+    for name, title in columns.items():
+        standing = standings[name]
+        place = title
+        while place in shown:  # two datasets of the same title
+            place += " "
+        shown[place] = [_cell(standing.loc[method]) if method in standing.index else "-" for method in methods]
+        best[place] = [method in standing.index and bool(standing["best"][method]) for method in methods]
+    return shown, best
+
+
+def marks(result: Result) -> str:
+    """Return what letters and bold type of the overview mean, and on which datasets they cannot be given."""
+    names = summary.dataset_names(result)
+    few = [name for name in names if not summary.comparisons(result, name)["testable"].any()]
+    together = len(names) > 1 and summary.comparisons(result, None)["testable"].any()
+    words = (
+        "Bold: the first, and methods that cannot be told apart from it. Methods that share a letter cannot be told "
+        "apart (paired permutation tests over micrographs, p corrected for all pairs)."
+    )
+    if len(few) == len(names) and together:
+        words += " On a single dataset there are too few micrographs to mark any; over all together there are enough."
+    elif len(few) == len(names):
+        words = "There are too few test micrographs to tell any two of so many methods apart, so none is marked."
+    elif few:
+        listed = ", ".join(result["datasets"][name]["title"] for name in few)
+        words += f" Too few micrographs to mark any: {listed}."
+    return words
+
+
+def _cell(row: pd.Series) -> str:
+    interval = "" if np.isnan(row["f1_low"]) else f" ({row['f1_low']:.3f}-{row['f1_high']:.3f})"
+    return f"{row['f1']:.3f}{interval} {row['letters']}".rstrip()
 
 
 def datasets(result: Result) -> pd.DataFrame:
@@ -73,15 +148,28 @@ def scores(result: Result, dataset: str) -> pd.DataFrame:
     """Return the scores of the methods that have some on a dataset."""
     table = summary.scored(result, dataset)
     table["interval"] = _intervals(zip(table["f1_low"], table["f1_high"], strict=True))
-    table[list(_SHIFTS)] *= 100
+    table[list(SHIFTS)] *= 100
     spread = {"f1_spread": "SD"} if (table["seeds"] > 1).any() else {}
-    return _shown(table, {"f1": "F1", "interval": "95 % interval", **spread, **_SCORES, **_SHIFTS})
+    return _shown(table, {"f1": "F1", "interval": "95 % interval", **spread, **_SCORES, **SHIFTS})
 
 
 def views(result: Result, dataset: str) -> pd.DataFrame:
     """Return the scores of each view and their average; empty if there are no views."""
     columns = {"view": "view", "precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "AP"}
     return _shown(summary.views(result, dataset), {**columns, "named_right": "view named right"})
+
+
+def views_side_by_side(result: Result, dataset: str) -> pd.DataFrame:
+    """Return F1 of each view and their average, and the share of views named right, one row per method."""
+    table = summary.views(result, dataset)
+    wide = table.pivot_table(index="method", columns="view", values="f1", sort=False)
+    wide = wide[list(table["view"].drop_duplicates())].rename(columns=lambda view: f"F1, {view}")
+    named = table.groupby("method", sort=False)["named_right"].first()
+    methods = list(wide.index)
+    wide = wide.assign(**{"view named right": named}).reset_index(drop=True)
+    wide.insert(0, "labels", summary.yes_no(summary.learns(result, method) for method in methods))
+    wide.insert(0, "method", [summary.title(result, method) for method in methods])
+    return wide
 
 
 def beside_reported(result: Result, dataset: str) -> pd.DataFrame:
@@ -107,6 +195,60 @@ def beside_reported(result: Result, dataset: str) -> pd.DataFrame:
             printed = paper if whole else paper["views"].get(values["view"], {})
             rows.append({"method": row["title"], "view": values["view"], **_beside(values, printed)})
     return pd.DataFrame(rows, columns=["method", "view", *_beside({}, {})])
+
+
+def beside_the_paper(result: Result) -> dict[str, pd.DataFrame]:
+    """Return what was measured beside what the paper reports, table by table; those without measurements are left out.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        By heading, which names the table or figure of the paper.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    names = summary.dataset_names(result)
+    classes = class_settings(result)
+    if len(classes):
+        found["DeepCryoPicker's classes, all datasets together (table 5)"] = classes
+    klh = [name for name in names if reported.protein(result["datasets"][name]["protein"] or "") == "klh"]
+    sets = pd.DataFrame([row for name in klh for row in _particles(result, name)])
+    for name in names:
+        table = beside_reported(result, name)
+        if len(table):
+            found[f"{result['datasets'][name]['title']} (table 7, figures 4 and 6)"] = table
+    if len(sets) and any("table 7" in heading for heading in found):
+        found["Micrographs and particles of KLH (table 6)"] = sets
+    times = times_beside_reported(result)
+    if len(times):
+        found["Seconds for a micrograph (table 8)"] = times
+    unseen = [name for name in names if "never seen" in result["datasets"][name]["title"]]
+    if unseen:
+        parts = [summary.scored(result, name).assign(dataset=result["datasets"][name]["title"]) for name in unseen]
+        table = pd.concat(parts)[["dataset", "title", "f1", "precision", "recall"]]
+        found["Proteins that no network has seen (figure 5, which has no numbers)"] = table.rename(
+            columns={"title": "method", "f1": "F1"}
+        )
+    return found
+
+
+def _particles(result: Result, name: str) -> Iterator[dict[str, object]]:
+    """Yield rows of the paper's table 6 beside those of a dataset."""
+    dataset = result["datasets"][name]
+    printed = reported.table(6).set_index("split")
+    learned = {split: dataset["micrographs"][split] for split in ("train", "validation")}
+    counts = {
+        "train": (sum(map(len, learned.values())), sum(dataset["particles"][split] for split in learned)),
+        "test": (len(dataset["micrographs"]["test"]), dataset["particles"]["test"]),
+    }
+    for split, (micrographs, particles) in counts.items():
+        yield {
+            "dataset": dataset["title"],
+            "split": "training and validation" if split == "train" else split,
+            "micrographs": micrographs,
+            "particles": particles,
+            "micrographs (reported)": int(printed["micrographs"][split]),
+            "particles (reported)": int(printed["particles"][split]),
+        }
 
 
 def class_settings(result: Result) -> pd.DataFrame:
@@ -147,13 +289,15 @@ def paired(result: Result, dataset: str) -> Iterator[tuple[str, pd.DataFrame]]:
     given = [method for method in scored.index[1:] if summary.given(result, method)]
     for method in (scored.index[0], *given):
         tests = summary.against(result, dataset, method).rename(columns={"difference": "ahead by"})
+        testable = tests["testable"].any()
         tests["95 % interval"] = _intervals(tests["interval"])
-        tests["p"] = ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["p"]]
-        tests["distinguishable"] = summary.yes_no(tests["distinguishable"])
-        micrographs = int(tests["micrographs"].iloc[0])
+        tests["p"] = ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in tests["corrected"]]
+        tests["distinguishable"] = summary.yes_no(tests["distinguishable"]) if testable else "too few"
+        micrographs, number = int(tests["micrographs"].iloc[0]), len(scored) * (len(scored) - 1) // 2
         words = (
             f"*{scored['title'][method]}*, F1 {scored['f1'][method]:.3f}, paired with each other method on "
-            f"{plural(micrographs, 'micrograph')}. {verdict.few(micrographs)}"
+            f"{plural(micrographs, 'micrograph')}; p is corrected for {plural(number, 'comparison')}. "
+            f"{verdict.few(micrographs, number)}"
         )
         columns = {name: name for name in ("ahead by", "95 % interval", "p", "distinguishable")}
         yield words.rstrip(), _shown(tests, columns)
@@ -207,7 +351,7 @@ def failures(result: Result) -> pd.DataFrame:
 
 def text(result: Result) -> str:
     """Return the scores on every dataset and the sentences on them as plain text, for the command line."""
-    columns = ["method", "labels", "precision", "recall", "F1", "95 % interval", "AP", "own F1", *_SHIFTS.values()]
+    columns = ["method", "labels", "precision", "recall", "F1", "95 % interval", "AP", "own F1", *SHIFTS.values()]
     parts = []
     for name, dataset in result["datasets"].items():
         micrographs = plural(len(dataset["micrographs"]["test"]), "micrograph")
@@ -222,6 +366,16 @@ def text(result: Result) -> str:
         if sentences:
             parts.append("\n".join([f"{heading}:", *(f"  {sentence.replace('*', '')}" for sentence in sentences)]))
     return "\n\n".join(parts) + "\n"
+
+
+def changes(table: pd.DataFrame) -> str:
+    """Return a comparison of two results (`cryokit.benchmark.changes.changes`) as text, the largest falls first."""
+    order = table.sort_values("difference", kind="stable", na_position="first")
+    shown = order[["dataset", "method", "old", "new", "difference"]].copy()
+    shown["95 % interval"] = _intervals(zip(order["low"], order["high"], strict=True))
+    shown["p"] = ["-" if pd.isna(p) else "< 0.001" if p < 0.001 else f"{p:.2g}" for p in order["p"]]
+    shown["change"] = order["change"]
+    return formatted(shown).to_string(index=False)
 
 
 def formatted(table: pd.DataFrame, digits: Mapping[str, int] = DIGITS) -> pd.DataFrame:

@@ -1,9 +1,12 @@
 """The verdict on a result, in sentences: which method is first, which are as good, and where a method loses.
 
 The same rules apply to wins and losses. Two methods count as distinguishable if the paired test over micrographs gives
-a p below 0.05 and the bootstrap interval of their difference excludes 0 (`cryokit.evaluate.paired`). Methods are set in
-italics of Markdown.
+a p below 0.05, corrected for all pairs of methods on the dataset, and the bootstrap interval of their difference
+excludes 0 (`cryokit.evaluate.paired`). Where so few micrographs cannot distinguish any two of so many methods, nothing
+is said about it: differences then stand with their intervals alone. Methods are set in italics of Markdown.
 """
+
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +21,7 @@ DEFAULT = "auto"  # the package's own default method
 # Methods that the paper compares DeepCryoPicker with, and finds behind it (its table 7).
 COMPARED = ("deepem", "deeppicker", "pixer", "relion_template")
 KINDS = {False: "Without labels", True: "With labels"}
+LISTED = 4  # methods in a list of those that are not distinguishable
 
 
 def run(result: Result) -> list[str]:
@@ -27,9 +31,22 @@ def run(result: Result) -> list[str]:
         sentences.append(f"**Not run**: {'; '.join(missing)}.")
     if result["config"].get("give_diameter") is False:
         sentences.append("No method was given the particle's diameter.")
-    if len({cell["seed"] for cell in result["cells"]}) == 1:
-        sentences.append("One training of each method: the intervals do not include the spread between trainings.")
+    sentences.append(seeds(result))
     return sentences
+
+
+def seeds(result: Result) -> str:
+    """Say what the intervals cover: micrographs, and seeds if there are several, and which of them matters more."""
+    if len({cell["seed"] for cell in result["cells"]}) == 1:
+        return "One training of each method: the intervals do not include the spread between trainings."
+    parts = [summary.scored(result, name)[["by_micrographs", "by_seeds"]] for name in summary.dataset_names(result)]
+    parts = pd.concat([part for part in parts if len(part)]).dropna() if any(map(len, parts)) else pd.DataFrame()
+    covered = "Intervals cover other micrographs of the same kind, and other seeds of methods that draw random numbers"
+    if not len(parts):
+        return f"{covered}."
+    by_seeds = (parts["by_seeds"] ** 2).sum() / (parts**2).sum().sum() if parts.to_numpy().any() else 0.0
+    due = f"{100 * by_seeds:.0f} % of the variance of F1 is due to seeds, the rest to micrographs"
+    return f"{covered}; for these, {due}."
 
 
 def dataset(result: Result, name: str) -> list[str]:
@@ -80,22 +97,26 @@ def sweep(result: Result) -> list[str]:
     return sentences
 
 
-def few(micrographs: int) -> str:
+def few(micrographs: int, comparisons: int = 1) -> str:
     """Return what a number of micrographs is too small for; an empty string if it is large enough for the test.
 
     Examples
     --------
     >>> few(3)
-    'With 3 micrographs p is at least 0.25: no two methods can be distinguished.'
+    'With 3 micrographs p is at least 0.25: too few to distinguish any two methods, so differences stand alone.'
     >>> few(20)
     ''
     """
     if micrographs == 1:
-        return "A single micrograph gives no interval and no test: no two methods can be distinguished."
-    least = paired.least_p(micrographs)
+        return "A single micrograph gives no interval and no test: too few to distinguish any two methods."
+    least = paired.least_p(micrographs, comparisons)
     if least < paired.LEVEL:
         return ""
-    return f"With {micrographs} micrographs p is at least {least:.2g}: no two methods can be distinguished."
+    among = f" and {comparisons} comparisons" if comparisons > 1 else ""
+    return (
+        f"With {micrographs} micrographs{among} p is at least {least:.2g}: too few to distinguish any two methods, so "
+        "differences stand alone."
+    )
 
 
 def probability(p: float) -> str:
@@ -110,15 +131,9 @@ def probability(p: float) -> str:
 
 
 def _test(result: Result, name: str) -> str:
-    """Say what the test cannot show with so few micrographs, and that it is made many times."""
-    scored = summary.scored(result, name)
-    micrographs = len(result["datasets"][name]["micrographs"]["test"])
-    if len(scored) < 2 or few(micrographs):
-        return few(micrographs)
-    least = paired.least_p(micrographs)
-    # The least p is worth a word if it is near to what so many comparisons would find by chance.
-    bound = f"With {micrographs} micrographs p is at least {least:.2g}; it" if least > 0.001 else "p"
-    return f"{bound} is not corrected for the {plural(len(scored) - 1, 'comparison')} of each method."
+    """Say that the test can show nothing with so few micrographs, if so."""
+    number = len(summary.scored(result, name))
+    return few(len(result["datasets"][name]["micrographs"]["test"]), max(1, number * (number - 1) // 2))
 
 
 def _first(result: Result, name: str, labels: bool) -> str:
@@ -129,13 +144,12 @@ def _first(result: Result, name: str, labels: bool) -> str:
     firsts, rest, first = table[tied], table[~tied], table.iloc[0]
     if len(firsts) > 1:
         sentence = f"{_joined(firsts['title'])} share the first place with an F1 of {first['f1']:.3f}"
-        name_of_first, whose_interval = f"*{first['title']}*", f"the interval of *{first['title']}*"
+        name_of_first = f"*{first['title']}*"
     else:
         sentence = f"*{first['title']}* is first with an F1 of {first['f1']:.3f}{_interval(first)}"
-        name_of_first, whose_interval = "it", "its interval"
+        name_of_first = "it"
     if len(rest):
-        tested = not few(len(result["datasets"][name]["micrographs"]["test"]))
-        sentence += f"; {_untested(rest, first, whose_interval) if not tested else _tested(rest, name_of_first)}"
+        sentence += f"; {_tested(rest, name_of_first)}"
     elif len(firsts) == 1:
         sentence += "; there is no other method to compare it with"
     # F1 has seen the labels of the validation micrographs, the methods' own thresholds have not.
@@ -148,24 +162,28 @@ def _first(result: Result, name: str, labels: bool) -> str:
 
 
 def _tested(rest: pd.DataFrame, first: str) -> str:
-    """Say which methods are not distinguishable from the first, or which is next."""
-    near = rest[~rest["distinguishable"]]
+    """Say which methods are not distinguishable from the first, and which is the first that is."""
+    phrases = []
+    near = rest[~rest["distinguishable"]] if rest["testable"].any() else rest.iloc[:0]
     if len(near):
-        listed = ", ".join(f"*{row.title}* ({row.f1:.3f}, {probability(row.p)})" for row in near.itertuples())
-        return f"not distinguishable from {first}: {listed}"
-    following = rest.iloc[0]
-    return (
-        f"all others are distinguishable from {first}, the next is *{following['title']}* ({following['f1']:.3f}, "
-        f"{probability(following['p'])})"
-    )
+        listed = ", ".join(f"*{row.title}* ({_behind(row)})" for row in near.head(LISTED).itertuples())
+        more = f" and {len(near) - LISTED} more" if len(near) > LISTED else ""
+        phrases.append(f"not distinguishable from {first}: {listed}{more}")
+    far = rest.drop(near.index)
+    if len(far):
+        row = next(far.itertuples())
+        among = "the next is" if not len(near) else "the first that is distinguishable is"
+        phrases.append(f"{among} *{row.title}* ({_behind(row)})")
+    return "; ".join(phrases)
 
 
-def _untested(rest: pd.DataFrame, first: pd.Series, interval: str) -> str:
-    """Say which methods are inside the interval of the first (too narrow, but all that so few micrographs give)."""
-    near = rest[rest["f1"] >= first["f1_low"]]
-    if len(near):
-        return f"inside {interval}: {', '.join(f'*{row.title}* ({row.f1:.3f})' for row in near.itertuples())}"
-    return f"the next is *{rest['title'].iloc[0]}* ({rest['f1'].iloc[0]:.3f})"
+def _behind(row: Any) -> str:
+    """Return how far a method is behind the first: the effect, its interval, and p if the test can show anything."""
+    low, high = row.interval
+    words = [f"{row.f1:.3f}, behind by {row.difference:.3f}"]
+    words += [] if pd.isna(low) else [f"{low:.3f} to {high:.3f}"]
+    words += [probability(row.corrected)] if row.testable else []
+    return ", ".join(words)
 
 
 def _validated(result: Result, name: str) -> bool:
@@ -183,10 +201,8 @@ def _default(result: Result, name: str) -> str:
     sentences = []
     if rank > 1:
         threshold = f" ({own['own_f1']:.3f} at its own threshold)" if _validated(result, name) else ""
-        where = "inside" if own["f1"] >= first["f1_low"] else "outside"
-        interval = "" if pd.isna(first["f1_low"]) else f", {where} its interval"
         pair = _pair(against, first["method"])
-        sentences.append(f"*{own['title']}* ranks {rank} of {len(table)} without labels{threshold}, {pair}{interval}.")
+        sentences.append(f"*{own['title']}* ranks {rank} of {len(table)} without labels{threshold}, {pair}.")
     with_labels = against.loc[against["labels"].eq(True), "method"]
     if len(with_labels):
         pair = _pair(against, with_labels.iloc[0])
@@ -214,7 +230,8 @@ def _programs(result: Result, name: str, method: str) -> str:
     pairs = [
         _pair(against, row.method)
         for row in against.itertuples()
-        if result["methods"][row.method]["picker"] in PROGRAMS and row.labels >= summary.learns(result, method)
+        if result["methods"][row.method]["picker"] in PROGRAMS
+        and not (summary.is_ranked(result, method, True) and summary.is_ranked(result, row.method, False))
     ]
     return f"*{summary.title(result, method)}* and other programs: {'; '.join(pairs)}." if pairs else ""
 
@@ -251,14 +268,19 @@ def _missing(table: pd.DataFrame) -> list[str]:
 
 
 def _pair(against: pd.DataFrame, method: str) -> str:
-    """Say how the method that `against` is of compares with another one; with p, if the test can show anything."""
+    """Say how the method that `against` is of compares with another one: the effect, its interval, and p."""
     row = against.set_index("method").loc[method]
+    low, high = row["interval"]
     direction = "ahead of" if row["difference"] > 0 else "behind"
+    if row["difference"] < 0:
+        low, high = -high, -low
     phrase = f"{direction} *{row['title']}* by {abs(row['difference']):.3f}"
     if abs(row["difference"]) < summary.TIE:
         phrase = f"level with *{row['title']}*"
-    sure = "" if row["distinguishable"] else ", not distinguishable"
-    return phrase if few(row["micrographs"]) else f"{phrase} ({probability(row['p'])}{sure})"
+    words = [] if pd.isna(low) else [f"{low:.3f} to {high:.3f}"]
+    if row["testable"]:
+        words += [probability(row["corrected"])] + ([] if row["distinguishable"] else ["not distinguishable"])
+    return f"{phrase} ({', '.join(words)})" if words else phrase
 
 
 def _interval(row: pd.Series) -> str:

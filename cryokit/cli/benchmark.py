@@ -24,13 +24,15 @@ examples:
   cryokit benchmark --out own --methods auto blobs.py:Blobs     a picker of your own beside the default
   cryokit benchmark --out real --config real --data data/       real micrographs: data/<dataset>/micrographs and labels
   cryokit benchmark --result run --report run/report.html       the report of an earlier run; nothing is run
+  cryokit benchmark --result run --export paper                 CSV, LaTeX, SVG, PDF, BibTeX of it
+  cryokit benchmark --compare old.json run --json changes.json  ends with status 1 if a method has become worse
   cryokit benchmark --list
 """
 
 # Options that say what to run, which --result excludes.
 _TO_RUN = (
     *("out", "config", "profile", "trust", "methods", "datasets", "seeds", "picks", "strip", "strip_prefix"),
-    *("labels", "diameter", "fresh", "dask"),
+    *("unlabelled", "labels", "diameter", "fresh", "mixed", "dask"),
 )
 
 
@@ -42,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE|DIR",
         help="result of an earlier run: print its tables, and write --report and --summary, without running anything",
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("OLD", "NEW"),
+        help="compare two results (files or folders) cell by cell; the exit status is 1 if a method has become worse",
     )
     parser.add_argument("--list", action="store_true", help="list the benchmarks and the methods")
     comparison = parser.add_argument_group("comparison")
@@ -57,8 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="methods to run: names, package.module:Class, path/to/file.py:Class, or all",
     )
     comparison.add_argument("--datasets", nargs="+", metavar="NAME", help="datasets of the benchmark to run on")
-    comparison.add_argument("--seeds", type=count, metavar="N", help="number of runs of each cell, with seeds 0 to N-1")
+    comparison.add_argument(
+        "--seeds", type=count, metavar="N", help="number of runs of each method that draws random numbers"
+    )
     _add_pairs(comparison, "--picks", "NAME=PATH", _path, "picks to compare, file or folder in any format")
+    comparison.add_argument(
+        "--unlabelled",
+        nargs="+",
+        metavar="NAME",
+        help="those of --picks that no labels went into; the others are ranked with methods that learned from labels",
+    )
     add_strip(comparison, "--picks")
     real = parser.add_argument_group("real micrographs (besides those of cryokit data fetch)")
     real.add_argument(
@@ -75,8 +92,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--dask", metavar="ADDRESS", help="run the cells on this Dask cluster (cryokit[cluster])")
     output.add_argument("--fresh", action="store_true", help="recompute finished cells, and simulate again")
+    output.add_argument(
+        "--mixed", action="store_true", help="keep finished cells that another state of the source has computed"
+    )
     output.add_argument("--report", type=Path, metavar="FILE.html", help="self-contained HTML report")
     output.add_argument("--summary", type=Path, metavar="FILE.json", help="copy of the result without curves")
+    output.add_argument(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="every number as CSV, tables as LaTeX, figures as SVG and PDF, BibTeX",
+    )
+    output.add_argument("--json", type=Path, metavar="FILE.json", help="with --compare: write the comparison as JSON")
+    output.add_argument(
+        "--margin", type=positive, metavar="F1", help="with --compare: largest fall of F1 that is let pass (0.01)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,6 +114,10 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         sys.stdout.write(_listed())
         return 0
+    if options.compare:
+        return _compare(options)
+    if options.json or options.margin:
+        raise ArgumentError("--json and --margin are for --compare OLD NEW; give it, too, or leave them out")
     from cryokit.benchmark import result_file, summary, tables
 
     place = options.result or options.out
@@ -106,7 +140,9 @@ def run(options: argparse.Namespace) -> int:
             labels_from=_unique(options.labels, "--labels"),
             picks=_unique(options.picks, "--picks"),
             reading=_reading(options),
+            unlabelled=options.unlabelled or (),
             fresh=options.fresh,
+            mixed=options.mixed,
             dask=options.dask,
         )
         logger.info("result: %s", place / result_file.RESULT)
@@ -114,6 +150,10 @@ def run(options: argparse.Namespace) -> int:
     if options.summary:
         result_file.write(result_file.reduced(result), options.summary)
         logger.info("summary: %s", options.summary)
+    if options.export:
+        from cryokit.cli.benchmark_export import export
+
+        logger.info("export: %d files in %s", len(export(result, options.export)), options.export)
     if options.report:
         from cryokit.cli.benchmark_page import write_report
 
@@ -123,6 +163,28 @@ def run(options: argparse.Namespace) -> int:
         lines = [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
         raise CryokitError("\n".join([f"{len(failed)} of {len(result['cells'])} cells failed:", *lines]))
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Compare two results; return 1 if a method has become worse or has no scores any more."""
+    from cryokit._util.files import write_text
+    from cryokit._util.plain import json_text
+    from cryokit.benchmark import changes, result_file, tables
+
+    others = [name for name in (*_TO_RUN, "result", "report", "summary", "export") if getattr(options, name)]
+    if others:
+        raise ArgumentError(f"--compare excludes --{others[0].replace('_', '-')}; leave out one of them")
+    margin = changes.MARGIN if options.margin is None else options.margin
+    old, new = (result_file.load(path) for path in options.compare)
+    table = changes.changes(old, new, margin=margin)
+    worse = changes.worse(table)
+    sys.stdout.write(tables.changes(table) + "\n")
+    if options.json:
+        write_text(options.json, json_text(changes.document(old, new, table, margin=margin)))
+        logger.info("comparison: %s", options.json)
+    if len(worse):
+        logger.error("worse than before: %d of %d cells", len(worse), len(table))
+    return 1 if len(worse) else 0
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 As in `cryokit.plot.pictures`, every function draws on the matplotlib axes that it is given and returns them. Results
 come from `cryokit.benchmark.result_file.load`. A method looks the same in every picture of a result (`styles`): **solid
 lines and filled marks did not learn from labels, dashed lines and open marks did**. Dotted lines and grey marks are
-picks as given, which are drawn in the pictures of both kinds.
+picks as given of which it is not known; they are drawn with the methods that learned from labels.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_choice
 from cryokit.benchmark import reported, summary, tables
-from cryokit.benchmark.result_file import DONE
+from cryokit.benchmark.result_file import DONE, points
 from cryokit.benchmark.summary import Result
 from cryokit.errors import ArgumentError
 from cryokit.evaluate import evaluate
 from cryokit.plot import pictures
-from cryokit.plot.drawing import legend_below
+from cryokit.plot.drawing import label_directly, legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +132,7 @@ def precision_recall(
 ) -> Axes:
     """Draw the precision-recall curves of the methods on a dataset.
 
-    The lines are explained below the axes, best F1 first, with average precision and F1 (means over the seeds).
+    Each method is named beside the axes, with its F1 (mean over the seeds).
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ def precision_recall(
     view : str, optional
         View whose particles are drawn, as in the paper's figure 6. By default all.
     labels : bool, optional
-        Whether to draw only the methods that learned from labels, or only the others (both with picks as given): more
-        than ten curves on one pair of axes can hardly be told apart.
+        Whether to draw only the methods that labels were allowed to, or only the others: more than ten curves on one
+        pair of axes can hardly be told apart.
 
     Notes
     -----
@@ -158,7 +158,7 @@ def precision_recall(
     table = summary.scores(result, dataset) if view is None else summary.views(result, dataset)
     if view is not None:
         table = table[table["view"] == view].sort_values("f1", ascending=False, kind="stable")
-    handles = []
+    named = []
     for row in table.itertuples():
         if not _among(row.labels, labels):
             continue
@@ -170,21 +170,20 @@ def precision_recall(
         curve = cell["curve"] if view is None else cell["view_curves"].get(view)
         point = cell["scores"] if view is None else cell["views"].get(view)
         look = looks[row.method]
-        if curve and len(curve["recall"]) > 1:
-            pictures.draw_steps(ax, curve, color=look.colour, linestyle=look.line, linewidth=1.6)
+        if curve and len(curve["threshold"]) > 1:
+            pictures.draw_steps(ax, points(curve), color=look.colour, linestyle=look.line, linewidth=1.6)
         if point:
             ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **look.mark())
-        label = f"{row.title}: F1 {row.f1:.3f}, AP {row.average_precision:.3f}"
-        handles.append(look.handle(label))
-    legend_below(ax, handles, 1)
+        if point:
+            named.append((point["recall"], point["precision"], f"{row.title}: F1 {row.f1:.3f}", look.colour))
+    label_directly(ax, named)
     return ax
 
 
 def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
     """Draw F1 of every method on a dataset with its interval, the best at the top; marks are explained below.
 
-    A short vertical line is F1 at the threshold that the picker chose by itself, a grey star the F1 that the paper
-    reports, which was not measured here.
+    A short vertical line is F1 at the threshold that the picker chose by itself.
 
     Parameters
     ----------
@@ -194,8 +193,8 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`. Bars are 95 % intervals over micrographs, small dots are seeds. A method without scores has the reason
-        instead. The axis begins a little below the lowest value, and says so.
+        `ax`. Bars are 95 % intervals over micrographs and seeds, small dots are seeds. A method without scores has the
+        reason instead. The axis begins a little below the lowest value, and says so.
     """
     from matplotlib.lines import Line2D
 
@@ -218,7 +217,7 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
         inside = _KINDS[row.labels][1]
         explain(_KIND_NAMES[row.labels], "o", **({"markerfacecolor": inside} if inside else {}))
         if np.isfinite(row.f1_low):
-            explain("95 % interval over micrographs", "", linestyle="solid", linewidth=2)
+            explain("95 % interval", "", linestyle="solid", linewidth=2)
             ax.plot([row.f1_low, row.f1_high], [place, place], color=look.colour, linewidth=2, solid_capstyle="butt")
         seeds = all_cells.loc[all_cells["method"] == row.method, "f1"]
         if len(seeds) > 1:
@@ -228,10 +227,6 @@ def f1_intervals(ax: Axes, result: Result, dataset: str) -> Axes:
             explain("at the picker's own threshold", "|", markersize=11)
             ax.plot(row.own_f1, place, "|", markersize=13, color=look.colour)
         ax.plot(row.f1, place, linestyle="none", zorder=3, **look.mark())
-        published = reported.row(result["methods"][row.method], protein_name=result["datasets"][dataset]["protein"])
-        if "f1" in published:
-            explain("paper (reported)", "*", markersize=10, color="0.6")
-            ax.plot(published["f1"], place, marker="*", markersize=11, color="0.6", linestyle="none", zorder=2)
     ax.set_yticks(range(len(table)), table["title"], fontsize="small")
     start = _start([*table["f1_low"], *table["f1"], *table["own_f1"], *all_cells["f1"]])
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(start, 1.01))
@@ -248,7 +243,7 @@ def sweep(
 ) -> Axes:
     """Draw the scores of every method as one condition changes.
 
-    Below the axes the methods are named, the best on average first, those that failed at a point last.
+    The methods are named beside the axes; those that failed at a point are drawn up to it.
 
     Parameters
     ----------
@@ -283,13 +278,14 @@ def sweep(
         known = ", ".join(dict.fromkeys(table["axis"])) or "none"
         raise ArgumentError(f"the result {result['name']} has no sweep of {axis!r}; sweeps: {known}")
     looks = styles(result)
-    handles = []
+    named = []
     for method in summary.sweep_table(chosen, quantity).index:
-        points = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
-        if not len(points) or not _among(summary.learns(result, method), labels):
+        own = chosen[(chosen["method"] == method) & (chosen["seeds"] > 0)]
+        if not len(own) or not _among(summary.learns(result, method), labels):
             continue
-        ax.plot(points["value"], points[quantity], linestyle=looks[method].line, **looks[method].mark())
-        handles.append(looks[method].handle(points["title"].iloc[0]))
+        ax.plot(own["value"], own[quantity], linestyle=looks[method].line, **looks[method].mark())
+        last = own.iloc[-1]
+        named.append((last["value"], last[quantity], last["title"], looks[method].colour))
     values = np.sort(chosen["value"].unique())
     if values[0] > 0 and values[-1] / values[0] > 8:
         ax.set_xscale("log")
@@ -297,14 +293,14 @@ def sweep(
     ax.minorticks_off()
     ax.set(xlabel=AXIS_WORDS.get(axis, axis), ylabel=tables.QUANTITIES[quantity], ylim=(0, 1.01))
     ax.grid(alpha=0.3)
-    legend_below(ax, handles, 2)
+    label_directly(ax, named)
     return ax
 
 
 def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     """Draw F1 of every method against the seconds that it takes for a micrograph.
 
-    Below the axes the methods are named, best F1 first.
+    The methods are named beside the axes, with their seconds.
 
     Parameters
     ----------
@@ -319,19 +315,92 @@ def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     from matplotlib.ticker import LogLocator
 
     looks = styles(result)
-    handles, table = [], summary.scores(result, dataset)
+    named, table = [], summary.scores(result, dataset)
     for row in table.itertuples():
         if row.seeds and row.pick > 0:
             ax.plot(row.pick, row.f1, linestyle="none", **looks[row.method].mark(9))
-            handles.append(looks[row.method].handle(f"{row.title} ({row.pick:.2g} s)", line=False))
+            named.append((row.pick, row.f1, f"{row.title}: {row.pick:.2g} s", looks[row.method].colour))
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.minorticks_off()
     ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(_start(table["f1"]), 1.01))
     ax.grid(alpha=0.3)
-    legend_below(ax, handles, 2)
+    label_directly(ax, named)
     return ax
+
+
+def localisation(ax: Axes, result: Result, dataset: str) -> Axes:
+    """Draw the mean shift of the true picks of every method from their labels.
+
+    The methods are named beside the axes, with their root mean square distance.
+
+    Parameters
+    ----------
+    ax, result, dataset
+        As for `precision_recall`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`, in % of the diameter, y downwards as in the micrograph. Methods without true picks are left out.
+    """
+    looks = styles(result)
+    named, reach = [], 1.0
+    for row in summary.scores(result, dataset).itertuples():
+        if not row.seeds or not np.isfinite(row.rms_share):
+            continue
+        x, y, rms = 100 * row.dx_share, 100 * row.dy_share, 100 * row.rms_share
+        ax.plot(x, y, linestyle="none", **looks[row.method].mark(7))
+        named.append((x, y, f"{row.title}: RMS {rms:.1f} %", looks[row.method].colour))
+        reach = max(reach, 1.1 * abs(x), 1.1 * abs(y))
+    ax.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
+    ax.set(xlabel="shift to the right, % of the diameter", ylabel="shift down, % of the diameter")
+    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    label_directly(ax, named)
+    return ax
+
+
+def beside_paper(axes: Sequence[Axes], result: Result, dataset: str) -> int:
+    """Draw F1 as measured and, on axes of its own, as the paper reports it, for the methods that it has.
+
+    Parameters
+    ----------
+    axes : sequence of two matplotlib.axes.Axes
+        Axes that share their y axis: measured, reported.
+    result, dataset
+        As for `precision_recall`.
+
+    Returns
+    -------
+    int
+        Number of methods that were drawn; 0 if the paper reports none of them on this protein.
+    """
+    protein = result["datasets"][dataset]["protein"]
+    looks, rows = styles(result), []
+    for row in summary.scored(result, dataset).itertuples():
+        paper = reported.row(result["methods"][row.method], protein_name=protein)
+        if "f1" in paper:
+            rows.append((row, paper["f1"]))
+    for place, (row, printed) in enumerate(rows):
+        look = looks[row.method]
+        if np.isfinite(row.f1_low):
+            axes[0].plot([row.f1_low, row.f1_high], [place, place], color=look.colour, linewidth=2)
+        axes[0].plot(row.f1, place, linestyle="none", **look.mark())
+        axes[1].plot(printed, place, marker="*", markersize=12, color=look.colour, linestyle="none", clip_on=False)
+        axes[1].annotate(
+            f"{printed:.3f}", (printed, place), (-8, 0), textcoords="offset points", ha="right", va="center"
+        )
+        left = row.f1 if np.isnan(row.f1_low) else row.f1_low
+        axes[0].annotate(f"{row.f1:.3f}", (left, place), (-8, 0), textcoords="offset points", ha="right", va="center")
+    axes[0].set_yticks(range(len(rows)), [row.title for row, _ in rows])
+    for ax, title in zip(axes, ("measured here", "reported in the paper"), strict=True):
+        ax.set(xlim=(0, 1.01), ylim=(len(rows) - 0.4, -0.6), xlabel="F1", title=title)
+        ax.grid(axis="x", alpha=0.3)
+        ax.tick_params(left=False)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+    return len(rows)
 
 
 def overlays(
@@ -386,5 +455,5 @@ def explain_overlays(figure: Figure) -> None:
 
 
 def _among(learned: bool | None, labels: bool | None) -> bool:
-    """Return whether a method is among those to draw; picks as given always are."""
-    return labels is None or learned is None or learned == labels
+    """Return whether a method is among those to draw; labels may have gone into picks of which it is not known."""
+    return labels is None or (learned is not False) == labels

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cryokit.benchmark import summary
+from cryokit.benchmark import result_file, summary
 from cryokit.benchmark.summary import Result
 from cryokit.plot import comparison, pictures
 from cryokit.plot.drawing import CURVE_COLOURS, PALETTE
@@ -26,7 +26,7 @@ _LEVEL_COLOURS = dict(zip(LEVELS, (CURVE_COLOURS[1], "black", CURVE_COLOURS[0]),
 
 def curve_table(cell: Mapping[str, Any]) -> pd.DataFrame:
     """Return the curve of a cell of a result: `threshold`, `precision`, `recall`, `f1`, a row for each candidate."""
-    curve = pd.DataFrame(cell["curve"])
+    curve = result_file.points(cell["curve"])
     total = (curve["precision"] + curve["recall"]).clip(lower=1e-9)
     return curve.assign(f1=2 * curve["precision"] * curve["recall"] / total)
 

@@ -25,6 +25,7 @@ PALETTE = {
     "irregular": "#B2A1FF",
 }
 MASK_COLOUR = PALETTE["mask"]
+DIRECT = "direct-label"  # group of the names that `label_directly` writes
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
@@ -87,3 +88,52 @@ def show_mosaic(
     ax.set_yticks((height - 1) / 2 + (height + gap) * np.arange(len(names)), names)
     ax.tick_params(left=False)
     ax.spines[:].set_visible(False)
+
+
+def label_directly(ax: Axes, entries: Sequence[tuple[float, float, str, str]], *, size: float = 8.0) -> None:
+    """Write names beside the axes, each joined to its point by a thin line, so that no legend has to be searched.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes whose limits and scales are set.
+    entries : sequence of (float, float, str, str)
+        Point in data coordinates, text and colour of each name.
+    size : float
+        Font size in points.
+    """
+    if not entries:
+        return
+    height = ax.figure.get_figheight() * ax.get_position().height
+    gap = 1.35 * size / 72 / max(height, 0.5)
+    to_axes = ax.transData.transform
+    wanted = ax.transAxes.inverted().transform([to_axes(point[:2]) for point in entries])[:, 1]
+    order = np.argsort(-wanted, kind="stable")
+    # From the top down no name is nearer to the one above it than `gap`; what has run out below is pushed up again.
+    places = np.clip(wanted[order], 0.02, 0.98)
+    for index in range(1, len(places)):
+        places[index] = min(places[index], places[index - 1] - gap)
+    places[-1] = max(places[-1], 0.0)
+    for index in range(len(places) - 2, -1, -1):
+        places[index] = max(places[index], places[index + 1] + gap)
+    at = dict(zip(order.tolist(), places.tolist(), strict=True))
+    for index, (x, y, text, colour) in enumerate(entries):
+        ax.annotate(
+            text.replace("$", r"\$"),
+            (x, y),
+            (1.04, at[index]),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=size,
+            va="center",
+            gid=DIRECT,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.6,
+                "alpha": 0.55,
+                "shrinkA": 0,
+                "shrinkB": 3,
+            },
+        )
