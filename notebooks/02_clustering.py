@@ -544,7 +544,7 @@ display(pd.DataFrame(rows).T)
 # pickers (as in figure 11 of the paper) and the picks of both variants on the first micrograph.
 
 # %%
-figure, axes = plot.subplots(3, len(images), height=9.6)
+figure, axes = plot.subplots(3, len(images), height=7.0)
 for column, protein in zip(axes.T, images, strict=True):
     image, method = images[protein][0], METHODS[protein]
     figures.show_mask(column[0], seen[protein, f"{method}_published"][0].masks["cleaned"], protein)
@@ -589,7 +589,7 @@ display(pd.DataFrame(rows).T)
 # one wants is not the highest point but a *flat* curve: nobody knows the best $k$ of a new protein.
 #
 # The curves come from one micrograph of each protein (three with the full profile); the titles give the number of
-# particles, the bars are 95 % intervals. Most differences between neighbouring points are within them.
+# particles, the bars are 95 % intervals. Compare a zigzag with the bars before you believe it.
 
 # %%
 few = {"quick": 1, "full": 3}[profile]
@@ -632,6 +632,9 @@ display(wide.round(2).rename_axis(index=None))
 for protein in images:
     for method in ("improved picker", "published picker"):
         record(f"worst F1, k > 2, {protein}, {method}", worst.loc[method, protein])
+    own = by_k.query("protein == @protein and method == 'improved picker'").set_index("k")
+    record(f"precision by k, {protein}", (own["tp"] / (own["tp"] + own["fp"])).to_dict())
+    record(f"recall by k, {protein}", (own["tp"] / (own["tp"] + own["fn"])).to_dict())
 
 # %% [markdown]
 # With few clusters the darkest one is wide: particles melt into the noise between them, and precision falls. With many

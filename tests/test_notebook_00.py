@@ -42,6 +42,7 @@ def test_writes_files(notebook, results):
 def test_page(notebook):
     assert remote_parts(notebook.page) == []
     assert without_alternative_text(notebook.page) == []
+    assert notebook.tallest <= 730, "a projector of 1280 x 720 would cut it"
     assert notebook.pictures >= 10
     assert notebook.formulas >= 5
 
@@ -55,6 +56,7 @@ def test_what_is_to_be_tried(run_notebook, tmp_path):
     """Half the signal: no picks, and the lesson goes on; double: hardly any error."""
     faint = run_notebook(NOTEBOOK, {"snr": 0.1, "data": "simulated"}, out=tmp_path / "faint").results
     assert faint["recall"] < 0.1
+    assert faint["highest score"] < 0.5
     clear = run_notebook(NOTEBOOK, {"snr": 0.4, "data": "simulated"}, out=tmp_path / "clear").results
     assert min(clear["precision"], clear["recall"]) > 0.95
 

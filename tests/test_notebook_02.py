@@ -61,6 +61,13 @@ def test_circles_in_the_picture_depend_less_on_k(results, protein):
     assert improved > published + 0.2
 
 
+@pytest.mark.parametrize("protein", ["klh", "apoferritin", "ribosome"])
+def test_few_clusters_cost_precision_and_many_recall(results, protein):
+    precision, recall = results[f"precision by k, {protein}"], results[f"recall by k, {protein}"]
+    assert precision["2"] < precision["4"]
+    assert recall["8"] < recall["2"]
+
+
 def test_noise_costs_particles_but_not_the_mask(results):
     for protein in ("klh", "apoferritin", "ribosome"):
         noisy, clear = (results[f"F1 of the picker, {protein}, SNR {ratio}"] for ratio in ("0.1", "3"))
@@ -89,6 +96,7 @@ def test_empty_ice(results):
 def test_page(notebook):
     assert remote_parts(notebook.page) == []
     assert without_alternative_text(notebook.page) == []
+    assert notebook.tallest <= 730, "a projector of 1280 x 720 would cut it"
     assert notebook.pictures >= 18
     assert notebook.formulas >= 8
 

@@ -105,3 +105,15 @@ def test_an_alternative_text_does_not_run():
     elements = Elements()
     elements.feed(picture(alt='x" onerror="alert(1)"><script>alert(1)</script>'))
     assert elements.dangerous == []
+
+
+def test_widgets_show_their_words_and_records_nothing():
+    widget = v4.new_output(
+        "display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "a"}, "text/plain": "Explorer of two"}
+    )
+    record = v4.new_output("display_data", {"application/vnd.cryokit.record+json": {"f1": 0.123}})
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("x", outputs=[widget, record])])
+    shown = to_html(notebook)
+    assert "Explorer of two" in shown
+    assert "0.123" not in shown
+    assert len(notebook.cells[0].outputs) == 2, "the notebook itself has to stay as it is"

@@ -26,7 +26,7 @@ def overview(names: Iterable[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each dataset: the command, the number of micrographs, of labelled ones and of those in the cache, and
-        the size of the download in megabytes.
+        the size of the download in megabytes, as text (the sizes of some files are not known before they are fetched).
 
     Raises
     ------
@@ -37,13 +37,14 @@ def overview(names: Iterable[str]) -> pd.DataFrame:
     for name in names:
         dataset = load(name)
         micrographs = dataset.manifest.select("micrograph")
-        sizes = [file.bytes or 0 for file in dataset.manifest.files if not file.optional]
+        sizes = [file.bytes for file in dataset.manifest.files if not file.optional]
+        known = round(sum(size or 0 for size in sizes) / 1e6)
         rows.append(
             {
                 "command": f"cryokit data fetch {name}",
                 "micrographs": len(micrographs),
                 "labelled": len({file.micrograph for file in dataset.manifest.select(LABELS)}),
-                "MB": round(sum(sizes) / 1e6),
+                "MB": f"more than {known}" if None in sizes else f"{known}",
                 "in the cache": sum((dataset.folder / file.path).is_file() for file in micrographs),
             }
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 logger = logging.getLogger(__name__)
+WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 RECORD_TYPE = "application/vnd.cryokit.record+json"  # of outputs that keep a result for tests and reports
 # nbconvert would count pictures without an alternative text: `cryokit.plot.show` gives those of the lessons one.
 _CONVERTER = logging.getLogger(f"{__name__}.nbconvert")
@@ -67,12 +68,14 @@ def to_html(notebook: NotebookNode, name: str = "Notebook") -> str:
 
 
 def _shown(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy without the results that lessons record and do not show."""
+    """Return a copy without the results that lessons record and do not show, and with the words of widgets."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if "outputs" in cell:
-            kinds = [set(output.get("data", {})) for output in cell.outputs]
-            cell.outputs = [output for output, kind in zip(cell.outputs, kinds, strict=True) if kind != {RECORD_TYPE}]
+            cell.outputs = [output for output in cell.outputs if set(output.get("data", {})) != {RECORD_TYPE}]
+            for output in cell.outputs:
+                if "text/plain" in output.get("data", {}):  # a widget needs scripts, which the page does not have
+                    output.data.pop(WIDGET_TYPE, None)
     return notebook
 
 
