@@ -223,9 +223,10 @@ def _among(name: str, known: list[str], folder: Path) -> str:
 
 def _mark(api: NbGraderAPI, name: str, student: str, again: bool) -> str:
     """Mark a submission and write the feedback; return what went wrong, or an empty string."""
-    directories = api.coursedir.submitted_directory, api.coursedir.autograded_directory
-    submitted, marked = (Path(api.coursedir.format_path(directory, student, name)) for directory in directories)
-    expected = {path.name for path in _folder(api, api.coursedir.source_directory, name).glob("*.ipynb")}
+    course = api.coursedir
+    directories = course.submitted_directory, course.autograded_directory, course.feedback_directory
+    submitted, marked, told = (Path(course.format_path(directory, student, name)) for directory in directories)
+    expected = {path.name for path in _folder(api, course.source_directory, name).glob("*.ipynb")}
     there = sorted(path.name for path in submitted.glob("*.ipynb"))
     if not expected & set(there):
         return f"{os.path.relpath(submitted)} lacks {some(sorted(expected))}, but has {some(there) or 'no notebook'}"
@@ -233,6 +234,8 @@ def _mark(api: NbGraderAPI, name: str, student: str, again: bool) -> str:
         problem = _problem(api.autograde(name, student, force=True))
         if problem:
             return problem
+    elif _newest(told) > _newest(marked):
+        return ""
     return _problem(api.generate_feedback(name, student, force=True))
 
 

@@ -51,7 +51,7 @@ picks, labels = drawn_tables.crowd(seed)
 plt.figure(figsize=(5, 3.6))
 plt.plot(*labels.T, "o", markersize=9, markerfacecolor="none", color="0.3", label="labels")
 plt.plot(*picks.T, "x", color="#0072B2", label="picks")
-plt.legend(fontsize=10)
+plt.legend(fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
 plt.axis("equal")
 plt.show()
 
