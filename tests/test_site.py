@@ -50,7 +50,7 @@ class TestSources:
     def test_links_of_pages_lead_to_pages(self):
         generated = {"syllabus", "paper", "results", "gallery", "reference/index"}
         generated |= {f"lessons/{name}" for name in notebook_runner.available()}
-        generated.add("../README")  # the syllabus
+        generated |= {"../README", "../exercises/README"}  # the syllabus, and how to mark the exercises
         there = generated | {path.stem for path in SOURCES.glob("*.md")}
         links = []
 
@@ -362,7 +362,7 @@ class TestPages:
 
 
 # Addresses that the texts name: of papers, archives, and programs.
-OUTSIDE = {"doi.org", "www.ebi.ac.uk", "docs.astral.sh"}
+OUTSIDE = {"doi.org", "nbgrader.readthedocs.io", "www.ebi.ac.uk", "docs.astral.sh"}
 BROKEN_PICTURES = """() => Array.from(document.images)
     .filter((image) => image.loading !== 'lazy' && !(image.complete && image.naturalWidth > 0))
     .map((image) => image.src)"""
