@@ -319,7 +319,7 @@ class TestPages:
         assert len(terms) == len(set(terms)) > 10
         assert len([link for link in parts["paper.html"].links if link.startswith("lessons/0")]) > 30
 
-    def test_solutions_can_be_left_out(self, parts):
+    def test_every_exercise_has_a_page(self, parts):
         exercises = [name for name in parts if name.startswith("exercises/")]
         assert len(exercises) == len(list((folder("notebooks") / "exercises").glob("*_exercises.py")))
 
