@@ -121,14 +121,14 @@ plot.sentences(facts)
 # it.
 
 # %%
-blurred = ndimage.gaussian_filter(first.data, (diameter or 40) / 14)
-smooth = dataclasses.replace(first, data=blurred)
+width = (diameter or 40) / 14
+smoothed = [dataclasses.replace(image, data=ndimage.gaussian_filter(image.data, width)) for image in images]
 figure, (left, right) = plot.subplots(1, 2, height=5.0)
 plot.show_micrograph(left, first, longest_side=340, title="the micrograph")
 if truth is None:
     plot.show_micrograph(right, first.data[: rows // 3, : columns // 3], title="a corner", pixel_size=first.pixel_size)
 else:
-    plot.overlay(right, smooth, labels=truth, longest_side=340, title="smoothed, with its labels")
+    plot.overlay(right, smoothed[0], labels=truth, longest_side=340, title="smoothed, with its labels")
 plot.show(figure, "A micrograph, and beside it the same, smoothed, with yellow circles around the labelled particles.")
 
 # %% [markdown]
@@ -302,9 +302,11 @@ plot.show(figure, "The reference that the picker has made by itself, as a pictur
 
 # %%
 figure, (left, right) = plot.subplots(1, 2, height=5.0)
-plot.overlay(left, smooth, picks=picks, labels=truth, diameter=picker.diameter_, longest_side=340, title="the picks")
+plot.overlay(
+    left, smoothed[0], picks=picks, labels=truth, diameter=picker.diameter_, longest_side=340, title="the picks"
+)
 if len(picks):
-    plot.contact_sheet(right, images, picks, 36)
+    plot.contact_sheet(right, smoothed, picks, 36)
 right.set_title("the 36 with the highest scores" if len(picks) else "no picks")
 plot.show(figure, "The first micrograph with its picks (blue: true, orange-red: false, dashed yellow: missed), and the "
           "36 picks with the highest scores side by side.")  # fmt: skip
@@ -388,7 +390,7 @@ record("written and read", [len(mine), len(again)])
 box = round(1.5 * picker.diameter_)
 mistakes = {
     "y axis upside down": coordinates.flip_y(picks, height=rows),
-    "scale of a binned micrograph": coordinates.scale(picks, 1 / 2),
+    "scale of a binned one": coordinates.scale(picks, 1 / 2),
     "corners taken for centres": picks.assign(x=picks["x"] - box / 2, y=picks["y"] - box / 2),
     "threshold far too low": candidates,
 }
@@ -399,12 +401,12 @@ if truth is not None:
         record(f"f1, {mistake}", results[mistake].f1)
 
 # %%
-figure, axes = plot.subplots(2, 2, height=9.4)
+figure, axes = plot.subplots(1, 4, height=3.0)
 for ax, (mistake, found) in zip(axes.flat, mistakes.items(), strict=True):
     here = found[found["micrograph"] == first.name]
-    plot.overlay(ax, smooth, picks=here, diameter=picker.diameter_, legend=False, longest_side=340)
-    score = f": F1 {results[mistake].f1:.2f}" if results else ""
-    ax.set_title(mistake + score, fontsize=12)
+    plot.overlay(ax, smoothed[0], picks=here, diameter=picker.diameter_, legend=False, longest_side=340)
+    score = f"\nF1 {results[mistake].f1:.2f}" if results else ""
+    ax.set_title(mistake + score, fontsize=10)
     if not mistake.startswith("scale"):  # that one shows only on the whole micrograph
         ax.set(xlim=(0, columns / 2), ylim=(rows / 2, 0))
 plot.show(figure, "Four wrong sets of picks on the same micrograph: thrown at random, crowded into the first quarter, "

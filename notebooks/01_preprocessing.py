@@ -454,7 +454,7 @@ def result(each, **changes):
 
 
 scales = {"quick": (10, 20, 40), "full": (10, 20, 40, 80)}[profile]
-figure, axes = plot.subplots(len(scales), len(subjects), height=2.5 * len(scales))
+figure, axes = plot.subplots(len(scales), len(subjects), height=6.9 if len(scales) == 3 else 9.0)
 by_scale = pd.DataFrame(index=list(subjects), columns=pd.Index(scales, name="working diameter"), dtype=float)
 for scale, row in zip(scales, axes, strict=True):
     for (name, each), ax in zip(subjects.items(), row, strict=True):
@@ -537,24 +537,25 @@ plot.show(figure, "Parts of a micrograph of KLH after two of our stages and, whe
 # %% [markdown]
 # ## 7. What goes wrong, and how it looks (further)
 #
-# Each row: a micrograph that was spoilt on purpose, what comes out when nobody minds it, and what comes out with the
-# remedy.
+# Each column: a micrograph that was spoilt on purpose, what comes out if nothing is done, and what comes out with the
+# remedy. The numbers are the AUC.
 
 # %%
 spoilt = figures.mistakes(subjects[first], chain, seed=seed)
-figure, axes = plot.subplots(len(spoilt), 3, height=3.0 * len(spoilt))
-for mistake, row in zip(spoilt, axes, strict=True):
-    plot.show_micrograph(
-        row[0], mistake.spoilt, longest_side=340, title=mistake.name, pixel_size=subjects[first].pixel_size
-    )
-    for ax, (word, picture) in zip(row[1:], (mistake.without, mistake.remedied), strict=True):
+figure, axes = plot.subplots(3, len(spoilt), height=7.0)
+for mistake, column in zip(spoilt, axes.T, strict=True):
+    pixel_size = subjects[first].pixel_size
+    plot.show_micrograph(column[0], mistake.spoilt, longest_side=340, title=mistake.name, pixel_size=pixel_size)
+    for ax, (word, picture) in zip(column[1:], (mistake.without, mistake.remedied), strict=True):
         title = word
         if picture.shape == pictures[first]["opened"].shape:
             value = separation(picture, areas[first])
-            title = f"{word}: AUC {value:.2f}"
+            title = f"{word}: {value:.2f}"
             record(f"auc, {mistake.name}, {word}", value)
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[], title=title)
+for ax, words in zip(axes[:, 0], ("spoilt", "untreated", "remedied"), strict=True):
+    ax.set_ylabel(words)
 plot.show(figure, "A micrograph with an ice gradient, hot pixels, a repeated border, and with the wrong contrast; "
           "after the chain without and with the remedy.")  # fmt: skip
 

@@ -544,7 +544,7 @@ display(pd.DataFrame(rows).T)
 # pickers (as in figure 11 of the paper) and the picks of both variants on the first micrograph.
 
 # %%
-figure, axes = plot.subplots(3, len(images), height=9.6)
+figure, axes = plot.subplots(3, len(images), height=7.0)
 for column, protein in zip(axes.T, images, strict=True):
     image, method = images[protein][0], METHODS[protein]
     figures.show_mask(column[0], seen[protein, f"{method}_published"][0].masks["cleaned"], protein)

@@ -155,7 +155,7 @@ plot.show(figure, "One good top view and some that fail a test: particle, mask, 
 def show_gallery(name, view, what):
     """Show good and bad picks of one micrograph."""
     here, decided = figures.richest(sets[name].seen, sets[name].decisions, view)
-    figure = plt.figure(figsize=(plot.WIDTH, 8.4), layout="none")
+    figure = plt.figure(figsize=(plot.WIDTH, 7.0), layout="none")
     of_view = [decision for decision in decided if decision.particle.view == view]
     gallery(figure, here.stages["opened"], of_view, 5, title=f"{name}: {what}")
     plot.show(figure, f"Good and bad {what} of {name}, each with its mask and the reason of the decision.")
@@ -304,7 +304,7 @@ record("rejected although clean", int(table["clean"].sum()))
 # picks are kept, on the right nearly all. The ring is the choice made above, the cross is no selection at all.
 
 # %%
-figure, axes = plot.subplots(2, 3, height=9.0, squeeze=False)
+figure, axes = plot.subplots(2, 3, height=7.2, squeeze=False)
 for ax, (name, view) in zip(axes.flat, panels, strict=False):
     part = verdicts[name][verdicts[name]["view"] == view]
     figures.limit_curves(ax, part, view, limits)

@@ -1,7 +1,9 @@
 """Settings and fixtures that the test modules share."""
 
+import base64
 import functools
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -223,6 +225,12 @@ class Executed:
     @property
     def pictures(self) -> int:
         return self.page.count("data:image/png;base64,")
+
+    @property
+    def tallest(self) -> int:
+        """Height of the tallest picture in pixels."""
+        pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=\s]{44})", self.page)
+        return max(int.from_bytes(base64.b64decode(head)[20:24], "big") for head in pictures)
 
     @property
     def formulas(self) -> int:

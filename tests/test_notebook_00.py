@@ -42,6 +42,7 @@ def test_writes_files(notebook, results):
 def test_page(notebook):
     assert remote_parts(notebook.page) == []
     assert without_alternative_text(notebook.page) == []
+    assert notebook.tallest <= 730, "a projector of 1280 x 720 would cut it"
     assert notebook.pictures >= 10
     assert notebook.formulas >= 5
 

@@ -97,6 +97,7 @@ class TestPage:
     def test_has_pictures_and_formulas(self, notebook):
         assert remote_parts(notebook.page) == []
         assert without_alternative_text(notebook.page) == []
+        assert notebook.tallest <= 730, "a projector of 1280 x 720 would cut it"
         assert notebook.pictures >= 15
         assert notebook.formulas >= 10
         assert not re.findall(r"<code>\\[a-z]", notebook.page), "a formula could not be drawn"

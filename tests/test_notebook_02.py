@@ -96,6 +96,7 @@ def test_empty_ice(results):
 def test_page(notebook):
     assert remote_parts(notebook.page) == []
     assert without_alternative_text(notebook.page) == []
+    assert notebook.tallest <= 730, "a projector of 1280 x 720 would cut it"
     assert notebook.pictures >= 18
     assert notebook.formulas >= 8
 

@@ -77,6 +77,7 @@ class TestGoodParticleSelection:
     def test_page(self, notebook):
         assert remote_parts(notebook.page) == []
         assert without_alternative_text(notebook.page) == []
+        assert notebook.tallest <= 730, "a projector of 1280 x 720 would cut it"
         assert notebook.pictures >= 14
         assert notebook.formulas >= 4
 

@@ -62,13 +62,14 @@ def subject(image: Micrograph, truth: pd.DataFrame, contrast: str = "") -> Subje
 
 
 def loneliest(each: Subject, view: str) -> pd.Series:
-    """Return the particle of a view that is farthest from all others and from the border: a fair example."""
+    """Return the particle of a view that is farthest from all others, and whole if there is such a one."""
     x, y = each.truth["x"].to_numpy(), each.truth["y"].to_numpy()
     apart = np.hypot(x - x[:, None], y - y[:, None])
     np.fill_diagonal(apart, np.inf)
     rows, columns = each.data.shape
     whole = np.minimum.reduce([x, y, columns - 1 - x, rows - 1 - y]) > 0.8 * each.diameter
-    distance = np.where(whole & (each.truth["view"] == view).to_numpy(), apart.min(axis=1), -1.0)
+    distance = apart.min(axis=1, initial=each.diameter * 1e3) + np.where(whole, 1e6, 0)
+    distance[(each.truth["view"] != view).to_numpy()] = -1
     return each.truth.loc[each.truth.index[distance.argmax()]]
 
 
@@ -133,7 +134,7 @@ def before_after(
     """
     heights = [1.0] * len(rows) + [0.7]
     figure, axes = subplots(
-        len(heights), len(subjects), height=2.35 * len(rows) + 2.2, squeeze=False, height_ratios=heights
+        len(heights), len(subjects), height=1.75 * len(rows) + 1.9, squeeze=False, height_ratios=heights
     )
     first, *_, last = rows
     for (name, each), column in zip(subjects.items(), axes.T, strict=True):
@@ -190,18 +191,18 @@ def particle_strip(subjects: Mapping[str, Subject], pictures: Mapping[str, Mappi
         As for `binning_figure`.
     """
     examples = [(name, each, view) for name, each in subjects.items() for view in each.views]
-    figure, axes = subplots(len(STAGES), len(examples), height=1.35 * len(STAGES) + 0.5, squeeze=False)
-    for (name, each, view), column in zip(examples, axes.T, strict=True):
+    figure, axes = subplots(len(examples), len(STAGES), height=1.12 * len(examples) + 0.4, squeeze=False)
+    for (name, each, view), row in zip(examples, axes, strict=True):
         particle = loneliest(each, view)
-        for stage, ax in zip(STAGES, column, strict=True):
+        for stage, ax in zip(STAGES, row, strict=True):
             square = part(pictures[name][stage], each, particle, 1.6)
             limits = np.percentile(square, (1, 99)) if stage == "binned" else (0, 1)
             ax.imshow(square, cmap="gray", vmin=limits[0], vmax=limits[1])
             ax.set(xticks=[], yticks=[])
-        set_title(column[0], f"{name}\n{view}")
-        scale_bar(column[-1], each.pixel_size, step=each.data.shape[0] / pictures[name]["opened"].shape[0])
-    for stage, ax in zip(STAGES, axes[:, 0], strict=True):
-        ax.set_ylabel(stage, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(f"{name}\n{view}", fontsize=10)
+        scale_bar(row[-1], each.pixel_size, step=each.data.shape[0] / pictures[name]["opened"].shape[0])
+    for stage, ax in zip(STAGES, axes[0], strict=True):
+        ax.set_title(stage, fontsize=11)
     return figure
 
 

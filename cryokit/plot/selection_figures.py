@@ -116,7 +116,7 @@ def step_by_step(chosen: Sequence[Chosen], titles: Sequence[str]) -> Figure:
     titles : sequence of str
         Titles of the four pictures of a row.
     """
-    figure, axes = subplots(max(1, len(chosen)), 5, height=1.75 * max(1, len(chosen)) + 0.4, squeeze=False)
+    figure, axes = subplots(max(1, len(chosen)), 5, height=1.6 * max(1, len(chosen)) + 0.4, squeeze=False)
     for row, (seen, decided, decision, pixel_size) in zip(axes, chosen, strict=False):
         particle, picture = decision.particle, seen.stages["opened"]
         own = fill_holes(label_image([particle.shape], picture.shape) > 0)
