@@ -72,6 +72,7 @@ def training_curves(histories: Mapping[str, History] | History, classes: int) ->
     for ax, value, words in ((left, np.log(classes), "knows nothing: log C"), (right, 1 / classes, "guesses: 1 / C")):
         ax.axhline(value, color="0.5", linewidth=1)
         ax.text(0.98, value, words, transform=ax.get_yaxis_transform(), va="bottom", ha="right", color="0.3")
+    left.set_ylim(0, max(left.get_ylim()[1], 1.1 * np.log(classes)))
     picture.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     named = histories if isinstance(histories, Mapping) else {"the training": histories}
     best = "; ".join(
@@ -154,7 +155,7 @@ def grain_figure(
         axes[-1].hist(of_class, bins, color=colour, edgecolor="black", linewidth=0.5, label=name)
     axes[-1].axvline(limit, color="black", linestyle="dashed")
     axes[-1].set(xlabel="correlation of neighbouring pixels", ylabel="patches")
-    axes[-1].legend(loc="upper left")
+    axes[-1].legend(loc="upper center")
     means = ", ".join(f"{name} {np.mean(of_class):.2f}" for name, of_class in values.items())
     return describe(
         picture,
