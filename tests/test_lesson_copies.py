@@ -17,6 +17,7 @@ from traitlets.config.loader import KVArgParseConfigLoader
 
 from cryokit._util.resources import folder
 from cryokit.cli import lesson_copies, main, notebook_runner
+from cryokit.cli.exercises import sources as exercise_sources
 from cryokit.errors import NotebookError
 
 LESSON = '# %% [markdown]\n# # One\n\n# %% tags=["parameters"]\nprofile = "quick"\n\n# %%\n{code}\n'
@@ -30,7 +31,7 @@ def sources(tmp_path, monkeypatch):
     (place / "README.md").write_text("# Start\n\n[one](00_one.py), [map](../cryokit/README.md)\n", encoding="utf-8")
     (place / "site" / "index.md").write_text("# Site\n", encoding="utf-8")
     (place / "00_one.py").write_text(LESSON.format(code="1"), encoding="utf-8")
-    for module in (lesson_copies, notebook_runner):
+    for module in (lesson_copies, notebook_runner, exercise_sources):
         monkeypatch.setattr(module, "folder", lambda name: place)
     return place
 
@@ -52,7 +53,10 @@ class TestCopy:
         lessons = {name for name in shown if name[0].isdigit()}
         assert lessons == {f"{name}.ipynb" for name in notebook_runner.available()}
         assert {"Start.ipynb", *lessons} <= set(shown)
-        assert not [path for path in (tmp_path / "work").rglob("*.py")]
+        assert not list((tmp_path / "work").rglob("*.py"))
+        exercises = list((tmp_path / "work" / "exercises").glob("*.ipynb"))
+        assert len(exercises) == len(exercise_sources.available())
+        assert not any("BEGIN" in path.read_text(encoding="utf-8") for path in exercises), "solutions or hidden tests"
         assert len(copied.written) >= len(lessons) + 1
         assert lesson_copies.copy(tmp_path / "work") == lesson_copies.Copied()
 

@@ -35,6 +35,7 @@ _MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg-full.js"
 # Where links to files of the repository lead on the site
 _PAGES = {
     "notebooks/README.md": "syllabus.md",
+    "notebooks/exercises/README.md": "grading.md",
     "benchmarks/RESULTS.md": "results.md",
     "cryokit/README.md": "reference/index.md",
 }
@@ -179,8 +180,9 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
     notes = with_times((source / "instructor.md").read_text(encoding="utf-8"), readme)
     links_of_notes = links("notebooks/site/instructor.md", "instructor.md")
     write_text(source / "instructor.md", lesson_links.rewrite(notes, links_of_notes))
-    for page in ("syllabus.md", "paper.md"):
-        text = lesson_links.rewrite((source / page).read_text(encoding="utf-8"), links("notebooks/README.md", page))
+    for page in ("syllabus.md", "paper.md", "grading.md"):
+        place = "notebooks/exercises/README.md" if page == "grading.md" else "notebooks/README.md"
+        text = lesson_links.rewrite((source / page).read_text(encoding="utf-8"), links(place, page))
         write_text(source / page, link_sections(text, sections))
     write_text(source / "gallery.md", gallery.page(pictures, titles, source / "_static" / "gallery"))
     _write_explorer(source / "extra" / "explorer.html")
@@ -196,12 +198,14 @@ def _write_sources(source: Path, notebooks: dict[str, NotebookNode], solutions: 
 
 
 def _write_readme(source: Path) -> None:
-    """Write the syllabus and the table of the paper, which are parts of ``notebooks/README.md``."""
+    """Write the syllabus, the table of the paper and how to mark exercises, from the README files of the lessons."""
     readme = (folder("notebooks") / "README.md").read_text(encoding="utf-8")
     title, *sections = re.split(r"^(?=## )", readme, flags=re.MULTILINE)
     paper = [section for section in sections if re.match(r"## .*\bpaper\b", section, re.IGNORECASE)]
     rest = [section for section in sections if section not in paper]
     write_text(source / "syllabus.md", title + "".join(rest))
+    grading = (folder("notebooks") / "exercises" / "README.md").read_text(encoding="utf-8")
+    write_text(source / "grading.md", grading)
     write_text(source / "paper.md", re.sub(r"^#(#+) ", r"\1 ", "".join(paper), flags=re.MULTILINE))
 
 
