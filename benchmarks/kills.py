@@ -278,13 +278,17 @@ def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--only", default="", help="part of the name of the commands to kill")
+    parser.add_argument("--only", default="", help="part of the name of the commands to kill; others keep their rows")
     parser.add_argument("--out", type=Path, default=HERE / "reliability" / "kills.json")
     options = parser.parse_args()
     rows = []
     for row in measure(options.kills, only=options.only):
         rows.append(row)
-        print(row)
+        print(row, flush=True)
+    if options.only and options.out.is_file():  # those of the other commands stay
+        measured = {row["command"] for row in rows}
+        known = json.loads(options.out.read_text(encoding="utf-8"))["table"]
+        rows = [row for row in known if row["command"] not in measured] + rows
     content = {
         "order": 1,
         "title": "Killed at random moments",
