@@ -33,7 +33,7 @@ help:
 	@echo 'make backends   install Keras on JAX and on PyTorch and run the tests of the networks with them'
 	@echo 'make lab        open JupyterLab on notebooks/'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
-	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json'
+	@echo 'make results    write benchmarks/RESULTS.md and RELIABILITY.md from the results beside them'
 	@echo 'make lint       check the style of the code'
 	@echo 'make clean      remove results and caches (make distclean: the environment, too)'
 
@@ -99,6 +99,7 @@ lint: $(INSTALLED)
 
 results: $(INSTALLED)
 	@$(BIN)/python benchmarks/results_markdown.py
+	@$(BIN)/python benchmarks/reliability_markdown.py
 
 notebooks: $(INSTALLED)
 	@$(BIN)/python -m cryokit notebooks sync
