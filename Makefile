@@ -41,7 +41,7 @@ help:
 	@echo 'make lab        open copies of the lessons in JupyterLab, in work/ (AUTHOR=1: the lessons themselves)'
 	@echo 'make site       execute the lessons and write the course as static pages (SOLUTIONS=0, QUICK=1)'
 	@echo 'make notebooks  generate the .ipynb files from their .py sources'
-	@echo 'make results    write benchmarks/RESULTS.md from benchmarks/results/*.json (MIXED=1: of several commits)'
+	@echo 'make results    write benchmarks/RESULTS.md and RELIABILITY.md from results (MIXED=1: of several commits)'
 	@echo 'make lint       check the style of the code'
 	@echo 'make clean      remove results and caches (make distclean: the environment, too)'
 
@@ -107,6 +107,7 @@ lint: $(INSTALLED)
 
 results: $(INSTALLED)
 	@$(BIN)/python benchmarks/results_markdown.py $(if $(MIXED),--mixed)
+	@$(BIN)/python benchmarks/reliability_markdown.py
 
 notebooks: $(INSTALLED)
 	@$(BIN)/python -m cryokit notebooks sync

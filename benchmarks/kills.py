@@ -176,6 +176,11 @@ def in_this_process(command: Command, out: Path) -> None:
         del os.environ[name]
 
 
+def leftovers(out: Path) -> list[str]:
+    """Return what has no final name: hidden files and folders, and what downloads go to."""
+    return [str(path.relative_to(out)) for path in out.rglob("*") if path.name.startswith((".", "tmp"))]
+
+
 def undisturbed(command: Command, out: Path) -> tuple[dict[str, Any], float]:
     """Run a command to its end; return what it comes to, and its seconds."""
     out.mkdir()
@@ -203,7 +208,7 @@ def kill_once(command: Command, out: Path, expected: dict[str, Any], delay: floa
     seconds = time.monotonic() - began
     there = command.content(out)
     partial = [name for name, data in there.items() if data != expected.get(name, data)]
-    hidden = len([path for path in out.rglob(".*")])
+    hidden = len(leftovers(out))
     _, again = os.waitpid(started(command, out, token), 0)
     after = command.content(out)
     found = {
@@ -212,7 +217,7 @@ def kill_once(command: Command, out: Path, expected: dict[str, Any], delay: floa
         "processes_left": len(left),
         "partial_files": partial,
         "hidden_before": hidden,
-        "hidden_after": [str(path.relative_to(out)) for path in out.rglob(".*")],
+        "hidden_after": leftovers(out),
         "ended_well": again == 0,
         "same": after == expected,
     }
@@ -230,7 +235,7 @@ def table_row(name: str, seconds: float, found: Sequence[dict[str, Any]]) -> dic
         "partial files": sum(len(one["partial_files"]) for one in found),
         "processes left": sum(one["processes_left"] for one in found),
         "longest until all were gone (s)": round(max(one["seconds_to_end"] for one in found), 2),
-        "hidden leftovers after the kill": sum(one["hidden_before"] for one in found),
+        "leftovers after the kill": sum(one["hidden_before"] for one in found),
         "after the next run": sum(len(one["hidden_after"]) for one in found),
         "results as undisturbed": sum(one["same"] and one["ended_well"] for one in found),
     }
@@ -278,17 +283,21 @@ def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--only", default="", help="part of the name of the commands to kill")
+    parser.add_argument("--only", default="", help="part of the name of the commands to kill; others keep their rows")
     parser.add_argument("--out", type=Path, default=HERE / "reliability" / "kills.json")
     options = parser.parse_args()
     rows = []
     for row in measure(options.kills, only=options.only):
         rows.append(row)
-        print(row)
+        print(row, flush=True)
+    if options.only and options.out.is_file():  # those of the other commands stay
+        measured = {row["command"] for row in rows}
+        known = json.loads(options.out.read_text(encoding="utf-8"))["table"]
+        rows = [row for row in known if row["command"] not in measured] + rows
     content = {
         "order": 1,
         "title": "Killed at random moments",
-        "command": f"python benchmarks/kills.py --kills {options.kills}",
+        "command": "python benchmarks/kills.py --kills N --only COMMAND",
         "note": "Each command was killed (SIGKILL) at moments drawn evenly from its whole duration, and run again. A "
         "file counts as partial if it has its final name, but not the content that it has in an undisturbed run.",
         "provenance": result_file.provenance(),

@@ -1,11 +1,11 @@
-"""Measure picking of more and more micrographs: is the time linear, and is the memory flat?
+"""Measure picking of more and more micrographs: how time and memory grow, and what broken files do.
 
     python benchmarks/many_micrographs.py [--numbers 10 100 1000 10000] [--out benchmarks/reliability/throughput.json]
 
     python benchmarks/many_micrographs.py --soak 2000 --side 640 --method auto [--out benchmarks/reliability/soak.json]
 
-The first picks folders of small micrographs with the method `template`; the second one a folder of which 1 % is broken in
-many ways. Each run is a process of its own; memory is its peak.
+The first picks folders of small micrographs with `template`, the second one a folder of which 1 % (`--share`)
+is broken in many ways. Each run is a process of its own; memory is its peak.
 """
 
 from __future__ import annotations
@@ -170,6 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--numbers", type=int, nargs="+", default=[10, 100, 1000, 10000])
     parser.add_argument("--soak", type=int, metavar="N")
+    parser.add_argument("--share", type=float, default=0.01, help="share of broken files (default: 0.01)")
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--method", default="auto")
     parser.add_argument("--out", type=Path)
@@ -179,12 +180,12 @@ def main() -> None:
         words = ["--method", options.method, "--diameter", str(DIAMETER)]
         content = {
             "order": 3,
-            "title": "A session of which 1 % is broken",
+            "title": f"A session of which {options.share:.0%} is broken",
             "command": f"python benchmarks/many_micrographs.py --soak {options.soak} --side {options.side} "
-            f"--method {options.method}",
+            f"--method {options.method} --share {options.share:g}",
             "note": f"{options.soak} micrographs of {options.side} x {options.side} pixels with `{options.method}`. A "
             "status of 1 says that there were files that failed.",
-            "table": soak(options.soak, options.side, words),
+            "table": soak(options.soak, options.side, words, options.share),
         }
     else:
         content = {
