@@ -13,6 +13,8 @@ PYTEST_OPTIONS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorde
 COVERAGE ?=
 # Percentage of lines that have to be covered for COVERAGE=1 to pass.
 COVERED ?= 93
+# Which tests `make test-all` adds to those of `make test`.
+SLOW ?= slow
 # How long `make fuzz` explores.
 MINUTES ?= 10
 # Where `make lab` puts copies of the lessons; AUTHOR=1 opens the lessons themselves, and saving one writes its source.
@@ -81,7 +83,7 @@ test: $(INSTALLED) lint
 	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
 test-all: test $(addprefix backend-,$(INSTALLED_BACKENDS))
-	@$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-append --cov-report=term --cov-fail-under=$(COVERED))
+	@$(BIN)/python -m pytest -m '$(SLOW)' $(PYTEST_OPTIONS) $(if $(COVERAGE),--cov --cov-append --cov-report=term --cov-fail-under=$(COVERED))
 
 smoke: $(INSTALLED)
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) cryokit tests/test_packaging.py

@@ -280,7 +280,6 @@ def address(site):
 
 
 @pytest.mark.slow
-@pytest.mark.notebook
 class TestPages:
     def test_built_without_complaint(self, site):
         assert site.failed == []
