@@ -128,11 +128,15 @@ def _start(values: Iterable[float]) -> float:
 
 
 def precision_recall(
-    ax: Axes, result: Result, dataset: str, *, view: str | None = None, labels: bool | None = None
+    ax: Axes,
+    result: Result,
+    dataset: str,
+    *,
+    view: str | None = None,
+    labels: bool | None = None,
+    names: bool = True,
 ) -> Axes:
     """Draw the precision-recall curves of the methods on a dataset.
-
-    Each method is named beside the axes, with its F1 (mean over the seeds).
 
     Parameters
     ----------
@@ -147,6 +151,9 @@ def precision_recall(
     labels : bool, optional
         Whether to draw only the methods that labels were allowed to, or only the others: more than ten curves on one
         pair of axes can hardly be told apart.
+    names : bool
+        Whether to name each method beside the axes, with its F1 (mean over the seeds). Without names the figure needs a
+        legend (`styles`).
 
     Notes
     -----
@@ -176,7 +183,8 @@ def precision_recall(
             ax.plot(point["recall"], point["precision"], linestyle="none", zorder=3, **look.mark())
         if point:
             named.append((point["recall"], point["precision"], f"{row.title}: F1 {row.f1:.3f}", look.colour))
-    label_directly(ax, named)
+    if names:
+        label_directly(ax, named)
     return ax
 
 
@@ -297,15 +305,15 @@ def sweep(
     return ax
 
 
-def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
+def time_against_f1(ax: Axes, result: Result, dataset: str, *, names: bool = True) -> Axes:
     """Draw F1 of every method against the seconds that it takes for a micrograph.
-
-    The methods are named beside the axes, with their seconds.
 
     Parameters
     ----------
     ax, result, dataset
         As for `precision_recall`.
+    names : bool
+        Whether to name each method beside the axes, with its seconds.
 
     Returns
     -------
@@ -326,7 +334,8 @@ def time_against_f1(ax: Axes, result: Result, dataset: str) -> Axes:
     ax.minorticks_off()
     ax.set(xlabel="seconds for a micrograph", ylabel="F1", ylim=(_start(table["f1"]), 1.01))
     ax.grid(alpha=0.3)
-    label_directly(ax, named)
+    if names:
+        label_directly(ax, named)
     return ax
 
 

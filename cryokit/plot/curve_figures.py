@@ -25,7 +25,7 @@ _LEVEL_COLOURS = dict(zip(LEVELS, (CURVE_COLOURS[1], "black", CURVE_COLOURS[0]),
 
 
 def curve_table(cell: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the curve of a cell of a result: `threshold`, `precision`, `recall`, `f1`, a row for each candidate."""
+    """Return the curve of a cell of a result: `threshold`, `precision`, `recall`, `f1`, a row for each score."""
     curve = result_file.points(cell["curve"])
     total = (curve["precision"] + curve["recall"]).clip(lower=1e-9)
     return curve.assign(f1=2 * curve["precision"] * curve["recall"] / total)
@@ -182,8 +182,7 @@ def fit_times(result: Result, dataset: str) -> Figure:
     looks, scored = comparison.styles(result), summary.scored(result, dataset)
     figure = _figure(5.6)
     left, right = figure.subplots(1, 2)
-    comparison.time_against_f1(left, result, dataset)
-    left.get_legend().remove()
+    comparison.time_against_f1(left, result, dataset, names=False)
     order = scored[scored["fit"].notna()].sort_values("fit")
     bars = right.barh(
         order["title"], order["fit"].clip(lower=0.01), color=[looks[method].colour for method in order["method"]]
@@ -219,9 +218,11 @@ def curves_by_labels(result: Result, dataset: str) -> Figure:
     """Draw the precision-recall curves of the methods without labels, and beside them of those with labels."""
     figure = _figure(6.8)
     for ax, labels in zip(figure.subplots(1, 2), (False, True), strict=True):
-        comparison.precision_recall(ax, result, dataset, labels=labels)
+        comparison.precision_recall(ax, result, dataset, labels=labels, names=False)
         ax.set_title("learned from labels" if labels else "no labels")
-    scored = summary.scored(result, dataset)
+    looks, scored = comparison.styles(result), summary.scored(result, dataset)
+    handles = [looks[row.method].handle(row.title) for row in scored.itertuples()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=10)
     words = "; ".join(f"{row.title} AP {row.average_precision:.3f}" for row in scored.itertuples())
     return describe(figure, f"Precision-recall curves of all methods. {words}.")
 
@@ -235,8 +236,7 @@ def curves_by_view(result: Result, dataset: str, views: list[str]) -> Figure:
     figure = _figure(6.2)
     axes = figure.subplots(1, len(views), squeeze=False)[0]
     for ax, view in zip(axes, views, strict=True):
-        comparison.precision_recall(ax, result, dataset, view=view)
-        ax.get_legend().remove()
+        comparison.precision_recall(ax, result, dataset, view=view, names=False)
         ax.set_title(f"{view} views ({result['datasets'][dataset]['views'].get(view, 0)} particles)")
     scored = summary.scored(result, dataset)
     handles = [looks[row.method].handle(row.title) for row in scored.itertuples()]
