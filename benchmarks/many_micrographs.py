@@ -87,7 +87,7 @@ def damage(folder: Path, share: float) -> dict[str, str]:
         way = list(ways)[index % len(ways)]
         path.unlink()
         if ways[way] is None:
-            path.symlink_to(folder / "gone")
+            path.symlink_to(folder / f"{path.stem}.gone")
         else:
             path.write_bytes(ways[way])
         wrong[path.stem] = way
