@@ -59,7 +59,7 @@ PICKING_SECONDS, PICKING_MEGABYTES, TRAINING_SECONDS = 1.0, 800.0, 240.0
 
 # Where the functions of each stage are looked up when they are called.
 PICKING = {
-    "reading": [("cryokit.pickers.many_files", "read_named")],
+    "reading": [("cryokit.pickers.file_tasks", "read_named")],
     "recorded area": [("cryokit.pickers.auto", "recorded")],
     "binning": [("cryokit.imaging.preparation", "resize")],
     "levelling": [("cryokit.imaging.preparation", "flatten")],

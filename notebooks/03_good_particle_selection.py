@@ -304,7 +304,7 @@ record("rejected although clean", int(table["clean"].sum()))
 # picks are kept, on the right nearly all. The ring is the choice made above, the cross is no selection at all.
 
 # %%
-figure, axes = plot.subplots(2, 3, height=7.2, squeeze=False)
+figure, axes = plot.subplots(2, 3, height=6.9, squeeze=False)
 for ax, (name, view) in zip(axes.flat, panels, strict=False):
     part = verdicts[name][verdicts[name]["view"] == view]
     figures.limit_curves(ax, part, view, limits)

@@ -291,7 +291,9 @@ if curves:
     middle = titles[cell["method"]]
     plot.show(curve_figures.reading_a_curve(cell, middle))
     every = [len(each["curve"]["threshold"]) for each in with_curve]
-    plot.sentences(f"The stored curves have from {min(every)} to {max(every)} points, one for each candidate.")
+    plot.sentences(
+        f"The stored curves have from {min(every)} to {max(every)} points, one for each score that a candidate has."
+    )
     record("points of curves", {each["method"]: len(each["curve"]["threshold"]) for each in with_curve})
 
 # %% [markdown]

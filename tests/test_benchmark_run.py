@@ -96,13 +96,14 @@ def test_finished_cells_are_kept_and_failed_ones_tried_again(small_run, copied_r
     assert started == ["template"]
 
 
-def test_cells_of_another_state_of_the_source_are_named(copied_run, caplog):
+def test_cells_of_another_state_of_the_source_are_refused(copied_run):
     place = run_files.cell_file(copied_run, "template", "sim", 0)
     content = json.loads(place.read_text())
     content["provenance"]["commit"] = "deadbeef0000+"
     place.write_text(json.dumps(content))
-    run(benchmark(), copied_run)
-    assert "deadbeef0000+" in caplog.text
+    with pytest.raises(BenchmarkError, match="deadbeef0000"):
+        run(benchmark(), copied_run)
+    assert "deadbeef0000+" in json.dumps(run(benchmark(), copied_run, mixed=True))
 
 
 def test_an_interrupted_run_leaves_the_last_result_alone(copied_run, monkeypatch):

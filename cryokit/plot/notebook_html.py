@@ -13,6 +13,7 @@ import copy
 import html
 import io
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import nh3
@@ -113,7 +114,8 @@ def _kept(tag: str, attribute: str, value: str) -> str | None:
     if attribute == "src":
         return value if value.startswith("data:image/") else None
     if attribute == "href":
-        return value if value.startswith(("https://", "http://", "#")) else None
+        beside = re.fullmatch(r"[\w.-]+\.html", value) is not None  # a page written together with this one
+        return value if beside or value.startswith(("https://", "http://", "#")) else None
     return value
 
 
