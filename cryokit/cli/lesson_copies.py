@@ -130,11 +130,14 @@ def open_lab(where: str | os.PathLike, *, author: bool = False, options: Sequenc
         copy(where)
         logger.info("Your copies of the lessons are in %s; Ctrl-C stops JupyterLab", Path(where).resolve())
     with subprocess.Popen(lab_command(where, author=author, options=options)) as server:
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:  # JupyterLab gets it as well, and asks whether it shall stop.
-                continue
+        try:
+            while True:
+                try:
+                    return server.wait()
+                except KeyboardInterrupt:  # JupyterLab gets it as well, and asks whether it shall stop.
+                    continue
+        finally:
+            server.terminate()  # nothing if it has ended; otherwise a signal ends this process
 
 
 def _contents() -> Iterator[tuple[str, bytes]]:
