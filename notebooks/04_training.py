@@ -29,6 +29,7 @@ per_class = 0  # patches of each class; 0: 120 (quick) or 600 (full)
 klh = 8  # simulated KLH micrographs (the full profile has three times as many)
 unseen = 5  # ribosome micrographs for the last test, in addition to those of the split
 few = 6  # patches of each class where augmentation is tried
+draws = 0  # of these patches, each trained with in three ways; 0: 3 (quick) or 5 (full)
 output_dir = "out/04_training"  # where states and models go
 
 # %%
@@ -591,11 +592,11 @@ record("filtered patches that lose the particle", erased)
 # one, turns a faint particle into blotches. Such a patch is a wrong label, made by ourselves.
 #
 # Now train. Each network goes five times through twelve copies of each cut-out, which are all the same, or turned, or
-# filtered: as many steps for all three. Three draws of cut-outs, because one draw says little.
+# filtered: as many steps for all three. Several draws of cut-outs, because one draw says little.
 
 # %%
 settings, copies, rows = replace(MODERN, epochs=5, batch_size=16, patience=None), 12, []
-for draw in range(3 if quick else 5):
+for draw in range(draws or (3 if quick else 5)):
     patches, labels = drawn(draw)
     many = np.tile(labels, copies)
     same = as_samples(np.concatenate([patches] * copies), many)
@@ -1040,7 +1041,7 @@ plot.show(figure, "One patch as trained and in five wrong versions: inverted, to
 #
 # - Set `width` to 0.05 and to 0.2 (without JupyterLab: `cryokit notebooks run 04 -p width=0.2`). Which accuracies of
 #   section 3 change, those of training or those of the test?
-# - Set `few` to 5, 10, 20. From how many patches on does augmentation stop mattering in section 7? Do three draws tell?
+# - Set `few` to 5, 10, 20. From how many patches on does augmentation stop mattering in section 7? Do three draws tell? Set `draws` to 8.
 # - Rebuild the set with `seen.training_particles(select(seen.picked), debris=0.2)`, which leaves out the faint near
 #   misses: does the share of particles among the negatives fall or rise?
 #

@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -60,7 +62,25 @@ def test_best_of_a_ranking_in_bold(made_up):
     assert written.count(r"\textbf{") == int(
         best.to_numpy().sum() + tables.overview(made_up, labels=True)[1].to_numpy().sum()
     )
-    assert rf"\textbf{{{shown['mean'].iloc[0].replace('-', '--')}}}" in written
+    value, low_high, *letters = shown["mean"].iloc[0].split()
+    assert rf"\textbf{{{' '.join([value, *letters])}}}\\\scriptsize {low_high.replace('-', '--')}" in written
+
+
+def test_tables_are_no_wider_than_a_page(made_up, tmp_path):
+    """What TeX says of a page of 16 cm, where TeX is installed."""
+    if not (program := shutil.which("pdflatex")):
+        pytest.skip("pdflatex is not installed")
+    (tmp_path / "tables.tex").write_text(latex.main_tables(made_up), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        r"\documentclass{article}\usepackage[textwidth=16cm]{geometry}\usepackage{booktabs,textcomp}"
+        r"\begin{document}\input{tables}\end{document}",
+        encoding="utf-8",
+    )
+    ended = subprocess.run(
+        [program, "-interaction=nonstopmode", "paper"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "Overfull" not in ended.stdout
 
 
 # --- citations -------------------------------------------------------------------------------------------------------

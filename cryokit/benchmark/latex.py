@@ -1,7 +1,8 @@
 """LaTeX of a result: tables for the package booktabs, with everything that comes from files escaped."""
 
 import re
-from collections.abc import Collection
+import textwrap
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -17,6 +18,9 @@ _ANY = re.compile("|".join(map(re.escape, _SPECIAL)))
 # Columns of the scores that are wide enough for a page
 _MAIN = ("method", "labels", "F1", "95 % interval", "SD", "F1 at 0.5", "precision", "recall", "AP", "RMS, %")
 _RANGE = re.compile(r"(?<=\d)-(?=\d)")
+_WITH_INTERVAL = re.compile(r"(?P<value>[\d.]+) (?P<interval>\([^()]+\))(?P<letters>(?: \w+)?)")
+# Characters of a heading, and of the first column, in one line: more would make tables wider than a page
+_HEADING, _FIRST = 11, 20
 # Characters that a file may hold and LaTeX cannot print
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -46,19 +50,23 @@ def table(frame: pd.DataFrame, caption: str, label: str, *, bold: Collection[tup
     """
     numbers = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
     rows = tables.formatted(frame).to_numpy().tolist()
-    lines = [" & ".join(escape(str(name)) for name in frame) + r" \\", r"\midrule"]
-    for index, row in enumerate(rows):
-        cells = [_RANGE.sub("--", escape(str(cell))) for cell in row]
-        cells = [rf"\textbf{{{cell}}}" if (index, place) in bold else cell for place, cell in enumerate(cells)]
-        lines.append(" & ".join(cells) + r" \\")
     columns = "".join("r" if number else "l" for number in numbers)
+    headings = [_stacked(_lines(name, _HEADING), column, "b") for name, column in zip(frame, columns, strict=True)]
+    lines = [" & ".join(headings) + r" \\", r"\midrule"]
+    for index, row in enumerate(rows):
+        cells = [
+            _cell(str(cell), columns[place], first=place == 0, bold=(index, place) in bold)
+            for place, cell in enumerate(row)
+        ]
+        lines.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{escape(caption)}}}",
             rf"\label{{tab:{label}}}",
-            r"\small",
+            r"\footnotesize",
+            r"\setlength{\tabcolsep}{3pt}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             *lines,
@@ -68,6 +76,31 @@ def table(frame: pd.DataFrame, caption: str, label: str, *, bold: Collection[tup
             "",
         ]
     )
+
+
+def _cell(text: str, column: str, *, first: bool, bold: bool) -> str:
+    """Return the LaTeX of a cell: an interval goes below its value, and a long name takes several lines."""
+    parts = _WITH_INTERVAL.fullmatch(text)
+    if parts:
+        interval = _RANGE.sub("--", escape(parts["interval"]))
+        lines = [escape(parts["value"] + parts["letters"]), rf"\scriptsize {interval}"]
+    else:
+        lines = [_RANGE.sub("--", line) for line in _lines(text, _FIRST if first else len(text) or 1)]
+    if bold:
+        lines[0] = rf"\textbf{{{lines[0]}}}"
+    return _stacked(lines, column, "t")
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """Return the escaped lines of a text; single words may be longer than a line."""
+    return [escape(line) for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)] or [""]
+
+
+def _stacked(lines: Sequence[str], column: str, place: str) -> str:
+    """Return lines below each other: aligned like the `column`, the last (b) or the first (t) of them on the row."""
+    if len(lines) == 1:
+        return lines[0]
+    return rf"\begin{{tabular}}[{place}]{{@{{}}{column}@{{}}}}" + r"\\".join(lines) + r"\end{tabular}"
 
 
 def main_tables(result: Result) -> str:
@@ -83,7 +116,7 @@ def main_tables(result: Result) -> str:
             parts.append(table(frame, caption, f"overview-{'with' if labels else 'without'}-labels", bold=bold))
     for number, name in enumerate(summary.dataset_names(result), 1):
         frame = tables.scores(result, name)
-        frame = frame[[column for column in _MAIN if column in frame]]
+        frame = frame[[column for column in _MAIN if column in frame and frame[column].notna().any()]]
         if len(frame):
             parts.append(table(frame, f"Scores on {result['datasets'][name]['title']}.", f"scores-{number}"))
     return "\n".join(parts)
