@@ -23,6 +23,7 @@ seed = 0  # another number gives other micrographs, and other networks
 data = "auto"  # real micrographs in section 11: auto (if they have been fetched), simulated (none), or a folder of them
 width = 0.0  # of the network's layers, 1 is the paper's; 0: 0.125 (quick) or 0.25 (full)
 micrographs = 0  # to learn from; 0: 8 (quick) or 24 (full)
+per_class = 300  # patches of each class to train `deepcryopicker` with
 stride = 16  # pixels between windows: 4, 8, 16 or 32
 disk = 0.2  # seconds that the slow disk of section 10 takes for a micrograph
 output_dir = "out/05_gpu_picking"  # where models, micrographs and coordinates go
@@ -130,7 +131,7 @@ plot.sentences(
 # %%
 trained = {}
 for method, settings in {
-    "deepcryopicker": {"width": width, "per_class": 300, "epochs": 12, "stride": stride, "seed": seed},
+    "deepcryopicker": {"width": width, "per_class": per_class, "epochs": 12, "stride": stride, "seed": seed},
     "auto": {"seed": seed},
 }.items():
     start = time.perf_counter()
