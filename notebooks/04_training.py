@@ -1041,7 +1041,7 @@ plot.show(figure, "One patch as trained and in five wrong versions: inverted, to
 #
 # - Set `width` to 0.05 and to 0.2 (without JupyterLab: `cryokit notebooks run 04 -p width=0.2`). Which accuracies of
 #   section 3 change, those of training or those of the test?
-# - Set `few` to 5, 10, 20. From how many patches on does augmentation stop mattering in section 7? Do three draws tell? Set `draws` to 8.
+# - Set `few` to 5, 10, 20. From how many patches on does augmentation stop mattering in section 7? Set `draws`, too.
 # - Rebuild the set with `seen.training_particles(select(seen.picked), debris=0.2)`, which leaves out the faint near
 #   misses: does the share of particles among the negatives fall or rise?
 #

@@ -24,6 +24,7 @@ data = "auto"  # real micrographs in section 11: auto (if they have been fetched
 width = 0.0  # of the network's layers, 1 is the paper's; 0: 0.125 (quick) or 0.25 (full)
 micrographs = 0  # to learn from; 0: 8 (quick) or 24 (full)
 per_class = 300  # patches of each class to train `deepcryopicker` with
+steps = 50  # of the training of `auto`, in each of its two rounds
 stride = 16  # pixels between windows: 4, 8, 16 or 32
 disk = 0.2  # seconds that the slow disk of section 10 takes for a micrograph
 output_dir = "out/05_gpu_picking"  # where models, micrographs and coordinates go
@@ -132,7 +133,7 @@ plot.sentences(
 trained = {}
 for method, settings in {
     "deepcryopicker": {"width": width, "per_class": per_class, "epochs": 12, "stride": stride, "seed": seed},
-    "auto": {"seed": seed},
+    "auto": {"steps": steps, "seed": seed},
 }.items():
     start = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):  # the bars of the training's progress

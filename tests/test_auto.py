@@ -9,7 +9,6 @@ from cryokit.coordinates import concatenate, read_folder, table
 from cryokit.errors import ArgumentError, PickerError
 from cryokit.evaluate import evaluate
 from cryokit.micrograph import Micrograph, read
-from cryokit.pickers import auto
 from cryokit.pickers.auto import AutoPicker
 from cryokit.simulate import MODELS, simulate, simulate_set
 
@@ -22,7 +21,7 @@ def apoferritin():
 @pytest.fixture(scope="module")
 def fitted(apoferritin):
     # Learned on two, so that the third has never been seen.
-    return AutoPicker(diameter=76, contrast="dark").fit([micrograph for micrograph, _ in apoferritin[:2]])
+    return AutoPicker(diameter=76, contrast="dark", steps=25).fit([micrograph for micrograph, _ in apoferritin[:2]])
 
 
 def score(picker, pairs, **settings):
@@ -129,10 +128,9 @@ def test_score_map_lies_on_the_micrograph(fitted, apoferritin):
     assert scores.particle[row, column].mean() > 0.6 > 3 * scores.particle.mean()
 
 
-def test_with_labels_it_learns_from_them_and_takes_the_threshold_from_others(apoferritin, monkeypatch):
-    monkeypatch.setattr(auto, "LABEL_STEPS", 100)  # a third, to save time
+def test_with_labels_it_learns_from_them_and_takes_the_threshold_from_others(apoferritin):
     labels = concatenate(truth for _, truth in apoferritin[:2])
-    picker = AutoPicker().fit([micrograph for micrograph, _ in apoferritin[:2]], labels)
+    picker = AutoPicker(steps=12).fit([micrograph for micrograph, _ in apoferritin[:2]], labels)
     assert picker.diameter_ == pytest.approx(76, abs=1)
     assert score(picker, apoferritin[2:]).f1 > 0.93
 
@@ -148,7 +146,7 @@ def test_labels_without_diameter_ask_for_it(apoferritin):
         AutoPicker().fit([micrograph], table(micrograph.name, [50], [50]))
 
 
-@pytest.mark.parametrize("setting", [{"diameter": -1}, {"contrast": "grey"}, {"margin": 5}, {"seed": -1}])
+@pytest.mark.parametrize("setting", [{"diameter": -1}, {"contrast": "grey"}, {"margin": 5}, {"seed": -1}, {"steps": 0}])
 def test_impossible_settings_are_named(setting):
     with pytest.raises(ArgumentError, match=next(iter(setting))):
         AutoPicker(**setting)

@@ -21,6 +21,7 @@ from cryokit.pickers import Picker, auto, compact_picking, deeppicker, registry,
 
 SETTINGS = {
     **TINY,
+    "auto": dict(steps=2),
     "deepcryopicker": dict(width=0.02, per_class=24, epochs=1, stride=32),
     "relion_template": dict(particles=20, step=30),
     "deeppicker": TINY["deeppicker"] | dict(pretrain=True, rounds=1),
@@ -81,7 +82,7 @@ def blobs(tmp_path):
 def small(monkeypatch):
     """Training of the default method, and of DeepPicker on other molecules, in a few steps."""
     for module, name, value in (
-        *((auto, "STEPS", 2), (auto, "LABEL_STEPS", 2), (auto, "MORE_STEPS", 2)),
+        *((auto, "LABEL_STEPS", 1), (auto, "MORE_STEPS", 1)),
         *((size_search, "STEPS", 1), (compact_picking, "CROPS", 16)),
         *((deeppicker, "OTHERS", 3), (deeppicker, "BOXES_EACH", 8)),
     ):

@@ -40,12 +40,11 @@ LEAST_EVIDENCE = 0.1  # of a micrograph: below, what looks like particles is cha
 CONTRASTS = 4  # micrographs that tell whether particles are dark or bright, and that the network adapts to
 # Fewer labels than this teach a network the micrograph's noise rather than its particles.
 ENOUGH = 12
-STEPS = 50  # training steps of each of the two rounds
 OWN_VOICE = 2.0  # weight of the network's own picks in the second round, against each of its teachers
 # The boundary of the trained network itself is 0.5. The distribution of its scores may move the threshold where they
 # leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
-LABEL_STEPS, MORE_STEPS = 300, 100  # with labels: before the threshold is chosen, and after it
+LABEL_STEPS, MORE_STEPS = 6, 2  # times the setting `steps`, with labels: before the threshold is chosen, and after it
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 
 
@@ -80,6 +79,9 @@ class AutoPicker(MapPicker):
         Whether to pick with the general network, without training.
     max_micrographs : int
         Largest number of micrographs to learn from, spread evenly over those given. With labels, all are used.
+    steps : int
+        Training steps of each of the two rounds; with labels, six times as many, and twice as many after the threshold
+        has been chosen.
     margin : float
         Distance from the border, in diameters, within which there are no picks; 0.5 leaves out all particles that the
         border cuts.
@@ -114,6 +116,7 @@ class AutoPicker(MapPicker):
 
     pretrained: bool = False
     max_micrographs: int = number(12, 1, whole=True)
+    steps: int = number(50, 1, whole=True)
     margin: float = number(0.0, 0, 2)
     seed: int = number(0, 0, whole=True)
     model_: Model | None = field(default=None, init=False, repr=False)
@@ -217,10 +220,10 @@ class AutoPicker(MapPicker):
             )
             return picks
         self._decide(f"labels: the pickers agree on {particles} particles in {plural(len(pictures), 'micrograph')}")
-        self._teach(pictures, labels, STEPS, compact_picking.FINE_RATE, self.seed)
+        self._teach(pictures, labels, self.steps, compact_picking.FINE_RATE, self.seed)
         labels = self._labels({**taught, self.name: self._candidates(pictures)}, pictures.names)
         self._decide(f"the trained network and its teachers agree on {_particles(labels)} particles")
-        self._teach(pictures, labels, STEPS, compact_picking.FINE_RATE, self.seed + 1)
+        self._teach(pictures, labels, self.steps, compact_picking.FINE_RATE, self.seed + 1)
         return self._candidates(pictures)
 
     def _estimated_diameter(self, micrographs: Micrographs) -> float:
@@ -300,7 +303,7 @@ class AutoPicker(MapPicker):
         self.contrast_ = self.contrast or detected_contrast(seen, self.diameter_)
         self._decide(f"particles are {self.contrast_} ({'given' if self.contrast else 'detected'})")
         training, held_out = hold_out(micrographs, HELD_OUT, self.seed)
-        self._teach_labels(training, labels, LABEL_STEPS, compact_picking.FULL_RATE, self.seed)
+        self._teach_labels(training, labels, LABEL_STEPS * self.steps, compact_picking.FULL_RATE, self.seed)
         picks = self._candidates(Pictures(held_out or training, self._prepare))
         if held_out:
             names = held_out.names
@@ -308,7 +311,7 @@ class AutoPicker(MapPicker):
             self.threshold_ = best_threshold(concatenate(picks), truth, micrographs=names, slack=SLACK)
             self._decide(f"threshold {self.threshold_:.2f}, from {plural(len(names), 'micrograph')} held out")
             # With the threshold chosen, these may be learned from, too.
-            self._teach_labels(micrographs, labels, MORE_STEPS, compact_picking.FINE_RATE, self.seed + 1)
+            self._teach_labels(micrographs, labels, MORE_STEPS * self.steps, compact_picking.FINE_RATE, self.seed + 1)
         else:
             self._choose_threshold(concatenate(picks)["score"])
 
