@@ -271,6 +271,12 @@ class TestQuizzes:
         assert page.count("<details>") == 5
         assert "0.6. " in page
 
+    def test_without_jupyterquiz_the_right_answer_is_not_always_the_first(self):
+        choices = [question for lesson in quizzes.available() for question in quizzes.questions(lesson)]
+        choices = [question["answers"] for question in choices if question["type"] == "multiple_choice"]
+        firsts = [quizzes.mixed(answers)[0].get("correct", False) for answers in choices]
+        assert 0.1 < np.mean(firsts) < 0.7
+
     def test_unknown_lesson(self):
         with pytest.raises(ArgumentError):
             quizzes.questions("17")
