@@ -208,6 +208,8 @@ class TestDrawnData:
         paper = published_comparison.statements(seed)
         assert [statement.letter for statement in paper] == list("ABCDEFGHIJKL")
         assert sum(bool(statement.fault) for statement in paper) == 5
+        contradicted = {published_comparison.SOUND.get(statement.text) for statement in paper} - {None, ""}
+        assert not contradicted & {statement.fault for statement in paper}
 
     def test_numbers_of_the_paper(self):
         rates = re.findall(

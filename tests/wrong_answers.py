@@ -352,7 +352,7 @@ WRONG = {
                 "one pixel",
             ),
             Wrong(
-                "corner turned round",
+                "corner flipped",
                 "x, y, w, h = np.array([l.split() for l in text.splitlines()], float).T\n"
                 "return np.column_stack([x + w / 2, rows - 1 - y + h / 2])",
                 "whole box",

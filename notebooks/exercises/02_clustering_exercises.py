@@ -35,7 +35,7 @@ print(f"Data drawn for {STUDENT}.")
 # clusters are numbered from 0, the darkest (lesson 02, *Intensity-based clustering (IBC)*).
 #
 # Return an array of the picture's shape with the number of each pixel's cluster. `np.abs(picture[..., None] - centres)`
-# has the distances of all pixels from all centres.
+# holds the distances of all pixels from all centres.
 
 # %% nbgrader={"grade": false, "grade_id": "picture", "locked": true, "schema_version": 3, "solution": false, "task": false}
 micrograph, _ = drawn_pictures.particles(seed, side=256)

@@ -162,7 +162,8 @@ with check("Task 3"):
             "divide by what belongs to this class: its column for the precision, its row for the recall"
         )
         assert np.allclose(given, (right / column, right / row)), (
-            f"of the class {name!r} the network got {right} right, of {row} that there are and {column} that it named so"
+            f"there are {row} patches of the class {name!r}; the network gave this name to {column}, and {right} of them are "
+            "right"
         )
     ### BEGIN HIDDEN TESTS
     for number in range(3):

@@ -213,7 +213,7 @@ with check("Task 5"):
     side = float(text.split()[2])
     assert not np.isclose(off_x, side / 2), "x is off by half a box: the file has corners, not centres"
     assert off_x < 0.1, (
-        f"x is off by up to {off_x:g} pixels: it is the corner's x plus half the width, and is not turned round"
+        f"x is off by up to {off_x:g} pixels: it is the corner's x plus half the width, and is not flipped"
     )
     unturned = np.abs(rows - 1 - given[:, 1] - centres[:, 1]).max()
     assert unturned > 1, "the centres are right, but y still counts from the bottom"
@@ -221,7 +221,7 @@ with check("Task 5"):
         "y is off by one pixel: row 0 of the file is row rows - 1 of the micrograph, not row `rows`"
     )
     assert not np.isclose(off_y, side), (
-        "y is off by a whole box: add half the height before turning y round, or subtract it afterwards"
+        "y is off by a whole box: add half the height before you flip y, or subtract it afterwards"
     )
     assert not np.isclose(off_y, side / 2), "y is off by half a box: the file has corners, not centres"
     assert off_y < 0.1, f"y is off by up to {off_y:g} pixels"

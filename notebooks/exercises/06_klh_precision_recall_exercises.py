@@ -204,9 +204,9 @@ except NotImplementedError:
 # %% [markdown]
 # ## Task 3: five faults (5 points)
 #
-# Below is what a paper says of its comparison. Five of the statements describe a **fault**: something that makes the
+# Below is what a paper says about its comparison. Five of the statements describe a **fault**: something that makes the
 # numbers wrong, or not comparable. The others are sound (lesson 06, *What makes a comparison fair*). Return the set of
-# the letters of the five. One point for each.
+# their five letters. One point for each.
 
 # %% nbgrader={"grade": false, "grade_id": "paper", "locked": true, "schema_version": 3, "solution": false, "task": false}
 paper = published_comparison.statements(seed)
@@ -239,10 +239,10 @@ marks
 #
 # Now it is your turn. `training` is a micrograph of apoferritin, particles `DIAMETER` pixels across; `known` are its
 # particles. Write a function that finds the particles of any such micrograph and returns a table of picks, made with
-# `coordinates.table(micrograph.name, x, y, score, DIAMETER)`; scores are from 0 to 1, the better the higher.
+# `coordinates.table(micrograph.name, x, y, score, DIAMETER)`; scores are from 0 to 1, the higher the better.
 #
 # It is marked by its mean F1 on micrographs that you have not seen: nothing at 0.3 or less, 8 points at 0.9 or more, in
-# proportion between. A start: `peak_local_max(picture, min_distance=...)` finds the peaks of a picture (rows, columns),
+# proportion in between. A start: `peak_local_max(picture, min_distance=...)` finds the peaks of a picture (rows, columns),
 # `gaussian_filter` blurs, `fftconvolve(picture, reference[::-1, ::-1], mode="same")` correlates with a reference (which
 # you could make from the known particles), and `threshold_otsu(values)` separates high values from low ones. Compare
 # lesson 06, *A picker of your own*, and lesson 00, *Picking without labels*.
