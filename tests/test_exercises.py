@@ -8,7 +8,7 @@ import pytest
 from exercise_cells import Solved, execute, marked, settings
 from wrong_answers import WRONG
 
-import cryokit
+import cryokit.segmentation  # which a quiz computes with
 from cryokit import coordinates, evaluate
 from cryokit.cli import notebook_runner
 from cryokit.cli.exercises import Hint, check, drawn_pictures, drawn_tables, published_comparison, quizzes, sources

@@ -50,7 +50,7 @@ with check("Task 1"):
     given = to_micrograph(0, 0, 8, 5)
     assert np.shape(given) == (2,), "return two numbers: x, y"
     assert not np.allclose(given, 0), "that is the window's first pixel; return its centre"
-    assert not np.allclose(given, 2.5), "a window of 5 pixels covers 0 to 4, so its centre is 2: half of window - 1"
+    assert not np.allclose(given, 2.5), "a window of 5 pixels covers 0 to 4, so its centre is 2: half of (window - 1)"
     assert np.allclose(given, 2), f"the first window of 5 pixels has its centre at (2, 2), not at {given}"
     given = to_micrograph(3, 10, 8, 5)
     assert not np.allclose(given, (26, 82)), "x and y are swapped: x is the column"
@@ -186,7 +186,7 @@ with check("Task 4"):
 # different from what you need (lesson 05, *The STAR file*; lesson 06, *What goes wrong, and how it looks*):
 #
 # - it has the **corner** with the smallest coordinates; in such files the centre is half a width and half a height
-#   further (not half of width - 1, as for the window of task 1: each format has its own convention)
+#   further (not half of (width - 1), as for the window of task 1: each format has its own convention)
 # - its program counts rows **from the bottom**: its row 0 is the last row of the micrograph, row `rows - 1`
 #
 # Return an array of shape (n, 2) with x and y of the centres, y counted from the first row.
