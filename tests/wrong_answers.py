@@ -464,7 +464,13 @@ WRONG = {
             Wrong("intersection over union", "return shared / (first + second - shared)", "intersection over union"),
         ],
         "label": [
-            Wrong("too few", "return cautious.iloc[:3]", "no label"),
+            Wrong("too few", "return cautious.iloc[:3].assign(x=cautious['x'] + 1)", "no label"),
+            Wrong("copied", "return generous", "yourself"),
+            Wrong(
+                "corners",
+                "return pickers.create('template', diameter=DIAMETER).fit([faint]).pick(faint).eval('x = x - 19\\ny = y - 19')",
+                "on nothing",
+            ),
             Wrong("a grid", "x, y = np.mgrid[20:500:40, 20:500:40].reshape(2, -1)\n"
                   "return coordinates.table(faint.name, x, y)", "on nothing"),
             Wrong("of another micrograph", 'return cautious.assign(micrograph="other").query("micrograph == @faint.name")', "column `micrograph`"),
