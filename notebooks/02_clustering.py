@@ -2,14 +2,14 @@
 # # Clustering, masks and shapes
 #
 # Preprocessing makes particles dark and their surroundings pale, but it leaves a picture: a grey value at every pixel.
-# A picker needs places. This lesson goes from the one to the other without a single label: grey values are clustered,
-# one cluster becomes a mask, the mask is cleaned, and its objects are measured.
+# A picker needs places. This lesson gets from one to the other without a single label: grey values are clustered, one
+# cluster becomes a mask, the mask is cleaned, and its objects are measured.
 #
 # **Goals**: after this lesson you can
 #
-# - cluster grey values in four ways, and say in what the clusterings differ
-# - choose the cluster that is the particles without looking at it, and clean its mask
-# - measure shapes: circularity, circles, Feret diameters; and say what each is good for
+# - cluster grey values in four ways, and say how the clusterings differ
+# - choose the cluster that holds the particles without looking at it, and clean its mask
+# - measure shapes (circularity, circles, Feret diameters), and say what each measure is good for
 # - explain where the published pickers lose particles, and what noise does to a mask
 #
 # **Before**: lesson 01.
@@ -18,7 +18,7 @@
 #
 # **In the paper**: component 1, stage 1, figures 11, 14 and 16, equation 5.
 #
-# What is found here becomes the training set of a network later, so two things count: that most particles are found,
+# What is found here later becomes the training set of a network, so two things count: that most particles are found,
 # and that what is found is a particle.
 
 # %% tags=["parameters"]
@@ -54,7 +54,7 @@ plot.show(plot.workflow(here="02"))
 # %% [markdown]
 # ## 1. The pictures to start from (core)
 #
-# Three proteins that ask for different shapes: **KLH** is a cylinder, a ring from the top and a square from the side;
+# Three proteins that call for different shapes: **KLH** is a cylinder, a ring from the top and a square from the side;
 # **apoferritin** is a hollow sphere, a ring from everywhere; the **ribosome** is a lump without any symmetry.
 
 # %%
@@ -76,9 +76,9 @@ if data != "simulated":
     display(datasets.overview([simulate.REAL_DATASETS[protein] for protein in METHODS]))
 
 # %% [markdown]
-# Two pickers look at all of them: AutoCryoPicker at KLH and apoferritin, SuperCryoEMPicker at the ribosome, each as
-# published and as improved in this package. `examine` returns all that a picker saw on its way; the sections below go
-# through it step by step.
+# Two pickers share the work: AutoCryoPicker looks at KLH and apoferritin, SuperCryoEMPicker at the ribosome, each as
+# published and as improved in this package. `examine` returns everything that a picker saw on its way; the sections
+# below go through it step by step.
 
 
 # %%
@@ -115,9 +115,9 @@ plot.show(figure, "Micrographs of KLH, apoferritin and the ribosome with their l
 # %% [markdown]
 # ## 2. Four clusterings (core)
 #
-# *Clustering* puts pixels into $k$ groups of like grey value, without being told what the groups are. One group, or
-# the darkest few, should then be "particle" and the rest "ice". The first three methods below know nothing of a pixel
-# but its grey value, and differ only in where they put the $k$ centres $c_i$; the last one looks at places as well.
+# *Clustering* puts pixels into $k$ groups of like grey value, without being told what the groups are. One group, or the
+# darkest few, should then be "particle" and the rest "ice". The first three methods below know nothing of a pixel but
+# its grey value, and differ only in where they put the $k$ centres $c_i$; the last one looks at positions as well.
 
 # %%
 first = seen[shown, METHODS[shown]][0]
@@ -152,8 +152,8 @@ show_clusters("IBC", made["IBC"].labels > 0, "black: the darkest")
 #
 # $$\min_{c_1, \ldots, c_k} \; \sum_j \min_i \, (g_j - c_i)^2$$
 #
-# found in turns: every pixel joins its nearest centre, every centre moves to the mean of its pixels. Working on the
-# histogram instead of the pixels makes it as fast for a large micrograph as for a small one.
+# found by taking turns: every pixel joins its nearest centre, then every centre moves to the mean of its pixels.
+# Working on the histogram instead of the pixels makes this as fast for a large micrograph as for a small one.
 
 # %%
 show_clusters("k-means", made["k-means"].labels > 0, "black: the darkest")
@@ -167,8 +167,8 @@ show_clusters("k-means", made["k-means"].labels > 0, "black: the darkest")
 # $$u_{ij} = \frac{1}{\sum_l \left(d_{ij} / d_{lj}\right)^{2/(m-1)}}, \qquad
 # c_i = \frac{\sum_j u_{ij}^m \, g_j}{\sum_j u_{ij}^m}$$
 #
-# in turns, with the fuzziness $m = 2$. For a mask each pixel then goes to the cluster of its highest membership, which
-# is that of the nearest centre. So all that the fuzziness can do for a mask is to move the centres a little.
+# computed in turns, with the fuzziness $m = 2$. For a mask, each pixel then goes to the cluster in which its membership
+# is highest, which is that of the nearest centre. So all that fuzziness can do for a mask is move the centres a little.
 
 # %%
 centres = made["fuzzy c-means"].centres
@@ -179,16 +179,16 @@ show_clusters("fuzzy c-means", 1 - membership, "membership (black: 1)")
 # %% [markdown]
 # ### Super k-means
 #
-# SuperCryoEMPicker's: the picture is first divided into *superpixels* (SLIC), patches of about one grey value, by
-# k-means of grey value and place together. With the grey values $g$, the places $p$ and the patches' usual width $S$,
-# the distance of a pixel from a patch is
+# SuperCryoEMPicker's own. The picture is first divided into *superpixels* (SLIC), patches of roughly one grey value
+# each, by k-means on grey value and position together. With grey values $g$, positions $p$ and the patches' usual width
+# $S$, the distance of a pixel from a patch is
 #
 # $$D^2 = (g - \bar g)^2 + w^2 \, \frac{|p - \bar p|^2}{S^2}$$
 #
 # Each patch is replaced by its mean, and k-means clusters the means. Grains of noise smaller than a patch are averaged
 # away; so is everything else smaller than a patch, such as the wall of a ring. The published program takes 1,500
-# patches for a micrograph; here their number follows from the particle's size, 16 on a particle, so that the same holds
-# for any magnification.
+# patches for a micrograph; here their number follows from the particle's size, 16 to a particle, so that it fits any
+# magnification.
 
 # %%
 segments, means = segmentation.superpixels(picture, segmentation.superpixel_count(picture.shape, first.diameter))
@@ -198,8 +198,8 @@ show_clusters("super k-means", means[segments], f"{len(means)} superpixels")
 # ### Side by side
 #
 # The *adjusted Rand index* counts the pairs of pixels on which two clusterings agree (together in both, or apart in
-# both) and takes off what chance would give: 1 is the same partition, 0 is chance. *Dice's coefficient* of two masks is
-# $2|A \cap B| / (|A| + |B|)$: 1 for equal masks. Time is that of clustering one enhanced micrograph.
+# both) and corrects for chance: 1 is the same partition, 0 is what chance would give. *Dice's coefficient* of two masks
+# is $2|A \cap B| / (|A| + |B|)$: 1 for equal masks. The time is that of clustering one enhanced micrograph.
 
 # %%
 rows = {}
@@ -228,15 +228,15 @@ best = max(alike, key=alike.get)
 plot.sentences(
     f"k-means and fuzzy c-means agree to {table.loc['k-means', 'fuzzy c-means']:.2f}: both put their centres where the "
     f"pixels are. IBC does not look where they are; it agrees with k-means to {table.loc['k-means', 'IBC']:.2f} only. "
-    f"But its mask can be had from k-means with another k: with k = {best}, Dice's coefficient of the two masks is "
-    f"{alike[best]:.2f}. Super k-means differs in kind, its clusters have other outlines, and it takes {slower:.0f} "
+    f"But k-means can give the same mask with another k: with k = {best}, Dice's coefficient of the two masks is "
+    f"{alike[best]:.2f}. Super k-means differs in kind: its clusters have other outlines, and it takes {slower:.0f} "
     "times as long as k-means, nearly all of it for the superpixels."
 )
 record("Dice, IBC and k-means with the best k", alike[best])
 
 # %% [markdown]
-# How close is each mask to the discs of the true particles? (First micrograph of each protein; the only numbers here
-# that need labels.)
+# How close is each mask to the discs of the true particles? (On the first micrograph of each protein; these are the
+# only numbers in this section that need labels.)
 
 # %%
 rows = {name: {} for name in CLUSTERINGS}
@@ -249,20 +249,21 @@ for protein in images:
 display(pd.DataFrame(rows).T.style.format("{:.2f}").set_caption("Dice's coefficient with the true discs"))
 
 # %% [markdown]
-# None is close: a raw cluster is full of specks, and rings have open centres. A mask has to be cleaned; but first,
-# chosen.
+# None is close: a raw cluster is full of specks, and rings have open centres. A mask has to be cleaned; but first it
+# has to be chosen.
 #
 # ## 3. Which cluster is the particles? (core)
 #
-# In the published programs it is the darkest cluster of IBC, and for the other clusterings the user picks one by eye.
-# What the eye looks for is a mask *whose spots are as large as particles*, and that can be measured. Candidates are
-# the darkest cluster, the two darkest together, and so on. With the mask $M$ covering the fraction $p$ of the picture,
-# and Gaussians $G$ a good deal narrower and a little wider than a particle of diameter $d$,
+# The published programs take the darkest cluster of IBC; with the other clusterings the user picks one by eye. What the
+# eye looks for is a mask *whose spots are as large as particles*, and that can be measured. Candidates are the darkest
+# cluster, the two darkest together, and so on. With the mask $M$ covering the fraction $p$ of the picture, and
+# Gaussians $G$, one a good deal narrower and one a little wider than a particle of diameter $d$,
 #
 # $$q = \frac{\mathrm{Var}\left(G_{0.18 d} * M - G_{0.54 d} * M\right)}{p \, (1 - p)}$$
 #
-# is the share of the mask that is spots of the particle's size: grains of noise go with the first blur, ice and carbon
-# with the second. The largest $q$ wins; a mask of more than three fifths of the picture is background and left out.
+# is the share of the mask's variance that is in spots of the particle's size: the first blur removes grains of noise,
+# and subtracting the second removes ice and carbon. The largest $q$ wins; a mask that covers more than three fifths of
+# the picture is background, and is left out.
 
 
 # %%
@@ -289,10 +290,10 @@ record("clusters that particle_cluster chooses", len(segmentation.particle_clust
 # %% [markdown]
 # ## 4. Cleaning the mask (core)
 #
-# Seven steps, the published ones, with sizes relative to the particle instead of in pixels: areas under a fifth of a
-# particle go; an erosion cuts thin bridges; holes are filled (up to a particle's area: a chain of particles around
-# empty ice must not become one); a closing joins what nearly touches; small areas go again; a dilation gives back what
-# the erosion took; and the holes that this closed are filled.
+# The seven published steps, with sizes relative to the particle instead of in pixels: areas smaller than a fifth of a
+# particle are removed; an erosion cuts thin bridges; holes are filled (but none larger than a particle, so that a ring
+# of particles around empty ice does not become one object); a closing joins what nearly touches; small areas are
+# removed again; a dilation gives back what the erosion took; and the holes that this has closed off are filled.
 
 # %%
 stages = {"cluster": masks["IBC"], **segmentation.clean_stages(masks["IBC"], first.diameter)}
@@ -330,10 +331,11 @@ plot.show(figure, "Masks of the four clusterings before and after cleaning, with
 #
 # $$C = \frac{P^2}{4 \pi A}$$
 #
-# with the perimeter $P$ and the area $A$ (the paper's equation 5): 1 for a disc, 1.27 for a square, and the more the
-# longer and more ragged the outline. AutoCryoPicker keeps objects with $C < 5$ for its search of circles. The limit is
-# generous: it throws out networks of noise, with the particles that are broken or tangled up in them, and leaves the
-# rest to the circles.
+# with the perimeter $P$ and the area $A$ (the paper's equation 5): 1 for a disc, 1.27 for a square, and larger the
+# longer and more ragged the outline. (Many programs use the reciprocal, $4 \pi A / P^2$, which is 1 for a disc and
+# smaller for everything else.) AutoCryoPicker keeps objects with $C < 5$ for its search for circles. The limit is
+# generous: it throws out networks of noise, along with particles that are broken or tangled up in them, and leaves the
+# rest to that search.
 
 # %%
 found = segmentation.components(cleaned["IBC"])
@@ -370,13 +372,13 @@ plot.sentences(f"Median circularity on this micrograph: {medians.get(True, np.na
 # ### Circles: the Hough transform
 #
 # Every edge pixel $p$ with the unit gradient $n$ (pointing out of the particle) votes for the centres of all circles
-# that it could be part of: the places $p - r n$ for all radii $r$ of the range. Votes of one circle meet in its centre.
-# Giving a vote a *phase* $\varphi(r)$ tells the radius as well, and lets votes that meet by chance cancel:
+# that it could be part of: the points $p - r n$ for all radii $r$ of the range. The votes of one circle meet at its
+# centre. Giving each vote a *phase* $\varphi(r)$ reveals the radius as well, and lets votes that meet by chance cancel:
 #
 # $$H(c) = \sum_p \sum_r \frac{e^{i \varphi(r)}}{2 \pi r} \; [\, p - r n_p = c \,]$$
 #
-# $|H|$ is the evidence of a centre, the phase there the radius. Both are then fitted to the edges, and the circle's
-# *strength* is the share of its circumference that has an edge on it.
+# $|H|$ is the evidence for a centre, and the phase there gives the radius. Both are then fitted to the edges, and the
+# circle's *strength* is the share of its circumference that has an edge on it.
 
 # %%
 radii = (0.35 * first.diameter, 0.65 * first.diameter)
@@ -411,11 +413,11 @@ plot.sentences(f"{(strength >= 0.5).sum()} circles have a strength of 0.5 and mo
 # %% [markdown]
 # ### Rectangles: Feret diameters
 #
-# A side view of KLH is a square, in any direction. Its *Feret diameters* are what a caliper measures: the longest
-# distance between two parallel lines that touch the object (solid), and the shortest (dashed). The *perfect rectangle*
-# (orange) is the one of least area around the object; one of its sides lies on a side of the convex hull. Its centre is
-# the particle's, its angle the particle's direction, and how much of it the object fills says how good a rectangle it
-# is.
+# A side view of KLH is nearly square, and may lie at any angle. Its *Feret diameters* are what a caliper measures: the
+# longest distance between two parallel lines that touch the object (solid), and the shortest (dashed). The *perfect
+# rectangle* (orange) is the one of least area around the object; one of its sides lies on a side of the convex hull.
+# Its centre is the particle's, its angle the particle's direction, and the share of it that the object fills says how
+# good a rectangle the object is.
 
 # %%
 whole = sorted((each.shape for each in first.picked if each.shape is not None), key=segmentation.roundness)
@@ -433,14 +435,14 @@ plot.show(figure, "Four objects with their calipers and perfect rectangles, from
 
 # %% [markdown]
 # *Roundness* is the overlap with the disc of the same area: discs reach 0.9 and more, squares 0.84. It tells a square
-# from a disc without looking for a circle. Strings of noise that hang on an object stretch its rectangle, so the
+# from a disc without looking for a circle. Strings of noise attached to an object stretch its rectangle, so the
 # improved picker opens the mask first, which cuts them off.
 #
 # ### Overlapping particles (further)
 #
-# Two particles that touch make one object in the mask. Its Feret diameters give it away: longer, or larger, than one
-# particle can be. It can be dropped, as SuperCryoEMPicker does, or cut at its neck: the distance from the background
-# has a maximum in each particle and is smaller between them, and a watershed finds the line.
+# Two particles that touch make one object in the mask. Its Feret diameters, or its area, give it away: they are larger
+# than those of one particle can be. It can be dropped, as in SuperCryoEMPicker, or cut at its neck: the distance from
+# the background has a maximum in each particle and is smaller between them, and a watershed finds the dividing line.
 
 
 # %%
@@ -481,8 +483,8 @@ plot.show(figure, "Objects of the mask before and after cutting at their necks: 
 # %% [markdown]
 # ### Irregular particles (further)
 #
-# A ribosome is neither disc nor square. SuperCryoEMPicker takes the objects of the mask as they are: those with a
-# filled area above a low percentile (what is smaller is debris), each with a box of their mean width and height times
+# A ribosome is neither disc nor square. SuperCryoEMPicker takes the objects of the mask as they are: those whose filled
+# area is above a low percentile (what is smaller is debris), each with a box of their mean width and height times
 # 1.125. The percentile is relative: at the 20th, one object in five is thrown away, however good they all are.
 
 # %%
@@ -497,15 +499,15 @@ plot.show(figure, "Boxes around objects of a ribosome micrograph: all, those abo
 # %% [markdown]
 # ## 6. Two pickers (core)
 #
-# **AutoCryoPicker** (for circles and squares) as published: chain, IBC, the darkest cluster, cleaned; circles of the
-# mask are top views, what is left and rectangular are side views. **SuperCryoEMPicker** (for everything else): chain,
-# super k-means, the particle cluster, cleaned; the objects are the particles. Both make a *hard decision at every step*
-# and cannot take it back.
+# **AutoCryoPicker** (for circles and squares) as published: chain, IBC, the darkest cluster, cleaned; circles in the
+# mask are top views, and what is left and rectangular is a side view. **SuperCryoEMPicker** (for everything else):
+# chain, super k-means, the particle cluster, cleaned; the objects are the particles. Both make a *hard decision at
+# every step* and cannot take it back.
 #
-# The improved variants in this package keep the chain and the clusterings, but not the decisions. Circles are sought
-# in the enhanced picture instead of the mask. And instead of asking each object of the mask for its shape, every
-# place is asked how much speaks for a particle there: is it surrounded by an outline, is its disc covered by the mask,
-# is it a blob of that size? The maxima of this *evidence* are the candidates, so two particles that touch are two
+# The improved variants in this package keep the chain and the clusterings, but not the decisions. Circles are sought in
+# the enhanced picture instead of the mask. And instead of testing the shape of each object in the mask, the picker asks
+# at every position how much speaks for a particle there: is it surrounded by an outline, is its disc covered by the
+# mask, is it a blob of that size? The maxima of this *evidence* are the candidates, so two particles that touch are two
 # maxima, and a particle with a gap in its mask still covers most of its disc.
 
 
@@ -540,7 +542,7 @@ for (protein, method), scored in scores.items():
 display(pd.DataFrame(rows).T)
 
 # %% [markdown]
-# Shares have 95 % intervals (Wilson): with a few dozen particles they are wide. Below, the masks of the published
+# The brackets are 95 % intervals (Wilson): with a few dozen particles they are wide. Below, the masks of the published
 # pickers (as in figure 11 of the paper) and the picks of both variants on the first micrograph.
 
 # %%
@@ -561,14 +563,15 @@ plot.show(figure, "Masks and picks of KLH, apoferritin and the ribosome: true pi
 # %% [markdown]
 # ### What limits the published ones (further)
 #
-# For every particle that a published picker missed, its cleaned mask tells why. The object under the true centre is
+# For every particle that a published picker missed, the picker's cleaned mask tells why. The object under the true
+# centre is
 #
 # - *none*: the particle was lost in clustering or cleaning, and no later step can find it
 # - *a fragment*: less than two fifths of a particle: a broken ring, half a square
-# - *merged*: larger or longer than one particle; a neighbour, or strings of noise, hang on it
+# - *merged*: larger or longer than one particle, because a neighbour or a string of noise is attached to it
 # - *misjudged*: of the right size, but its shape, its centre or (for irregular ones) the percentile did not pass
 #
-# The last column is how many of them all the improved picker finds.
+# The last column is how many of the missed particles the improved picker finds.
 
 # %%
 rows = {}
@@ -584,9 +587,9 @@ display(pd.DataFrame(rows).T)
 # %% [markdown]
 # ## 7. How many clusters, how much noise (further)
 #
-# First the clusterings by themselves, with the plainest picker there is: the particle cluster of section 3, cleaned
-# and cut at the necks, every object of up to two particle areas a pick. Beside them the two pickers of section 6. What
-# one wants is not the highest point but a *flat* curve: nobody knows the best $k$ of a new protein.
+# First the clusterings by themselves, with the plainest picker there is: the particle cluster of section 3 is cleaned
+# and cut at the necks, and every object of up to two particle areas is a pick. Beside them the two pickers of section
+# 6. What matters is not the highest point but a *flat* curve: nobody knows the best $k$ for a new protein.
 #
 # The curves come from one micrograph of each protein (three with the full profile); the titles give the number of
 # particles, the bars are 95 % intervals. Compare a zigzag with the bars before you believe it.
@@ -640,11 +643,11 @@ for protein in images:
 # With few clusters the darkest one is wide: particles melt into the noise between them, and precision falls. With many
 # it is narrow: only the darkest grains of each particle are left, and recall falls (until the rule of section 3 takes
 # two clusters together: the zigzags). It is the *limit* of the darkest cluster that matters, not $k$. The improved
-# AutoCryoPicker leans on it least, because it sees circles in the picture and not in the mask. For lumps there is
-# nothing but the mask, and SuperCryoEMPicker, improved or not, depends on a good one.
+# AutoCryoPicker depends on it least, because it finds circles in the picture and not in the mask. For lumps there is
+# nothing but the mask, and SuperCryoEMPicker, improved or not, needs a good one.
 #
-# Now the noise, always on simulated micrographs (a real one has the signal-to-noise ratio that it has). Everything
-# else stays: the same particles at the same places.
+# Now the noise, always on simulated micrographs (a real one has the signal-to-noise ratio that it has). Everything else
+# stays the same: the same particles in the same places.
 
 # %%
 ratios = {"quick": (0.1, 0.3, 1.0, 3.0), "full": (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)}[profile]
@@ -690,13 +693,13 @@ record("largest share of the mask", max(shares))
 
 # %% [markdown]
 # The lower row is the thing to remember. Equalisation gives every picture about the same histogram, so the darkest
-# cluster always has about its share of the pixels: **the mask never gets empty, it only gets wrong**. What noise takes
-# away is the size and the outline of the spots, and only a picker that asks for these can notice.
+# cluster always has about its share of the pixels: **the mask never gets empty, it only gets wrong**. What noise
+# destroys is the size and the outline of the spots, and only a picker that checks these can notice.
 #
 # ## 8. What goes wrong, and how it looks (further)
 #
-# Three settings that are wrong, on all micrographs of the protein; the pictures show the first: above the mask that a
-# mistake leads to, below the picks.
+# Three wrong settings, each on all micrographs of the protein. The pictures show the first micrograph: above, the mask
+# that a mistake leads to; below, the picks.
 
 # %%
 picker = pickers.create(METHODS[shown], diameter=diameter[shown]).fit(images[shown])
@@ -724,9 +727,9 @@ plot.sentences(facts)
 
 # %% [markdown]
 # - **Wrong contrast**: the enhanced picture is a negative, particles are bright in it. The mask holds the gaps between
-#   them and inside of them. A gap inside a particle has the particle's centre, so the picks that are left may well be
-#   true: what gives the mistake away is not precision, but how many particles are missed. Always look at the enhanced
-#   picture first.
+#   them and the gaps inside them. A gap inside a particle has the same centre as the particle, so the picks that are
+#   left may well be true: what gives the mistake away is not precision, but how many particles are missed. Always look
+#   at the enhanced picture first.
 # - **Diameter twice too large**: binned too far and filtered too widely, the particles run into one another, and an
 #   outline or a disc of twice the size is nowhere to be found: few picks or none.
 # - **Three times the clusters**: only the darkest grains are left of the mask, and particles fall to pieces. Circles
@@ -754,10 +757,10 @@ plot.show(figure, "Picks of four pickers on empty ice; titles count those of fiv
           "one with most.")  # fmt: skip
 
 # %% [markdown]
-# All of them are false. The published SuperCryoEMPicker takes every object of the mask for a particle and has nothing
-# to say against these; the improved one also looks at the grey values before equalisation, which are as symmetrical as
-# noise. AutoCryoPicker, either one, asks for an outline, and now and then noise has one. Leave out micrographs without
-# particles.
+# All of them are false. The published SuperCryoEMPicker takes every object of the mask for a particle and has no reason
+# to reject these; the improved one also looks at the grey values before equalisation, which are as symmetrical as
+# noise. Both variants of AutoCryoPicker ask for an outline, and now and then noise has one. Leave out micrographs
+# without particles.
 #
 # ## Key points
 #
@@ -782,10 +785,11 @@ plot.show(figure, "Picks of four pickers on empty ice; titles count those of fiv
 #
 # </details>
 #
-# <details><summary>3. Why are 15 found of 18 particles no proof against a picker that found 14?</summary>
+# <details><summary>3. One picker finds 15 of 18 particles, another finds 14. Why does that not prove that the first is
+# better?</summary>
 #
-# The 95 % interval of 15 of 18 runs from 0.61 to 0.94. Score both on the same many particles, and compare them pair by
-# pair (lesson 06).
+# The 95 % interval of 15 in 18 runs from 0.61 to 0.94. Score both on many more particles, the same for both, and
+# compare them pair by pair (lesson 06).
 #
 # </details>
 #
@@ -799,15 +803,15 @@ plot.show(figure, "Picks of four pickers on empty ice; titles count those of fiv
 # ## Try it
 #
 # Set `clusters` in the cell of parameters to 3, and then to 8, and run the lesson again (without JupyterLab:
-# `cryokit notebooks run 02 -p clusters=8`). Watch section 2: which of the four masks changes most, and where are the
-# limits in the histograms? Then section 4: what does cleaning make of a mask of the darkest grains only? The curves of
-# section 7 tell what to expect.
+# `cryokit notebooks run 02 -p clusters=8`). In section 2, watch which of the four masks changes most, and where the
+# limits lie in the histograms. Then section 4: what does cleaning make of a mask of the darkest grains only? The curves
+# of section 7 tell what to expect.
 #
 # Then `shown="ribosome"`: super k-means, which tears the thin walls of KLH apart, now has particles that suit it. Does
-# its lead survive the cleaning?
+# its lead survive cleaning?
 #
 # Last, on real micrographs: fetch them, or let `data` name a folder with `klh`, `apoferritin_10146` and
-# `ribosome_10028`, each with `micrographs` and `labels`. The labels there are made by people, who leave out what they
+# `ribosome_10028`, each with `micrographs` and `labels`. The labels there were made by people, who leave out what they
 # cannot see: are the "false" picks in section 6 all false?
 #
 # ## Read on

@@ -2,14 +2,15 @@
 # # Good particle selection
 #
 # Lesson 02 ends with particles that were picked without a single label. Some of them are broken, some are two that
-# touch, some are ice. A picker may live with that; a *training set* may not. This lesson decides on every pick whether
-# it is a clean example of its view, says why, and builds the training set of DeepCryoPicker from the answer.
+# touch, some are ice. A picker can live with that; a *training set* cannot. This lesson decides for every pick whether
+# it is a clean example of its view, says why, and builds the training set of DeepCryoPicker from the answers.
 #
 # **Goals**: after this lesson you can
 #
-# - test a top view, a side view and an irregular particle against the perfect shape, and give the reason of a rejection
-# - measure what a selection gains and what it costs, with the number of particles that the claim rests on
-# - build a training set whose test part is not known to the training, and name the wrong labels left in it
+# - test a top view, a side view and an irregular particle against the perfect shape, and give the reason for a
+#   rejection
+# - measure what a selection gains and what it costs, and say how many particles the claim rests on
+# - build a training set whose test part the training never sees, and name the wrong labels left in it
 #
 # **Before**: lesson 02.
 #
@@ -57,21 +58,20 @@ plot.show(plot.workflow(here="03"))
 # %% [markdown]
 # ## 1. Why the labels have to be clean (core)
 #
-# The second half of DeepCryoPicker trains a network on patches that the first half found. Nobody looks at the labels in
-# between. A network cannot know that a label is wrong: it learns that two touching particles *are* a top view, finds
-# more of them, and is praised for it by the equally wrong labels of its test set.
+# The second half of DeepCryoPicker trains a network on patches that the first half found, and nobody looks at the
+# labels in between. A network cannot know that a label is wrong: it learns that two touching particles *are* a top
+# view, finds more of them, and is praised for it by the equally wrong labels of its test set.
 #
-# Missing particles are another matter. A training set needs some hundred examples of each view, and a data set holds
-# many thousand. So the trade is one-sided: **throw away good particles rather than keep bad ones**. Precision counts,
-# recall hardly does. That is the opposite of what a picker is built for, and the reason why selection is a stage of
-# its own.
+# Missing particles are another matter. A training set needs a few hundred examples of each view, and a data set holds
+# many thousands. So the trade is one-sided: **throw away good particles rather than keep bad ones**. Precision counts,
+# recall hardly does. That is the opposite of what a picker is built for, which is why selection is a stage of its own.
 #
 # ## 2. What there is to decide on (core)
 #
 # `autocryopicker` picks the proteins with round and square views (KLH, a cylinder, and apoferritin, a hollow sphere),
-# `supercryoempicker` the irregular ones (ribosome, β-galactosidase). `examine` returns all that a picker saw, and each
-# particle brings along its object in the particle mask, and its circle, where there is one. That is all that the
-# decisions look at. They compare each particle with the others of its micrograph, so nothing is set for a protein.
+# `supercryoempicker` the irregular ones (ribosome, β-galactosidase). `examine` returns everything that a picker saw;
+# each particle comes with its object in the particle mask, and with its circle, where there is one. The decisions look
+# at nothing else. They compare each particle with the others on its micrograph, so no setting depends on the protein.
 # Labels judge the decisions below; no decision uses them.
 
 # %%
@@ -126,18 +126,18 @@ plot.show(
 #
 # A particle seen from the top is a full disc. The paper's algorithm 1 asks two questions about its object in the mask.
 #
-# *Does a perfect circle fit?* The circular Hough transform (CHT) has put a circle around the particle. Of its
-# circumference enough must be seen, and the full disc inside it must be the filled mask: their intersection over union
-# is 1 for a perfect top view.
+# *Does a perfect circle fit?* The circular Hough transform (CHT) has put a circle around the particle. Enough of its
+# circumference must be visible, and the disc inside it must match the object in the mask, with its holes filled: the
+# intersection over union of the two is 1 for a perfect top view.
 #
 # *Is it round?* With the perimeter $P$ and the area $A$ of the object, equation 5 is
 #
 # $$\mathrm{circularity} = \frac{P^2}{4 \pi A}$$
 #
 # A disc has 1, the least possible, a square 1.27, a ragged or torn object much more. How ragged masks are depends on
-# the noise, so it is compared with the average of all top views of the micrograph.
+# the noise, so the value is compared with the average over all top views of the micrograph.
 #
-# The next pictures follow the paper's figure 13, with one good particle and others that fail one test each: the
+# The next pictures follow the paper's figure 13, with one good particle and others that each fail one test: the
 # particle, its mask, the circle of the CHT on the mask, and the mask against the perfect disc. **White** is both,
 # **purple** is mask without disc, **blue** is disc without mask.
 
@@ -147,8 +147,8 @@ figure = figures.step_by_step(chosen, ["particle", "mask", "circle", "mask, disc
 plot.show(figure, "One good top view and some that fail a test: particle, mask, circle, and mask against disc.")
 
 # %% [markdown]
-# More of them, from the one micrograph of each protein that has the most of both kinds (the paper's figure 12). Below
-# every particle stands the number that decided.
+# More of them, from the micrograph of each protein that has the most of both kinds (the paper's figure 12). Below each
+# particle is the number that decided.
 
 
 # %%
@@ -158,17 +158,17 @@ def show_gallery(name, view, what):
     figure = plt.figure(figsize=(plot.WIDTH, 7.0), layout="none")
     of_view = [decision for decision in decided if decision.particle.view == view]
     gallery(figure, here.stages["opened"], of_view, 5, title=f"{name}: {what}")
-    plot.show(figure, f"Good and bad {what} of {name}, each with its mask and the reason of the decision.")
+    plot.show(figure, f"Good and bad {what} of {name}, each with its mask and the reason for the decision.")
 
 
 for name in ("KLH", "apoferritin"):
     show_gallery(name, "top", "top views")
 
 # %% [markdown]
-# Where the limits lie between the two kinds, labels can tell. A pick is *clean* when it lies within a quarter of a
-# diameter of a whole particle, and claims the view that this particle has. Everything else is not: nothing there, a
-# broken particle, two that overlap, a tube, the wrong view. The dashed lines are the limits; what lies on grey ground
-# is rejected. Bars are stacked: blue are clean picks, orange-red the others.
+# Labels can tell whether the limits lie between the two kinds. A pick is *clean* when it lies within a quarter of a
+# diameter of a whole particle and claims the view that this particle has. Everything else is not: nothing there, a
+# broken particle, two that overlap, a tube, the wrong view. The dashed lines are the limits; what lies on a grey
+# background is rejected. Bars are stacked: clean picks are blue, the others orange-red.
 
 # %%
 verdicts = {name: judged(this.seen, this.decisions, this.truth) for name, this in sets.items()}
@@ -185,16 +185,17 @@ show_histograms(["KLH", "apoferritin"], "top")
 # %% [markdown]
 # ## 4. Side views: does a perfect rectangle fit? (core)
 #
-# A cylinder seen from the side is a rectangle in any direction. The *Feret diameters* of an object are what a caliper
-# measures when it is turned around it: the longest, the shortest, and the angle. The rectangle of least area around the
-# object is the perfect side view, and the object is good when
+# A cylinder seen from the side is a rectangle at any angle. The *Feret diameters* of an object are what a caliper
+# measures as it is turned around the object: the longest, the shortest, and the angle. The rectangle of least area
+# around the object is the perfect side view, and the object is good when
 #
 # - it fills its rectangle: a torn mask, or two particles that touch at a corner, leaves large parts of it empty
 # - the rectangle is not too long for its width: two side by side, or a tube
-# - its longer side differs little from the median of the micrograph: larger is more than one, smaller is broken
+# - its longer side differs little from the median of the micrograph: a longer one is more than one particle, a shorter
+#   one is broken
 #
-# In the paper overlapping side views are removed before that, by their Feret diameters; here it is one test with a
-# reason. The steps are those of its figure 15.
+# In the paper, overlapping side views are removed beforehand, by their Feret diameters; here this is one more test,
+# with a reason of its own. The steps are those of the paper's figure 15.
 
 # %%
 figure = figures.step_by_step(figures.examples([klh], "side"), ["particle", "mask", "rectangle", "mask, rectangle"])
@@ -207,14 +208,14 @@ show_histograms(["KLH"], "side")
 # %% [markdown]
 # ## 5. Irregular particles: is the area the usual one? (core)
 #
-# A ribosome has no outline that holds from every side, so there is nothing to fit. What is left is size: the paper's
-# algorithm 2 compares the mask's area with the average over the $n$ particles of the micrograph (equation 6),
+# A ribosome has no outline that is the same from every side, so there is nothing to fit. What is left is size: the
+# paper's algorithm 2 compares the mask's area with the average over the $n$ particles of the micrograph (equation 6),
 #
 # $$\mathrm{Area} = \frac{1}{n} \sum_{i=1}^{n} A_i$$
 #
-# Far below it is noise or a fragment, far above it are several particles or ice. In its figure 17 good masks also lie
-# around the centre of the particle, which is the second test here. In the last picture of each row, the perfect shape
-# is a disc of the average area around the centre of the particle.
+# An object far below this area is noise or a fragment; one far above it is several particles, or ice. In the paper's
+# figure 17, good masks also lie around the centre of the particle, which is the second test here. In the last picture
+# of each row, the perfect shape is a disc of the average area around the centre of the particle.
 
 # %%
 chosen = figures.examples([sets["ribosome"], sets["betagal"]], "irregular")
@@ -233,11 +234,11 @@ show_histograms(["ribosome", "betagal"], "irregular")
 #
 # - **Precision**, as everywhere in this package: is there a whole particle? What lies on a damaged particle (labelled
 #   `ignore`: broken, overlapping, a tube) counts neither way.
-# - **Clean**: is it a whole particle *of the claimed view*? Damaged ones count as wrong. This is the stricter question,
-#   and the one that matters for training.
+# - **Clean**: is it a whole particle *of the claimed view*? Damaged ones count as wrong. This question is stricter, and
+#   it is the one that matters for training.
 #
-# And the price, **kept**: the share of the clean picks that is still there after the selection. Shares come with 95 %
-# intervals (Wilson).
+# And the price, **kept**: the share of the clean picks that survives the selection. Shares come with 95 % intervals
+# (Wilson).
 
 
 # %%
@@ -281,10 +282,11 @@ wrong = {word: (part["found"] != "clean").mean() for word, part in
          (("picks", everything), ("good ones", everything[everything["good"]]))}  # fmt: skip
 kept = everything.loc[everything["found"] == "clean", "good"].mean()
 plot.sentences(f"Over all four proteins, {wrong['picks']:.1%} of the picks are wrong as labels, and "
-               f"{wrong['good ones']:.1%} of the good ones. Price: {1 - kept:.0%} of the clean picks go.")  # fmt: skip
+               f"{wrong['good ones']:.1%} of the good ones. The price: {1 - kept:.0%} of the clean picks "
+               "are lost.")  # fmt: skip
 
 # %% [markdown]
-# Why were particles rejected, and what were they? A row for each reason, with the numbers in it left out:
+# Why were picks rejected, and what were they? One row for each reason, without the numbers in it:
 
 # %%
 bad = everything[~everything["good"]].assign(reason=lambda rows: rows["reason"].map(kind))
@@ -294,14 +296,14 @@ record("rejected", len(bad))
 record("rejected although clean", int(table["clean"].sum()))
 
 # %% [markdown]
-# The first column is the price: particles with which nothing is wrong but their mask, which noise has torn, or which
-# has grown together with a neighbour's, or which is not there at all. The tests see nothing but mask and circle, so an
-# error of the mask is an error of the decision.
+# The first column is the price: particles with nothing wrong but their mask, which noise has torn, or which has grown
+# together with a neighbour's, or which is missing altogether. The tests see nothing but mask and circle, so an error of
+# the mask becomes an error of the decision.
 #
 # ### What other limits would do (further)
 #
-# Each curve moves one limit from loose to strict and leaves the others where they are. On the left of every picture few
-# picks are kept, on the right nearly all. The ring is the choice made above, the cross is no selection at all.
+# Each curve moves one limit from loose to strict and leaves the others where they are. At the left of every picture few
+# picks are kept, at the right nearly all. The ring is the choice made above, the cross is no selection at all.
 
 # %%
 figure, axes = plot.subplots(2, 3, height=6.9, squeeze=False)
@@ -318,14 +320,14 @@ plot.show(figure, "Share of clean picks against share of picks kept as each limi
 # %% [markdown]
 # Read a curve from the right, where the limit is so loose that it decides nothing. As long as it rises steeply,
 # strictness gives clean labels at the price of few particles. Where it runs flat, further strictness only costs
-# particles; where it falls again, at the far left, it has begun to prefer something else than clean particles. A curve
-# that ends below 1 shows what its test cannot see at all.
+# particles; where it falls again, at the far left, it has begun to prefer something other than clean particles. A curve
+# that never reaches 1 shows that there is something its test cannot see.
 #
 # ## 7. Table 1 of the paper (further)
 #
 # How many of the picked particles pass? The paper counts them on its own micrographs; the columns marked *reported* are
-# copied from its table 1. Two things to notice there: its text and table 2 have 1157 good ribosomes instead of 1076, so
-# one of them is wrong; and it says nothing about how many of the good ones are particles.
+# copied from its table 1. Notice two things there: the paper's text and table 2 have 1157 good ribosomes instead of
+# 1076, so one of the two is wrong; and nothing is said about how many of the good ones are particles.
 
 # %%
 REPORTED = {
@@ -351,11 +353,11 @@ record("table 1", {f"{name} {view}": [line["picked"], line["good"]] for (name, v
 # %% [markdown]
 # ## 8. The training set (core)
 #
-# Five classes: the three views, *negative* and *background*. `Examination.training_particles` gives the good particles
-# their view, and everything else becomes a negative. `cryokit.networks.patches.build` cuts patches of one and a half
-# diameters, all at the same scale, finds background that touches nothing in the table, and balances the classes. (In
-# the paper's table 2 the classes have 689 to 4781 particles before, and 1500 each after: copies turned by 90, 180 and
-# 270 degrees fill up the small classes, the large ones are drawn from.)
+# Five classes: the three views, *negative* and *background*. `Examination.training_particles` labels the good particles
+# with their view, and everything else becomes a negative. `cryokit.networks.patches.build` cuts patches of one and a
+# half diameters, all at the same scale, finds background that touches nothing in the table, and balances the classes.
+# (In the paper's table 2 the classes have 689 to 4781 particles before balancing, and 1500 each after it: copies turned
+# by 90, 180 and 270 degrees fill up the small classes, and the large ones are sampled.)
 #
 # What should be a negative? The paper takes the rejected particles, ice and debris. The table here has the rejected
 # ones, and the *near misses*: candidates below the picker's threshold but not far below it. Those are what a network
@@ -373,9 +375,9 @@ particles = training_table(near_miss)
 display(particles.groupby("class").size().rename("particles").to_frame().T)
 
 # %% [markdown]
-# The set is split **by micrograph**: all patches of one micrograph go to the training, or to the validation, or to the
-# test. Split by patch instead, and the turned copies of one particle, the same ice and the same defocus would be on
-# both sides, and the test would praise a network for its memory. KLH has no irregular views, so the class is left out.
+# The set is split **by micrograph**: all patches of one micrograph go to training, or to validation, or to the test. If
+# it were split by patch instead, the turned copies of one particle, the same ice and the same defocus would be on both
+# sides, and the test would praise a network for its memory. KLH has no irregular views, so the class is left out.
 
 # %%
 options = {"per_class": per_class, "contrast": klh.picker.contrast_, "seed": seed}
@@ -390,7 +392,7 @@ record("patches", {name: int(number) for name, number in training_set.counts().s
 record("splits of a micrograph, at most", most)
 
 # %% [markdown]
-# The contact sheet is the last look that anybody takes at the labels. Look at it whenever you train.
+# The contact sheet is the last chance to look at the labels. Take it whenever you train.
 
 # %%
 figure, ax = plot.subplots(height=1.0 * len(present) + 0.2)
@@ -400,8 +402,8 @@ plot.show(figure, "Eight patches of each class of the training set, drawn at ran
 # %% [markdown]
 # ### Turned and augmented copies (further)
 #
-# One particle, turned, and augmented as the paper does it: a random choice of the stages of lesson 01, called by the
-# names of their MATLAB functions, on the patch alone. Augmented copies are made for the training part only.
+# One particle, turned, and augmented in the paper's way: a random choice of the stages of lesson 01, under the names of
+# their MATLAB functions, applied to the patch alone. Augmented copies are made for the training part only.
 
 # %%
 plain = training_set.table.query("rotation == 0 and augmentation == ''")
@@ -420,8 +422,8 @@ plot.show(figure, "A particle turned four times, and four augmented copies with 
 # ### Two refusals (further)
 #
 # A class without samples cannot be learnt, and `build` refuses to make one. (Irregular samples would come from ribosome
-# micrographs: put them and their rows in, and tell `build` the diameter on each micrograph with
-# `diameter={name: pixels}`, so that all patches have the same scale in diameters.)
+# micrographs: add those and their rows, and tell `build` the diameter on each micrograph with
+# `diameter={name: pixels}`, so that all patches show the same number of diameters.)
 
 # %%
 try:
@@ -433,9 +435,8 @@ plot.sentences(f"`{refused}`")
 record("the class without samples is refused", "'irregular'" in refused)
 
 # %% [markdown]
-# A second trap. It is tempting to make *every* candidate that was not picked a negative (`debris=0`). But candidates
-# are all the maxima of the evidence, most of them of noise, and they are everywhere. Background keeps away from all of
-# them:
+# A second trap. It is tempting to make *every* candidate that was not picked a negative (`debris=0`). But every maximum
+# of the evidence is a candidate; most are noise, and they are everywhere. Background keeps away from all of them:
 
 # %%
 all_candidates = training_table(0)
@@ -451,8 +452,8 @@ record("background patches among all candidates", room)
 # %% [markdown]
 # ### The file (further)
 #
-# One file holds the set and how it was made: which micrograph and place each patch came from, what was done to it, the
-# settings, the versions.
+# One file holds the set and how it was made: which micrograph and which position each patch came from, what was done to
+# it, the settings, the versions.
 
 # %%
 path = training_set.save(output / "klh.npz")
@@ -467,8 +468,8 @@ display(pd.Series(told).to_frame("how it was made"))
 # %% [markdown]
 # ## 9. The errors that are left (further)
 #
-# Two kinds of wrong labels went into the file. *Good ones that are not clean*: section 6 has their share. And
-# *particles among the negatives*: everything that was rejected for a torn mask is still a particle.
+# Two kinds of wrong labels went into the file. The first are *good ones that are not clean*: section 6 gives their
+# share. The second are *particles among the negatives*: whatever was rejected for a torn mask is still a particle.
 
 # %%
 KINDS = ["whole particle", "damaged", "nothing"]
@@ -516,15 +517,15 @@ plot.show(figure, "Up to sixteen good particles that are not clean, negatives th
 
 # %% [markdown]
 # The paper's own negatives are the first row of the table: what was picked and rejected. Train on them as they are, and
-# the network is told that these particles are none. This may be why the paper's experiment without the negative class
-# came out best (average precision 100 % as reported, 98 % with all five classes). More negatives that really are
-# nothing make the share smaller but leave less room for background. Neither is free.
+# the network is told that these particles are not particles. This may be why the paper's experiment without the
+# negative class came out best (average precision 100 % as reported, 98 % with all five classes). More negatives that
+# really are nothing make the share of particles smaller but leave less room for background. Neither is free.
 #
 # ## 10. What goes wrong, and how it looks (further)
 #
 # All limits are relative: to the circle, to the rectangle, to the average of the micrograph. That makes them fit any
-# protein, and blind to whatever is wrong with *all* particles. Here the picker is told a wrong diameter, on two
-# micrographs. With one that is too small it finds objects of the size that it was told, and among themselves these look
+# protein, and blind to whatever is wrong with *all* particles. Here the picker is given a wrong diameter, on two
+# micrographs. If it is too small, the picker finds objects of that size, and compared with one another these look
 # normal.
 
 
@@ -553,19 +554,19 @@ plot.show(figure, "Picks of a KLH micrograph with a diameter that is too small, 
 display(pd.DataFrame(what).T)
 
 # %% [markdown]
-# The table counts what the good ones are.
+# The table counts what the good ones really are.
 #
-# - **Diameter too small**: pieces of particles, of tubes and of ice have the usual size now, and pass. Good ones appear
-#   with nothing whole beneath them; the outlines lie side by side on one object, or on none that is seen by eye.
-# - **Diameter too large**: few picks are left, and hardly a good one. The rings are smaller than any circle that is
-#   looked for, and what touches is taken for one particle.
+# - **Diameter too small**: pieces of particles, of tubes and of ice now have the usual size, and pass. Good ones appear
+#   with nothing whole beneath them; the outlines lie side by side on one object, or on nothing that the eye can see.
+# - **Diameter too large**: few picks are left, and hardly a good one. The rings are smaller than any circle that the
+#   picker looks for, and particles that touch are taken for one.
 #
 # The second error shows by itself. The first does not: the share of good ones is no smaller than with the right
-# diameter. The share of clean ones falls, but only labels know that. Without labels, look at the outlines, and at
-# the contact sheet: a row of it should be one thing. What else it shows:
+# diameter. The share of clean ones falls, but only labels know that. Without labels, look at the outlines, and at the
+# contact sheet: each row should show one kind of thing. What else it shows:
 #
-# - **Two kinds in one row**, such as rings among the side views: the views were mixed up, and no test of sections 3 to
-#   5 asks whether the view is the right one.
+# - **Two kinds in one row**, such as rings among the side views: the views were mixed up, and none of the tests in
+#   sections 3 to 5 asks whether the view is the right one.
 # - **Particles in the row of negatives**: section 9. A few are the price of strict limits; if they are most of the row,
 #   loosen the limits, or train without the class.
 # - **Background with something in it**: particles that the picker did not see. Pick with a lower threshold, or leave
@@ -575,17 +576,17 @@ display(pd.DataFrame(what).T)
 #
 # - For training, a wrong label costs more than a missing one: select strictly.
 # - Each view has a perfect shape, and each rejection a reason that can be read.
-# - All limits compare a particle with the others of its micrograph: no setting for a protein, and no help against what
-#   is wrong with all of them.
+# - All limits compare a particle with the others on its micrograph: no setting depends on the protein, and nothing
+#   helps against what is wrong with all of them.
 # - Split by micrograph, never by patch.
 # - Rejected particles are still particles: they are poor negatives.
 #
 # ## Questions
 #
-# <details><summary>1. Selection keeps 70 % of the clean picks and halves the wrong ones. A good deal?</summary>
+# <details><summary>1. Selection keeps 70 % of the clean picks and halves the wrong ones. Is that a good deal?</summary>
 #
 # For a training set, yes: there are enough particles, and every wrong label is learnt. For the final picks of a
-# reconstruction, no: 30 % of the particles are gone, and 2D classification would have removed the wrong ones.
+# reconstruction, no: 30 % of the particles are gone, and 2D classification would have removed the wrong ones anyway.
 #
 # </details>
 #
@@ -611,16 +612,16 @@ display(pd.DataFrame(what).T)
 #
 # ## Try it
 #
-# Set `limits` to something strict, such as `{"circle_fit": 0.9, "rectangle_fit": 0.8}`, and run the lesson again.
-# Does the clean share in section 6 rise as the curves promised? What does it do to the number of particles, to the
-# copies that section 8 needs, and to the negatives in section 9? (Without JupyterLab:
+# Set `limits` to something strict, such as `{"circle_fit": 0.9, "rectangle_fit": 0.8}`, and run the lesson again. Does
+# the clean share in section 6 rise as the curves promised? What does it do to the number of particles, to the copies
+# that section 8 needs, and to the negatives in section 9? (Without JupyterLab:
 # `cryokit notebooks run 03 -p "limits={circle_fit: 0.9, rectangle_fit: 0.8}"`.)
 #
 # Then move `near_miss`: with 0.2 the negatives are few and hard, with 0.01 many and easy. Follow the share of
 # particles among them in section 9, and the number of background patches in section 8.
 #
-# Last, real micrographs: there the labels are what somebody saw and marked; a good particle that nobody has marked
-# counts as an error, though it may be none.
+# Last, real micrographs: there the labels are what somebody saw and marked, so a good particle that nobody marked
+# counts as an error, although it may not be one.
 #
 # ## Read on
 #

@@ -1,17 +1,18 @@
 # %% [markdown]
 # # The comparison: many pickers, one table
 #
-# Every paper on particle picking has a table in which its own method is the last row and has the best number. This
-# lesson makes such a table for KLH, with methods of very different kinds, asks what it is worth, and then reads the
-# paper's with the same questions.
+# Every paper on particle picking has a table in which its own method stands in the last row and has the best numbers.
+# This lesson makes such a table for KLH, with methods of very different kinds, asks what it is worth, and then puts the
+# same questions to the paper's.
 #
 # **Goals**: set up a comparison that is fair, and say where it is not; read a precision-recall curve; tell a difference
-# from chance, with intervals and a paired test; find what in a published table cannot be; enter picks of your own.
+# from chance, with intervals and a paired test; find what in a published table cannot be right; enter picks of your
+# own.
 #
 # **Before**: lesson 00 (precision, recall, coordinate files); lesson 05 (thresholds).
 #
-# **Minutes**: 55 to read, 18 of them for the core; 3 or 4 to compute, nearly all of them in section 2. Run again in the
-# same folder, it keeps what is finished and takes seconds.
+# **Minutes**: 55 to read (core sections 16), 3 or 4 to compute, nearly all of them in section 2. Run again in the same
+# folder, it keeps what is finished and takes seconds.
 #
 # **In the paper**: "Comparing with the state-of-the-art approaches", "Experiments on unseen testing micrographs", the
 # discussion; tables 6 and 7; figures 4 to 7.
@@ -71,16 +72,16 @@ plot.show(plot.workflow(here="06"))
 # %% [markdown]
 # ## 1. What makes a comparison fair (core)
 #
-# Two numbers can be compared when all that went into them was the same except the method. Here that is:
+# Two numbers can be compared when everything that went into them was the same except the method. Here that means:
 #
 # - **The same micrographs, split by micrograph.** On the *training* micrographs a method may do as it likes. On the
-#   *validation* micrographs its threshold is chosen. The *test* micrographs are scored, once. A split by particle would
-#   put the same ice, the same defocus and overlapping windows on both sides.
+#   *validation* micrographs its threshold is chosen. The *test* micrographs are scored, once. Splitting by particle
+#   would put the same ice, the same defocus and overlapping windows on both sides.
 # - **No threshold chosen on the test.** Every curve has a best point, and whoever picks it afterwards has looked at the
-#   answers. Scores of different methods mean different things, so "0.5 for all" would not be fair, either.
+#   answers. Scores of different methods mean different things, so "0.5 for all" would not be fair either.
 # - **The same matching.** A pick is true when its centre lies within a quarter of the diameter of a particle's, one
-#   pick for one particle, in such a way that as many as possible are matched. A loose rule makes all methods look good,
-#   and those with poor centring most of all.
+#   pick to one particle, so that as many as possible are matched. A loose rule makes all methods look good, and those
+#   with poor centring most of all.
 # - **The same labels, doubtful ones included.** A pick on something marked `ignore` (a broken or overlapping particle,
 #   one that the border cuts) is neither true nor false.
 # - **The same prior knowledge.** Every method is given the particle's diameter, and its threshold is chosen with the
@@ -90,7 +91,7 @@ plot.show(plot.workflow(here="06"))
 #   run once, compares weeks.
 #
 # One thing is not equal here and has to be said: `auto_pretrained` is a network that was trained before, on simulations
-# by the simulator that makes the micrographs below (other micrographs of it). This is its home ground. Section 7 has
+# by the simulator that makes the micrographs below (other micrographs of it). This is its home ground; section 7 shows
 # what it does on recorded micrographs.
 #
 # | row | kind | learns from |
@@ -106,9 +107,9 @@ plot.show(plot.workflow(here="06"))
 #
 # ### A picker of your own
 #
-# A picker is a class with a function `pick`. Its file and name, `my_picker.py:BlobPicker`, are its name for `cryokit
-# pick --method` and `cryokit benchmark --methods`, and it is compared like all others: on the same micrographs, in a
-# process of its own, with a threshold from the validation micrographs.
+# A picker is a class with a method `pick`. Its file and name, `my_picker.py:BlobPicker`, are its name for
+# `cryokit pick --method` and `cryokit benchmark --methods`, and it is compared like all the others: on the same
+# micrographs, in a process of its own, with a threshold from the validation micrographs.
 
 # %%
 MY_PICKER = '''
@@ -136,9 +137,9 @@ class BlobPicker(pickers.Picker):
 # %% [markdown]
 # ## 2. The run (core)
 #
-# What is to be compared is a small text. `cryokit.benchmark.configuration.parse` takes it as a dictionary, `cryokit
-# benchmark --config` as a file. A text that names a picker by its file runs the code in that file; `trust` says that
-# you know it.
+# A short text says what is to be compared. `cryokit.benchmark.configuration.parse` takes it as a dictionary,
+# `cryokit benchmark --config` as a file. A text that names a picker by its file runs the code in that file; `trust`
+# says that you trust it.
 
 # %%
 output.mkdir(parents=True, exist_ok=True)
@@ -167,7 +168,7 @@ print(yaml.safe_dump(asked["datasets"], sort_keys=False))
 # `run` makes or finds the micrographs, then takes every method in turn: fit on the training micrographs, choose the
 # threshold on the validation micrographs, score the test. Each method has a process of its own, so that its memory can
 # be measured, and so that a crash is a line in the table and not the end of the evening. The result is written after
-# every method; a run that was stopped goes on where it was. **Start this cell before you talk about section 1.**
+# every method; a run that was stopped picks up where it left off. **Start this cell before you talk about section 1.**
 
 # %%
 folder, began = output / "run", time.perf_counter()
@@ -192,9 +193,9 @@ record("methods", int((summary.scores(found, dataset)["seeds"] > 0).sum()))
 record("failed or skipped", failed["method"].tolist())
 
 # %% [markdown]
-# The micrographs, with the labels that may be looked at: those of the training micrographs by the methods that learn
-# from labels, those of the validation micrographs when thresholds are chosen. Those of the test are for the scoring
-# alone. Yellow are particles, dotted white is what is marked `ignore`.
+# Below are the micrographs, with the labels that may be looked at: those of the training micrographs by the methods
+# that learn from labels, those of the validation micrographs when thresholds are chosen. Those of the test micrographs
+# are for scoring alone. Particles are yellow; what is marked `ignore` is dotted white.
 
 # %%
 truth = run_files.labels(folder, dataset)
@@ -215,8 +216,8 @@ else:
 display(datasets(found).set_index("dataset").T)
 
 # %% [markdown]
-# The outcome. *AP* is the average precision, *ceiling* the highest recall at any threshold; both follow in section 3.
-# The interval is over micrographs, the seconds are those of this machine.
+# The outcome. *AP* is the average precision, *ceiling* the highest recall at any threshold; section 3 explains both.
+# The interval is over micrographs, and the seconds are those of this machine.
 
 
 # %%
@@ -245,8 +246,8 @@ record("average precision", scored["average_precision"].to_dict())
 # %% [markdown]
 # ### The micrographs of the paper: table 6
 #
-# The paper's comparison had more micrographs, and recorded ones. Before any score of it is read: does the description
-# of its data agree with itself?
+# The paper's comparison had more micrographs, and recorded ones. Before looking at any of its scores: does the
+# description of its data agree with itself?
 
 # %%
 table_6 = reported.table(6).set_index("split")
@@ -265,7 +266,7 @@ plot.sentences(
 
 # %% [markdown]
 # None of this decides who picks better. It shows how much care went into the tables, and it matters where results are
-# given by view: which curve of the paper's figure 4 is that of which view cannot be known from the text.
+# given by view: the text does not let us know which curve of the paper's figure 4 belongs to which view.
 
 # %% [markdown]
 # ## 3. Precision-recall curves (core)
@@ -314,21 +315,22 @@ if curves and complete:
 # %% [markdown]
 # What to look at, in this order:
 #
-# 1. **The right end.** No threshold finds more than the *recall ceiling*: the other particles were never candidates.
-#    What has been lost there, no better threshold brings back.
-# 2. **The left end.** The surest picks. A curve that starts low is sure of something that is no particle: carbon,
-#    ice, the border.
+# 1. **The right end.** No threshold finds more than the *recall ceiling*: the other particles were never candidates. No
+#    better threshold brings back what is lost there.
+# 2. **The left end.** The surest picks. A picker whose curve starts low is sure of something that is not a particle:
+#    carbon, ice, the border.
 # 3. **The bend.** Where the curve turns down, particles run out and noise begins. A sharp corner at the upper right
-#    means that scores separate the two, and that the threshold hardly matters. A long slope means that it does.
+#    means that the scores separate the two, and that the threshold hardly matters. A long slope means that it does
+#    matter.
 # 4. **The dot**, the chosen threshold. The thin grey lines have equal F1: is the dot on the highest line that the curve
 #    touches? It was chosen on other micrographs, so it need not be.
 #
-# The *average precision* (AP) is the area under the steps. It is a number for the curve, F1 is one for the dot: a good
-# curve with a badly chosen dot has a high AP and a low F1.
+# The *average precision* (AP) is the area under the steps. It describes the curve, F1 describes the dot: a good curve
+# with a badly chosen dot has a high AP and a low F1.
 #
 # ### All of them
 #
-# Left the methods without labels, right those with: two questions, two pictures.
+# The methods without labels are on the left, those with labels on the right: two questions, two pictures.
 
 # %%
 plot.show(curve_figures.curves_by_labels(found, dataset))
@@ -336,10 +338,10 @@ plot.show(curve_figures.curves_by_labels(found, dataset))
 # %% [markdown]
 # ### By view, as in the paper's figures 4 and 6
 #
-# A KLH particle is a ring from the top and a square from the side. The average hides a picker that finds the one and
-# not the other. For one view the particles of the other are left out of the count, with the picks on them; a false pick
-# is on no view, and counts for both. Some methods say which view they take a pick for. That is another question, with a
-# number of its own below: a particle that was found and misnamed was found.
+# A KLH particle is a ring from the top and a square from the side. An average hides that a picker finds one and not the
+# other. For one view, the particles of the other are left out of the count, with the picks on them; a false pick is on
+# neither view, and counts for both. Some methods say which view they take a pick for. That is another question, with a
+# number of its own below: a particle that was found and misnamed was still found.
 
 # %%
 by_view = summary.views(found, dataset)
@@ -363,8 +365,8 @@ else:
 # %% [markdown]
 # ## 4. What the curves do not show (further)
 #
-# A curve counts mistakes and does not say which. In the manner of the paper's figure 7: true picks, false ones, missed
-# particles, and those on `ignore`, which nobody counts.
+# A curve counts mistakes and does not say which they are. The pictures below are in the manner of the paper's figure 7:
+# true picks, false ones, missed particles, and picks on `ignore`, which count neither way.
 
 # %%
 SHOWN = scored.index[:4]
@@ -378,7 +380,7 @@ if complete:
 
 # %% [markdown]
 # One micrograph is an illustration. Do the methods miss the same particles on all of them? Each column below is a
-# particle of the test micrographs, the ones that most methods find on the left; each row is a method.
+# particle on a test micrograph, with those that most methods find on the left; each row is a method.
 
 # %%
 judged = {}
@@ -402,13 +404,13 @@ if judged:
     record("the most that one method finds", float(most))
 
 # %% [markdown]
-# Where all are blue or all are orange, the particle decides, not the method. Where the rows differ, two methods
+# Where a column is all blue or all orange, the particle decides, not the method. Where the rows differ, two methods
 # together could find more than either: the idea behind consensus picking.
 #
 # And what are the false picks? Four kinds need four cures. A **second pick** on a particle that has one needs better
-# non-maximum suppression; one **off the centre**, between 0.25 and 0.75 diameters from a particle, better centring; one
-# **at the border**, less than half a diameter from it, a margin that is left out; one on **something else**, a better
-# idea of what a particle is.
+# non-maximum suppression; one **off the centre**, between 0.25 and 0.75 diameters from a particle, needs better
+# centring; one **at the border**, less than half a diameter from it, needs a margin that is left out; one on
+# **something else** needs a better idea of what a particle is.
 
 # %%
 counted, kinds_of = {}, {}
@@ -423,8 +425,8 @@ if judged:
     record("false picks by kind", table[list(mistakes.KINDS)].sum().to_dict())
 
 # %% [markdown]
-# The false picks with the highest scores, and particles that were missed (smoothed, for the eye). Look at the left
-# sheets for what a method takes for a particle, at the right ones for what it does not know.
+# The false picks with the highest scores, and particles that were missed (smoothed, for the eye). The sheets on the
+# left show what a method takes for a particle, those on the right what it does not know.
 
 # %%
 # Without pixel sizes there is no scale bar, which would hide the last of a row.
@@ -443,9 +445,10 @@ if shown:
     plot.show(figure, f"For {len(shown)} methods, left false picks and right missed particles, cut out and smoothed.")
 
 # %% [markdown]
-# Sheets show a few. In JupyterLab the explorer shows all picks of the first method where they lie: move the threshold,
-# and the counts and the point on the curve follow. A click adds a pick, an Alt-click removes one, `?` lists the rest.
-# What you change comes back as `explorer.picks`. Outside JupyterLab, `cryokit view` writes the same as a page.
+# Sheets show only a few. In JupyterLab the explorer shows all picks of the first method where they lie: move the
+# threshold, and the counts and the point on the curve follow. A click adds a pick, an Alt-click removes one, `?` lists
+# the rest. What you change comes back as `explorer.picks`. Outside JupyterLab, `cryokit view` writes the same as a
+# page.
 
 # %%
 if judged:
@@ -458,15 +461,14 @@ if judged:
 #
 # ### Could it be chance?
 #
-# The bar is the 95 % interval over micrographs: how much F1 would vary if other micrographs of this kind had been
-# taken.
+# The bars are 95 % intervals over micrographs: how much F1 would vary if other micrographs of this kind had been taken.
 
 # %%
 plot.show(curve_figures.intervals(found, dataset))
 
 # %% [markdown]
-# Two bars that overlap do *not* mean that two methods are equal. The micrographs differ, in crowding, defocus and ice,
-# and all methods meet the same ones: a difficult micrograph pulls all of them down together. What counts is whether one
+# Two bars that overlap do *not* mean that two methods are equal. The micrographs differ in crowding, defocus and ice,
+# and all methods face the same ones: a difficult micrograph pulls all of them down together. What counts is whether one
 # method is ahead of the other *on the same micrograph*, again and again.
 
 # %%
@@ -478,13 +480,13 @@ per_micrograph = pd.DataFrame(per_micrograph).reindex(names)
 plot.show(curve_figures.micrograph_lines(found, dataset, per_micrograph))
 
 # %% [markdown]
-# The **paired test** asks that. If two methods were equal, their counts on a micrograph could as well be exchanged. Try
-# all ways of exchanging: the share that gives a difference at least as large as the one seen is $p$. With $n$
+# The **paired test** asks that. If two methods were equal, their counts on any micrograph might as well be exchanged.
+# Try all ways of exchanging them: the share that gives a difference at least as large as the one seen is $p$. With $n$
 # micrographs there are $2^n$ ways, and two of them are always as extreme as what was seen (it, and its mirror image).
 # So $p$ is never below $2 / 2^n$, *whatever the methods do*. Six micrographs are the fewest that can give a $p$ below
-# 0.05, and only when one method is ahead on every one of them. And who compares ten methods makes 45 comparisons, of
-# which two have a $p$ below 0.05 by chance alone: below, every $p$ is **corrected** for the number of pairs (Holm's
-# method), which needs more micrographs still:
+# 0.05, and only when one method is ahead on every one of them. And anyone who compares ten methods makes 45
+# comparisons, of which about two have a $p$ below 0.05 by chance alone. So below, every $p$ is **corrected** for the
+# number of pairs (Holm's method), which takes more micrographs still:
 
 # %%
 numbers = pd.Series({n: paired.least_p(n) for n in (1, 2, 3, 4, 5, 6, 10, 20)}, name="least p")
@@ -505,8 +507,8 @@ record("distinguishable from the first", int(against["distinguishable"].sum()))
 record("least p here", float(against["p"].min()))
 
 # %% [markdown]
-# Now take fewer of the test micrographs, as many papers do. All choices of so many, and the share of them that would
-# have put two methods that are neighbours in the table *the other way round*:
+# Now take fewer of the test micrographs, as many papers do. For each number of micrographs, the table gives the share
+# of all choices that would have put two neighbours in the table of scores *the other way round*:
 
 # %%
 sizes = [n for n in (1, 2, 3, 4, 6, 10) if n < len(names)]
@@ -521,20 +523,21 @@ record("turned around with one micrograph, at most", float(turned[sizes[0]].max(
 record("turned around, the fewest and the most micrographs", [float(turned[n].mean()) for n in (sizes[0], sizes[-1])])
 
 # %% [markdown]
-# What a class may say of this table, and what not:
+# What a class may say about this table, and what it may not:
 #
-# - A difference of some hundredths between neighbours is no result, however many digits it is printed with.
+# - A difference of a few hundredths between neighbours is not a result, however many digits it is printed with.
 # - "Not distinguishable" is not "equal". With two micrographs *nothing* is distinguishable: the least $p$ is 0.5.
-# - An interval of few micrographs is too narrow: the bootstrap knows only the ones it has.
+# - An interval from few micrographs is too narrow: the bootstrap knows only the ones it has.
 # - All of this is about *these* methods as trained *once* (another seed gives another network; that is what `cryokit
 #   benchmark --seeds 3` is for), on *this* protein, at *this* signal-to-noise ratio. No interval here covers that.
-# - Comparing ten methods with the first is ten tests. At 0.05, one in twenty comes out by chance.
+# - Comparing ten methods with the first takes ten tests. At 0.05, one test in twenty comes out by chance.
 #
 # ### Whose threshold?
 #
-# The curves below are F1 on the test against the threshold. The dashed line is what the picker chose by itself, the
-# solid one was chosen on the labelled validation micrographs; a dot marks the top, which nobody can choose. Methods
-# that would hold out labelled micrographs for a threshold of their own learn from all of them here, and have none.
+# The curves below show F1 on the test micrographs against the threshold. The dashed line is the threshold that the
+# picker chose by itself, the solid one was chosen on the labelled validation micrographs; a dot marks the top, which
+# nobody can choose. Methods that would hold out labelled micrographs to find a threshold of their own learn from all of
+# them here, and so have none.
 
 # %%
 if curves:
@@ -551,8 +554,8 @@ record("what the best threshold would add, at most", float(flattery))
 record("what validation adds to the own threshold, mean", float(worth))
 
 # %% [markdown]
-# A flat top forgives, a narrow one does not. A network's 0.5 is not a law: what it means depends on how many particles
-# and how much background it was trained with.
+# A flat top is forgiving, a narrow one is not. A network's 0.5 is not a law: what it means depends on how many
+# particles and how much background it was trained with.
 #
 # ### With labels or without?
 
@@ -569,9 +572,9 @@ for labels in (False, True):
 plot.sentences(lines)
 
 # %% [markdown]
-# Labels cost somebody an afternoon, and they answer the question what a particle is. A hundred of them are few for a
+# Labels cost somebody an afternoon, and they settle the question of what a particle is. A hundred of them are few for a
 # network that starts from nothing, and plenty for a correlation with averages. A method without labels that loses to
-# one with labels has not lost: ask what the labels cost. One that wins has to be looked at twice: here, for what it was
+# one with labels has not lost: ask what the labels cost. One that wins deserves a second look: here, at what it was
 # trained on before (section 1).
 #
 # ### And time
@@ -580,16 +583,16 @@ plot.sentences(lines)
 plot.show(curve_figures.fit_times(found, dataset))
 
 # %% [markdown]
-# Seconds are of this machine, of these small micrographs, and, for networks, with few training steps. Fitting is paid
-# once for a data set, picking for every micrograph: with thousands of them only the left picture counts.
+# The seconds hold for this machine and these small micrographs, and for networks with few training steps. Fitting is
+# paid for once per data set, picking for every micrograph: with thousands of them only the left picture counts.
 
 # %% [markdown]
 # ## 6. The paper, read critically (core)
 #
 # ### Table 7
 #
-# The methods that the paper compares, as its table 7 has them. The columns on the right are the paper's: **reported,
-# not measured here**.
+# These are the methods that the paper compares, as in its table 7. The columns on the right are the paper's:
+# **reported, not measured here**.
 
 # %%
 beside = beside_reported(found, dataset)
@@ -601,8 +604,8 @@ else:
 record("methods with reported numbers", int(beside["method"].nunique()))
 
 # %% [markdown]
-# May the two be compared? Not as numbers. The paper's are of 20 recorded micrographs, with people's labels and a
-# matching rule that it does not give; ours are of simulated ones at another signal-to-noise ratio, with networks
+# May the two be compared? Not as numbers. The paper's are from 20 recorded micrographs, with labels made by people and
+# a matching rule that it does not give; ours are from simulated ones at another signal-to-noise ratio, with networks
 # trained on four micrographs. What can be compared is a *claim*: is DeepCryoPicker ahead of DeepEM, DeepPicker and
 # RELION-2? The table says what holds here, and section 5 how sure that is. If it does not hold here, that does not
 # refute the paper: it says that the claim depends on micrographs, training or settings, and that somebody should find
@@ -626,7 +629,7 @@ too_high = (of_views["accuracy"] - of_views["accuracy without TN"]).mean()
 
 # %%
 plot.sentences(
-    "**An F1 that cannot be**: "
+    "**An impossible F1**: "
     + "; ".join(
         f"{r.method}, {r.view}: {r.f1:g} from {r.precision:g} and {r.recall:g}" for r in impossible.itertuples()
     )
@@ -661,9 +664,10 @@ record("lead in recall, in standard errors", lead / apart)
 # ### The figures
 #
 # - **Figure 6**: the text has DeepEM's curve in blue and PIXER's in black, the caption PIXER's in blue and DeepEM's in
-#   black. One of the two methods is drawn as the other. (This is why a method has one colour in all pictures here.)
+#   black. One of the two methods is drawn as the other. (This is why each method has the same colour in all pictures
+#   here.)
 # - **Figure 7** shows one micrograph for each pair of methods, a different one for each, chosen by the authors, with
-#   arrows at mistakes. A picture illustrates a number; it is no evidence. Section 4 counts.
+#   arrows pointing at mistakes. A picture illustrates a number; it is not evidence. Section 4 counts.
 # - **Figures 3 and 5** show picks and no truth: what was missed cannot be seen.
 # - **Figure 4** pools the micrographs of several proteins in one curve for each shape: how many of which, it does not
 #   say. And the "average precision of 100 %" in the section on training is of the training data (lesson 04).
@@ -679,17 +683,17 @@ record("lead in recall, in standard errors", lead / apart)
 # | "as good as state-of-the-art methods" | a lead of two hundredths without intervals | this lesson |
 #
 # A fair summary of the paper's own numbers is its last sentence, "performed accurately as good as particle picking
-# state-of-the-art methods", rather than "slightly better than RELION-2". Where prior knowledge is concerned, the
-# comparison is unequal in both directions: DeepEM and RELION-2 were given labelled KLH particles, PIXER and DeepPicker
-# were trained on other proteins, and DeepCryoPicker on KLH's own micrographs without labels.
+# state-of-the-art methods", rather than "slightly better than RELION-2". As for prior knowledge, the comparison is
+# unequal in both directions: DeepEM and RELION-2 were given labelled KLH particles, PIXER and DeepPicker were trained
+# on other proteins, and DeepCryoPicker on KLH's own micrographs without labels.
 
 # %% [markdown]
 # ## 7. Never seen, and recorded (further)
 #
 # ### Proteins that no network has seen: figure 5
 #
-# The paper picks three proteins that were not in its training: MS2, the T20S proteasome, and beta-galactosidase at
-# another resolution. It shows three pictures. Here is the experiment with numbers for the first two (simulated). It
+# The paper picks three proteins that were not in its training set: MS2, the T20S proteasome, and beta-galactosidase at
+# another resolution. It shows three pictures. Here is the experiment with numbers, for the first two (simulated). It
 # *was measured before*, by `cryokit benchmark --config unseen`; the result comes with cryokit and is not computed here.
 # Methods learned from micrographs of KLH, apoferritin, the ribosome and beta-galactosidase.
 
@@ -735,14 +739,15 @@ display(table.pivot_table("F1", "method", "micrographs", aggfunc="first").fillna
 
 # %% [markdown]
 # Micrographs with n = 1 have no interval, and no order. The columns differ from each other more than the rows: what is
-# easy for one method is easy for most. And the shipped network, first at home, is not first everywhere.
+# easy for one method is easy for most. And the network that comes with the package, first on its home ground, is not
+# first everywhere.
 
 # %% [markdown]
 # ## 8. Bring your own picks (further)
 #
-# Your program is not in the table? It need not be: the table takes *picks*. Here somebody has gone through the test
-# micrographs by hand and saved EMAN1 boxes: 15 % of the particles were overlooked, clicks are not quite on the centre,
-# and some are on nothing.
+# Your program is not in the table? It need not be: the table takes *picks*. Here somebody (simulated, too) has gone
+# through the test micrographs by hand and saved EMAN1 boxes: 15 % of the particles were overlooked, clicks are not
+# quite on the centre, and some are on nothing.
 
 # %%
 BY_HAND = output / "by_hand"
@@ -774,7 +779,7 @@ if complete:
 # %% [markdown]
 # ### Into the table
 #
-# The same run, with one row more. All other cells are finished and kept, so it takes as long as scoring the picks.
+# The same run, with one more row. All other cells are finished and kept, so it takes only as long as scoring the picks.
 
 # %%
 if complete and not result:
@@ -814,7 +819,7 @@ if complete and not result:
 # ### What goes wrong, and how it looks
 #
 # Coordinates of other programs live in other frames. Each of the mistakes below gives a file that looks all right, is
-# read without complaint, and scores next to nothing. The picks are always the same.
+# read without complaint, and scores next to nothing. The picks are the same each time.
 
 # %%
 if complete:
@@ -845,12 +850,13 @@ if complete:
     record("other names are refused", bool(refused))
 
 # %% [markdown]
-# How to recognise them, in a picture, not in a number:
+# How to recognise them, in a picture and not in a number:
 #
 # - **All picks beside their particles, in the same direction, by half a box**: a corner was read as a centre. Box files
 #   have corners, STAR files have centres.
-# - **Picks as dense as particles, and on none**: one axis is flipped. Some programs call the bottom row the first, or
-#   read a TIFF copy of an MRC file. Flip it back: `read_folder(path, flip_y=rows)`, `cryokit convert --flip-y`.
+# - **As many picks as particles, but on none of them**: one axis is flipped. Some programs call the bottom row the
+#   first, or read a TIFF copy of an MRC file. Flip it back: `read_folder(path, flip_y=rows)`,
+#   `cryokit convert --flip-y`.
 # - **All picks in one corner, or most of them outside**: another scale. `read_folder(path, scale=2)`, `--scale 2`.
 # - **No pick counts, or an error message**: the names of the micrographs differ. They are compared whole.
 #
@@ -870,7 +876,7 @@ if complete:
 # ## Questions
 #
 # **1.** Section 3 shows a strict, a chosen and a loose threshold. Which would you take if the picks go straight into 2D
-# classification, where false ones can be thrown away? Which if they train a network?
+# classification, where false ones can be thrown away? Which if they are to train a network?
 #
 # <details><summary>Answer</summary>
 # <p>For 2D classification a loose one: a false pick costs some computing time, a missed particle is lost for good. For
@@ -878,8 +884,8 @@ if complete:
 # fits neither. The curve serves both; that is why it is drawn.</p>
 # </details>
 #
-# **2.** Take the two neighbours in section 5 that are turned around most often. How many test micrographs would it take
-# to tell them apart?
+# **2.** Take the two neighbours in section 5 that change places most often. How many test micrographs would it take to
+# tell them apart?
 #
 # <details><summary>Answer</summary>
 # <p>The interval of a difference shrinks with the square root of the number of micrographs: for half of it, four times
@@ -890,8 +896,8 @@ if complete:
 # **3.** A paper reports precision 0.90, recall 0.80 and F1 0.88 for its method. What do you say?
 #
 # <details><summary>Answer</summary>
-# <p>The harmonic mean is 0.847; with rounding it can be at most 0.852. One of the three numbers is wrong, or they are
-# averages over something (views, micrographs) of which the F1 was averaged, too, and the paper should say so.</p>
+# <p>The harmonic mean is 0.847; with rounding it can be at most 0.852. One of the three numbers is wrong, or all three
+# are averages over something (views, micrographs), and then the paper should say so.</p>
 # </details>
 #
 # **4.** A new method is tested on four micrographs and is ahead of yours on each. Is it better?
@@ -903,8 +909,8 @@ if complete:
 # **5.** Your picks, read into the table, have an F1 of 0.02. What do you look at first?
 #
 # <details><summary>Answer</summary>
-# <p>An overlay. Picks shifted by half a box, flipped, or at another scale are mistakes of the frame and have nothing to
-# do with the picker.</p>
+# <p>An overlay. Picks that are shifted by half a box, flipped, or at another scale are in the wrong frame; that has
+# nothing to do with the picker.</p>
 # </details>
 #
 # ## Try it

@@ -8,7 +8,7 @@ import pytest
 from exercise_cells import Solved, execute, marked, settings
 from wrong_answers import WRONG
 
-import cryokit
+import cryokit.segmentation  # which a quiz computes with
 from cryokit import coordinates, evaluate
 from cryokit.cli import notebook_runner
 from cryokit.cli.exercises import Hint, check, drawn_pictures, drawn_tables, published_comparison, quizzes, sources
@@ -208,6 +208,8 @@ class TestDrawnData:
         paper = published_comparison.statements(seed)
         assert [statement.letter for statement in paper] == list("ABCDEFGHIJKL")
         assert sum(bool(statement.fault) for statement in paper) == 5
+        contradicted = {published_comparison.SOUND.get(statement.text) for statement in paper} - {None, ""}
+        assert not contradicted & {statement.fault for statement in paper}
 
     def test_numbers_of_the_paper(self):
         rates = re.findall(
@@ -270,6 +272,12 @@ class TestQuizzes:
         page = quizzes.as_html(quizzes.questions("00"))
         assert page.count("<details>") == 5
         assert "0.6. " in page
+
+    def test_without_jupyterquiz_the_right_answer_is_not_always_the_first(self):
+        choices = [question for lesson in quizzes.available() for question in quizzes.questions(lesson)]
+        choices = [question["answers"] for question in choices if question["type"] == "multiple_choice"]
+        firsts = [quizzes.mixed(answers)[0].get("correct", False) for answers in choices]
+        assert 0.1 < np.mean(firsts) < 0.7
 
     def test_unknown_lesson(self):
         with pytest.raises(ArgumentError):

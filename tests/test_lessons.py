@@ -88,6 +88,18 @@ class TestReadme:
         linked = re.findall(r"\]\((\d\d_[a-z_]+)\.ipynb\)", readme)
         assert tuple(linked) == LESSONS
 
+    @pytest.mark.parametrize("name", LESSONS)
+    def test_minutes_are_those_of_the_lesson(self, name, readme):
+        number = name.split("_")[0]
+        table = rows(readme, "lesson | when you have done it, you can | reading | computing")
+        (reading,) = (row[2] for row in table if row[0].startswith(f"[{number} "))
+        opening = notebook_runner.load(notebook_runner.find(name)).cells[0].source
+        told = re.search(r"\*\*Minutes\*\*: (\d+) to read \(core sections (\d+)\)", opening)
+        assert told, "the opening says how long the lesson takes"
+        core = sum(int(row[2]) for row in rows(readme, "lesson | core section") if row[0] == number)
+        assert reading == "{} ({})".format(*told.groups())
+        assert int(told[2]) == core
+
     def test_class_takes_two_hours(self, readme):
         minutes = [int(row[2]) for row in rows(readme, "lesson | core section")]
         assert 110 <= sum(minutes) <= 120

@@ -70,6 +70,11 @@ with check("Task 1"):
     assert not np.isclose(given, [spread, spread - 1], rtol=0.003).any(), (
         "that is a ratio of standard deviations; the SNR is a ratio of variances"
     )
+    step = crop.pixels[crop.inside].mean() - crop.pixels[~crop.inside].mean()
+    assert not np.isclose(given, step**2 / crop.pixels[~crop.inside].var(), rtol=0.003), (
+        "that compares the means inside and outside; the SNR is a ratio of variances, and a particle has light and dark "
+        "parts of its own"
+    )
     assert np.isclose(given, crop.snr, rtol=0.2, atol=0.06), (
         f"your {given:.3f} is not the SNR of this crop. Which pixels tell you the variance of the noise alone, and "
         "which that of signal and noise together?"
@@ -162,6 +167,8 @@ def most_underfocus(angles, zeros):
 # %% nbgrader={"grade": true, "grade_id": "direction-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 3"):
     given = most_underfocus(angles, zeros)
+    assert np.ndim(given) == 0, "return one direction"
+    assert given in angles, f"return one of `angles`, not {given}: not its place in the list, and not a frequency"
     away = abs((given - spectrum.angle + 90) % 180 - 90)
     assert away < 70, "that is the direction of least underfocus. More underfocus moves the rings inwards"
     assert away <= 15, (
@@ -205,6 +212,9 @@ with check("Task 4"):
     assert np.ndim(given) == 0, "return one number: the largest underfocus minus the smallest"
     assert given > 0, "the difference has to be positive: the largest underfocus minus the smallest"
     assert not np.isclose(given / spectrum.difference, 1e4, rtol=0.2), "that is in Å; 1 µm has 10,000 Å"
+    assert not np.isclose(given, np.pi * spectrum.difference, rtol=0.2), (
+        "that is about pi times too much: pi stands on both sides of the equation and cancels"
+    )
     assert np.isclose(given, spectrum.difference, rtol=0.2), (
         f"your {given:.3g} µm is not the astigmatism of this spectrum. Solve the equation for the underfocus first "
         "(the frequency is squared), then take largest minus smallest, then convert Å to µm"

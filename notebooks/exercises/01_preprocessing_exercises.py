@@ -60,8 +60,10 @@ def stretch(picture, low=1, high=99):
 with check("Task 1"):
     given = np.asarray(stretch(picture))
     assert given.shape == picture.shape, "return a picture of the same shape"
-    assert given.min() >= 0, "some values are below 0: clip what lies outside the percentiles"
-    assert given.max() <= 1, "some values are above 1: clip what lies outside the percentiles"
+    for wrong, words in ((given.min() < 0, "below 0"), (given.max() > 1, "above 1")):
+        assert not wrong, (
+            f"some values are {words}: map the two percentiles to 0 and 1 first, then clip what lies outside the percentiles"
+        )
     assert np.isclose((given == 0).mean(), 0.01, atol=0.004), (
         f"a hundredth of the pixels has to be exactly 0, but {(given == 0).mean():.5f} are: is the darkest pixel, rather "
         "than the 1st percentile, mapped to 0?"
@@ -78,8 +80,9 @@ with check("Task 1"):
 # ## Task 2: equalise the histogram (2 points)
 #
 # Histogram equalisation gives every pixel its **rank**: the share of pixels that are darker. All grey values are then
-# equally frequent (lesson 01, *Equalise the histogram*). Three lines do: sort the pixels, find each pixel's place among
-# them (`np.searchsorted`), divide by their number. Order must be kept over the whole picture.
+# equally frequent (lesson 01, *Equalise the histogram*). Three lines are enough: sort the pixels, find each pixel's place
+# among them (`np.searchsorted`), divide by their number. The order of grey values must be kept across the whole picture,
+# and equal pixels must stay equal.
 
 
 # %% nbgrader={"grade": false, "grade_id": "equalise", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -95,15 +98,23 @@ def equalise(picture):
 with check("Task 2"):
     given = np.asarray(equalise(picture))
     assert given.shape == picture.shape, "return a picture of the same shape"
+    assert given.min() >= 0, "no share is below 0"
+    assert given.max() <= 1, "no share is above 1: divide each pixel's place by the number of pixels"
     counts, _ = np.histogram(given, 10, (0, 1))
     assert counts.max() < 1.3 * counts.min(), (
         "the histogram of your result is not flat: values in the middle are much more frequent than at the ends. "
         "Stretching moves the ends; equalising needs the rank of each pixel among all pixels"
     )
     order = np.argsort(picture, axis=None)
+    assert not (np.diff(given.ravel()[order]) <= 0).all(), "bright and dark are exchanged: count the darker pixels"
     assert (np.diff(given.ravel()[order]) >= 0).all(), (
-        "a pixel that was darker than another is now brighter: rank it among the pixels of the whole picture, not of "
-        "its row or block"
+        "a pixel that was darker than another is now brighter. Do you rank it among the pixels of the whole picture, not "
+        "of its row or block? (np.argsort has the places of the pixels in order, which is not the rank of each pixel.)"
+    )
+    six = np.array([[5, 4, 5], [7, 7, 9]])
+    assert np.allclose(equalise(six), np.array([[1, 0, 1], [3, 3, 5]]) / 6), (
+        f"of {six.tolist()} the shares of darker pixels are 0 for the 4, 1/6 for both 5s, 3/6 for both 7s and 5/6 for the "
+        "9: equal pixels have to stay equal, and a pixel is not darker than itself"
     )
     ### BEGIN HIDDEN TESTS
     coarse = np.array([[3, 1, 3], [2, 2, 9]])
@@ -130,16 +141,19 @@ def contrast_to_noise(picture, inside):
 
 # %% nbgrader={"grade": true, "grade_id": "contrast-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 3"):
-    tiny = np.array([[2.0, 4.0, 0.0, 0.0], [4.0, 2.0, 1.0, 1.0]])
+    tiny = np.array([[2.0, 6.0, 0.0, 0.0], [6.0, 2.0, 1.0, 1.0]])
     where = tiny > 1.5
     given = contrast_to_noise(tiny, where)
     assert np.ndim(given) == 0, "return one number"
-    assert not np.isclose(given, 2.5), "that is the contrast; divide it by the noise, the standard deviation outside"
-    assert np.isclose(given, 5), (
-        f"for {tiny.tolist()}, with the values above 1.5 inside, the means differ by 2.5 and the standard deviation "
-        f"outside is 0.5, so the result has to be 5, not {given:g}"
+    assert not np.isclose(given, 3.5), "that is the contrast; divide it by the noise, the standard deviation outside"
+    assert not np.isclose(given, 1.75), (
+        "you divide by the standard deviation inside the particles; the noise is what varies outside"
     )
-    assert np.isclose(contrast_to_noise(-tiny, where), 5), (
+    assert np.isclose(given, 7), (
+        f"for {tiny.tolist()}, with the values above 1.5 inside, the means differ by 3.5 and the standard deviation "
+        f"outside is 0.5, so the result has to be 7, not {given:g}"
+    )
+    assert np.isclose(contrast_to_noise(-tiny, where), 7), (
         "dark particles count like bright ones: take the absolute value"
     )
     ### BEGIN HIDDEN TESTS
@@ -177,7 +191,7 @@ def ratio(picture, inside, sigma):
 
 
 with check("Task 4"):
-    sigmas = [0.5, 1, 2, 4, 8, 16, 32]
+    sigmas = [0.6, 1.2, 2.4, 4.8, 9.6, 19.2, 38.4]
     given = best_sigma(picture, inside, sigmas)
     assert given in sigmas, f"return one of the sigmas, not {given}: not the ratio, and not its place in the list"
     assert given != max(sigmas), "the strongest blur removes the most noise, but what is left of the particles?"
@@ -186,6 +200,10 @@ with check("Task 4"):
         ratio(picture, inside, s) for s in (given, max(sigmas, key=lambda s: ratio(picture, inside, s)))
     )
     assert reached > 0.98 * possible, f"with {given} the ratio is {reached:.2f}; another sigma reaches {possible:.2f}"
+    assert best_sigma(picture, inside, sigmas[::-1]) == given, (
+        "with the same sigmas in another order the result differs: blur the picture itself each time, not one that has "
+        "been blurred already"
+    )
     ### BEGIN HIDDEN TESTS
     for number in range(2):
         other, there = drawn_pictures.particles(
@@ -204,8 +222,8 @@ with check("Task 4"):
 # %% [markdown]
 # ## Task 5: what the camera's gain must not change (2 points)
 #
-# Another camera counts in other units: every grey value is multiplied by a gain and something is added. A good
-# preprocessing does not care. Write a function that tries it: it returns True if `stage(picture)` is the same for the
+# Another camera counts in other units: every grey value is multiplied by a gain and something is added. Good
+# preprocessing does not care. Write a function that tests this: it returns True if `stage(picture)` is the same for the
 # picture and for `3 * picture + 100`, up to rounding. `stage` is a function that takes a picture and returns one
 # (lesson 01, *Every stage*).
 
@@ -221,13 +239,17 @@ def ignores_gain(stage, picture):
 # %% nbgrader={"grade": true, "grade_id": "gain-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 5"):
     grey = np.sqrt(np.asarray(picture, dtype=float))
-    assert ignores_gain(imaging.mat2gray, grey) in (True, False), "return True or False"
+    given = ignores_gain(imaging.mat2gray, grey)
+    assert np.ndim(given) == 0, "return one answer for the whole picture, not one for each pixel: use np.allclose"
+    assert given in (True, False), "return True or False"
     assert ignores_gain(imaging.mat2gray, grey), (
         "`mat2gray` subtracts the minimum and divides by the range, so gain and offset cancel. Do you compare with == ? "
         "Numbers that went another way differ in the last digit: use np.allclose. And compare the results of the stage "
         "with each other, not with the picture"
     )
-    assert not ignores_gain(lambda p: gaussian_filter(p, 3), grey), "a blurred picture is three times as bright then"
+    assert not ignores_gain(lambda p: gaussian_filter(p, 3), grey), (
+        "blurring keeps the gain: of a picture three times as bright the blurred one is three times as bright, too"
+    )
     assert not ignores_gain(lambda p: p / p.std(), grey), (
         "dividing by the standard deviation removes the gain but not the offset: try both at once"
     )

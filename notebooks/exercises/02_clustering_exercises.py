@@ -35,7 +35,7 @@ print(f"Data drawn for {STUDENT}.")
 # clusters are numbered from 0, the darkest (lesson 02, *Intensity-based clustering (IBC)*).
 #
 # Return an array of the picture's shape with the number of each pixel's cluster. `np.abs(picture[..., None] - centres)`
-# has the distances of all pixels from all centres.
+# holds the distances of all pixels from all centres.
 
 # %% nbgrader={"grade": false, "grade_id": "picture", "locked": true, "schema_version": 3, "solution": false, "task": false}
 micrograph, _ = drawn_pictures.particles(seed, side=256)
@@ -126,6 +126,13 @@ with check("Task 2"):
     assert count, "nothing is left. The area of a disc is pi / 4 times the square of its diameter"
     assert area.min() >= disc / 2, f"an object of {area.min()} pixels is left; a disc of 30 pixels has {disc:.0f}"
     assert area.max() <= 2 * disc, f"an object of {area.max()} pixels is left; a disc of 30 pixels has {disc:.0f}"
+    two = np.zeros((60, 120), bool)
+    two[5:25, 5:25], two[5:47, 60:98] = True, True
+    areas = sorted(np.bincount(ndimage.label(clean(two, 30))[0].ravel())[1:])
+    assert areas == [400], (
+        "of two objects of 400 and 1,596 pixels the first has to stay and the second to go, because a disc of 30 pixels "
+        f"has {disc:.0f}: do you take the area of a disc, pi / 4 times the square of its diameter, or that of a square?"
+    )
     assert (given == particles).all(), (
         "some particles are missing, or cut: did you take the diameter for the radius, or change the shape of objects?"
     )
@@ -140,15 +147,16 @@ with check("Task 2"):
 # %% [markdown]
 # ## Task 3: circularity (2 points)
 #
-# The circularity of an object with the area $A$ and the perimeter $P$ is $4 \pi A / P^2$ (lesson 02, *Circularity*).
-# Write it as a function of area and perimeter; it should also work for arrays of them.
+# The circularity of an object with the area $A$ and the perimeter $P$ is $P^2 / (4 \pi A)$ (lesson 02, *Circularity*).
+# Write it as a function of area and perimeter; it should also work for arrays of them. (Beware when you compare numbers:
+# in many programs *circularity* means the reciprocal.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "circularity", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def circularity(area, perimeter):
-    """Return the circularity: 1 for a circle, less for everything else."""
+    """Return the circularity: 1 for a circle, more for everything else."""
     ### BEGIN SOLUTION
-    return 4 * np.pi * area / perimeter**2
+    return perimeter**2 / (4 * np.pi * area)
     ### END SOLUTION
 
 
@@ -160,11 +168,11 @@ with check("Task 3"):
     assert np.allclose(given, given[0]), "large and small circles have to get the same number: square the perimeter"
     assert np.allclose(given, 1), f"circles have to get 1, not {given[0]:g}"
     square = circularity(4.0, 8.0)
-    assert square < 1, "everything but a circle has to get less than 1: is your fraction upside down?"
-    assert np.isclose(square, np.pi / 4), f"a square has pi / 4 = 0.785, not {square:g}"
+    assert square > 1, "everything but a circle has to get more than 1: is your fraction upside down?"
+    assert np.isclose(square, 4 / np.pi), f"a square has 4 / pi = 1.273, not {square:g}"
     ### BEGIN HIDDEN TESTS
     for ratio in (2, 3, 10):
-        expected = np.pi * ratio / (1 + ratio) ** 2
+        expected = (1 + ratio) ** 2 / (np.pi * ratio)
         assert np.isclose(circularity(ratio * 9, 6 * (1 + ratio)), expected), f"wrong for a {ratio}:1 rectangle"
     ### END HIDDEN TESTS
 
@@ -173,8 +181,9 @@ with check("Task 3"):
 #
 # A side view of KLH is a rectangle at any angle. Its *Feret diameter* along a direction is the distance between two
 # parallel lines that just touch it: project the object's pixels onto the direction, and take largest minus smallest.
-# Try directions of 0, 1, 2 ... 179 degrees. The smallest Feret diameter is the object's width, and the one at 90 degrees
-# to that direction is its length. Return length / width (lesson 02, *Rectangles: Feret diameters*).
+# Try directions of 0, 1, 2 ... 179 degrees (`np.cos` wants radians: `np.radians` converts). The smallest Feret diameter
+# is the object's width, and the one at 90 degrees to that direction is its length. Return length / width (lesson 02,
+# *Rectangles: Feret diameters*).
 
 
 # %% nbgrader={"grade": false, "grade_id": "feret", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -199,8 +208,10 @@ with check("Task 4"):
     upright[10:50, 20:50] = True
     straight = length_to_width(upright)
     assert not np.isclose(straight, 5 / 3, rtol=0.03), (
-        "the largest Feret diameter of a rectangle is its diagonal; the length is the one at 90 degrees to the width"
+        "the largest Feret diameter of a rectangle is its diagonal; the length is the one at 90 degrees to the width. (If "
+        "that is what you take: np.cos wants radians.)"
     )
+    assert straight > 1, "that is width / length, or something else below 1: divide the length by the width"
     assert np.isclose(straight, 4 / 3, rtol=0.05), (
         f"an upright rectangle of 40 x 30 pixels has a ratio of 1.33, not {straight:.2f}"
     )

@@ -33,7 +33,7 @@ print(f"Data drawn for {STUDENT}.")
 # others are two particles that touch, particles that were cut, and long objects. They differ in size, so their area
 # says nothing.
 #
-# Write a function that decides for one mask. The circularity $4 \pi A / P^2$ tells them apart (lesson 03, *Top views:
+# Write a function that decides for one mask. The circularity $P^2 / (4 \pi A)$ tells them apart (lesson 03, *Top views:
 # does a perfect disc fit?*; lesson 02, *Circularity*). `measure(mask)` returns area and perimeter. Look at the values
 # for good and bad objects before you choose a limit.
 
@@ -60,7 +60,7 @@ def is_good(mask):
     """Return True for a single, whole top view and False for everything else."""
     ### BEGIN SOLUTION
     area, perimeter = measure(mask)
-    return 4 * np.pi * area / perimeter**2 > 0.86
+    return perimeter**2 / (4 * np.pi * area) < 1.16
     ### END SOLUTION
 
 
@@ -69,7 +69,7 @@ with check("Task 1"):
     given = np.array([bool(is_good(mask)) for mask in masks])
     right = (given == good).mean()
     assert not given.all(), "you keep everything; look at the circularity of the objects labelled bad, and set a limit"
-    assert given.any(), "you keep nothing: is the limit above the circularity of every object?"
+    assert given.any(), "you keep nothing: is the limit below the circularity of every object?"
     assert (given != good).mean() < 0.9, "nearly all decisions are the wrong way round: good ones are the rounder ones"
     assert right >= 0.9, (
         f"{right:.0%} of the decisions are right: you keep {(given & ~good).sum()} bad objects and lose "
@@ -128,11 +128,24 @@ with check("Task 2"):
     assert (given & ~single).sum() <= 0.35 * (~single).sum(), (
         f"{(given & ~single).sum()} of {(~single).sum()} clumps are kept: objects that are too large have to go as well"
     )
+    few = np.array([76, 82, 95, 98, 100, 102, 105, 118, 124])
+    kept = few[np.asarray(is_usual(few))].tolist()
+    assert kept not in (few[1:].tolist(), few[:-1].tolist()), (
+        "an area may be too small or too large: look to both sides"
+    )
+    assert kept != few[2:-2].tolist(), "do you leave out the factor 1.4826, which turns the MAD into the scaled one?"
+    assert kept == few[1:-1].tolist(), (
+        f"of {few.tolist()} those from 82 to 118 are usual: the median is 100, the median distance from it is 5, and three "
+        f"scaled MADs are 22.2. You keep {kept}"
+    )
     ### BEGIN HIDDEN TESTS
     for number in range(3):
         other, _ = drawn_tables.areas(seed_from_name(f"hidden {number}"))
         away = np.abs(other - np.median(other))
         assert (np.asarray(is_usual(other)) == (away <= 3 * 1.4826 * np.median(away))).all(), "wrong for other areas"
+        spread = np.random.default_rng(number).lognormal(6, 0.6, 200)
+        away = np.abs(spread - np.median(spread))
+        assert (np.asarray(is_usual(spread)) == (away <= 3 * 1.4826 * np.median(away))).all(), "wrong for other areas"
     ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -140,8 +153,8 @@ with check("Task 2"):
 #
 # `good` says what each object is, `kept` what a selection kept (arrays of True and False). Return two numbers: the
 # **purity**, the share of the kept objects that are good, and the **yield**, the share of the good objects that are kept
-# (lesson 03, *Against the truth: what selection gains and costs*). If nothing is kept, the purity is 0; if nothing is
-# good, so is the yield.
+# (lesson 03, *Against the truth: what selection gains and costs*, which calls them *clean* and *kept*). If nothing is
+# kept, the purity is 0; if nothing is good, the yield is 0.
 
 
 # %% nbgrader={"grade": false, "grade_id": "purity", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -162,7 +175,8 @@ with check("Task 3"):
     assert not np.allclose(given, (0.5, 0.8)), "the two are swapped: purity is a share of the kept objects"
     assert not np.isclose(given[0], 0.75), "that is the share of right decisions; purity looks at the kept objects only"
     assert np.allclose(given, (0.8, 0.5)), (
-        f"five objects are kept, four of them good, and eight are good in all: expected 0.8 and 0.5, not {given}"
+        "five objects are kept, four of them good, and eight are good in all: expected 0.8 and 0.5, not "
+        f"{given[0]:.3g} and {given[1]:.3g}"
     )
     nothing = np.zeros(20, bool)
     assert np.allclose(purity_and_yield(there, nothing), 0), "if nothing is kept, both have to be 0, without an error"
@@ -178,8 +192,8 @@ with check("Task 3"):
 # %% [markdown]
 # ## Task 4: how clean will the labels be? (2 points)
 #
-# Of the objects on a micrograph the share `share` is good. A selection keeps a good object with the probability `hit`
-# and a bad one with the probability `slip`. What share of the kept objects is good?
+# On a micrograph, a fraction `share` of the objects is good. A selection keeps a good object with probability `hit`, and
+# a bad one with probability `slip`. What share of the kept objects is good?
 #
 # Before you compute it, guess for share 0.1, hit 0.9, slip 0.1. (Lesson 03, *Why the labels have to be clean*.)
 

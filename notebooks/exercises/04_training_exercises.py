@@ -60,6 +60,12 @@ with check("Task 1"):
         f"a second layer of 16 filters of 3 x 3 sees 8 channels: 16 x (9 x 8 + 1) more parameters, {208 + 16 * 73} in "
         f"all, not {given}"
     )
+    given = count_parameters([(4, 3), (6, 3)], channels=3)
+    assert given != 4 * 10 + 6 * 37, "in a picture with three channels the first layer has three times the weights"
+    assert given == 4 * 28 + 6 * 37, (
+        "4 filters of 3 x 3 on three channels have 4 x (9 x 3 + 1) parameters, and 6 filters of 3 x 3 on what those make "
+        f"6 x (9 x 4 + 1): {4 * 28 + 6 * 37} in all, not {given}"
+    )
     ### BEGIN HIDDEN TESTS
     assert count_parameters([(4, 3)], channels=3) == 4 * 28, "wrong for a picture with three channels"
     assert count_parameters([]) == 0, "no layers have no parameters"
@@ -150,13 +156,14 @@ with check("Task 3"):
         assert np.shape(given) == (2,), "return two numbers: precision, recall"
         right, row, column = matrix.loc[name, name], matrix.loc[name].sum(), matrix[name].sum()
         assert row == column or not np.allclose(given, (right / row, right / column)), (
-            "the two are swapped. Of all that the network called 'top', a column, precision is the share that is"
+            "the two are swapped: precision is the share that is right of all that the network called so, a column"
         )
         assert not np.allclose(given, right / matrix.to_numpy().sum()), (
             "divide by what belongs to this class: its column for the precision, its row for the recall"
         )
         assert np.allclose(given, (right / column, right / row)), (
-            f"of the class {name!r} the network got {right} right, of {row} that there are and {column} that it named so"
+            f"there are {row} patches of the class {name!r}; the network gave this name to {column}, and {right} of them are "
+            "right"
         )
     ### BEGIN HIDDEN TESTS
     for number in range(3):
@@ -171,7 +178,8 @@ with check("Task 3"):
 # ## Task 4: its favourite mistake (2 points)
 #
 # Return the pair `(true, predicted)` of **different** classes that the network confuses most often, counted in patches
-# (lesson 04, *What it confuses, and who is wrong*).
+# (lesson 04, *What it confuses, and who is wrong*). `matrix.to_numpy().copy()` is an array of its numbers that you may
+# change.
 
 
 # %% nbgrader={"grade": false, "grade_id": "mistake", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -187,7 +195,9 @@ def favourite_mistake(matrix):
 
 # %% nbgrader={"grade": true, "grade_id": "mistake-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 4"):
-    given = tuple(favourite_mistake(matrix))
+    handed = matrix.copy()
+    given = tuple(favourite_mistake(handed))
+    assert handed.equals(matrix), "your function changes the matrix that it is given; work on a copy"
     assert len(given) == 2, "return two names of classes: the true one and the predicted one"
     assert set(given) <= set(matrix.index), "return names of classes, not their numbers"
     assert given[0] != given[1], "the diagonal holds what is right; leave it out (in a copy of the matrix)"
@@ -196,7 +206,6 @@ with check("Task 4"):
     assert given == most, (
         f"{matrix.loc[given]} times {given[0]!r} was called {given[1]!r}; another mistake is more frequent"
     )
-    assert matrix.to_numpy().trace() > 0, "your function changes the matrix that it is given; work on a copy"
     ### BEGIN HIDDEN TESTS
     for number in range(4):
         other = drawn_tables.confusion(seed_from_name(f"hidden {number}"))

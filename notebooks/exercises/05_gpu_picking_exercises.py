@@ -50,11 +50,13 @@ with check("Task 1"):
     given = to_micrograph(0, 0, 8, 5)
     assert np.shape(given) == (2,), "return two numbers: x, y"
     assert not np.allclose(given, 0), "that is the window's first pixel; return its centre"
-    assert not np.allclose(given, 2.5), "a window of 5 pixels covers 0 to 4, so its centre is 2: half of window - 1"
+    assert not np.allclose(given, 2.5), "a window of 5 pixels covers 0 to 4, so its centre is 2: half of (window - 1)"
     assert np.allclose(given, 2), f"the first window of 5 pixels has its centre at (2, 2), not at {given}"
     given = to_micrograph(3, 10, 8, 5)
     assert not np.allclose(given, (26, 82)), "x and y are swapped: x is the column"
     assert np.allclose(given, (82, 26)), f"row 3, column 10 with a stride of 8 is at (82, 26), not at {given}"
+    given = to_micrograph(0, 0, 8, 4)
+    assert np.allclose(given, 1.5), f"the first window of 4 pixels has its centre at (1.5, 1.5), not at {given}"
     ### BEGIN HIDDEN TESTS
     for row, column, stride, window in ((0, 0, 1, 4), (7, 2, 4, 64), (100, 50, 3, 33)):
         expected = column * stride + (window - 1) / 2, row * stride + (window - 1) / 2
@@ -91,8 +93,13 @@ with check("Task 2"):
     assert np.isclose(given, 1 / 3), f"boxes of 10, 5 apart, share 50 of 150 pixels: 1/3, not {given:g}"
     assert np.isclose(iou(-5, 0, 10), 1 / 3), "a shift to the left overlaps like one to the right: use abs"
     assert np.isclose(iou(30, 0, 10), 0), "boxes far apart share nothing: the overlap must not become negative"
+    given = iou(6, -2, 10)
+    assert np.isclose(given, 32 / 168), (
+        f"boxes of 10 that are 6 apart along x and 2 along y share 4 x 8 of 168 pixels: 0.19, not {given:.2f}"
+    )
+    assert np.isclose(iou(30, 30, 10), 0), "boxes far apart along both axes share nothing: minus times minus is plus"
     ### BEGIN HIDDEN TESTS
-    assert np.isclose(iou(30, 30, 10), 0), "two negative overlaps must not make a positive area"
+    assert np.isclose(iou(30, 50, 10), 0), "two negative overlaps must not make a positive area"
     assert np.isclose(iou(2, -4, 10), 48 / 152), "wrong for a shift in both directions"
     ### END HIDDEN TESTS
 
@@ -151,17 +158,18 @@ def nms(x, y, score, distance):
 
 # %% nbgrader={"grade": true, "grade_id": "nms-test", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 4"):
-    x, y, score = np.array([0.0, 6.0, 12.0, 50.0]), np.zeros(4), np.array([0.9, 0.8, 0.7, 0.95])
+    # Three in a row, at a slant, 6 pixels from each other, and one far away.
+    x, y, score = np.array([0, 3.6, 7.2, 50]), np.array([0, 4.8, 9.6, 0]), np.array([0.9, 0.8, 0.7, 0.95])
     given = list(nms(x, y, score, 10))
+    assert not any(isinstance(index, (bool, np.bool_)) for index in given), "return indices, not True and False"
     assert 1 not in given, "candidate 1 is 6 pixels from candidate 0, which is better, so it has to go"
     assert 2 in given, (
-        "candidate 2 is near candidate 1 only, which is itself removed: what has been removed must not remove others"
+        "candidate 2 is 12 pixels from candidate 0 (7.2 along x, 9.6 along y), and near candidate 1 only, which is itself "
+        "removed: what has been removed must not remove others"
     )
-    assert set(given) == {0, 2, 3}, (
-        f"of candidates at x = 0, 6, 12 and 50, with a distance of 10, keep 0, 2 and 3, not {given}"
-    )
+    assert set(given) == {0, 2, 3}, f"with a distance of 10 keep candidates 0, 2 and 3, not {given}"
     assert given == [3, 0, 2], f"return the indices by falling score: [3, 0, 2], not {given}"
-    backwards = list(nms(x[::-1], y, score[::-1], 10))
+    backwards = list(nms(x[::-1], y[::-1], score[::-1], 10))
     assert backwards == [0, 3, 1], "with the same candidates in another order others are kept: sort by the score first"
     ### BEGIN HIDDEN TESTS
     for number in range(5):
@@ -177,7 +185,8 @@ with check("Task 4"):
 # `text` is the content of a box file: `corner_x corner_y width height` on each line, separated by tabs. Two things are
 # different from what you need (lesson 05, *The STAR file*; lesson 06, *What goes wrong, and how it looks*):
 #
-# - it has the **corner** with the smallest coordinates; the centre is half a width and half a height further
+# - it has the **corner** with the smallest coordinates; in such files the centre is half a width and half a height
+#   further (not half of (width - 1), as for the window of task 1: each format has its own convention)
 # - its program counts rows **from the bottom**: its row 0 is the last row of the micrograph, row `rows - 1`
 #
 # Return an array of shape (n, 2) with x and y of the centres, y counted from the first row.
@@ -203,14 +212,16 @@ with check("Task 5"):
     off_x, off_y = np.abs(given - centres).max(axis=0)
     side = float(text.split()[2])
     assert not np.isclose(off_x, side / 2), "x is off by half a box: the file has corners, not centres"
-    assert off_x < 0.1, "x is wrong: it is the corner's x plus half the width, and is not turned round"
+    assert off_x < 0.1, (
+        f"x is off by up to {off_x:g} pixels: it is the corner's x plus half the width, and is not flipped"
+    )
     unturned = np.abs(rows - 1 - given[:, 1] - centres[:, 1]).max()
     assert unturned > 1, "the centres are right, but y still counts from the bottom"
     assert not np.isclose(off_y, 1), (
         "y is off by one pixel: row 0 of the file is row rows - 1 of the micrograph, not row `rows`"
     )
     assert not np.isclose(off_y, side), (
-        "y is off by a whole box: add half the height before turning y round, or subtract it afterwards"
+        "y is off by a whole box: add half the height before you flip y, or subtract it afterwards"
     )
     assert not np.isclose(off_y, side / 2), "y is off by half a box: the file has corners, not centres"
     assert off_y < 0.1, f"y is off by up to {off_y:g} pixels"

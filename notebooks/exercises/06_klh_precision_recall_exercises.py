@@ -74,6 +74,20 @@ with check("Task 1"):
     assert given != 2, "two picks near one label make one pair: a label may be used only once"
     assert given == 1, f"two picks near one label make one pair, not {given}"
     assert count_pairs(two, two + 50, 10) == 0, "what is further apart than the tolerance must not be paired"
+    assert count_pairs(two[:1], np.array([[8.0, 8.0]]), 10) == 0, (
+        "a pick and a label that differ by 8 in x and by 8 in y are 11.3 apart, too far for a tolerance of 10"
+    )
+    lonely = np.array([[0.0, 0.0], [2.0, 0.0], [40.0, 0.0]]), np.array([[1.0, 0.0], [39.0, 0.0], [41.0, 0.0]])
+    assert count_pairs(*lonely, 10) == 2, (
+        "two picks near one label, and one pick near two labels, make two pairs: who has a neighbour is not yet paired"
+    )
+    # Pick 1 lies on label 0, but can also have label 1; pick 0 has no other choice than label 0.
+    narrow = np.array([[0.0, 0.0], [9.0, 0.0]]), np.array([[9.0, 0.0], [12.0, 8.0]])
+    assert count_pairs(*narrow, 10) == 2, (
+        "picks at (0, 0) and (9, 0) and labels at (9, 0) and (12, 8) make two pairs, if the second pick leaves the label "
+        "that it lies on to the first. With true distances as costs, or the nearest first, it does not: use a cost of 0 "
+        "for what is near enough and 1 for all else"
+    )
     given = count_pairs(picks, labels, 10)
     assert given <= len(labels), "there are more pairs than labels: a label may be used only once"
     assert given == len(picks), (
@@ -148,6 +162,12 @@ with check("Task 2"):
     given = honest_and_flattering(few, easy, thresholds)
     assert np.shape(given) == (2,), "return two numbers: the honest F1 and the flattering one"
     honest, best = expected_f1(few, easy)
+    assert not np.isin(given, thresholds).all(), (
+        "these are thresholds: return the F1 on the test that each of them gives"
+    )
+    assert not (np.isclose(given[0], best) and np.isclose(given[1], honest).any()), (
+        "the two are swapped: the honest number is the first"
+    )
     assert not np.allclose(given, best), (
         "both numbers are the best that is possible on the test: the first threshold has to be chosen on the validation "
         "micrographs alone"
@@ -184,9 +204,9 @@ except NotImplementedError:
 # %% [markdown]
 # ## Task 3: five faults (5 points)
 #
-# Below is what a paper says of its comparison. Five of the statements describe a **fault**: something that makes the
+# Below is what a paper says about its comparison. Five of the statements describe a **fault**: something that makes the
 # numbers wrong, or not comparable. The others are sound (lesson 06, *What makes a comparison fair*). Return the set of
-# the letters of the five. One point for each.
+# their five letters. One point for each.
 
 # %% nbgrader={"grade": false, "grade_id": "paper", "locked": true, "schema_version": 3, "solution": false, "task": false}
 paper = published_comparison.statements(seed)
@@ -219,10 +239,10 @@ marks
 #
 # Now it is your turn. `training` is a micrograph of apoferritin, particles `DIAMETER` pixels across; `known` are its
 # particles. Write a function that finds the particles of any such micrograph and returns a table of picks, made with
-# `coordinates.table(micrograph.name, x, y, score, DIAMETER)`; scores are from 0 to 1, the better the higher.
+# `coordinates.table(micrograph.name, x, y, score, DIAMETER)`; scores are from 0 to 1, the higher the better.
 #
 # It is marked by its mean F1 on micrographs that you have not seen: nothing at 0.3 or less, 8 points at 0.9 or more, in
-# proportion between. A start: `peak_local_max(picture, min_distance=...)` finds the peaks of a picture (rows, columns),
+# proportion in between. A start: `peak_local_max(picture, min_distance=...)` finds the peaks of a picture (rows, columns),
 # `gaussian_filter` blurs, `fftconvolve(picture, reference[::-1, ::-1], mode="same")` correlates with a reference (which
 # you could make from the known particles), and `threshold_otsu(values)` separates high values from low ones. Compare
 # lesson 06, *A picker of your own*, and lesson 00, *Picking without labels*.
@@ -291,8 +311,14 @@ with check("Task 4", success="marked; the points are below"):
     marks = round(8 * min(max((hidden - 0.3) / 0.6, 0), 1), 1)
     ### END HIDDEN TESTS
     print(f"On the training micrograph: precision {own.precision:.2f}, recall {own.recall:.2f}, F1 {own.f1:.2f}.")
+    assert marks > 0 or own.f1 < 0.5, (
+        f"an F1 of {own.f1:.2f} on the training micrograph, but next to nothing on others: the picks have to come from the "
+        "function's argument `micrograph`, not from `training` or from the places in `known`"
+    )
     assert marks > 0, f"an F1 of {own.f1:.2f} earns no points yet. " + (
-        "Most picks are false: blur before you look for peaks, and remember that particles are dark"
+        "Most picks are false: blur before you look for peaks, and remember that particles are dark. If you have done "
+        "both: a particle is a dark ring, so a blur as wide as a particle has its peaks elsewhere, and slow changes of the "
+        "ice are stronger than particles; correlate with an average of the known particles instead"
         if own.precision < 0.3
         else "Most particles are missed: is the smallest distance between peaks, or the threshold, too large?"
     )
@@ -347,8 +373,8 @@ with check("Task 5"):
 # particles; they are 38 pixels across.
 #
 # Two others have labelled it already: `cautious` leaves out what she is not sure of, `generous` takes too much. With
-# whom do you agree more, and why is that no proof that you are right (lesson 06, *What makes a comparison fair*)? You are
-# marked by your F1 against the simulation's truth: nothing at 0.4 or less, 4 points at 0.85 or more.
+# whom do you agree more, and why is that no proof that you are right (lesson 06, *What makes a comparison fair*)? Your
+# mark follows from your F1 against the simulation's truth: nothing at 0.4 or less, 4 points at 0.85 or more.
 
 # %% nbgrader={"grade": false, "grade_id": "label-data", "locked": true, "schema_version": 3, "solution": false, "task": false}
 faint, cautious, generous, _ = drawn_pictures.labelled_by_three(seed)
@@ -367,8 +393,14 @@ def my_labels():
 # %% nbgrader={"grade": true, "grade_id": "label-test", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["raises-exception"]
 with check("Task 6", success="marked; the points are below"):
     mine = coordinates.validate(my_labels(), "your labels")
-    assert len(mine), "there are no labels in your table: was the file saved after you had labelled?"
+    assert len(mine), (
+        "there are no labels in your table. Was the file saved after you had labelled, and does its column `micrograph` say "
+        f"{faint.name}?"
+    )
     *_, truth = drawn_pictures.labelled_by_three(seed)
+    known_places = {tuple(place) for theirs in (cautious, generous, truth) for place in theirs[["x", "y"]].to_numpy()}
+    copied = [tuple(place) in known_places for place in mine[["x", "y"]].to_numpy()]
+    assert np.mean(copied) < 0.5, "these are somebody else's labels, to the last digit: label the micrograph yourself"
     mine = mine.assign(micrograph=faint.name, diameter=float(DIAMETER))
     score = evaluate.evaluate(mine.assign(score=np.nan), truth, bootstrap=0)
     for who, theirs in (("cautious", cautious), ("generous", generous)):
@@ -380,7 +412,7 @@ with check("Task 6", success="marked; the points are below"):
     print(f"{score.tp} particles labelled, {score.fn} left out, {score.fp} labels on nothing.")
     assert marks > 0, (
         "most particles have no label: go over the whole micrograph, a corner at a time, with the band-pass on"
-        if score.fn > score.fp
+        if score.fp < len(mine) / 2
         else "most labels are on nothing, or too far from the centre (a quarter of a diameter, 9 pixels, is allowed)"
     )
 marks

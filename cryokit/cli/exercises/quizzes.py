@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 from typing import Any
@@ -39,6 +40,11 @@ def questions(lesson: str) -> list[dict[str, Any]]:
     """
     check_choice("lesson", lesson, available())
     return json.loads((folder("notebooks") / "quizzes" / f"{lesson}.json").read_text(encoding="utf-8"))
+
+
+def mixed(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return answers in an order that says nothing, always the same: authors write the right one first."""
+    return sorted(answers, key=lambda answer: hashlib.sha256(str(answer["answer"]).encode()).digest())
 
 
 def quiz(lesson: str) -> None:
@@ -80,7 +86,7 @@ def as_html(asked: list[dict[str, Any]]) -> str:
 
 def _question(question: dict[str, Any]) -> str:
     escape = html.escape
-    offered = [answer for answer in question["answers"] if "answer" in answer]
+    offered = mixed([answer for answer in question["answers"] if "answer" in answer])
     right = [answer for answer in question["answers"] if answer.get("correct")]
     listed = "".join(f"<li>{escape(answer['answer'])}</li>" for answer in offered)
     answers = [
