@@ -235,6 +235,102 @@ def test_everything_with_the_keyboard(opened, three):
     assert page.locator(".ce-stage").evaluate("(stage) => stage === document.activeElement")
 
 
+class Fingers:
+    """Fingers on a page: what Chromium makes of touches that it is sent."""
+
+    def __init__(self, page):
+        self.page = page
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def on(self, *places, kind="touchStart"):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def off(self, *left):
+        self.on(*left, kind="touchEnd")
+        settle(self.page)
+
+    def tap(self, place):
+        self.on(place)
+        self.off()
+
+    def drag(self, *ways, steps=5):
+        """Move fingers along with each other, each from a place to another."""
+        self.on(*(begin for begin, _ in ways))
+        for share in np.linspace(0, 1, steps + 1)[1:]:
+            places = [tuple((1 - share) * np.array(begin) + share * np.array(end)) for begin, end in ways]
+            self.on(*places, kind="touchMove")
+        self.off()
+
+
+def test_everything_with_fingers(opened, three):
+    page = opened(*three, size=(390, 844))
+    fingers = Fingers(page)
+    before = current(page)
+    view = "() => ({ ...explorer.view })"
+
+    # One finger pans, also from a pick, and changes nothing.
+    x, y = screen(page, 21, 30)
+    place = page.evaluate(view)
+    fingers.drag(((x, y), (x + 40, y - 30)))
+    moved = page.evaluate(view)
+    assert (place["x"] - moved["x"], place["y"] - moved["y"]) == pytest.approx(
+        (40 / place["scale"], -30 / place["scale"]), abs=0.1
+    )
+    assert current(page) == before
+    page.get_by_role("button", name="Fit the whole micrograph (0)").click()
+
+    # Two fingers zoom, and what is between them stays there.
+    x, y = screen(page, 50, 30)
+    fingers.drag(((x - 20, y), (x - 60, y)), ((x + 20, y), (x + 60, y)))
+    assert page.evaluate("() => explorer.view.scale") == pytest.approx(3 * place["scale"], rel=0.01)
+    assert screen(page, 50, 30) == pytest.approx((x, y), abs=1)
+    assert current(page) == before
+
+    # A tap adds; on a pick, which need not be hit exactly, it selects: then the finger moves it.
+    fingers.tap(screen(page, 60, 20))
+    assert current(page)[-1] == pytest.approx([60, 20], abs=0.2)
+    x, y = screen(page, 50, 31)
+    fingers.tap((x + 12, y))
+    assert len(current(page)) == 4
+    fingers.drag(((x, y), (x + 30, y + 20)))
+    scale = page.evaluate("() => explorer.view.scale")
+    assert current(page)[1] == pytest.approx([50 + 30 / scale, 31 + 20 / scale], abs=0.2)
+
+    # A finger that rests on a pick removes it, and one that is lifted soon does not.
+    fingers.on(screen(page, 60, 20))
+    page.wait_for_function("() => explorer.micrograph.picks.length === 3")
+    fingers.off()
+    assert len(current(page)) == 3
+    for _ in range(3):
+        fingers.tap(middle(page.get_by_role("button", name="Undo (U)")))
+    assert current(page) == before
+    fingers.tap(middle(page.locator('[data-tool="remove"]')))
+    fingers.tap(screen(page, 50, 31))
+    assert current(page) == [before[0], before[2]]
+
+
+def middle(locator):
+    box = locator.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_controls_are_large_enough_for_fingers(opened, three):
+    (micrograph,), picks, labels = three
+    page = opened([micrograph, small("other")], picks, labels, size=(390, 844))
+    Fingers(page)
+    page.wait_for_function("() => matchMedia('(pointer: coarse)').matches")
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input")].map((node) => {
+            const { width, height } = (node.closest("label.ce-check") ?? node).getBoundingClientRect();
+            return [node.outerHTML, width, height];
+        })"""
+    )
+    assert [size for size in sizes if min(size[1:]) < 44] == []
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
 def test_controls_are_reached_and_named(opened, three):
     page = opened(*three)
     unnamed = page.evaluate(

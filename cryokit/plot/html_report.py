@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -60,6 +61,11 @@ class Report:
     def text(self, text: str) -> None:
         """Add a paragraph of plain text."""
         self._parts.append(f"<p>{html.escape(text)}</p>")
+
+    def link(self, file: str, words: str, text: str) -> None:
+        """Add a paragraph of plain text that begins with a link to a file beside the page."""
+        address = html.escape(quote(file), quote=True)
+        self._parts.append(f'<p><a href="{address}">{html.escape(words)}</a>{html.escape(text)}</p>')
 
     def commands(self, text: str) -> None:
         """Add command lines."""
