@@ -8,10 +8,13 @@ import pytest
 from cryokit import coordinates
 from cryokit.cli import main
 from cryokit.coordinates import concatenate, table
+from cryokit.errors import CoordinateError
 from cryokit.evaluate import evaluate
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import write_framed
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.plot.explorer import Page
-from cryokit.plot.explorer.contents import Tables, pictures
+from cryokit.plot.explorer.contents import Tables, map_files, pictures
 
 COUNTS = ("picks", "tp", "fp", "fn", "ignored")
 HOSTILE = [
@@ -199,8 +202,7 @@ def test_everything_with_the_keyboard(opened, three):
     micrographs, picks, labels = three
     second = small("other", (40, 40))
     page = opened([*micrographs, second], picks, labels)
-    page.locator(".ce-stage").focus()
-    press = page.keyboard.press
+    press = page.keyboard.press  # the picture has the focus as soon as the page is open
     before = current(page)
     press(".")  # to the first pick
     press("m")
@@ -226,6 +228,11 @@ def test_everything_with_the_keyboard(opened, three):
     assert page.evaluate("() => explorer.threshold") == 0.11
     press("b")
     assert page.locator('[data-show="band"]').is_checked()
+    picks = shown(page)["picks"]
+    with page.expect_download() as download:
+        press("s")
+    assert download.value.suggested_filename == "picks.csv"
+    assert len(coordinates.read(download.value.path(), "csv")) == picks
     press("n")
     page.wait_for_selector('[aria-label="Micrograph other and its picks"]')
     press("p")
@@ -473,15 +480,66 @@ def test_pixels_are_shown_where_they_are(opened):
 def test_command(browser, tmp_path, three):
     (micrograph,), picks, labels = three
     write_mrc(tmp_path / "mic.mrc", micrograph.data)
+    spot, frame = np.zeros((12, 18)), Frame((12, 18), micrograph.data.shape, 7.3, -2.6, 4.4, 4.2)
+    spot[9, 4] = 1
+    write_framed(tmp_path / "picks" / "maps" / "mic.mrc", Picture(spot, frame))
     coordinates.write(picks, tmp_path / "picks" / "mic.csv")
     coordinates.write(labels, tmp_path / "labels" / "mic.csv")
     out = tmp_path / "out" / "page.html"
-    words = ["view", tmp_path / "mic.mrc", "--picks", tmp_path / "picks", "--labels", tmp_path / "labels", "--out", out]
-    assert main(list(map(str, words))) == 0
+    words = ["view", tmp_path / "mic.mrc", "--picks", tmp_path / "picks", "--maps", tmp_path / "picks"]
+    assert main([*map(str, words), "--labels", str(tmp_path / "labels"), "--out", str(out)]) == 0
     page = browser(out.as_uri())
     page.evaluate("() => explorer.ready")
     assert_equal(shown(page), evaluate(picks, labels, bootstrap=0))
+
+    # The score map lies where its frame says.
+    page.get_by_label("picks (L)").uncheck()
+    page.get_by_label("score map (H)").check()
+    settle(page)
+    coloured = page.evaluate(
+        """() => {
+            const { width, height, data } = explorer.image;
+            const places = [];
+            for (let at = 0; at < width * height; at++) {
+                if (data[4 * at] !== data[4 * at + 2]) {
+                    places.push(explorer.toMicrograph((at % width) + 0.5, Math.floor(at / width) + 0.5));
+                }
+            }
+            return places.map(({ x, y }) => [x, y]);
+        }"""
+    )
+    low, high = np.min(coloured, axis=0), np.max(coloured, axis=0)
+    step = 1 / page.evaluate("() => explorer.view.scale")
+    x, y = frame.to_source(4, 9)
+    assert (low + high) / 2 == pytest.approx([x, y], abs=step)
+    assert high - low == pytest.approx([frame.step_x, frame.step_y], abs=2 * step)
     page.close()
+
+
+def test_maps_of_files_with_the_same_name(tmp_path, caplog):
+    files = {f"{name}/001": tmp_path / "session" / name / "001.mrc" for name in "ABC"}
+    for name in "AB":
+        write_mrc(tmp_path / "out" / "maps" / name / "001.mrc", np.zeros((2, 3)))
+    expected = {f"{name}/001": tmp_path / "out" / "maps" / name / "001.mrc" for name in "AB"}
+    for folder in ("out", "out/maps"):
+        caplog.clear()
+        assert map_files(tmp_path / folder, files) == expected
+        assert "C/001" in caplog.text
+    write_mrc(tmp_path / "a_score.mrc", np.zeros((2, 3)))
+    with pytest.raises(CoordinateError, match="a_score"):
+        map_files(tmp_path / "a_score.mrc", {"a": "a.mrc"})
+    assert map_files(tmp_path / "a_score.mrc", {"a": "a.mrc"}, endings=["_score"]) == {"a": tmp_path / "a_score.mrc"}
+
+
+def test_a_map_of_another_micrograph_is_left_out_and_told(tmp_path, caplog):
+    write_mrc(tmp_path / "mic.mrc", small("mic").data)
+    write_framed(tmp_path / "maps" / "mic.mrc", Picture(np.ones((4, 6)), Frame((4, 6), (128, 192), 15, 15, 32, 32)))
+    words = ["view", tmp_path / "mic.mrc", "--maps", tmp_path / "maps", "--out", tmp_path / "page.html"]
+    assert main(list(map(str, words))) == 1
+    assert str(tmp_path / "maps" / "mic.mrc") in caplog.text
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.split('id="scores-0">')[1].startswith("null\n")
+    assert not text.split('id="grey-0">')[1].startswith("null\n")
 
 
 @pytest.mark.parametrize(
@@ -492,6 +550,8 @@ def test_command(browser, tmp_path, three):
         (["mic.mrc", "--picks", "missing.csv", "--out", "page.html"], "missing.csv"),
         (["mic.mrc", "--labels", "mic.csv", "--out", "page.html"], "mic.csv"),
         (["broken.mrc", "--out", "page.html"], "broken.mrc"),
+        (["mic.mrc", "--maps", "broken.mrc", "--out", "page.html"], "--strip"),
+        (["mic.mrc", "--maps", "missing", "--out", "page.html"], "missing"),
     ],
 )
 def test_bad_input_is_one_line(words, named, tmp_path, monkeypatch, capsys):

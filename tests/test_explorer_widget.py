@@ -18,6 +18,8 @@ from cryokit import coordinates
 from cryokit.coordinates import table
 from cryokit.errors import ArgumentError, CoordinateError
 from cryokit.evaluate import evaluate
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import write_framed
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.plot.explorer import Explorer, explore
 from cryokit.plot.explorer.contents import KINDS
@@ -67,6 +69,18 @@ def test_pictures_are_sent_when_they_are_asked_for(explorer):
     (tile,) = layers["grey"]["tiles"]
     assert buffers[tile["data"]][:2] == b"\xff\xd8"
     assert tell(explorer, kind="pictures", index=1, kinds=["scores"])[0]["pictures"]["scores"] is None
+
+
+def test_score_maps_may_be_files(tmp_path):
+    write_mrc(tmp_path / "a.mrc", small("a").data)
+    frame = Frame((8, 12), (64, 96), 3.5, 2.5, 7.0, 7.5)
+    write_framed(tmp_path / "maps" / "a.mrc", Picture(np.ones((8, 12)), frame))
+    for scores in (tmp_path, {"a": tmp_path / "maps" / "a.mrc"}, {"a": Picture(np.ones((8, 12)), frame)}):
+        explorer = explore(tmp_path / "a.mrc", scores=scores)
+        explorer.sent = []
+        explorer.send = lambda content, buffers=None, sent=explorer.sent: sent.append((content, buffers))
+        layer = tell(explorer, kind="pictures", index=0, kinds=["scores"])[0]["pictures"]["scores"]
+        assert (layer["x0"], layer["y0"], layer["stepX"], layer["stepY"]) == (3.5, 2.5, 7.0, 7.5)
 
 
 def test_a_file_that_is_gone_is_said(tmp_path):
