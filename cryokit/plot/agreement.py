@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cryokit._util.wording import plural
 from cryokit.evaluate import evaluate
 from cryokit.plot import pictures
 from cryokit.plot.drawing import LINE, edged
@@ -138,6 +139,6 @@ def draw(ax: Axes, micrograph: NDArray | Micrograph, found: Agreement) -> Axes:
     )
     ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small", facecolor="0.2",
-        labelcolor="white", title=f"{found.methods} methods", title_fontproperties={"size": "small"},
+        labelcolor="white", title=plural(found.methods, "method"), title_fontproperties={"size": "small"},
     ).get_title().set_color("white")  # fmt: skip
     return ax

@@ -699,7 +699,9 @@ export class Explorer {
       // The grey values first: the others may still have to be computed.
       if (!(await this.load(index, ["grey"]))) return;
       this.wait.hidden = true;
-      this.say(`${micrograph.name}: ${micrograph.picks.length} picks`);
+      const [all, chosen] = [micrograph.picks.length, this.chosen(micrograph).length];
+      const which = chosen < all ? `${chosen} of ${all} picks at or above the threshold` : `${all} picks`;
+      this.say(`${micrograph.name}: ${which}`);
       this.schedule("numbers");
       if (!(await this.load(index, OTHERS))) return;
     } catch (error) {
