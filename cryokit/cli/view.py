@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from cryokit import micrograph
     from cryokit._util.files import make_folder
     from cryokit._util.names import micrograph_names
+    from cryokit._util.wording import plural
     from cryokit.errors import ArgumentError, CoordinateError, CryokitError, MicrographError
     from cryokit.pickers.one_of_many import read_named
     from cryokit.plot.explorer import Page
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     if not page.names:
         raise MicrographError("\n".join(problems))
     page.write(options.out, tables)
-    logger.info("%d picks on %d micrographs -> %s", len(tables.picks), len(page.names), options.out)
+    shown = f"{plural(len(tables.picks), 'pick')} on {plural(len(page.names), 'micrograph')}"
+    logger.info("%s -> %s", shown, options.out)
     if problems:
         logger.error("files that failed: %d", len(problems))
         for problem in problems:
