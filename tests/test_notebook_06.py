@@ -139,7 +139,8 @@ def test_wrong_frames_score_next_to_nothing(results):
 def test_labels_are_the_ceiling_and_a_consensus_is_better(results):
     f1 = dict(results["F1 of labels"])
     consensus = f1.pop("two of three")
-    assert results["F1 of a perfect picker by labels"] == pytest.approx(f1)
+    # But for labels on what counts neither way.
+    assert results["F1 of a perfect picker by labels"] == pytest.approx(f1, abs=0.01)
     assert statistics.mean(results["agreement of two people"]) < statistics.mean(f1.values()) < consensus
 
 
