@@ -132,7 +132,7 @@ for name in names:
             say(
                 "## Where methods agree\n\nFirst all methods with at least half of the best F1 together: how many "
                 "found each particle, and where several have the same false pick. Then the best of each ranking, and "
-                "the default: green are true picks, orange false ones, dashed yellow circles missed particles."
+                "the default: blue are true picks, orange-red false ones, dashed yellow circles missed particles."
             )
         page = f' <a href="{html.escape(links[name], quote=True)}">Explore these picks</a>' if name in links else ""
         display(HTML(f"<h3>{html.escape(titles[name])}: {html.escape(micrograph)}</h3>{page}"))

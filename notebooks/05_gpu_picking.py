@@ -938,7 +938,7 @@ plot.show(figure, "Score maps of one micrograph, as trained, at two wrong scales
 # - Set `width` to 0.25. The narrow network's arithmetic grows with the square of the width: does its time?
 # - In section 7, set `likely` to 0.1 and to 0.8. Which areas grow together, what lies under them, and does it go?
 # - Pick your own micrographs: `cryokit pick FOLDER --out picks` trains `auto` on them; `--save-maps` keeps the score
-#   maps.
+#   maps, and `cryokit view FOLDER --picks picks --maps picks --out picks.html` shows them.
 #
 # ## Read on
 #

@@ -863,6 +863,73 @@ if complete:
 # A row of the table with an F1 near 0 is more often one of these than a bad picker. Draw the overlay before you publish
 # the number, above all if it is somebody else's.
 #
+# ## 9. Whose truth? (further)
+#
+# Every number in this lesson was measured against labels. Here a simulation made them, and they are right. On recorded
+# micrographs people make them, and people differ. Let three of them label the test micrographs: each overlooks 15 % of
+# the particles, clicks a little beside the centres, and takes some noise for particles. A class does the same in the
+# explorer, where everybody saves a file. `cryokit consensus` compares the files.
+
+# %%
+if complete:
+    people = {
+        name: clicks(images, truth, diameter, seed=seed + number).picks
+        for number, name in enumerate(("anna", "ben", "cleo"), 1)
+    }
+    CLASS = output / "class"
+    for name, picks in people.items():
+        coordinates.write_folder(picks, CLASS / name, "star", micrographs=names)
+    arguments = ["consensus", *(str(CLASS / name) for name in people)]
+    arguments += ["--diameter", f"{diameter:g}", "--out", str(CLASS / "consensus")]
+    print("cryokit", shlex.join(arguments), "\n")
+    options = {"capture_output": True, "text": True, "encoding": "utf-8", "check": False}
+    ended = subprocess.run([sys.executable, "-m", "cryokit", *arguments], **options)
+    print(ended.stdout if ended.returncode == 0 else ended.stderr)
+
+# %% [markdown]
+# The consensus is what more than half of them found. Here, for once, the truth is known, so that all four can be
+# compared with it:
+
+# %%
+if complete:
+    consensus, _ = coordinates.read_folder(CLASS / "consensus" / "picks")
+    labelled = {**people, "two of three": consensus}
+    figure, axes = plot.subplots(2, 2, height=7)
+    comparing.overlays(axes, images[0], labelled, truth)
+    curve_figures.explain_below(figure)
+    plot.show(figure, "What three people labelled, and what two of the three did: true, false and missed labels.")
+
+# %%
+if complete:
+    against = {who: evaluate.evaluate(picks, truth, micrographs=names, bootstrap=0) for who, picks in labelled.items()}
+    perfect = truth[truth["view"] != coordinates.IGNORE]
+    by_labels = {
+        who: evaluate.evaluate(perfect, picks, micrographs=names, bootstrap=0) for who, picks in people.items()
+    }
+    agreed = pd.read_csv(CLASS / "consensus" / "agreement.csv")["agreement"]
+    rows = [(who, each.tp, each.fn, each.fp, each.f1) for who, each in against.items()]
+    display(pd.DataFrame(rows, columns=["labels of", "true", "overlooked", "on nothing", "F1"]).round(3))
+    plot.sentences(
+        f"Two people agree to {agreed.mean():.2f} on average. A perfect picker, judged by the labels of one of them, "
+        f"would get an F1 of {min(each.f1 for each in by_labels.values()):.2f} to "
+        f"{max(each.f1 for each in by_labels.values()):.2f}."
+    )
+    record("F1 of labels", {who: each.f1 for who, each in against.items()})
+    record("F1 of a perfect picker by labels", {who: each.f1 for who, each in by_labels.items()})
+    record("agreement of two people", agreed.tolist())
+
+# %% [markdown]
+# - **Labels are the ceiling.** F1 does not ask which of two tables is the truth. So a perfect picker, judged by
+#   somebody's labels, gets the F1 of these labels, and what they have overlooked counts as its false picks. Near that
+#   limit methods cannot be told apart, however many micrographs there are.
+# - **Two people agree less than either is right**, since the mistakes of both count.
+# - **A consensus is better than those who made it**, as far as their mistakes differ. These three are simulated, and
+#   theirs do. People overlook the same faint particles and take the same ice for one, and so does their consensus.
+#   Agreement shows how sure the labels are, not that they are right.
+#
+# "Ground truth" on a recorded micrograph is therefore an agreement. Say who labelled, how many they were, and how far
+# they agree.
+#
 # ## Key points
 #
 # - A comparison is fair when everything but the method is the same: micrographs, split, labels, matching, thresholds,
@@ -872,6 +939,7 @@ if complete:
 # - A table can be checked by arithmetic: F1 between precision and recall, sums that add up, no true negatives among
 #   picks.
 # - An F1 near 0 is usually a wrong frame.
+# - No method can be measured to be better than the labels, and people's labels differ.
 #
 # ## Questions
 #

@@ -30,6 +30,8 @@ from cryokit import coordinates, micrograph, networks, pickers
 from cryokit.benchmark import configuration, result_file, tables
 from cryokit.datasets import manifest
 from cryokit.errors import CryokitError
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import read_framed, write_framed
 
 SLOWEST = 10.0  # seconds for a file
 LARGEST = 700  # MB that reading damaged files of a few kB may take in addition
@@ -194,6 +196,13 @@ def _micrograph(path: Path) -> None:
     assert read.pixel_size is None or 0 < read.pixel_size < 1e4
 
 
+def _framed(path: Path) -> None:
+    data, frame = read_framed(path, (96, 128))
+    assert data.shape == frame.shape
+    assert np.isfinite([frame.x0, frame.y0, frame.step_x, frame.step_y]).all()
+    assert min(frame.step_x, frame.step_y) > 0
+
+
 def _picks(format: str | None) -> Callable[[Path], None]:
     def read(path: Path) -> None:
         picks = coordinates.read(path, format)
@@ -237,6 +246,14 @@ def _byte_mrc() -> bytes:
     struct.pack_into("<i", data, 12, 0)
     struct.pack_into("<i", data, 92, 0)
     return bytes(data) + _pixels().astype(np.uint8).tobytes()
+
+
+def _framed_mrc() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.mrc"
+        frame = Frame((24, 32), (96, 128), 1.5, 1.5, 4.0, 4.0)
+        write_framed(path, Picture(_pixels().astype(np.float32), frame), 2.0)
+        return path.read_bytes()
 
 
 def _tiff(**settings) -> bytes:
@@ -346,6 +363,7 @@ _READERS: dict[str, Callable[[], Reader]] = {
     "mrc": lambda: Reader("a.mrc", (_mrc(), _byte_mrc()), _micrograph),
     "mrc.gz": lambda: Reader("a.mrc.gz", (gzip.compress(_mrc(), mtime=0), _mrc()), _micrograph),
     "mrc.bz2": lambda: Reader("a.mrc.bz2", (bz2.compress(_mrc()), _mrc()), _micrograph),
+    "score map": lambda: Reader("a.mrc", (_framed_mrc(),), _framed),
     "tiff": lambda: Reader(
         "a.tif",
         (

@@ -13,6 +13,7 @@ import pytest
 from cryokit import coordinates, pickers
 from cryokit.cli import main
 from cryokit.coordinates import concatenate
+from cryokit.imaging.framed_files import read_framed
 from cryokit.micrograph import read, write_mrc
 from cryokit.simulate import simulate_set
 
@@ -60,9 +61,10 @@ def test_model_of_labels_picks_what_the_picker_picks(session, trained, tmp_path)
     expected = concatenate(pickers.load(trained).pick(path, threshold=0) for path in paths)
     assert picks["x"].to_numpy() == pytest.approx(expected["x"].to_numpy(), abs=1e-3)
     assert len(expected) > 10
-    scores = read(tmp_path / "maps" / f"{paths[0].stem}.mrc")
-    assert 0 <= scores.data.min() <= scores.data.max() <= 1
-    assert scores.pixel_size * scores.data.shape[1] == pytest.approx(5.36 * 420, rel=0.1)
+    scores = read_framed(tmp_path / "maps" / f"{paths[0].stem}.mrc", read(paths[0]).data.shape)
+    expected = pickers.load(trained).score_map(paths[0])
+    assert scores.frame == expected.frame
+    assert scores.data == pytest.approx(expected.particle, abs=1e-3)
 
 
 def test_processes_load_a_copy_of_the_network_each(session, trained, tmp_path):

@@ -8,10 +8,13 @@ import pytest
 from cryokit import coordinates
 from cryokit.cli import main
 from cryokit.coordinates import concatenate, table
+from cryokit.errors import CoordinateError
 from cryokit.evaluate import evaluate
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import write_framed
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.plot.explorer import Page
-from cryokit.plot.explorer.contents import Tables, pictures
+from cryokit.plot.explorer.contents import Tables, map_files, pictures
 
 COUNTS = ("picks", "tp", "fp", "fn", "ignored")
 HOSTILE = [
@@ -199,8 +202,7 @@ def test_everything_with_the_keyboard(opened, three):
     micrographs, picks, labels = three
     second = small("other", (40, 40))
     page = opened([*micrographs, second], picks, labels)
-    page.locator(".ce-stage").focus()
-    press = page.keyboard.press
+    press = page.keyboard.press  # the picture has the focus as soon as the page is open
     before = current(page)
     press(".")  # to the first pick
     press("m")
@@ -226,6 +228,11 @@ def test_everything_with_the_keyboard(opened, three):
     assert page.evaluate("() => explorer.threshold") == 0.11
     press("b")
     assert page.locator('[data-show="band"]').is_checked()
+    picks = shown(page)["picks"]
+    with page.expect_download() as download:
+        press("s")
+    assert download.value.suggested_filename == "picks.csv"
+    assert len(coordinates.read(download.value.path(), "csv")) == picks
     press("n")
     page.wait_for_selector('[aria-label="Micrograph other and its picks"]')
     press("p")
@@ -233,6 +240,102 @@ def test_everything_with_the_keyboard(opened, three):
     press("?")
     assert page.get_by_role("region", name="Help").is_visible()
     assert page.locator(".ce-stage").evaluate("(stage) => stage === document.activeElement")
+
+
+class Fingers:
+    """Fingers on a page: what Chromium makes of touches that it is sent."""
+
+    def __init__(self, page):
+        self.page = page
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def on(self, *places, kind="touchStart"):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def off(self, *left):
+        self.on(*left, kind="touchEnd")
+        settle(self.page)
+
+    def tap(self, place):
+        self.on(place)
+        self.off()
+
+    def drag(self, *ways, steps=5):
+        """Move fingers along with each other, each from a place to another."""
+        self.on(*(begin for begin, _ in ways))
+        for share in np.linspace(0, 1, steps + 1)[1:]:
+            places = [tuple((1 - share) * np.array(begin) + share * np.array(end)) for begin, end in ways]
+            self.on(*places, kind="touchMove")
+        self.off()
+
+
+def test_everything_with_fingers(opened, three):
+    page = opened(*three, size=(390, 844))
+    fingers = Fingers(page)
+    before = current(page)
+    view = "() => ({ ...explorer.view })"
+
+    # One finger pans, also from a pick, and changes nothing.
+    x, y = screen(page, 21, 30)
+    place = page.evaluate(view)
+    fingers.drag(((x, y), (x + 40, y - 30)))
+    moved = page.evaluate(view)
+    assert (place["x"] - moved["x"], place["y"] - moved["y"]) == pytest.approx(
+        (40 / place["scale"], -30 / place["scale"]), abs=0.1
+    )
+    assert current(page) == before
+    page.get_by_role("button", name="Fit the whole micrograph (0)").click()
+
+    # Two fingers zoom, and what is between them stays there.
+    x, y = screen(page, 50, 30)
+    fingers.drag(((x - 20, y), (x - 60, y)), ((x + 20, y), (x + 60, y)))
+    assert page.evaluate("() => explorer.view.scale") == pytest.approx(3 * place["scale"], rel=0.01)
+    assert screen(page, 50, 30) == pytest.approx((x, y), abs=1)
+    assert current(page) == before
+
+    # A tap adds; on a pick, which need not be hit exactly, it selects: then the finger moves it.
+    fingers.tap(screen(page, 60, 20))
+    assert current(page)[-1] == pytest.approx([60, 20], abs=0.2)
+    x, y = screen(page, 50, 31)
+    fingers.tap((x + 12, y))
+    assert len(current(page)) == 4
+    fingers.drag(((x, y), (x + 30, y + 20)))
+    scale = page.evaluate("() => explorer.view.scale")
+    assert current(page)[1] == pytest.approx([50 + 30 / scale, 31 + 20 / scale], abs=0.2)
+
+    # A finger that rests on a pick removes it, and one that is lifted soon does not.
+    fingers.on(screen(page, 60, 20))
+    page.wait_for_function("() => explorer.micrograph.picks.length === 3")
+    fingers.off()
+    assert len(current(page)) == 3
+    for _ in range(3):
+        fingers.tap(middle(page.get_by_role("button", name="Undo (U)")))
+    assert current(page) == before
+    fingers.tap(middle(page.locator('[data-tool="remove"]')))
+    fingers.tap(screen(page, 50, 31))
+    assert current(page) == [before[0], before[2]]
+
+
+def middle(locator):
+    box = locator.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_controls_are_large_enough_for_fingers(opened, three):
+    (micrograph,), picks, labels = three
+    page = opened([micrograph, small("other")], picks, labels, size=(390, 844))
+    Fingers(page)
+    page.wait_for_function("() => matchMedia('(pointer: coarse)').matches")
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input")].map((node) => {
+            const { width, height } = (node.closest("label.ce-check") ?? node).getBoundingClientRect();
+            return [node.outerHTML, width, height];
+        })"""
+    )
+    assert [size for size in sizes if min(size[1:]) < 44] == []
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
 def test_controls_are_reached_and_named(opened, three):
@@ -377,15 +480,66 @@ def test_pixels_are_shown_where_they_are(opened):
 def test_command(browser, tmp_path, three):
     (micrograph,), picks, labels = three
     write_mrc(tmp_path / "mic.mrc", micrograph.data)
+    spot, frame = np.zeros((12, 18)), Frame((12, 18), micrograph.data.shape, 7.3, -2.6, 4.4, 4.2)
+    spot[9, 4] = 1
+    write_framed(tmp_path / "picks" / "maps" / "mic.mrc", Picture(spot, frame))
     coordinates.write(picks, tmp_path / "picks" / "mic.csv")
     coordinates.write(labels, tmp_path / "labels" / "mic.csv")
     out = tmp_path / "out" / "page.html"
-    words = ["view", tmp_path / "mic.mrc", "--picks", tmp_path / "picks", "--labels", tmp_path / "labels", "--out", out]
-    assert main(list(map(str, words))) == 0
+    words = ["view", tmp_path / "mic.mrc", "--picks", tmp_path / "picks", "--maps", tmp_path / "picks"]
+    assert main([*map(str, words), "--labels", str(tmp_path / "labels"), "--out", str(out)]) == 0
     page = browser(out.as_uri())
     page.evaluate("() => explorer.ready")
     assert_equal(shown(page), evaluate(picks, labels, bootstrap=0))
+
+    # The score map lies where its frame says.
+    page.get_by_label("picks (L)").uncheck()
+    page.get_by_label("score map (H)").check()
+    settle(page)
+    coloured = page.evaluate(
+        """() => {
+            const { width, height, data } = explorer.image;
+            const places = [];
+            for (let at = 0; at < width * height; at++) {
+                if (data[4 * at] !== data[4 * at + 2]) {
+                    places.push(explorer.toMicrograph((at % width) + 0.5, Math.floor(at / width) + 0.5));
+                }
+            }
+            return places.map(({ x, y }) => [x, y]);
+        }"""
+    )
+    low, high = np.min(coloured, axis=0), np.max(coloured, axis=0)
+    step = 1 / page.evaluate("() => explorer.view.scale")
+    x, y = frame.to_source(4, 9)
+    assert (low + high) / 2 == pytest.approx([x, y], abs=step)
+    assert high - low == pytest.approx([frame.step_x, frame.step_y], abs=2 * step)
     page.close()
+
+
+def test_maps_of_files_with_the_same_name(tmp_path, caplog):
+    files = {f"{name}/001": tmp_path / "session" / name / "001.mrc" for name in "ABC"}
+    for name in "AB":
+        write_mrc(tmp_path / "out" / "maps" / name / "001.mrc", np.zeros((2, 3)))
+    expected = {f"{name}/001": tmp_path / "out" / "maps" / name / "001.mrc" for name in "AB"}
+    for folder in ("out", "out/maps"):
+        caplog.clear()
+        assert map_files(tmp_path / folder, files) == expected
+        assert "C/001" in caplog.text
+    write_mrc(tmp_path / "a_score.mrc", np.zeros((2, 3)))
+    with pytest.raises(CoordinateError, match="a_score"):
+        map_files(tmp_path / "a_score.mrc", {"a": "a.mrc"})
+    assert map_files(tmp_path / "a_score.mrc", {"a": "a.mrc"}, endings=["_score"]) == {"a": tmp_path / "a_score.mrc"}
+
+
+def test_a_map_of_another_micrograph_is_left_out_and_told(tmp_path, caplog):
+    write_mrc(tmp_path / "mic.mrc", small("mic").data)
+    write_framed(tmp_path / "maps" / "mic.mrc", Picture(np.ones((4, 6)), Frame((4, 6), (128, 192), 15, 15, 32, 32)))
+    words = ["view", tmp_path / "mic.mrc", "--maps", tmp_path / "maps", "--out", tmp_path / "page.html"]
+    assert main(list(map(str, words))) == 1
+    assert str(tmp_path / "maps" / "mic.mrc") in caplog.text
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.split('id="scores-0">')[1].startswith("null\n")
+    assert not text.split('id="grey-0">')[1].startswith("null\n")
 
 
 @pytest.mark.parametrize(
@@ -396,6 +550,8 @@ def test_command(browser, tmp_path, three):
         (["mic.mrc", "--picks", "missing.csv", "--out", "page.html"], "missing.csv"),
         (["mic.mrc", "--labels", "mic.csv", "--out", "page.html"], "mic.csv"),
         (["broken.mrc", "--out", "page.html"], "broken.mrc"),
+        (["mic.mrc", "--maps", "broken.mrc", "--out", "page.html"], "--strip"),
+        (["mic.mrc", "--maps", "missing", "--out", "page.html"], "missing"),
     ],
 )
 def test_bad_input_is_one_line(words, named, tmp_path, monkeypatch, capsys):

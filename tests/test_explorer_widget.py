@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -18,6 +19,8 @@ from cryokit import coordinates
 from cryokit.coordinates import table
 from cryokit.errors import ArgumentError, CoordinateError
 from cryokit.evaluate import evaluate
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import write_framed
 from cryokit.micrograph import Micrograph, write_mrc
 from cryokit.plot.explorer import Explorer, explore
 from cryokit.plot.explorer.contents import KINDS
@@ -67,6 +70,18 @@ def test_pictures_are_sent_when_they_are_asked_for(explorer):
     (tile,) = layers["grey"]["tiles"]
     assert buffers[tile["data"]][:2] == b"\xff\xd8"
     assert tell(explorer, kind="pictures", index=1, kinds=["scores"])[0]["pictures"]["scores"] is None
+
+
+def test_score_maps_may_be_files(tmp_path):
+    write_mrc(tmp_path / "a.mrc", small("a").data)
+    frame = Frame((8, 12), (64, 96), 3.5, 2.5, 7.0, 7.5)
+    write_framed(tmp_path / "maps" / "a.mrc", Picture(np.ones((8, 12)), frame))
+    for scores in (tmp_path, {"a": tmp_path / "maps" / "a.mrc"}, {"a": Picture(np.ones((8, 12)), frame)}):
+        explorer = explore(tmp_path / "a.mrc", scores=scores)
+        explorer.sent = []
+        explorer.send = lambda content, buffers=None, sent=explorer.sent: sent.append((content, buffers))
+        layer = tell(explorer, kind="pictures", index=0, kinds=["scores"])[0]["pictures"]["scores"]
+        assert (layer["x0"], layer["y0"], layer["stepX"], layer["stepY"]) == (3.5, 2.5, 7.0, 7.5)
 
 
 def test_a_file_that_is_gone_is_said(tmp_path):
@@ -157,22 +172,25 @@ def tell_contents(explorer):
     return explorer.answer["contents"]
 
 
+LESSON = Path(cryokit.__file__).parents[1] / "notebooks" / "06_klh_precision_recall.py"
+(LESSON_CELL,) = (
+    cell.partition("\n")[2] for cell in LESSON.read_text(encoding="utf-8").split("\n# %%") if "explore(images" in cell
+)
 CELLS = (
     """
-    import numpy as np
-    from cryokit import coordinates, explore
-    from cryokit.micrograph import Micrograph
-    labels = coordinates.read("labels.csv")
-    micrograph = Micrograph(np.random.default_rng(0).normal(size=(SIZE, SIZE)), name="mic")
-    """,
+import numpy as np
+from IPython.display import display
+from cryokit import coordinates, evaluate, explore
+from cryokit.micrograph import Micrograph
+truth, names = coordinates.read("labels.csv"), ["mic"]
+judged = {"best": evaluate.evaluate(coordinates.read("picks.csv"), truth, bootstrap=0)}
+images = [Micrograph(np.random.default_rng(0).normal(size=(SIZE, SIZE)), name="mic")]
+""",
+    LESSON_CELL,
     """
-    explorer = explore(micrograph, coordinates.read("picks.csv"), labels)
-    explorer
-    """,
-    """
-    coordinates.write(explorer.picks, "back.csv", joined=True)
-    print(len(explorer.picks), "picks, threshold", explorer.threshold)
-    """,
+coordinates.write(explorer.picks, "back.csv", joined=True)
+print(len(explorer.picks), "picks, threshold", explorer.threshold)
+""",
 )
 
 
@@ -185,8 +203,7 @@ def lab(tmp_path):
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
         for cell in CELLS:
-            source = "\n".join(line.strip() for line in cell.strip().splitlines()).replace("SIZE", str(size))
-            notebook.cells.append(nbformat.v4.new_code_cell(source))
+            notebook.cells.append(nbformat.v4.new_code_cell(cell.strip().replace("SIZE", str(size))))
         nbformat.write(notebook, tmp_path / "explorer.ipynb")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -216,7 +233,7 @@ def lab(tmp_path):
 
 
 @pytest.mark.slow
-def test_in_jupyterlab(browser, lab, tmp_path):
+def test_the_explorer_of_lesson_06_in_jupyterlab(browser, lab, tmp_path):
     rng = np.random.default_rng(0)
     labels = table("mic", *rng.uniform(100, 3900, (2, 1000)), diameter=60)
     scattered = labels.iloc[:700].assign(x=labels["x"] + 4, score=rng.uniform(0.3, 1, 1000)[:700])
@@ -226,15 +243,24 @@ def test_in_jupyterlab(browser, lab, tmp_path):
     address = lab(4096)
     page = browser(address, (1280, 900))
     page.get_by_text("(ipykernel) | Idle").wait_for(timeout=90_000)
-    page.get_by_text("from cryokit import coordinates").first.click()
+    page.get_by_text("from cryokit import coordinates, evaluate").first.click()
     page.keyboard.press("Shift+Enter")
     page.get_by_text("[1]:").wait_for(timeout=60_000)
     page.keyboard.press("Shift+Enter")
     page.wait_for_selector(".ce-wait[hidden]", state="attached", timeout=120_000)
 
-    page.get_by_label("Threshold", exact=True).fill("0.5")
+    slider = page.get_by_label("Threshold", exact=True)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + 8, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=10)
+    page.mouse.up()
     page.wait_for_function("() => document.querySelector('[data-count=fn]').textContent !== '300'")
-    result = evaluate(picks, labels, threshold=0.5, bootstrap=0)
+    page.wait_for_timeout(200)  # for the last redraw
+    threshold = float(page.get_by_label("Threshold, as a number").input_value())
+    assert 0.4 < threshold < 0.6
+    result = evaluate(picks, labels, threshold=threshold, bootstrap=0)
     cell = page.locator("[data-count]").evaluate_all(
         "(cells) => Object.fromEntries(cells.map((cell) => [cell.dataset.count, Number(cell.textContent)]))"
     )
@@ -249,6 +275,9 @@ def test_in_jupyterlab(browser, lab, tmp_path):
     assert "Removed" in page.locator(".ce-status").inner_text()
     page.keyboard.press("a")
     assert "Added" in page.locator(".ce-status").inner_text()
+    for key, words in (("u", "Undone"), ("y", "Done again")):
+        page.keyboard.press(key)
+        assert words in page.locator(".ce-status").inner_text()
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
     page.get_by_label("File name").fill("saved.star")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -258,7 +287,7 @@ def test_in_jupyterlab(browser, lab, tmp_path):
 
     page.locator(".jp-Notebook .jp-Cell").nth(2).locator(".cm-content").click()
     page.keyboard.press("Shift+Enter")
-    page.get_by_text(re.compile(r"picks, threshold 0\.5")).wait_for(timeout=60_000)
+    page.get_by_text(f"picks, threshold {threshold}").wait_for(timeout=60_000)
     back, saved = coordinates.read(tmp_path / "back.csv"), coordinates.read(tmp_path / "saved.star")
     assert len(back) == len(saved) == len(result.picks) + 1
     np.testing.assert_allclose(saved[["x", "y"]], back[["x", "y"]], rtol=1e-8)

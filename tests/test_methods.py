@@ -16,6 +16,7 @@ from cryokit import coordinates, pickers
 from cryokit.cli import main
 from cryokit.coordinates import concatenate
 from cryokit.errors import ArgumentError, ArgumentTypeError, PickerError
+from cryokit.imaging.framed_files import read_framed
 from cryokit.micrograph import read, write_mrc
 from cryokit.pickers import Picker, auto, compact_picking, deeppicker, registry, size_search
 
@@ -173,18 +174,19 @@ def test_what_the_registry_allows_works_and_what_it_does_not_is_refused(method, 
     written = [name for name in contents(tmp_path / "picks") if name.startswith("maps/")]
     assert written == ([f"maps/{path.stem}.mrc" for path in paths] if method.score_maps else [])
     if method.score_maps:
-        scores = read(tmp_path / "picks" / written[0])
+        scores = read_framed(tmp_path / "picks" / written[0], (448, 448))
         assert 0 <= scores.data.min() < scores.data.max() <= 1
         # The map covers the micrograph.
         frame = picker.score_map(paths[0]).frame
-        assert scores.data.shape == frame.shape
+        assert scores.frame == frame
         for (x, y), (low, high) in (
             (frame.to_source(0, 0), (-50, 50)),
             (frame.to_source(*frame.shape[::-1]), (397, 498)),
         ):
             assert low <= x <= high
             assert low <= y <= high
-        assert scores.pixel_size == pytest.approx(5.36 * frame.step, rel=1e-4)
+        size = read(tmp_path / "picks" / written[0]).pixel_size
+        assert size == pytest.approx(5.36 * frame.step_x, rel=1e-4)
 
 
 @pytest.mark.parametrize(

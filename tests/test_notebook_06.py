@@ -1,6 +1,7 @@
 """The notebook on the comparison: what its text says has to be true of its run."""
 
 import json
+import statistics
 
 import pytest
 from html_pages import remote_parts, without_alternative_text
@@ -133,6 +134,14 @@ def test_wrong_frames_score_next_to_nothing(results):
     for mistake in ("corner for centre", "y from the other end", "binned by 2"):
         assert results[f"F1, {mistake}"] < 0.2
     assert results["other names are refused"]
+
+
+def test_labels_are_the_ceiling_and_a_consensus_is_better(results):
+    f1 = dict(results["F1 of labels"])
+    consensus = f1.pop("two of three")
+    # But for labels on what counts neither way.
+    assert results["F1 of a perfect picker by labels"] == pytest.approx(f1, abs=0.01)
+    assert statistics.mean(results["agreement of two people"]) < statistics.mean(f1.values()) < consensus
 
 
 @pytest.mark.slow

@@ -64,6 +64,18 @@ def agg(monkeypatch):
     monkeypatch.setattr(plot, "figure", figure)
 
 
+def test_circles_have_a_dark_edge(ax):
+    """Nobody has to tell them from grey by their hue."""
+    grey = np.indices((401, 401)).sum(axis=0) % 2
+    plot.overlay(ax, grey, table("m", [200], [200], diameter=200), legend=False)
+    pixels, where = rendered(ax)
+    column, row = where(300, 200)
+    profile = pixels[row - 3 : row + 4, column - 6 : column + 7].mean(axis=0)
+    line = 5 + profile[5:8].argmax()
+    # The grey around is 127.
+    assert max(profile[:line].min(), profile[line + 1 :].min()) < 90 < profile[line]
+
+
 @pytest.mark.parametrize("longest_side", [2000, 100])
 def test_a_micrograph_is_drawn_where_its_picks_are(ax, longest_side):
     """A bright square off the middle is drawn at its pixel coordinates: not flipped, not transposed, not moved."""

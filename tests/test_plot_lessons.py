@@ -12,6 +12,7 @@ from cryokit import plot
 from cryokit.errors import ArgumentError
 from cryokit.micrograph import Micrograph
 from cryokit.plot import workflow_picture
+from cryokit.plot.explorer.contents import RAMP
 from cryokit.plot.scale_bars import LENGTHS, ScaleBar
 
 # Linear RGB as the colour-blind see it (Machado et al. 2009, severity 1)
@@ -120,6 +121,12 @@ class TestPalette:
             colours = [lab(plot.PALETTE[name], deficiency) for name in group]
             for one, other in itertools.combinations(colours, 2):
                 assert np.linalg.norm(one - other) > 15
+
+    @pytest.mark.parametrize("deficiency", [None, *DEFICIENCIES])
+    def test_the_scores_of_the_explorer_keep_their_order(self, deficiency):
+        lightness = [lab(colour, deficiency)[0] for colour in RAMP]
+        assert (np.diff(lightness) > 0).all()
+        assert lightness[-1] - lightness[0] > 50
 
     def test_they_show_on_dark_and_on_grey(self):
         for name, colour in plot.PALETTE.items():

@@ -14,6 +14,7 @@ from cryokit.cli.arguments import add_simulation
 from cryokit.coordinates import concatenate
 from cryokit.evaluate import Evaluation, by_view, evaluate
 from cryokit.micrograph import Micrograph, read, write_mrc
+from cryokit.pickers import registry
 from cryokit.pickers.many_files import fit_files
 from cryokit.plot.explorer import Page
 from cryokit.plot.explorer.contents import Tables, pictures
@@ -102,8 +103,10 @@ def demo(
     views = by_view(candidates, labels, micrographs=names, threshold=picker.threshold_, bootstrap=0)
     report = _report(result, views, opened, picker, protein, seed)
     page, tables = Page(report.title), Tables(names, candidates, labels)
+    with_maps = registry.described(type(picker)).score_maps
     for micrograph in opened:
-        page.add(micrograph, pictures(micrograph, tables.diameter))
+        scores = picker.score_map(micrograph) if with_maps else None
+        page.add(micrograph, pictures(micrograph, tables.diameter, scores))
     page.write(out / "explorer.html", tables, picker.threshold_)
     logger.info(
         "precision %.3f, recall %.3f, F1 %.3f, average precision %.3f",
@@ -150,9 +153,11 @@ def _report(
         figure, axes = plot.figure(width=9, height=9)
         plot.overlay(axes[0, 0], micrograph, evaluation=result)
         report.figure(figure, f"{micrograph.name}: picks at the picker's own threshold.")
-    report.text(
-        "The file explorer.html beside this one shows the picks on all micrographs: zoom in, move the threshold and "
-        "watch the counts, add and remove picks."
+    report.link(
+        "explorer.html",
+        "The explorer",
+        " shows the picks on all micrographs: zoom in, move the threshold and watch the counts, lay the score map over "
+        "the micrograph, add and remove picks. It is the file explorer.html beside this one.",
     )
     report.heading("The same with your own micrographs")
     report.commands(

@@ -73,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-maps",
         action="store_true",
-        help="write the score map of each micrograph, the probability of a particle (maps/*.mrc)",
+        help="write the score map of each micrograph, the probability of a particle (maps/*.mrc), for cryokit view "
+        "--maps; the header says where it lies in the micrograph",
     )
     parser.add_argument(
         "--save-masks",

@@ -6,7 +6,7 @@ package (`cryokit.micrograph.images`) and a line in `cryokit._util.names.MICROGR
 """
 
 from cryokit.micrograph.finding import find
-from cryokit.micrograph.loading import Micrograph, MicrographLike, pixel_size, read, shape
+from cryokit.micrograph.loading import Micrograph, MicrographLike, labels, pixel_size, pixels, read, shape
 from cryokit.micrograph.mrc import write_mrc
 
-__all__ = ["Micrograph", "MicrographLike", "find", "pixel_size", "read", "shape", "write_mrc"]
+__all__ = ["Micrograph", "MicrographLike", "find", "labels", "pixel_size", "pixels", "read", "shape", "write_mrc"]

@@ -8,8 +8,10 @@ A format is a module of `cryokit.micrograph` with
     Context manager that gives the `Images` in a file.
 ``shape(path) -> (rows, columns)``
     Shape of the images, from the header alone.
+``labels(path)``, if its files have them
+    Lines of text that programs have left in the header.
 
-Both may raise whatever their decoder raises: `cryokit.micrograph.read` and `shape` turn it into a `MicrographError`
+They may raise whatever their decoder raises: `cryokit.micrograph.read` and `shape` turn it into a `MicrographError`
 that names the file.
 """
 

@@ -117,13 +117,53 @@ def read(
     path = Path(path)
     if pixel_size is not None:
         check_number("pixel_size", pixel_size, 0, above=True)
-    format = _format(path)
-    with _own_errors(path, format.TITLE), format.opened(path) as images:
-        data = _one_image(path, images, sum_frames)
-    _check_pixels(path, data)
+    data, sizes = _pixels(path, sum_frames)
+    if data.min() == data.max():
+        raise MicrographError(f"{path}: every pixel is {data.flat[0]:g}; leave it out or export it again")
     if pixel_size is None:
-        pixel_size = _square_pixel(path, *images.pixel_sizes)
+        pixel_size = _square_pixel(path, *sizes)
     return Micrograph(data, pixel_size, micrograph_name(path) if name is None else name, path)
+
+
+def pixels(path: str | os.PathLike) -> NDArray[np.float32]:
+    """Return the pixels of a picture that may be the same everywhere, as score maps and masks can be.
+
+    Parameters
+    ----------
+    path : path-like
+        File as for `read`.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+
+    Raises
+    ------
+    MicrographError
+        As in `read`, other than for pixels that are all the same.
+    """
+    return _pixels(Path(path), sum_frames=False)[0]
+
+
+def labels(path: str | os.PathLike) -> list[str]:
+    """Return the lines of text that programs have left in the header of an MRC file; other formats have none.
+
+    Parameters
+    ----------
+    path : path-like
+        File as for `read`; the pixels are not read.
+
+    Raises
+    ------
+    MicrographError
+        As in `shape`.
+    """
+    path = Path(path)
+    format = _format(path)
+    if not hasattr(format, "labels"):
+        return []
+    with _own_errors(path, format.TITLE):
+        return format.labels(path)
 
 
 def shape(path: str | os.PathLike) -> tuple[int, int]:
@@ -252,15 +292,18 @@ def _grey(path: Path, image: NDArray) -> NDArray:
     )
 
 
-def _check_pixels(path: Path, data: NDArray[np.float32]) -> None:
-    low, high = data.min(), data.max()  # NaN and infinity show in the extremes, without a copy of the array
-    if not (np.isfinite(low) and np.isfinite(high)):
+def _pixels(path: Path, sum_frames: bool) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Return the pixels of a file, all of them finite, and the pixel sizes in x and y that it has."""
+    format = _format(path)
+    with _own_errors(path, format.TITLE), format.opened(path) as images:
+        data = _one_image(path, images, sum_frames)
+    # NaN and infinity show in the extremes, without a copy of the array.
+    if not (np.isfinite(data.min()) and np.isfinite(data.max())):
         bad = data.size - np.count_nonzero(np.isfinite(data))
         raise MicrographError(
             f"{path}: {bad} of {data.size} pixels are NaN or infinite; leave it out or replace them by the mean"
         )
-    if low == high:
-        raise MicrographError(f"{path}: every pixel is {low:g}; leave it out or export it again")
+    return data, images.pixel_sizes
 
 
 def _square_pixel(path: Path, x: float, y: float) -> float | None:

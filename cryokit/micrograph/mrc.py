@@ -6,7 +6,7 @@ import gzip
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ _MOST_DECOMPRESSED = 1 << 33  # bytes
 _IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
 # What MRC has a mode for and keeps exactly: modes 0, 1, 6 and 12. Everything else becomes mode 2, float32.
 _KEPT_TYPES = ("int8", "int16", "uint16", "float16")
+_LABELS, _LABEL_LENGTH = 10, 80  # of the header: how many lines, and how many characters in each
 _COMPRESSION = {".mrc.gz": "gzip", ".mrc.bz2": "bzip2", ".mrc": None, ".mrcs": None}
 
 
@@ -62,6 +63,14 @@ def shape(path: Path) -> tuple[int, int]:
     if min(header.nx, header.ny) <= 0 or header.mode not in _MODES:
         raise MicrographError(f"{path}: {_fault(header)}")
     return header.ny, header.nx
+
+
+def labels(path: Path) -> list[str]:
+    """Return the labels in the header of an MRC file."""
+    with _stream(path) as (stream, compressed):
+        header, _ = _header(path, stream, compressed)
+    lines = (bytes(label).split(b"\0")[0].decode("ascii", "replace").rstrip() for label in header.label)
+    return [line for line in lines if line]
 
 
 @contextlib.contextmanager
@@ -156,7 +165,14 @@ def _is_unsigned(header) -> bool:
     return 0 <= header.dmin < header.dmax <= 255 and header.dmax > 127
 
 
-def write_mrc(path: str | os.PathLike, data: NDArray, pixel_size: float | None = None) -> None:
+def write_mrc(
+    path: str | os.PathLike,
+    data: NDArray,
+    pixel_size: float | tuple[float, float] | None = None,
+    *,
+    origin: tuple[float, float] = (0.0, 0.0),
+    notes: Sequence[str] = (),
+) -> None:
     """Write a micrograph as MRC, whole or not at all.
 
     Parameters
@@ -166,14 +182,19 @@ def write_mrc(path: str | os.PathLike, data: NDArray, pixel_size: float | None =
     data : ndarray, shape (rows, columns)
         Pixels. int8, int16, uint16 and float16 are stored as they are (modes 0, 1, 6, 12), everything else as float32
         (mode 2). The first row is the first in the file.
-    pixel_size : float, optional
-        Pixel size in Angstrom, written as the voxel size; 0 (unknown) by default.
+    pixel_size : float or (float, float), optional
+        Pixel size in Angstrom, or those in x and in y, written as the voxel size; 0 (unknown) by default.
+    origin : (float, float)
+        Where the centre of the first pixel lies, x and y in Angstrom, as MRC 2014 has it; IMOD shows it with the
+        opposite sign.
+    notes : sequence of str
+        Lines of ASCII text for the labels of the header (`labels`), at most 9 with at most 80 characters each.
 
     Raises
     ------
     ArgumentError
-        If the suffix is another one, the array is not two-dimensional, empty or complex, or the pixel size is not a
-        positive number.
+        If the suffix is another one, the array is not two-dimensional, empty or complex, the pixel size is not a
+        positive number, or there are too many or too long notes.
     MicrographError
         If a pixel is NaN or infinite.
     """
@@ -184,8 +205,14 @@ def write_mrc(path: str | os.PathLike, data: NDArray, pixel_size: float | None =
     data = np.asarray(data)
     if data.ndim != 2 or data.size == 0 or data.dtype.kind not in "biuf":
         raise ArgumentError(f"{path}: data must be a 2-D array of real numbers, not {data.dtype} of shape {data.shape}")
+    sizes = (0.0, 0.0)
     if pixel_size is not None:
-        check_number("pixel_size", pixel_size, 0, above=True)
+        sizes = tuple(pixel_size) if isinstance(pixel_size, tuple) else (pixel_size, pixel_size)
+        for size in sizes:
+            check_number("pixel_size", size, 0, above=True)
+    lines = [line.encode("ascii", "replace") for line in ("written by cryokit", *notes)]
+    if len(lines) > _LABELS or max(map(len, lines)) > _LABEL_LENGTH:
+        raise ArgumentError(f"{path}: notes: at most {_LABELS - 1} lines of at most {_LABEL_LENGTH} characters")
     native = data.dtype.newbyteorder("=")
     with np.errstate(over="ignore"):
         data = np.ascontiguousarray(data, dtype=native if native.name in _KEPT_TYPES else np.float32)
@@ -194,6 +221,8 @@ def write_mrc(path: str | os.PathLike, data: NDArray, pixel_size: float | None =
         raise MicrographError(f"{path}: not written, {bad} of {data.size} pixels are NaN or infinite; replace them")
     with replacing(path) as temporary, mrcfile.new(temporary, compression=_COMPRESSION[suffix]) as mrc:
         mrc.set_data(data)
-        mrc.voxel_size = pixel_size or 0
+        mrc.voxel_size = (*sizes, sizes[0])
+        mrc.header.origin.x, mrc.header.origin.y = origin
         # mrcfile's own label holds the time; without it the same array gives the same file.
-        mrc.header.label[0] = b"written by cryokit"
+        mrc.header.label[: len(lines)] = lines
+        mrc.header.nlabl = len(lines)

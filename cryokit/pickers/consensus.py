@@ -33,6 +33,11 @@ def agreement(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame], dia
     float
         Agreement from 0 to 1; 0 if neither picks anything.
 
+    Notes
+    -----
+    Made for weights: crowded picks that could be paired in several ways are counted from `first` and not matched one to
+    one, so that the order of the two can matter a little. `shared_particles` matches, and does not depend on it.
+
     Examples
     --------
     >>> a, b = table("m", [10, 50, 90], [10, 10, 10], 0.9), table("m", [12, 70], [10, 10], 0.9)

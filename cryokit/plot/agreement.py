@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cryokit._util.wording import plural
 from cryokit.evaluate import evaluate
 from cryokit.plot import pictures
+from cryokit.plot.drawing import LINE, edged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,13 +109,20 @@ def draw(ax: Axes, micrograph: NDArray | Micrograph, found: Agreement) -> Axes:
         style = "dashed" if kind == "none" else "solid"
         ax.add_patch(
             Circle(
-                (row.x, row.y), row.diameter / 2, fill=False, edgecolor=COLOURS[kind], linewidth=1.6, linestyle=style
+                (row.x, row.y),
+                row.diameter / 2,
+                fill=False,
+                edgecolor=COLOURS[kind],
+                linewidth=LINE,
+                linestyle=style,
+                path_effects=edged(LINE),
             )
         )
     for row in found.false.itertuples():
         side = 0.8 * row.diameter
         corner = (row.x - side / 2, row.y - side / 2)
-        ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=SHARED_FALSE, linewidth=1.4))
+        line = {"edgecolor": SHARED_FALSE, "linewidth": LINE, "path_effects": edged(LINE)}
+        ax.add_patch(Rectangle(corner, side, side, fill=False, **line))
         ax.text(
             *corner, f"{row.methods}", color="white", fontsize=7, va="top", clip_on=True,
             bbox={"facecolor": SHARED_FALSE, "edgecolor": "none", "pad": 0.8},
@@ -130,6 +139,6 @@ def draw(ax: Axes, micrograph: NDArray | Micrograph, found: Agreement) -> Axes:
     )
     ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small", facecolor="0.2",
-        labelcolor="white", title=f"{found.methods} methods", title_fontproperties={"size": "small"},
+        labelcolor="white", title=plural(found.methods, "method"), title_fontproperties={"size": "small"},
     ).get_title().set_color("white")  # fmt: skip
     return ax

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -27,6 +28,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; } th { border-bottom-color: #555; }
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
+.wide { overflow-x: auto; }
 .gallery { display: flex; flex-wrap: wrap; gap: .8rem; } .gallery figure { margin: 0; width: 15rem; }
 .gallery img { width: 100%; } .gallery figcaption { overflow-wrap: anywhere; }
 pre { background: #f4f4f4; padding: .7rem 1rem; overflow-x: auto; } footer { color: #555; margin-top: 3rem; }
@@ -61,6 +63,11 @@ class Report:
         """Add a paragraph of plain text."""
         self._parts.append(f"<p>{html.escape(text)}</p>")
 
+    def link(self, file: str, words: str, text: str) -> None:
+        """Add a paragraph of plain text that begins with a link to a file beside the page."""
+        address = html.escape(quote(file), quote=True)
+        self._parts.append(f'<p><a href="{address}">{html.escape(words)}</a>{html.escape(text)}</p>')
+
     def commands(self, text: str) -> None:
         """Add command lines."""
         self._parts.append(f"<pre>{html.escape(text)}</pre>")
@@ -69,7 +76,7 @@ class Report:
         """Add a table, with `digits` decimals for floats and a dash for NaN."""
         with pd.option_context("display.max_colwidth", None):
             html_table = table.to_html(index=False, border=0, na_rep="-", float_format=f"{{:.{digits}f}}".format)
-        self._parts.append(html_table)
+        self._parts.append(f'<div class="wide">{html_table}</div>')
 
     def figure(self, figure: Figure, caption: str, *, dpi: int = 110) -> None:
         """Add a matplotlib figure, embedded as PNG."""

@@ -21,7 +21,7 @@ from scipy import ndimage
 from cryokit._util.validation import check_choice, check_number
 from cryokit.errors import ArgumentError
 from cryokit.pickers.interface import spread
-from cryokit.plot.drawing import MASK_COLOUR, PALETTE, legend_below, set_title, square
+from cryokit.plot.drawing import LINE, MASK_COLOUR, PALETTE, edged, legend_below, set_title, square
 from cryokit.plot.pictures import show_micrograph
 from cryokit.segmentation.mask import as_mask
 from cryokit.segmentation.shapes import Rectangle, label_image
@@ -97,7 +97,7 @@ def outlines(
     counts: Counter[tuple[str | None, bool | None]] = Counter()
     for particle in particles:
         kind = (particle.view if colour_by == "view" else None, judged.get(id(particle)))
-        ax.add_artist(_outline(particle, linewidth=1.3, **_style(*kind, decided)))
+        ax.add_artist(_outline(particle, **_style(*kind, decided)))
         counts[kind] += 1
     if legend:
         handles = []
@@ -119,6 +119,7 @@ def _outline(particle: Particle, left: float = 0, top: float = 0, **line: object
     """Return a circle, rectangle or box around a particle; `left` and `top` are taken off its coordinates."""
     from matplotlib.patches import Circle, Polygon
 
+    line |= {"linewidth": LINE, "path_effects": edged(LINE)}
     if particle.view == "top":
         centre = particle.circle or particle
         radius = particle.circle.radius if particle.circle else particle.diameter / 2
@@ -225,7 +226,7 @@ def gallery(
             left, top = round(particle.x) - size // 2, round(particle.y) - size // 2
             for ax, pixels in ((above, scaled), (below, own)):
                 ax.imshow(square(pixels, left, top, size), cmap="gray", vmin=0, vmax=1)
-                ax.add_artist(_outline(particle, left, top, color=colour, linewidth=1.2))
+                ax.add_artist(_outline(particle, left, top, color=colour))
             reason = "\n".join(textwrap.wrap(decision.reason, letters)[:LINES])
             below.text(0.5, -0.05, reason, fontsize=POINTS, ha="center", va="top", transform=below.transAxes)
     return axes

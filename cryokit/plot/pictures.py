@@ -24,8 +24,10 @@ from cryokit.imaging.frame import Picture
 from cryokit.imaging.preparation import unusable_regions
 from cryokit.plot.drawing import (
     CURVE_COLOURS,
+    LINE,
     MASK_COLOUR,
     PALETTE,
+    edged,
     legend_below,
     set_title,
     show_grey,
@@ -279,7 +281,8 @@ def outline(ax: Axes, mask: Picture) -> Axes:
         x, _ = mask.frame.to_source(columns, np.zeros(len(columns)))
         _, y = mask.frame.to_source(np.zeros(len(rows)), rows)
         limits = ax.get_xlim(), ax.get_ylim()
-        ax.contour(x, y, np.pad(mask.data, 1), levels=[0.5], colors=MASK_COLOUR, linewidths=1.2)
+        line = ax.contour(x, y, np.pad(mask.data, 1), levels=[0.5], colors=MASK_COLOUR, linewidths=LINE)
+        line.set_path_effects(edged(LINE))
         ax.set(xlim=limits[0], ylim=limits[1])
     return ax
 
@@ -450,7 +453,8 @@ def _circles(ax: Axes, marks: pd.DataFrame, kind: str) -> Line2D:
         facecolors="none",
         edgecolors=colour,
         linestyles=line,
-        linewidths=1.4,
+        linewidths=LINE,
+        path_effects=edged(LINE),
     )
     ax.add_collection(circles, autolim=False)
     return legend_line(kind, f" ({len(marks)})")

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cryokit.imaging.frame import Frame
-from cryokit.plot.drawing import CURVE_COLOURS, PALETTE
+from cryokit.plot.drawing import CURVE_COLOURS, PALETTE, edged
 from cryokit.plot.lesson_pictures import WIDTH, describe
 from cryokit.plot.pictures import show_micrograph
 
@@ -215,7 +215,8 @@ def boxes(ax: Axes, x: ArrayLike, y: ArrayLike, view: Sequence[str], side: float
     for place_x, place_y, name in zip(x, y, view, strict=True):
         corner = place_x - side / 2, place_y - side / 2
         colour = PALETTE.get(name, PALETTE["pick"])
-        ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=line))
+        style = {"edgecolor": colour, "linewidth": line, "path_effects": edged(line)}
+        ax.add_patch(Rectangle(corner, side, side, fill=False, **style))
     ax.plot(x, y, "o", color="white", markeredgecolor="black", markersize=4)
 
 

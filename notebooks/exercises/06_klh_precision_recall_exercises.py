@@ -334,7 +334,7 @@ marks
 #
 # Two people labelled the same micrograph; neither is "the truth". Their agreement is twice the number of particles that
 # both marked, divided by the number of labels of both together: the F1 of one if the other were right (lesson 06,
-# *What makes a comparison fair*).
+# *Whose truth?*).
 #
 # `count_pairs` of task 1 may help; here `shared` has been counted for you.
 
@@ -373,8 +373,9 @@ with check("Task 5"):
 # particles; they are 38 pixels across.
 #
 # Two others have labelled it already: `cautious` leaves out what she is not sure of, `generous` takes too much. With
-# whom do you agree more, and why is that no proof that you are right (lesson 06, *What makes a comparison fair*)? Your
-# mark follows from your F1 against the simulation's truth: nothing at 0.4 or less, 4 points at 0.85 or more.
+# whom do you agree more, and why is that no proof that you are right (lesson 06, *Whose truth?*)? Your mark follows from
+# your F1 against the simulation's truth: nothing at 0.4 or less, 4 points at 0.85 or more. In class, let everybody label
+# one micrograph, and compare the files: `cryokit consensus anna.csv ben.csv cleo.csv --diameter 38 --out consensus`.
 
 # %% nbgrader={"grade": false, "grade_id": "label-data", "locked": true, "schema_version": 3, "solution": false, "task": false}
 faint, cautious, generous, _ = drawn_pictures.labelled_by_three(seed)

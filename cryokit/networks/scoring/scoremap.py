@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from cryokit._util.validation import check_picture
 from cryokit.errors import ArgumentError, PickerError
-from cryokit.imaging.frame import Frame
+from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import write_framed
 from cryokit.networks.architectures.network_config import particle_classes
 from cryokit.networks.model import Model
 
@@ -117,22 +118,22 @@ class ScoreMap:
     def write_mrc(self, path: str | os.PathLike, pixel_size: float | None = None) -> None:
         """Write the probability of a particle as an MRC file, whole or not at all.
 
+        `cryokit.imaging.framed_files.read_framed` reads it, with its frame.
+
         Parameters
         ----------
         path : path-like
             File to write; ends in ``.mrc`` (or another suffix of `cryokit.micrograph.write_mrc`).
         pixel_size : float, optional
-            Pixel size, in Angstrom, of the picture that `frame` leads to; that of the map is `frame.step` times as
-            large.
+            Pixel size, in Angstrom, of the picture that `frame` leads to; that of the map is as many times as large as
+            its positions are apart.
 
         Raises
         ------
         ArgumentError
             If the file's suffix is another one.
         """
-        from cryokit.micrograph import write_mrc
-
-        write_mrc(path, self.particle, None if pixel_size is None else self.frame.step * pixel_size)
+        write_framed(path, Picture(self.particle, self.frame), pixel_size)
 
 
 def network_and_classes(

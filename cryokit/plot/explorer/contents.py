@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,14 +13,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryokit import micrograph as micrograph_files
+from cryokit._util.names import located_name, matched
 from cryokit._util.plain import plain
 from cryokit._util.validation import check_picture
 from cryokit._util.wording import plural, some
 from cryokit.coordinates import concatenate, coordinate_path, table, validate, without_repeats
-from cryokit.errors import CoordinateError
+from cryokit.coordinates.renaming import Additions
+from cryokit.errors import CoordinateError, MicrographError
 from cryokit.evaluate.against_labels import check_diameters, check_scores
 from cryokit.evaluate.matching import TOLERANCES
 from cryokit.imaging.frame import Frame, Picture
+from cryokit.imaging.framed_files import covering, read_framed
 from cryokit.imaging.preparation import flattened, recorded, unusable_regions
 from cryokit.plot.drawing import CURVE_COLOURS, MASK_COLOUR
 from cryokit.plot.pictures import STYLES
@@ -27,6 +32,8 @@ from cryokit.plot.pictures import STYLES
 if TYPE_CHECKING:
     from cryokit.micrograph import Micrograph
     from cryokit.networks.scoring.scoremap import ScoreMap
+
+    Scores = NDArray | Picture | ScoreMap | str | os.PathLike  # probability of a particle, in a file or not
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +202,7 @@ def described(shown: Iterable[Shown], tables: Tables, threshold: float | None = 
 def pictures(
     micrograph: Micrograph,
     diameter: float | None = None,
-    scores: NDArray | ScoreMap | None = None,
+    scores: Scores | None = None,
     *,
     kinds: Iterable[str] = KINDS,
 ) -> dict[str, dict | None]:
@@ -207,8 +214,9 @@ def pictures(
         Micrograph.
     diameter : float, optional
         Particle diameter in pixels, for the band-pass. By default a fortieth of the width.
-    scores : ndarray of float, shape (rows, columns), or ScoreMap, optional
-        Probability of a particle. An array covers the whole micrograph, whatever its number of rows and columns.
+    scores : ndarray of float, shape (rows, columns), Picture, ScoreMap or path-like, optional
+        Probability of a particle. An array covers the whole micrograph, whatever its number of rows and columns; a file
+        is one that `cryokit pick --save-maps` has written (`cryokit.imaging.framed_files.read_framed`).
     kinds : iterable of str
         Pictures to make, of `KINDS`.
 
@@ -218,6 +226,13 @@ def pictures(
         Pictures by kind, None where there is nothing to show. Each has `width`, `height`,
         the frame in the micrograph (`x0`, `y0`, `stepX`, `stepY`), the grey values that are black and white at first
         (`low`, `high`), and compressed `tiles` (`x`, `y`, `type`, `data`).
+
+    Raises
+    ------
+    ArgumentError
+        If the scores are no picture.
+    MicrographError
+        If the file of the scores cannot be read, or is of a micrograph of another shape.
     """
     made: dict[str, dict | None] = {}
     for kind in kinds:
@@ -233,6 +248,64 @@ def pictures(
         else:
             made[kind] = None if scores is None else _score_layer(scores, micrograph.data.shape)
     return made
+
+
+def map_files(
+    folder: str | os.PathLike,
+    files: Mapping[str, str | os.PathLike],
+    *,
+    endings: Iterable[str] = (),
+    prefixes: Iterable[str] = (),
+) -> dict[str, Path]:
+    """Return the score maps in a folder by the names of their micrographs.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of maps that are called like their micrographs, such as ``maps`` in the output of ``cryokit pick
+        --save-maps``, or a single map.
+    files : mapping of str to path-like
+        Paths of the micrographs by name; a name where there is no file.
+    endings, prefixes : iterable of str
+        What to take off the names of the maps, as in `cryokit.coordinates.read_folder`.
+
+    Raises
+    ------
+    CoordinateError
+        If none of the maps is called like one of the micrographs.
+    MicrographError
+        If there are no maps.
+    """
+    place = Path(folder)
+    place = place / "maps" if (place / "maps").is_dir() else place
+    found = {_located(file, place): file for file in _pictures_in(place)}
+    stripped = Additions(endings, prefixes).removed_from(found, place)
+    called = matched(stripped.values(), files)
+    maps = {called[name]: found[own] for own, name in stripped.items() if called[name] in files}
+    if not maps:
+        raise CoordinateError(
+            f"{place}: no score map ({some(list(called.values()))}) has the name of a shown micrograph "
+            f"({some(list(files))}); rename the files, or strip what was added to their names (--strip)"
+        )
+    if len(maps) < len(files):
+        without = [name for name in files if name not in maps]
+        logger.warning("%s: no score map of %s: %s", place, plural(len(without), "micrograph"), some(without))
+    return maps
+
+
+def _pictures_in(place: Path) -> list[Path]:
+    """Return the pictures in a folder; if there are none, those in folders inside, as for files of the same name."""
+    try:
+        return micrograph_files.find(place)
+    except MicrographError:
+        inside = sorted(path for path in place.rglob("*") if path.is_dir()) if place.is_dir() else []
+        if not inside:
+            raise
+    return micrograph_files.find(inside)
+
+
+def _located(file: Path, place: Path) -> str:
+    return located_name(file.relative_to(place) if place.is_dir() else file.name)
 
 
 def _file_name(name: str, format: str) -> str | None:
@@ -255,11 +328,14 @@ def _eight_bits(picture: Picture) -> tuple[Picture, int, int]:
     return Picture(shades, picture.frame), round(low), max(round(high), round(low) + 1)
 
 
-def _score_layer(scores: NDArray | ScoreMap, shape: tuple[int, int]) -> dict:
-    if isinstance(scores, np.ndarray):
+def _score_layer(scores: Scores, shape: tuple[int, int]) -> dict:
+    if isinstance(scores, (str, os.PathLike)):
+        scores = read_framed(scores, shape)
+    if isinstance(scores, Picture):
+        data, frame = scores
+    elif isinstance(scores, np.ndarray):
         data = check_picture("score map", scores)
-        step_y, step_x = (size / own for size, own in zip(shape, data.shape, strict=True))
-        frame = Frame(data.shape, shape, (step_x - 1) / 2, (step_y - 1) / 2, step_x, step_y)
+        frame = covering(data.shape, shape)
     else:
         data, frame = scores.particle, scores.frame
     shades = np.rint(255 * np.clip(np.nan_to_num(data), 0, 1)).astype(np.uint8)

@@ -274,9 +274,9 @@ function lookUp(count, ratio, middle, scale, size, origin, step, factor, length)
 // --- the explorer --------------------------------------------------------------------------------------------------
 
 const HELP = [
-  ["Click", "add a pick"],
-  ["Alt-click", "remove a pick"],
-  ["Drag a pick", "move it"],
+  ["Click, or tap", "add a pick"],
+  ["Alt-click, or hold a finger", "remove a pick"],
+  ["Drag a pick", "move it (with a finger: tap it first)"],
   ["Drag elsewhere, or Shift-drag", "pan"],
   ["Wheel, pinch, + and −", "zoom (the wheel after a click into the picture, or with Ctrl)"],
   ["0 and 1", "fit the whole micrograph; one pixel of it to a pixel of the screen"],
@@ -298,6 +298,10 @@ const TOOLS = { edit: "Edit", remove: "Remove", look: "Look" };
 const STAMPED = 120; // largest radius in pixels of the screen of circles that are stamped rather than drawn
 const LINE = 1.8; // width of circles in pixels of the screen
 const EDGE = 1; // and of the dark edge on either side
+const POINTED = 8; // pixels of the screen from its centre within which a pick is meant by a mouse, whatever its diameter
+const TOUCHED = 16; // and by a finger
+const STIRRED = { mouse: 4, touch: 8 }; // pixels of the screen that a pointer has to move for a drag
+const HELD = 500; // milliseconds after which a finger that rests on a pick removes it
 const MOST_ZOOM = 64; // pixels of the screen to one of the micrograph
 let instances = 0;
 
@@ -335,6 +339,7 @@ export class Explorer {
     this.done = [];
     this.undone = [];
     this.carried = null;
+    this.selected = null; // the pick that a finger has tapped
     this.tool = "edit";
     this.shown = { band: false, mask: false, scores: false, picks: true };
     this.stamps = new Map();
@@ -679,7 +684,7 @@ export class Explorer {
   async show(index) {
     if (index === this.index || !this.micrographs[index]) return;
     this.index = index;
-    this.carried = null;
+    this.carried = this.selected = null;
     this.choice.value = String(index);
     this.layers = null;
     this.wait.hidden = false;
@@ -694,7 +699,9 @@ export class Explorer {
       // The grey values first: the others may still have to be computed.
       if (!(await this.load(index, ["grey"]))) return;
       this.wait.hidden = true;
-      this.say(`${micrograph.name}: ${micrograph.picks.length} picks`);
+      const [all, chosen] = [micrograph.picks.length, this.chosen(micrograph).length];
+      const which = chosen < all ? `${chosen} of ${all} picks at or above the threshold` : `${all} picks`;
+      this.say(`${micrograph.name}: ${which}`);
       this.schedule("numbers");
       if (!(await this.load(index, OTHERS))) return;
     } catch (error) {
@@ -818,12 +825,12 @@ export class Explorer {
   // --- editing ---
 
   // Returns the shown pick nearest to a place, if it is near enough to be meant.
-  nearest(place) {
+  nearest(place, within = POINTED) {
     let best = null;
     let least = Infinity;
     for (const pick of this.micrograph.picks) {
       const distance = Math.hypot(pick.x - place.x, pick.y - place.y);
-      const reach = Math.max(8 / this.view.scale, this.diameterOf(pick) / 3);
+      const reach = Math.max(within / this.view.scale, this.diameterOf(pick) / 3);
       if (distance < least && distance <= reach && this.passes(pick)) {
         best = pick;
         least = distance;
@@ -848,11 +855,15 @@ export class Explorer {
     return this.say(`Added a pick at ${words(pick)}.`);
   }
 
-  remove(place) {
-    const pick = this.nearest(place);
-    if (!pick) return this.say("No pick here.");
+  remove(place, within) {
+    const pick = this.nearest(place, within);
+    if (!pick) {
+      this.say("No pick here.");
+      return false;
+    }
     this.apply({ index: this.index, at: this.micrograph.picks.indexOf(pick), before: pick, after: null });
-    return this.say(`Removed the pick at ${words(pick)}.`);
+    this.say(`Removed the pick at ${words(pick)}.`);
+    return true;
   }
 
   move(pick, from, to) {
@@ -861,7 +872,9 @@ export class Explorer {
     if (from.x === to.x && from.y === to.y) return this.say("The pick stays where it was.");
     if (!this.inside(to)) return this.say("Outside the micrograph: the pick stays where it was.");
     const after = { ...pick, x: rounded(to.x), y: rounded(to.y) };
+    const selected = this.selected === pick;
     this.apply({ index: this.index, at: this.micrograph.picks.indexOf(pick), before: pick, after });
+    if (selected) this.selected = after;
     return this.say(`Moved a pick to ${words(after)}.`);
   }
 
@@ -874,6 +887,7 @@ export class Explorer {
   change(index, at, before, after) {
     this.micrographs[index].picks.splice(at, before ? 1 : 0, ...(after ? [after] : []));
     this.micrographs[index].edited = true;
+    this.selected = null;
     this.unsaved = true;
     this.refresh(index);
     this.home.changed?.(index, columnsOf(this.micrographs[index].picks));
@@ -954,10 +968,18 @@ export class Explorer {
         this.dropped();
         return;
       }
+      const touch = event.pointerType === "touch";
       const pans = this.tool === "look" || event.shiftKey || event.button === 1;
-      const pick = pans || event.altKey || this.tool === "remove" ? null : this.nearest(this.toMicrograph(at.x, at.y));
-      this.press = { at, last: at, pick, from: pick && { x: pick.x, y: pick.y }, moved: false, pans };
+      const under = this.nearest(this.toMicrograph(at.x, at.y), touch ? TOUCHED : POINTED);
+      const fixed = pans || event.altKey || this.tool === "remove";
+      // A finger pans, also from a pick, as there is one nearly everywhere; only the one it has tapped before is moved.
+      const pick = fixed || (touch && under !== this.selected) ? null : under;
+      this.press = { at, last: at, pick, from: pick && { x: pick.x, y: pick.y }, moved: false, pans, touch };
+      if (touch && !pans) this.press.timer = setTimeout(() => this.held(), HELD);
       event.preventDefault();
+    });
+    stage.addEventListener("contextmenu", (event) => {
+      if (this.press?.touch || this.pointers.size) event.preventDefault();
     });
     stage.addEventListener("pointermove", (event) => {
       const at = place(event);
@@ -967,8 +989,10 @@ export class Explorer {
       this.pointers.set(event.pointerId, at);
       const press = this.press;
       if (!press) return;
-      if (Math.hypot(at.x - press.at.x, at.y - press.at.y) > 4) press.moved = true;
+      const stirred = STIRRED[press.touch ? "touch" : "mouse"];
+      if (Math.hypot(at.x - press.at.x, at.y - press.at.y) > stirred) press.moved = true;
       if (!press.moved) return;
+      clearTimeout(press.timer);
       if (press.pick) {
         Object.assign(press.pick, this.dragged(press, at));
         this.schedule("picks");
@@ -980,12 +1004,18 @@ export class Explorer {
       this.pointers.delete(event.pointerId);
       const press = this.press;
       this.press = null;
+      if (this.pointers.size === 1) {
+        // The finger that is left after a pinch goes on panning.
+        const [last] = this.pointers.values();
+        this.press = { at: last, last, pick: null, moved: true, pans: true, touch: true };
+      }
       if (!press) return;
+      clearTimeout(press.timer);
       if (event.type === "pointercancel") {
         if (press.pick) Object.assign(press.pick, press.from);
       } else if (press.moved) {
         if (press.pick) this.move(press.pick, press.from, this.dragged(press, at));
-      } else if (!press.pans) this.clicked(at, event.altKey || this.tool === "remove");
+      } else if (!press.pans) this.clicked(at, event.altKey || this.tool === "remove", press.touch);
       this.schedule("picks");
     };
     stage.addEventListener("pointerup", end);
@@ -1014,8 +1044,16 @@ export class Explorer {
     });
   }
 
+  // A finger has rested in one place.
+  held() {
+    const { at } = this.press;
+    this.dropped();
+    if (this.remove(this.toMicrograph(at.x, at.y), TOUCHED)) navigator.vibrate?.(30);
+  }
+
   // Forgets what one finger began when a second one comes.
   dropped() {
+    clearTimeout(this.press?.timer);
     if (this.press?.pick) Object.assign(this.press.pick, this.press.from);
     this.press = null;
   }
@@ -1027,12 +1065,15 @@ export class Explorer {
     };
   }
 
-  clicked(at, removes) {
+  clicked(at, removes, touch) {
     const place = this.toMicrograph(at.x, at.y);
-    if (removes) this.remove(place);
-    else if (this.nearest(place))
-      this.say(`Pick at ${words(this.nearest(place))}${this.details(this.nearest(place))}.`);
+    const within = touch ? TOUCHED : POINTED;
+    const pick = this.nearest(place, within);
+    if (removes) this.remove(place, within);
+    else if (pick) this.say(`Pick at ${words(pick)}${this.details(pick)}.`);
     else this.add(place);
+    // To be moved next, if it is not where it was meant to be.
+    if (touch && !removes) this.selected = pick ?? this.nearest(place, within);
   }
 
   details(pick) {
@@ -1285,8 +1326,8 @@ export class Explorer {
     this.updateLegend(groups);
     if (this.shown.picks) for (const group of groups) this.circles(context, group);
     this.pictureContext.putImageData(this.image, 0, 0);
-    const marked = (this.press?.moved && this.press.pick) || this.carried?.pick;
-    if (marked) this.drawn(context, { colour: "#FFFFFF", line: "solid" }, [marked], 4);
+    const marked = (this.press?.moved && this.press.pick) || this.carried?.pick || this.selected;
+    if (marked && this.passes(marked)) this.drawn(context, { colour: "#FFFFFF", line: "solid" }, [marked], 4);
     if (this.cursor.shown) this.cross(context);
   }
 

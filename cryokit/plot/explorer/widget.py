@@ -19,12 +19,10 @@ from cryokit._util.wording import plural
 from cryokit.coordinates import SUFFIXES, concatenate, write, write_folder
 from cryokit.errors import ArgumentError, CryokitError
 from cryokit.micrograph import Micrograph, MicrographLike
-from cryokit.plot.explorer.contents import SCRIPT, STYLE, Shown, Tables, described, pictures
+from cryokit.plot.explorer.contents import SCRIPT, STYLE, Shown, Tables, described, map_files, pictures
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from cryokit.networks.scoring.scoremap import ScoreMap
+    from cryokit.plot.explorer.contents import Scores
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class Explorer(anywidget.AnyWidget):
         micrographs: MicrographLike | Iterable[MicrographLike],
         picks: pd.DataFrame | None = None,
         labels: pd.DataFrame | None = None,
-        scores: Mapping[str, NDArray | ScoreMap] | None = None,
+        scores: Mapping[str, Scores] | str | os.PathLike | None = None,
         *,
         diameter: float | None = None,
     ) -> None:
@@ -59,6 +57,8 @@ class Explorer(anywidget.AnyWidget):
         if not names or len(set(names)) < len(names):
             raise ArgumentError(f"micrographs: {'there are none' if not names else 'two have the same name'}")
         self._tables = Tables(names, picks, labels, diameter=diameter)
+        if isinstance(scores, (str, os.PathLike)):
+            scores = map_files(scores, {shown.name: shown.path or shown.name for shown in self._shown})
         self._scores = dict(scores or {})
         self._open = functools.lru_cache(_KEPT)(self._read)
         super().__init__()
@@ -150,7 +150,7 @@ def explore(
     micrographs: MicrographLike | Iterable[MicrographLike],
     picks: pd.DataFrame | None = None,
     labels: pd.DataFrame | None = None,
-    scores: Mapping[str, NDArray | ScoreMap] | None = None,
+    scores: Mapping[str, Scores] | str | os.PathLike | None = None,
     *,
     diameter: float | None = None,
 ) -> Explorer:
@@ -164,8 +164,9 @@ def explore(
         Table of picks (`cryokit.coordinates.picks`). By default there are none, to begin with.
     labels : pandas.DataFrame, optional
         Table of the true particles. Picks are matched to them as `cryokit.evaluate.evaluate` does by default.
-    scores : mapping of str to ndarray or ScoreMap, optional
-        Probability of a particle, by the name of the micrograph. An array covers the whole micrograph.
+    scores : mapping of str to ndarray, Picture, ScoreMap or path-like, or path-like, optional
+        Probability of a particle, by the name of the micrograph. An array covers the whole micrograph. A path is a
+        folder of maps, such as the output of ``cryokit pick --save-maps``.
     diameter : float, optional
         Particle diameter in pixels, where the tables have none.
 
@@ -179,7 +180,9 @@ def explore(
     ArgumentError
         If there are no micrographs, or two have the same name.
     CoordinateError
-        If a table cannot be shown, see `cryokit.plot.explorer.contents.Tables`.
+        If a table cannot be shown, see `cryokit.plot.explorer.contents.Tables`, or no map is of a micrograph.
+    MicrographError
+        If there are no files.
     """
     return Explorer(micrographs, picks, labels, scores, diameter=diameter)
 
