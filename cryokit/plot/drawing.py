@@ -72,7 +72,11 @@ def legend_below(ax: Axes, handles: list, columns: int, *, dark: bool = False) -
     if dark:
         options = {"bbox_to_anchor": (0.5, -0.01), "facecolor": "0.2", "labelcolor": "white"}
     else:
-        options = {"bbox_to_anchor": (0.5, -0.14), "frameon": False, "handlelength": 3.2}
+        from matplotlib.transforms import ScaledTranslation
+
+        # Points, not a share of the height, below tick labels and axis title: axes may be flat.
+        below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
+        options = {"bbox_to_anchor": (0.5, 0), "bbox_transform": below, "frameon": False, "handlelength": 3.2}
     ax.legend(handles=handles, loc="upper center", ncols=columns, fontsize="small", **options)
 
 
