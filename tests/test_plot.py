@@ -6,7 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
 
 from cryokit import plot
 from cryokit.coordinates import table
@@ -130,6 +133,18 @@ def test_overlay_tells_true_from_false(ax):
     # Without colours, too, the three that matter are told apart.
     lines = {line.get_label().split(" (")[0]: line.get_linestyle() for line in ax.get_legend().get_lines()}
     assert len({lines["true pick"], lines["false pick"], lines["missed particle"]}) == 3
+
+
+def test_the_legend_leaves_narrow_pictures_their_size():
+    """Beside each other, in the lessons' large letters; the layout shrinks axes whose legend is wider than they are."""
+    with rc_context({"font.size": 12}):
+        figure = Figure(figsize=(10, 5), layout="constrained")
+        labels = table("a", x=[20, 60, 80], y=[30, 30, 80], diameter=20, view=["top", "top", "ignore"])
+        picks = table("a", x=[22, 20, 82], y=[30, 90, 80], score=0.5, diameter=18)
+        for ax in figure.subplots(1, 2):
+            plot.overlay(ax, np.zeros((100, 100)), picks, labels)
+        FigureCanvasAgg(figure).draw()
+    assert min(ax.get_position().width for ax in figure.axes) > 0.3
 
 
 def test_overlay_of_an_evaluation_draws_its_micrograph_and_threshold(ax):

@@ -66,9 +66,19 @@ def set_title(ax: Axes, title: str | None) -> None:
 
 
 def legend_below(ax: Axes, handles: list, columns: int, *, dark: bool = False) -> None:
-    """Put a legend of the handles, if any, below the axes, where it hides nothing; bright colours show on dark grey."""
+    """Put a legend of the handles, if any, below the axes, where it hides nothing; bright colours show on dark grey.
+
+    It has at most so many `columns`, fewer where it would be wider than the axes, which the layout would shrink for it.
+    """
     if not handles:
         return
+    from matplotlib.font_manager import FontProperties
+
+    size = FontProperties(size="small").get_size_in_points()
+    longest = max(len(handle.get_label()) for handle in handles)
+    entry = size * (0.55 * longest + 5)  # points: the text, the line before it, and the space between columns
+    room = ax.get_position().width * ax.figure.get_figwidth() * 72
+    columns = max(1, min(columns, int(room / entry)))
     if dark:
         options = {"bbox_to_anchor": (0.5, -0.01), "facecolor": "0.2", "labelcolor": "white"}
     else:
