@@ -292,7 +292,7 @@ def reliability_curves(tables: Mapping[str, pd.DataFrame], errors: Mapping[str, 
             capsize=3, label=label,
         )  # fmt: skip
     ax.set(xlabel="mean score of a bin", ylabel="share of particles", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper left")
     words = "; ".join(f"{title} {error:.3f}" for title, error in errors.items())
     return describe(figure, f"Share of particles against the score, with 95 % intervals. Calibration errors: {words}.")
 
