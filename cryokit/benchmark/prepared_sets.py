@@ -24,10 +24,12 @@ from cryokit.coordinates import IGNORE, concatenate
 from cryokit.datasets import SPLITS, available, load
 from cryokit.datasets.integrity import sha256
 from cryokit.datasets.manifest import assign_splits
-from cryokit.errors import ArgumentError, BenchmarkError, DatasetError, SimulationError
+from cryokit.errors import ArgumentError, BenchmarkError, CryokitError, DatasetError, SimulationError
 from cryokit.micrograph import find as find_micrographs
-from cryokit.micrograph import write_mrc
+from cryokit.micrograph import read, write_mrc
 from cryokit.pickers.interface import spread
+from cryokit.pickers.many_files import check_usable
+from cryokit.pickers.one_of_many import problem_of
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class _Files:
     protein: str
     manifest: str | None = None
     note: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -145,6 +148,7 @@ def prepare(
         "views": {view or "particle": int(number) for view, number in views.items()},
         "axes": dict(spec.axes),
         "note": "; ".join(note for note in notes if note),
+        "left_out": dict(files.left_out),
     }
     return Prepared(spec, paths, files.labels, info["diameter"], info)
 
@@ -245,22 +249,38 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
         splits = {file.micrograph: file.split for file in dataset.manifest.select("micrograph")}
     else:
         splits = assign_splits(by_name)
+    labels = _with_diameters(spec, labels, None if dataset is None else dataset.manifest.diameter_pixels)
     usable = {name: path for name, path in by_name.items() if name in set(labelled)}
+    left_out = _left_out({name: path for name, path in usable.items() if splits.get(name) in SPLITS}, labels)
+    usable = {name: path for name, path in usable.items() if name not in left_out}
     paths = {split: [path for name, path in usable.items() if splits.get(name) == split] for split in SPLITS}
     if not paths["test"]:
-        found = plural(len(files), "micrograph")
-        raise BenchmarkError(f"{spec.name}: none of its test micrographs is available with labels ({found} found)")
+        found = "; ".join([f"{plural(len(files), 'micrograph')} found", *left_out.values()])
+        raise BenchmarkError(f"{spec.name}: none of its test micrographs is available with labels ({found})")
     note = ""
-    if spec.splits is not None and (missing := [name for name in splits if name not in usable]):
+    if spec.splits is not None and (missing := [name for name in splits if name not in {**usable, **left_out}]):
         note = f"micrographs of its splits that are not available with labels: {some(missing)}"
         logger.warning("%s: %s", spec.name, note)
-    labels = _with_diameters(spec, labels, None if dataset is None else dataset.manifest.diameter_pixels)
+    labels = labels[~labels["micrograph"].isin(list(left_out))]
     labels = coordinates.without_repeats(labels, f"{spec.name}: labels")
     digests = {name: sha256(path) for name, path in usable.items() if splits.get(name) in SPLITS}
     used = labels[labels["micrograph"].isin(digests)].sort_values(["micrograph", "y", "x"])
     digests["labels"] = hashlib.sha256(used.to_csv(index=False, float_format="%.3f").encode()).hexdigest()
     manifest = None if dataset is None else sha256(dataset.manifest.source)
-    return _Files(paths, labels, digests, spec.name, manifest, note)
+    return _Files(paths, labels, digests, spec.name, manifest, note, left_out)
+
+
+def _left_out(paths: Mapping[str, Path], labels: pd.DataFrame) -> dict[str, str]:
+    """Return the micrographs that no method can use, and why: they are left out for all methods alike."""
+    reasons = {}
+    diameter = float(labels["diameter"].median())
+    for name, path in paths.items():
+        try:
+            check_usable(read(path, name=name), None if math.isnan(diameter) else diameter)
+        except CryokitError as error:
+            logger.error("left out: %s", problem := problem_of(path, error))
+            reasons[name] = problem.replace(os.fspath(path), name)  # results name no folders
+    return reasons
 
 
 def _names(paths: Iterable[Path]) -> dict[Path, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         return _compare(options)
     if options.json or options.margin:
         raise ArgumentError("--json and --margin are for --compare OLD NEW; give it, too, or leave them out")
-    from cryokit.benchmark import result_file, summary, tables
+    from cryokit.benchmark import result_file, tables
 
     place = options.result or options.out
     if place is None:
@@ -158,11 +158,31 @@ def run(options: argparse.Namespace) -> int:
         from cryokit.cli.benchmark_page import write_report
 
         logger.info("report: %s", write_report(place, options.report, data=options.data))
-    failed = summary.failures(result).query("status == @result_file.FAILED")
-    if len(failed) and not options.result:
-        lines = [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
-        raise CryokitError("\n".join([f"{len(failed)} of {len(result['cells'])} cells failed:", *lines]))
+    if not options.result and (problems := _problems(result)):
+        raise CryokitError("\n".join(problems))
     return 0
+
+
+def _problems(result: Mapping[str, Any]) -> list[str]:
+    """Return the lines that say which cells failed, and which micrographs could not be used."""
+    from cryokit.benchmark import summary
+    from cryokit.benchmark.result_file import FAILED
+
+    lines = []
+    failed = summary.failures(result)
+    failed = failed[failed["status"] == FAILED]
+    if len(failed):
+        lines = [f"{len(failed)} of {len(result['cells'])} cells failed:"]
+        lines += [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
+    lost = summary.micrograph_failures(result)
+    if len(lost):
+        lines.append("micrographs that could not be used:")
+        columns = ["dataset", "method", "status", "error"]
+        for (dataset, method, status, error), rows in lost.groupby(columns, sort=False):
+            seeds = ", ".join(f"{seed:.0f}" for seed in rows["seed"].dropna())
+            who = f"{method} on {dataset} (seed {seeds})" if method else f"all methods on {dataset}"
+            lines.append(f"  {who}: {status}: {error}")
+    return lines
 
 
 def _compare(options: argparse.Namespace) -> int:
