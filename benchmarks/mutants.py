@@ -27,7 +27,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -281,12 +282,14 @@ class _Loop:
             _, self.tests, self.modules = found
             _import(self.modules)
             items = {item.nodeid: item for item in session.items}
+            kills: Counter[str] = Counter()
             for index, mutant in enumerate(self.everything):
                 if mutant.function:
-                    chosen = [items[test] for test in covering(self.tests, mutant)]
+                    chosen = [items[test] for test in covering(self.tests, mutant, kills)]
                     result = _forked(functools.partial(self._changed, mutant, chosen, session), limit(self.tests))
                     if result == "not applied":
                         continue
+                    kills.update([result])
                     self.survived[index] = result == "survived"
                     self.report(index, self.survived[index])
         return True
@@ -320,7 +323,7 @@ class _Loop:
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
-                return "killed"
+                return item.nodeid
         return "survived"
 
 
@@ -353,10 +356,10 @@ def _imported_anew(name: str, path: str, mutant: Mutant, tests: list[str]) -> st
     return "killed" if _pytest(tests, []) else "survived"
 
 
-def covering(tests: dict[str, tuple[float, set[int]]], mutant: Mutant) -> list[str]:
-    """Return the tests that run the changed lines, or all of them if none does; quickest first."""
+def covering(tests: dict[str, tuple[float, set[int]]], mutant: Mutant, kills: Mapping[str, int]) -> list[str]:
+    """Return the tests that run the changed lines, or all of them if none does; quick ones that have killed first."""
     chosen = [test for test, (_, lines) in tests.items() if lines & set(mutant.lines)] or list(tests)
-    return sorted(chosen, key=lambda test: tests[test][0])
+    return sorted(chosen, key=lambda test: tests[test][0] / (1 + kills.get(test, 0)))
 
 
 def limit(tests: dict[str, tuple[float, set[int]]]) -> float:
@@ -407,11 +410,12 @@ def measure(module: str) -> dict[str, Any]:
     name = f"cryokit.{module.replace('/', '.')}"
     files = [str(REPOSITORY / "tests" / f"test_{test}.py") for test in MODULES[module]]
     everything = list(mutants(Path(path).read_text(encoding="utf-8")))
-    log = os.dup(1)
+    log, began = os.dup(1), time.monotonic()
 
     def report(index: int, survived: bool) -> None:
         word = "SURVIVED" if survived else "killed"
-        os.write(log, f"{word:9s}{module}.py:{everything[index].what}\n".encode())
+        taken = time.monotonic() - began
+        os.write(log, f"{taken:6.0f} s {word:9s}{module}.py:{everything[index].what}\n".encode())
 
     def in_session() -> tuple[int, dict, list[str], dict[int, bool]]:
         loop = _Loop(name, path, everything, report)
@@ -424,7 +428,7 @@ def measure(module: str) -> dict[str, Any]:
     _import([one for one in modules if one.split(".")[0] not in {"cryokit", "conftest", "__main__"}])
     for index, mutant in enumerate(everything):
         if index not in survived:
-            work = functools.partial(_imported_anew, name, path, mutant, covering(tests, mutant))
+            work = functools.partial(_imported_anew, name, path, mutant, covering(tests, mutant, {}))
             survived[index] = _forked(work, limit(tests)) == "survived"
             report(index, survived[index])
     os.close(log)

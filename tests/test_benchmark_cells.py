@@ -204,6 +204,17 @@ def test_nothing_is_compared_where_no_test_micrograph_can_be_used(real, tmp_path
         prepare(mine(diameter=16), tmp_path / "run", sources=[tmp_path])
 
 
+def test_labels_of_your_own_under_other_names(real, tmp_path):
+    labels, _ = coordinates.read_folder(real / "mine" / "labels")
+    coordinates.write(labels.assign(micrograph=labels["micrograph"].map("J7_{}_DW".format)), tmp_path / "all.csv")
+    own = {"mine": str(tmp_path / "all.csv")}
+    with pytest.raises(BenchmarkError, match="none of its test micrographs"):
+        prepare(mine(diameter=16), tmp_path, sources=[real], labels_from=own)
+    reading = {"prefixes": ["J[0-9]_"], "endings": ["_DW"]}
+    prepared = prepare(mine(diameter=16), tmp_path, sources=[real], labels_from=own, labels_reading=reading)
+    assert prepared.labels[["micrograph", "x", "y"]].equals(labels[["micrograph", "x", "y"]])
+
+
 def test_labels_that_are_boxes_are_suspected(tmp_path, caplog):
     # The manifest of KLH has its own diameter; a box is wider.
     usual = load("klh").manifest.diameter_pixels

@@ -82,6 +82,7 @@ def prepare(
     *,
     sources: Iterable[str | os.PathLike] = (),
     labels_from: Mapping[str, str] | None = None,
+    labels_reading: Mapping[str, Any] | None = None,
     fresh: bool = False,
 ) -> Prepared:
     """Bring the files of a dataset into place.
@@ -96,7 +97,9 @@ def prepare(
         Folders to look for real datasets in, each ``<dataset>/micrographs`` and ``<dataset>/labels``; the cache of
         ``cryokit data fetch`` comes last.
     labels_from : mapping of str to str, optional
-        Folders of your own labels by dataset.
+        Files or folders of your own labels by dataset, in any format.
+    labels_reading : mapping of str to object, optional
+        How label files are read that are not those of a manifest: arguments of `cryokit.coordinates.read_folder`.
     fresh : bool
         Whether to simulate existing micrographs again.
 
@@ -115,7 +118,7 @@ def prepare(
             raise BenchmarkError(f"{spec.name}: is simulated and has its labels; leave out your own")
         files = _simulated(spec, Path(folder) / "data" / spec.name, fresh)
     else:
-        files = _real(spec, [Path(source) for source in sources], labels_from)
+        files = _real(spec, [Path(source) for source in sources], labels_from, labels_reading or {})
     paths = dict(files.paths)
     if spec.train is not None:
         paths["train"] = spread(paths["train"], spec.train) if spec.train else []
@@ -219,19 +222,17 @@ def _is_empty(index: int, share: float) -> bool:
     return math.floor(index * share) > math.floor((index - 1) * share)
 
 
-def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _Files:
+def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None, labels_reading: Mapping[str, Any]) -> _Files:
     """Find the micrographs and labels of a real dataset; micrographs without a label file are left out."""
     dataset = load(spec.name) if spec.name in available() else None
     folder = next((source / spec.name for source in sources if (source / spec.name / "micrographs").is_dir()), None)
     if spec.micrographs is not None or folder is not None:
         files = find_micrographs(spec.micrographs or folder / "micrographs")
-        labels, labelled = coordinates.read_folder(labels_from or spec.labels or folder / "labels", located=True)
-        called = matched(labelled, {name: path for path, name in _names(files).items()})
-        labels, labelled = coordinates.renamed(labels, called), list(called.values())
+        labels_from = labels_from or spec.labels or folder / "labels"
     elif dataset is not None:
         try:
-            pairs = dataset.pairs(labels_from=labels_from, partial=True)
-            labels = dataset.labels(labels_from=labels_from, partial=True)
+            pairs = dataset.pairs(partial=True)
+            labels = dataset.labels(partial=True) if labels_from is None else None
         except DatasetError as error:
             raise BenchmarkError(str(error)) from None
         files = [path for path, _ in pairs]
@@ -243,6 +244,12 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
             "given with --data"
         )
     by_name = {name: path for path, name in _names(files).items()}
+    if labels_from is not None:
+        labels, labelled = coordinates.read_folder(labels_from, **labels_reading, located=True)
+        called = matched(labelled, by_name)
+        labels, labelled = coordinates.renamed(labels, called), list(called.values())
+        if folder is None and spec.micrographs is None and len(dataset.manifest.views) == 1:
+            labels = labels.assign(view=labels["view"].where(labels["view"] != "", dataset.manifest.views[0]))
     if spec.splits is not None:
         splits = {name: split for split, names in spec.splits.items() for name in names}
     elif dataset is not None and dataset.manifest.files:

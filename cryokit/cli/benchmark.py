@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="those of --picks that no labels went into; the others are ranked with methods that learned from labels",
     )
-    add_strip(comparison, "--picks")
+    add_strip(comparison, "--picks and of labels that are not those of a manifest,")
     real = parser.add_argument_group("real micrographs (besides those of cryokit data fetch)")
     real.add_argument(
         "--data",
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of datasets, each <name>/micrographs and <name>/labels; may be repeated",
     )
-    _add_pairs(real, "--labels", "DATASET=DIR", _path, "your own labels for a dataset")
+    _add_pairs(real, "--labels", "DATASET=PATH", _path, "your own labels for a dataset, file or folder in any format")
     help_of_diameter = "particle diameter in pixels, if the labels of a dataset do not say it or are boxes"
     _add_pairs(real, "--diameter", "DATASET=PX", positive, help_of_diameter)
     output = parser.add_argument_group("output")
@@ -138,6 +138,7 @@ def run(options: argparse.Namespace) -> int:
             options.out,
             sources=options.data,
             labels_from=_unique(options.labels, "--labels"),
+            labels_reading=_reading(options),
             picks=_unique(options.picks, "--picks"),
             reading=_reading(options),
             unlabelled=options.unlabelled or (),
@@ -208,10 +209,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
-    """Return how picks are read, as far as options say."""
+    """Return how picks and labels are read, as far as options say."""
     given = {"endings": options.strip, "prefixes": options.strip_prefix}
-    if any(given.values()) and not options.picks:
-        raise ArgumentError("--strip and --strip-prefix are for --picks; give these, too")
+    if any(given.values()) and not (options.picks or options.labels or options.data):
+        raise ArgumentError("--strip and --strip-prefix are for --picks and labels of your own; give these, too")
     return {name: value for name, value in given.items() if value}
 
 

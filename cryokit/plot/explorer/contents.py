@@ -20,7 +20,7 @@ from cryokit.errors import CoordinateError
 from cryokit.evaluate.against_labels import check_diameters, check_scores
 from cryokit.evaluate.matching import TOLERANCES
 from cryokit.imaging.frame import Frame, Picture
-from cryokit.imaging.preparation import flattened, recorded, unusable_regions
+from cryokit.imaging.preparation import check_values, flattened, recorded, unusable_regions
 from cryokit.plot.drawing import CURVE_COLOURS, MASK_COLOUR
 from cryokit.plot.pictures import STYLES
 
@@ -220,6 +220,7 @@ def pictures(
         (`low`, `high`), and compressed `tiles` (`x`, `y`, `type`, `data`).
     """
     made: dict[str, dict | None] = {}
+    check_values(micrograph)
     for kind in kinds:
         if kind == "grey":
             made[kind] = _layer(*_eight_bits(Picture(micrograph.data, Frame.whole(micrograph.data.shape))))
