@@ -129,6 +129,17 @@ def test_boxes_apart_along_both_axes_do_not_overlap():
     assert len(candidates(picks, label, **sizes, tolerance=0.01, criterion="iou").pick) == 0
 
 
+def test_boxes_that_touch_at_their_corners():
+    # 72 px apart along both axes, of 100: 28 * 28 shared of 19216. The centres are farther apart than a side.
+    label, sides = np.array([[0.0, 0.0]]), np.array([100.0])
+    corner = {"labels": label, "diameters": sides, "criterion": "iou"}
+    assert len(candidates(np.array([[72.0, 72.0]]), **corner, tolerance=0.04).pick) == 1
+    assert len(candidates(np.array([[72.0, 72.0]]), **corner, tolerance=0.041).pick) == 0
+    # One pixel apart along one axis they share nothing, however wide they are along the other.
+    apart = np.array([[101.0, 0.0], [140.0, 0.0]])
+    assert candidates(apart, **corner, tolerance=0.004, pick_diameters=np.array([100.0, 300.0])).pick.tolist() == [1]
+
+
 def test_no_picks_or_no_labels():
     nothing, point = np.empty((0, 2)), np.zeros((1, 2))
     for criterion in ("distance", "iou"):
