@@ -1,7 +1,6 @@
 """Matching against brute force and against cases worked out by hand."""
 
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -160,11 +159,10 @@ def test_near_any_is_inclusive_and_uses_each_radius():
     assert near_any(picks, np.array([[0.0, 0.0], [60.0, 0.0]]), np.array([10.0, 5.0])).tolist() == [True, False, True]
 
 
-def test_a_crowded_micrograph_is_quick():
-    """Thousands of picks that all compete: well under a second. Processor time, which other processes do not add to."""
+def test_as_many_pairs_as_there_can_be_where_all_compete():
     rng = np.random.default_rng(0)
-    picks, labels = rng.random((2000, 2)) * 2000, rng.random((2000, 2)) * 2000
-    start = time.process_time()
-    found = match(candidates(picks, labels, np.full(2000, 300.0)), rng.permutation(2000))
-    assert len(found.pick) > 1900
-    assert time.process_time() - start < 30
+    picks, labels = rng.random((600, 2)) * 1100, rng.random((600, 2)) * 1100
+    pairs = candidates(picks, labels, np.full(600, 300.0))
+    found = match(pairs, rng.permutation(600))
+    graph = csr_array((np.ones(pairs.pick.size), (pairs.pick.astype(np.int32), pairs.label.astype(np.int32))))
+    assert len(found.pick) == (maximum_bipartite_matching(graph, perm_type="column") >= 0).sum()
