@@ -1,6 +1,6 @@
 """Measure what the tests notice: change one thing of a module at a time, and see whether a test fails.
 
-    python benchmarks/mutants.py [MODULE...] [--list] [--out benchmarks/reliability/mutants.json]
+    python benchmarks/mutants.py [MODULE...] [--again] [--list] [--out benchmarks/reliability/mutants.json]
 
 A mutant has one operator, comparison, number, word, condition, argument or statement changed. It is *killed* if a test
 fails or uses more than `TIME` times the processor time of the unchanged module; else it survives. Only the tests that
@@ -72,6 +72,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "1 + 2 * ROUNDING -> 2 + 2 * ROUNDING": _FARTHER,
         "2 * ROUNDING -> 2 / ROUNDING": _FARTHER,
         "2 * ROUNDING -> 3 * ROUNDING": _FARTHER,
+        "'distance' -> 'XXdistance'": "every word but iou stands for the distance",
+        "ROUNDING = 1e-09 -> ROUNDING = 2e-09": "a margin for rounding, far above its errors",
         "1 + ROUNDING -> 2 + ROUNDING": "only pairs within reach are compared",
         "intersection >= tolerance * (side ** 2 + pick_side ** 2 - intersection) * (1 - ROUNDING) -> "
         "intersection > tolerance * (side ** 2 + pick_side ** 2 - intersection) * (1 - ROUNDING)": _ROUNDED,
@@ -386,8 +388,17 @@ def _imported_anew(name: str, path: str, mutant: Mutant, tests: list[str]) -> st
     for module, loaded in list(sys.modules.items()):
         if str(getattr(loaded, "__file__", None) or "").startswith(str(REPOSITORY)) and module != "__main__":
             del sys.modules[module]
-    sys.meta_path.insert(0, _Changed(name, path, mutant.tree))
-    return "killed" if _pytest(tests, []) else "survived"
+    return "killed" if _pytest(tests, [_First(_Changed(name, path, mutant.tree))]) else "survived"
+
+
+class _First:
+    """Plugin of pytest that puts a finder of modules before pytest's own, which imports the files it is given."""
+
+    def __init__(self, finder: _Changed):
+        self.finder = finder
+
+    def pytest_collection(self, session: Any) -> None:
+        sys.meta_path.insert(0, self.finder)
 
 
 def covering(tests: dict[str, tuple[float, set[int]]], mutant: Mutant, kills: Mapping[str, int]) -> list[str]:
@@ -438,12 +449,17 @@ def _forked(work: Callable[[], Any], processor_time: float | None = None) -> Any
     return pickle.loads(data) if data else None
 
 
-def measure(module: str) -> dict[str, Any]:
-    """Return the figures of one module, and its survivors."""
+def measure(module: str, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the figures of one module, and its survivors; with figures from before, try only the survivors again."""
     path = str(REPOSITORY / "cryokit" / f"{module}.py")
     name = f"cryokit.{module.replace('/', '.')}"
     files = [str(REPOSITORY / "tests" / f"test_{test}.py") for test in MODULES[module]]
     everything = list(mutants(Path(path).read_text(encoding="utf-8")))
+    total = len(everything)
+    if before is not None:
+        everything = [mutant for mutant in everything if mutant.what in before["survivors"]]
+        if (total, len(everything)) != (before["mutants"], before["survived"]):
+            raise SystemExit(f"{module} has changed; measure it anew, without --again")
     log, began = os.dup(1), time.monotonic()
 
     def report(index: int, survived: bool) -> None:
@@ -470,8 +486,8 @@ def measure(module: str) -> dict[str, Any]:
     return {
         "module": module,
         "tests": len(tests),
-        "mutants": len(everything),
-        "killed": len(everything) - len(survivors),
+        "mutants": total,
+        "killed": total - len(survivors),
         "survived": len(survivors),
         "survivors": survivors,
     }
@@ -506,6 +522,9 @@ def written(rows: list[dict[str, Any]]) -> dict[str, Any]:
             }
         )
         remarks += [f"`{row['module']}.py:{what}`: {reasons[_change(what)]}" for what in equivalent]
+    measured = {row["module"] for row in rows}
+    if left := [f"`{module}.py`" for module in MODULES if module not in measured]:
+        remarks.append(f"Not measured yet: {', '.join(left)}.")
     return {
         "order": 5,
         "title": "What the tests notice: mutation testing",
@@ -531,6 +550,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure the modules, and write the figures after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("modules", nargs="*", choices=[[], *MODULES], metavar="MODULE", help="such as imaging/peaks")
+    parser.add_argument("--again", action="store_true", help="try only the survivors again, after adding tests")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "reliability" / "mutants.json")
     given = parser.parse_args(arguments)
@@ -543,12 +563,12 @@ def main(arguments: list[str] | None = None) -> None:
     sys.path.insert(0, str(REPOSITORY))
     os.environ["HYPOTHESIS_PROFILE"] = "fixed"
     for module in chosen:
+        kept = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.is_file() else []
         with tempfile.TemporaryDirectory() as folder:
             os.environ["TMPDIR"] = tempfile.tempdir = folder
-            row = measure(module)
+            row = measure(module, next((one for one in kept if one["module"] == module), None) if given.again else None)
         tempfile.tempdir = None
         print(json.dumps({name: value for name, value in row.items() if name != "survivors"}), flush=True)
-        kept = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.is_file() else []
         rows = [one for one in kept if one["module"] != module] + [row]
         given.out.write_text(json.dumps(written(rows), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from cryokit.evaluate.matching import candidates, match, near_any
+from cryokit.evaluate.matching import Pairs, candidates, match, near_any
 
 
 def pair_set(found):
@@ -76,6 +76,11 @@ def test_most_pairs_before_nearest_pairs():
     picks = np.array([[0.5, 0.0], [-9.9, 0.0]])
     found = match(candidates(picks, labels, np.array([40.0, 40.0])), np.zeros(2))
     assert pair_set(found) == {(0, 1), (1, 0)}
+
+
+def test_a_pick_left_over_changes_nothing_for_the_next():
+    pairs = Pairs(np.array([0, 1, 1, 2]), np.array([0, 0, 1, 0]), np.ones(4))
+    assert pair_set(match(pairs, np.array([0, 1, 2]))) == {(1, 1), (2, 0)}
 
 
 @pytest.mark.parametrize(

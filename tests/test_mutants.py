@@ -60,5 +60,7 @@ def test_what_is_equivalent_is_listed_with_its_reason():
     (shown,) = content["table"]
     assert (shown["survived, equivalent"], shown["survived, others"]) == (1, 2)
     assert shown["killed of those not equivalent (%)"] == 77.8
-    (remark,) = content["remarks"]
-    assert reason in remark
+    equivalent, missing = content["remarks"]
+    assert reason in equivalent
+    assert "imaging/frame" in missing
+    assert "evaluate/matching" not in missing
