@@ -92,7 +92,7 @@ fuzz: $(INSTALLED)
 	@end=$$(($$(date +%s) + 60 * $(MINUTES))); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 	  $(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=explore $(PYTEST_OPTIONS) tests || exit 1; \
-	  CRYOKIT_MUTATIONS=5000 CRYOKIT_MUTATIONS_SEED=$$(date +%s) \
+	  CRYOKIT_MUTATIONS=5000 CRYOKIT_MUTATIONS_SEED=$$(date +%s) CRYOKIT_MUTATIONS_SECONDS=60 \
 	    $(BIN)/python -m pytest -q $(PYTEST_OPTIONS) tests/test_mutated_files.py || exit 1; \
 	done
 

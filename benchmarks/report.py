@@ -205,7 +205,7 @@ if section("Paired tests", "Differences in F1 on the same micrographs; negative:
 
 # %%
 table = tables.failures(result)
-if section("Failures", "Cells without scores, and why.", len(table)):
+if section("Failures", "Cells without scores, and micrographs that could not be used, and why.", len(table)):
     show(table)
 record("failures", len(summary.failures(result)))
 

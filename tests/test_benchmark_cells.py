@@ -1,5 +1,6 @@
 """Cells and their datasets: memory, views, thresholds, and what makes a cell another one."""
 
+import shutil
 import subprocess
 import sys
 from typing import ClassVar
@@ -9,7 +10,7 @@ import pytest
 from small_benchmark import SIMULATED, benchmark
 
 from cryokit import coordinates
-from cryokit.benchmark import cells
+from cryokit.benchmark import cells, result_file
 from cryokit.benchmark import run as run_module
 from cryokit.benchmark.prepared_sets import prepare
 from cryokit.coordinates import table
@@ -60,6 +61,7 @@ class Pretender(Picker):
     name = "pretender"
     seen: ClassVar[dict] = {}
     score: ClassVar[float] = 0.8
+    unable: ClassVar[tuple[str, ...]] = ()  # endings of the names of micrographs that it fails on
 
     def __init__(self, validation: float = 0.2) -> None:
         self.validation = validation
@@ -70,6 +72,8 @@ class Pretender(Picker):
         return self
 
     def pick(self, micrograph, *, threshold=None):
+        if micrograph.name.endswith(self.unable):
+            raise ValueError("never seen the like")
         return table(micrograph.name, [100.0, 300.0], [100.0, 300.0], self.score, 40)
 
 
@@ -79,8 +83,9 @@ def pretended(copied_run, monkeypatch):
     monkeypatch.setitem(registry._registered, "pretender", Pretender)
     prepared = prepare(benchmark().datasets[0], copied_run)
 
-    def cell(labels, score=0.8, without=()):
+    def cell(labels, score=0.8, without=(), unable=()):
         monkeypatch.setattr(Pretender, "score", score)
+        monkeypatch.setattr(Pretender, "unable", unable)
         paths = {name: [] if name in without else list(map(str, paths)) for name, paths in prepared.paths.items()}
         return cells.run(cells.Job("pretender", "sim", 0, "pretender", {}, labels, None, paths, str(copied_run)))
 
@@ -107,6 +112,40 @@ def test_methods_with_labels_learn_from_all_of_them_and_choose_no_threshold(pret
         assert found["own_threshold"] == 0.5
 
 
+def test_a_micrograph_that_a_method_cannot_pick_counts_as_one_without_picks(pretended):
+    able = pretended(False)
+    found = pretended(False, unable=("test_002", "validation_001"))
+    first, second = found["per_micrograph"]
+    assert first == able["per_micrograph"][0]
+    assert second["tp"] == second["fp"] == 0
+    assert second["fn"] == second["particles"] == able["per_micrograph"][1]["particles"]
+    assert found["scores"]["fn"] == able["scores"]["fn"] + able["per_micrograph"][1]["tp"]
+    assert [(one["micrograph"], one["what"]) for one in found["unpicked"]] == [
+        ("apoferritin_validation_001", result_file.NOT_PICKED),
+        ("apoferritin_test_002", result_file.NOT_PICKED),
+    ]
+    assert able["unpicked"] == []
+
+
+def test_a_method_that_fails_on_every_test_micrograph_has_failed(pretended):
+    with pytest.raises(ValueError, match="the like"):
+        pretended(False, unable=("001", "002"))
+
+
+def test_micrographs_that_a_method_cannot_be_fitted_with_are_left_out_and_listed(pretended, copied_run, monkeypatch):
+    def fit(self, micrographs, labels=None):
+        self.seen["fitted"] = [micrograph.name for micrograph in micrographs]
+        return self
+
+    monkeypatch.setattr(Pretender, "fit", fit)
+    write_mrc(copied_run / "data" / "sim" / "apoferritin_train_001.mrc", np.ones((512, 512), np.float32))
+    found = pretended(False)
+    assert Pretender.seen["fitted"] == ["apoferritin_train_002"]
+    (problem,) = found["unpicked"]
+    assert (problem["micrograph"], problem["what"]) == ("apoferritin_train_001", result_file.NOT_LEARNED)
+    assert str(copied_run) not in problem["error"]
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """Return a folder of datasets with one, "mine": three micrographs with labels that say nothing of diameters."""
@@ -130,6 +169,50 @@ def test_labels_that_do_not_say_how_wide_particles_are(real, tmp_path):
     prepared = prepare(mine(diameter=16), tmp_path, sources=[real])
     assert prepared.diameter == 16
     assert (prepared.labels["diameter"] == 16).all()
+
+
+def test_micrographs_that_no_method_can_use_are_left_out_for_all(real, tmp_path):
+    shutil.copytree(real / "mine", tmp_path / "mine")
+    noise = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    useless = {
+        "tiny": noise[:16, :16],
+        "row": noise[:1],
+        "constant": np.full((64, 64), 3, np.float32),
+        "huge": noise * np.float32(1e36),
+    }
+    for name, data in useless.items():
+        write_mrc(tmp_path / "mine" / "micrographs" / f"{name}.mrc", data)
+        labels = table(name, [5.0], [0.0])
+        coordinates.write_folder(labels, tmp_path / "mine" / "labels", "topaz", micrographs=[name])
+    splits = {"train": ["a", "tiny"], "test": ["b", "row", "c", "constant", "huge"]}
+    prepared = prepare(mine(diameter=16, splits=splits), tmp_path / "run", sources=[tmp_path])
+    assert set(prepared.info["left_out"]) == set(useless)
+    assert all(name in reason and str(tmp_path) not in reason for name, reason in prepared.info["left_out"].items())
+    # What is left is the comparison without them.
+    without = prepare(mine(diameter=16), tmp_path / "run", sources=[real])
+    assert without.info["left_out"] == {}
+    assert prepared.info["micrographs"] == without.info["micrographs"]
+    assert prepared.info["fingerprint"] == without.info["fingerprint"]
+    assert prepared.labels.equals(without.labels)
+
+
+def test_nothing_is_compared_where_no_test_micrograph_can_be_used(real, tmp_path):
+    shutil.copytree(real / "mine", tmp_path / "mine")
+    for name in ("b", "c"):
+        write_mrc(tmp_path / "mine" / "micrographs" / f"{name}.mrc", np.zeros((64, 64), np.float32))
+    with pytest.raises(BenchmarkError, match=r"b: every pixel.*c: every pixel"):
+        prepare(mine(diameter=16), tmp_path / "run", sources=[tmp_path])
+
+
+def test_labels_of_your_own_under_other_names(real, tmp_path):
+    labels, _ = coordinates.read_folder(real / "mine" / "labels")
+    coordinates.write(labels.assign(micrograph=labels["micrograph"].map("J7_{}_DW".format)), tmp_path / "all.csv")
+    own = {"mine": str(tmp_path / "all.csv")}
+    with pytest.raises(BenchmarkError, match="none of its test micrographs"):
+        prepare(mine(diameter=16), tmp_path, sources=[real], labels_from=own)
+    reading = {"prefixes": ["J[0-9]_"], "endings": ["_DW"]}
+    prepared = prepare(mine(diameter=16), tmp_path, sources=[real], labels_from=own, labels_reading=reading)
+    assert prepared.labels[["micrograph", "x", "y"]].equals(labels[["micrograph", "x", "y"]])
 
 
 def test_labels_that_are_boxes_are_suspected(tmp_path, caplog):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cryokit import coordinates
-from cryokit.benchmark import result_file, tables
+from cryokit.benchmark import result_file, summary, tables
 from cryokit.benchmark import run as run_module
 from cryokit.cli import main
 from cryokit.coordinates import table
@@ -90,6 +90,27 @@ def test_a_result_is_shown_again_without_a_run(made, asked, tmp_path, capsys):
     assert tables.text(small) == tables.text(result)
     assert not asked
     assert made.read_bytes() == before
+
+
+def test_micrographs_that_could_not_be_used_end_a_run_with_their_names(own, tmp_path, monkeypatch, capsys):
+    result = benchmark_result.result()
+    dataset = next(iter(result["datasets"]))
+    cell = next(cell for cell in result["cells"] if cell["dataset"] == dataset and cell["method"] == "auto")
+    result["datasets"][dataset]["left_out"] = {"tiny": "tiny: 16 pixels are too few"}
+    cell["unpicked"] = [{"micrograph": "m1", "what": result_file.NOT_PICKED, "error": "m1: cannot be used"}]
+    monkeypatch.setattr(run_module, "run", lambda *_, **__: result)
+    words = ["benchmark", "--config", str(own), "--out", str(tmp_path / "run")]
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    for reason in ("tiny: 16 pixels are too few", "m1: cannot be used"):
+        assert printed.out.count(reason) == printed.err.count(reason) == 1
+    failures = tables.failures(result)
+    assert failures["method"].tolist()[-2:] == ["all methods", summary.title(result, "auto")]
+    assert failures["seeds"].tolist()[-2:] == ["", str(cell["seed"])]
+    # They are in the file, and looking at a result is no failure.
+    path = result_file.write(result, tmp_path / "again" / "result.json")
+    assert main(["benchmark", "--result", str(path)]) == 0
+    assert tables.failures(result_file.load(path)).equals(failures)
 
 
 def test_the_report_is_of_the_result_given(made, tmp_path, monkeypatch):

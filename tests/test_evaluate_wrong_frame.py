@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from cryokit.coordinates import concatenate, flip_y, scale, table
+from cryokit.coordinates import concatenate, flip_y, scale, swap_xy, table
 from cryokit.coordinates.suppression import nms_distance
 from cryokit.evaluate import wrong_frame
 from cryokit.evaluate.wrong_frame import Frame
@@ -44,7 +44,7 @@ def picked(labels, seed, recall=1.0, precision=1.0, scored=False):
 
 @pytest.mark.parametrize("quality", [{}, {"recall": 0.6, "precision": 0.6}, {"recall": 0.9, "precision": 0.3}])
 @pytest.mark.parametrize("micrographs", [1, 4])
-@pytest.mark.parametrize("factor", [1, 2, 4, 8, 16, 1 / 2, 1 / 4])
+@pytest.mark.parametrize("factor", [1, 3 / 2, 2, 8, 16, 2 / 3, 1 / 4])
 @pytest.mark.parametrize("flipped", [False, True])
 def test_scales_and_flips_are_found(quality, micrographs, factor, flipped):
     labels = labelled(1, micrographs)
@@ -59,6 +59,20 @@ def test_scales_and_flips_are_found(quality, micrographs, factor, flipped):
     assert ("--scale" in hint.frame.options(), "--flip-y" in hint.frame.options()) == (factor != 1, flipped)
     assert hint.frame.options() in hint.warning()
     assert hint.before < hint.matches <= hint.pairs
+
+
+@pytest.mark.parametrize("quality", [{}, {"recall": 0.6, "precision": 0.6}])
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_exchanged_axes_are_found(quality, flipped, known):
+    labels = labelled(11)
+    right = picked(labels, 12, **quality)
+    wrong = swap_xy(flip_y(right, SHAPE[0]) if flipped else right)
+    heights = dict.fromkeys(labels["micrograph"], SHAPE[0]) if known else None
+    hint = wrong_frame(wrong, labels, heights=heights)
+    assert hint.frame.swapped
+    assert (hint.frame.scale, hint.frame.flip_y is None) == (1, not flipped)
+    assert ("--swap-xy" in hint.frame.options(), "--flip-y" in hint.frame.options()) == (True, flipped)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.75, 1.0, -0.5, -1.0])
@@ -90,6 +104,8 @@ def test_heights_of_the_micrographs_are_used():
         (Frame(scale=2), Frame(scale=2, flip_y=3838), "--scale 2 --flip-y 3838"),
         (Frame(flip_y=3000), Frame(flip_y=3838), "--flip-y 3838"),
         (Frame(shift=(50.0, 50.0)), Frame(), ""),
+        (Frame(swapped=True), Frame(), ""),
+        (Frame(scale=2), Frame(swapped=True), "--swap-xy"),
     ],
 )
 def test_options_in_use_are_replaced(used, right, options):

@@ -36,6 +36,8 @@ from cryokit.evaluate.wrong_frame import Frame, wrong_frame
 from cryokit.micrograph import read, shape
 from cryokit.pickers import Picker, picker_class
 from cryokit.pickers.interface import Micrographs
+from cryokit.pickers.many_files import fit_files
+from cryokit.pickers.one_of_many import problem_of
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +157,7 @@ def run(job: Job) -> dict[str, Any]:
     called = dict(zip(paths, micrograph_names(paths), strict=True))
     names = {split: [called[path] for path in of_split] for split, of_split in job.micrographs.items()}
     own, seconds = None, {"fit": None, "pick": None}
+    unpicked: list[dict[str, str]] = []
     if job.picker is None:
         picks, decisions = _given_picks(job, names, {name: path for path, name in called.items()}, truth)
         if picks is None:
@@ -165,11 +168,18 @@ def run(job: Job) -> dict[str, Any]:
         training = job.micrographs["train"] or job.micrographs["test"]
         labels = truth[truth["micrograph"].isin(names["train"])] if job.labels else None
         began = time.perf_counter()
-        picker.fit(Micrographs(training, names=[called[path] for path in training]), labels)
+        problems = fit_files(picker, training, labels, names=called)
         seconds["fit"] = time.perf_counter() - began
+        unpicked += [_problem(path, called[path], result_file.NOT_LEARNED, text) for path, text in problems.items()]
         picks = {}
         for split in ("validation", "test"):
-            picks[split], seconds["pick"] = _pick(picker, job.micrographs[split], names[split])
+            picks[split], seconds["pick"], errors = _pick(picker, job.micrographs[split], names[split])
+            if split == "test" and len(errors) == len(names[split]):
+                raise next(iter(errors.values()))  # it is the method that fails, not a micrograph
+            unpicked += [
+                _problem(path, called[path], result_file.NOT_PICKED, problem_of(Path(path), error))
+                for path, error in errors.items()
+            ]
         decisions = list(picker.decisions_)
         # With labels and nothing held out the threshold was a guess from micrographs learned by heart, not a choice.
         guessed = job.labels and picker.settings().get("validation") == 0
@@ -178,25 +188,45 @@ def run(job: Job) -> dict[str, Any]:
     folder = run_files.picks_folder(job.folder, job.method, job.dataset, job.seed)
     coordinates.write_folder(picks["test"], folder, "csv", micrographs=names["test"])
     outcome = {"status": result_file.DONE, "seconds": seconds, "own_threshold": own, "decisions": decisions}
+    outcome["unpicked"] = unpicked
     return outcome | _scored(job, truth, names, picks, own)
 
 
-def _pick(picker: Picker, paths: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, float | None]:
-    """Return all candidates, and the median of the seconds per micrograph, reading excluded."""
+def _problem(path: str, name: str, what: str, text: str) -> dict[str, str]:
+    """Return what went wrong with one micrograph; results name no folders."""
+    logger.error("%s: %s", what, text)
+    return {"micrograph": name, "what": what, "error": text.replace(path, name)}
+
+
+def _pick(
+    picker: Picker, paths: Sequence[str], names: Sequence[str]
+) -> tuple[pd.DataFrame, float | None, dict[str, Exception]]:
+    """Return all candidates, the median of the seconds per micrograph, and what went wrong, by path.
+
+    The time excludes reading. A micrograph that the method cannot pick has no candidates. That all methods are scored
+    on the same micrographs matters more than why one of them has nothing to say of one.
+    """
     if not paths:
-        return concatenate([]), None
+        return concatenate([]), None, {}
     if picker.external:
         # A program whose start costs more than its picking: the time is an average, start and reading included.
         began = time.perf_counter()
-        picks = picker.pick_many(Micrographs(paths, names=names), threshold=0)
-        return picks, (time.perf_counter() - began) / len(paths)
-    tables, times = [], []
+        with contextlib.suppress(Exception):  # whichever micrograph it is, it shows below
+            picks = picker.pick_many(Micrographs(paths, names=names), threshold=0)
+            return picks, (time.perf_counter() - began) / len(paths), {}
+    tables, times, errors = [], [], {}
     for path, name in zip(paths, names, strict=True):
-        micrograph = read(path, name=name)
-        began = time.perf_counter()
-        tables.append(picker.pick(micrograph, threshold=0))
-        times.append(time.perf_counter() - began)
-    return concatenate(tables), float(np.median(times))
+        try:
+            micrograph = read(path, name=name)
+            began = time.perf_counter()
+            if picker.external:
+                tables.append(picker.pick_many(Micrographs([path], names=[name]), threshold=0))
+            else:
+                tables.append(picker.pick(micrograph, threshold=0))
+            times.append(time.perf_counter() - began)
+        except Exception as error:
+            errors[path] = error
+    return concatenate(tables), float(np.median(times)) if times else None, errors
 
 
 def _picker(job: Job) -> Picker:
@@ -238,7 +268,10 @@ def _given_picks(
             "with, so every pick counts; add those picks, or remove what is below your own threshold"
         )
     used = Frame(
-        job.settings.get("scale", 1.0), tuple(job.settings.get("shift", (0.0, 0.0))), job.settings.get("flip_y")
+        job.settings.get("scale", 1.0),
+        tuple(job.settings.get("shift", (0.0, 0.0))),
+        job.settings.get("flip_y"),
+        job.settings.get("swap_xy", False),
     )
     looked_at = picks[picks["micrograph"].isin([*names["validation"], *names["test"]])]
     heights = _heights({name: paths[name] for name in looked_at["micrograph"].unique()})

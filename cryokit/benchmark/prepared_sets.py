@@ -24,10 +24,12 @@ from cryokit.coordinates import IGNORE, concatenate
 from cryokit.datasets import SPLITS, available, load
 from cryokit.datasets.integrity import sha256
 from cryokit.datasets.manifest import assign_splits
-from cryokit.errors import ArgumentError, BenchmarkError, DatasetError, SimulationError
+from cryokit.errors import ArgumentError, BenchmarkError, CryokitError, DatasetError, SimulationError
 from cryokit.micrograph import find as find_micrographs
-from cryokit.micrograph import write_mrc
+from cryokit.micrograph import read, write_mrc
 from cryokit.pickers.interface import spread
+from cryokit.pickers.many_files import check_usable
+from cryokit.pickers.one_of_many import problem_of
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class _Files:
     protein: str
     manifest: str | None = None
     note: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -79,6 +82,7 @@ def prepare(
     *,
     sources: Iterable[str | os.PathLike] = (),
     labels_from: Mapping[str, str] | None = None,
+    labels_reading: Mapping[str, Any] | None = None,
     fresh: bool = False,
 ) -> Prepared:
     """Bring the files of a dataset into place.
@@ -93,7 +97,9 @@ def prepare(
         Folders to look for real datasets in, each ``<dataset>/micrographs`` and ``<dataset>/labels``; the cache of
         ``cryokit data fetch`` comes last.
     labels_from : mapping of str to str, optional
-        Folders of your own labels by dataset.
+        Files or folders of your own labels by dataset, in any format.
+    labels_reading : mapping of str to object, optional
+        How label files are read that are not those of a manifest: arguments of `cryokit.coordinates.read_folder`.
     fresh : bool
         Whether to simulate existing micrographs again.
 
@@ -112,7 +118,7 @@ def prepare(
             raise BenchmarkError(f"{spec.name}: is simulated and has its labels; leave out your own")
         files = _simulated(spec, Path(folder) / "data" / spec.name, fresh)
     else:
-        files = _real(spec, [Path(source) for source in sources], labels_from)
+        files = _real(spec, [Path(source) for source in sources], labels_from, labels_reading or {})
     paths = dict(files.paths)
     if spec.train is not None:
         paths["train"] = spread(paths["train"], spec.train) if spec.train else []
@@ -145,6 +151,7 @@ def prepare(
         "views": {view or "particle": int(number) for view, number in views.items()},
         "axes": dict(spec.axes),
         "note": "; ".join(note for note in notes if note),
+        "left_out": dict(files.left_out),
     }
     return Prepared(spec, paths, files.labels, info["diameter"], info)
 
@@ -215,19 +222,17 @@ def _is_empty(index: int, share: float) -> bool:
     return math.floor(index * share) > math.floor((index - 1) * share)
 
 
-def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _Files:
+def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None, labels_reading: Mapping[str, Any]) -> _Files:
     """Find the micrographs and labels of a real dataset; micrographs without a label file are left out."""
     dataset = load(spec.name) if spec.name in available() else None
     folder = next((source / spec.name for source in sources if (source / spec.name / "micrographs").is_dir()), None)
     if spec.micrographs is not None or folder is not None:
         files = find_micrographs(spec.micrographs or folder / "micrographs")
-        labels, labelled = coordinates.read_folder(labels_from or spec.labels or folder / "labels", located=True)
-        called = matched(labelled, {name: path for path, name in _names(files).items()})
-        labels, labelled = coordinates.renamed(labels, called), list(called.values())
+        labels_from = labels_from or spec.labels or folder / "labels"
     elif dataset is not None:
         try:
-            pairs = dataset.pairs(labels_from=labels_from, partial=True)
-            labels = dataset.labels(labels_from=labels_from, partial=True)
+            pairs = dataset.pairs(partial=True)
+            labels = dataset.labels(partial=True) if labels_from is None else None
         except DatasetError as error:
             raise BenchmarkError(str(error)) from None
         files = [path for path, _ in pairs]
@@ -239,28 +244,50 @@ def _real(spec: DatasetSpec, sources: list[Path], labels_from: str | None) -> _F
             "given with --data"
         )
     by_name = {name: path for path, name in _names(files).items()}
+    if labels_from is not None:
+        labels, labelled = coordinates.read_folder(labels_from, **labels_reading, located=True)
+        called = matched(labelled, by_name)
+        labels, labelled = coordinates.renamed(labels, called), list(called.values())
+        if folder is None and spec.micrographs is None and len(dataset.manifest.views) == 1:
+            labels = labels.assign(view=labels["view"].where(labels["view"] != "", dataset.manifest.views[0]))
     if spec.splits is not None:
         splits = {name: split for split, names in spec.splits.items() for name in names}
     elif dataset is not None and dataset.manifest.files:
         splits = {file.micrograph: file.split for file in dataset.manifest.select("micrograph")}
     else:
         splits = assign_splits(by_name)
+    labels = _with_diameters(spec, labels, None if dataset is None else dataset.manifest.diameter_pixels)
     usable = {name: path for name, path in by_name.items() if name in set(labelled)}
+    left_out = _left_out({name: path for name, path in usable.items() if splits.get(name) in SPLITS}, labels)
+    usable = {name: path for name, path in usable.items() if name not in left_out}
     paths = {split: [path for name, path in usable.items() if splits.get(name) == split] for split in SPLITS}
     if not paths["test"]:
-        found = plural(len(files), "micrograph")
-        raise BenchmarkError(f"{spec.name}: none of its test micrographs is available with labels ({found} found)")
+        found = "; ".join([f"{plural(len(files), 'micrograph')} found", *left_out.values()])
+        raise BenchmarkError(f"{spec.name}: none of its test micrographs is available with labels ({found})")
     note = ""
-    if spec.splits is not None and (missing := [name for name in splits if name not in usable]):
+    if spec.splits is not None and (missing := [name for name in splits if name not in {**usable, **left_out}]):
         note = f"micrographs of its splits that are not available with labels: {some(missing)}"
         logger.warning("%s: %s", spec.name, note)
-    labels = _with_diameters(spec, labels, None if dataset is None else dataset.manifest.diameter_pixels)
+    labels = labels[~labels["micrograph"].isin(list(left_out))]
     labels = coordinates.without_repeats(labels, f"{spec.name}: labels")
     digests = {name: sha256(path) for name, path in usable.items() if splits.get(name) in SPLITS}
     used = labels[labels["micrograph"].isin(digests)].sort_values(["micrograph", "y", "x"])
     digests["labels"] = hashlib.sha256(used.to_csv(index=False, float_format="%.3f").encode()).hexdigest()
     manifest = None if dataset is None else sha256(dataset.manifest.source)
-    return _Files(paths, labels, digests, spec.name, manifest, note)
+    return _Files(paths, labels, digests, spec.name, manifest, note, left_out)
+
+
+def _left_out(paths: Mapping[str, Path], labels: pd.DataFrame) -> dict[str, str]:
+    """Return the micrographs that no method can use, and why: they are left out for all methods alike."""
+    reasons = {}
+    diameter = float(labels["diameter"].median())
+    for name, path in paths.items():
+        try:
+            check_usable(read(path, name=name), None if math.isnan(diameter) else diameter)
+        except CryokitError as error:
+            logger.error("left out: %s", problem := problem_of(path, error))
+            reasons[name] = problem.replace(os.fspath(path), name)  # results name no folders
+    return reasons
 
 
 def _names(paths: Iterable[Path]) -> dict[Path, str]:

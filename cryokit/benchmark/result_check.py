@@ -67,6 +67,7 @@ _CELL = {
     "curve": _Optional(_CURVE, empty=True),
     "view_curves": _Each(_CURVE),
     "decisions": [_TEXT],
+    "unpicked": _Optional([dict.fromkeys(("micrograph", "what", "error"), _TEXT)], missing=True),
     "provenance": _Optional(_PROVENANCE, empty=True),
 }
 _DATASET = {
@@ -79,6 +80,7 @@ _DATASET = {
     "views": _Each(_COUNT),
     "axes": _Each(_NUMBER),
     "note": _TEXT,
+    "left_out": _Optional(_Each(_TEXT), missing=True),
 }
 _METHOD = {
     "title": _TEXT,

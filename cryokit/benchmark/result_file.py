@@ -2,7 +2,9 @@
 
 ``cells`` holds what `cryokit.benchmark.cells.run` returns, for every method, dataset and seed: scores on the test
 micrographs, the threshold, counts of each micrograph, curves, times, and what the cell was computed with. A cell that
-failed or was skipped has the same keys, without values, and says why under ``error``.
+failed or was skipped has the same keys, without values, and says why under ``error``. Micrographs that no method could
+use are in no split; ``left_out`` of their dataset says why. Those that one method could not use count as micrographs
+without picks, and are listed under ``unpicked`` of its cell.
 """
 
 import os
@@ -34,6 +36,8 @@ PARTIAL = "result.partial.json"  # of a run that has not finished
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 # How the threshold of a cell was chosen
 BY_VALIDATION, BY_METHOD, BY_NOTHING = "validation micrographs", "the method itself", "every pick counts"
+# What went wrong with single micrographs
+NOT_LEARNED, NOT_PICKED = "left out of the fit", "without picks"
 THRESHOLDS = (BY_VALIDATION, BY_METHOD, BY_NOTHING)
 WIDE = 0.5  # of the diameter: what most recent comparisons allow between pick and particle
 _COUNTS = ("tp", "fp", "fn")
@@ -61,6 +65,7 @@ def empty_cell() -> dict[str, Any]:
         "curve": {},
         "view_curves": {},
         "decisions": [],
+        "unpicked": [],
         "provenance": {},
     }
 

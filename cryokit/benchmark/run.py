@@ -34,6 +34,7 @@ def run(
     *,
     sources: Iterable[str | os.PathLike] = (),
     labels_from: Mapping[str, str] | None = None,
+    labels_reading: Mapping[str, Any] | None = None,
     picks: Mapping[str, str] | None = None,
     reading: Mapping[str, Any] | None = None,
     unlabelled: Iterable[str] = (),
@@ -53,7 +54,9 @@ def run(
     sources : iterable of path-like
         Folders of real datasets, see `cryokit.benchmark.prepared_sets.prepare`.
     labels_from : mapping of str to str, optional
-        Folders of your own labels by dataset.
+        Files or folders of your own labels by dataset, in any format.
+    labels_reading : mapping of str to object, optional
+        How labels in files of your own are read: arguments of `cryokit.coordinates.read_folder`.
     picks : mapping of str to str, optional
         Files or folders of picks as given, in any format, by the name of their row.
     reading : mapping of str to object, optional
@@ -94,7 +97,7 @@ def run(
     busy = f"{out}: another benchmark runs there; wait for it, or choose another folder"
     with locks.held(out / run_files.LOCK, busy):
         _remove_leftovers(out)
-        sets = _prepare_all(config, out, list(sources), labels_from, fresh)
+        sets = _prepare_all(config, out, list(sources), labels_from, labels_reading, fresh)
         return _run(config, out, sets, given, fresh=fresh, dask=dask, mixed=mixed)
 
 
@@ -213,6 +216,7 @@ def _prepare_all(
     out: Path,
     sources: Iterable[str | os.PathLike],
     labels_from: Mapping[str, str] | None,
+    labels_reading: Mapping[str, Any] | None,
     fresh: bool,
 ) -> list[Prepared]:
     """Prepare every dataset, or the one that replaces it if it is not available."""
@@ -222,7 +226,14 @@ def _prepare_all(
     for spec in config.datasets:
         for choice in spec.choices():
             try:
-                prepared = prepare(choice, out, sources=sources, labels_from=labels_from, fresh=fresh)
+                prepared = prepare(
+                    choice,
+                    out,
+                    sources=sources,
+                    labels_from=labels_from,
+                    labels_reading=labels_reading,
+                    fresh=fresh,
+                )
             except CryokitError as error:
                 if choice.simulate is not None:
                     raise

@@ -9,6 +9,7 @@ given stand in the latter unless it is known that no labels went into them.
 """
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -385,6 +386,24 @@ def failures(result: Result) -> pd.DataFrame:
     """Return the cells without scores: `dataset`, `method`, `seed`, `status`, `error`."""
     table = cells(result)
     return table.loc[table["status"] != DONE, ["dataset", "method", "seed", "status", "error"]].reset_index(drop=True)
+
+
+def micrograph_failures(result: Result) -> pd.DataFrame:
+    """Return the micrographs that were left out or have no picks: `dataset`, `method`, `seed`, `status`, `error`.
+
+    `method` is empty, and `seed` NaN, where all methods had to do without the micrograph.
+    """
+    rows = [
+        {"dataset": name, "method": "", "seed": math.nan, "status": "left out", "error": error}
+        for name, dataset in result["datasets"].items()
+        for error in (dataset.get("left_out") or {}).values()
+    ]
+    rows += [
+        {name: cell[name] for name in ("dataset", "method", "seed")} | {"status": one["what"], "error": one["error"]}
+        for cell in result["cells"]
+        for one in cell.get("unpicked") or ()
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "method", "seed", "status", "error"])
 
 
 def provenance(result: Result) -> pd.DataFrame:

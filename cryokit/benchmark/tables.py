@@ -339,20 +339,26 @@ def times_beside_reported(result: Result) -> pd.DataFrame:
 
 
 def failures(result: Result) -> pd.DataFrame:
-    """Return what failed or was skipped; the seeds of cells with the same reason share a row."""
-    table = summary.failures(result)
+    """Return what failed or was skipped, cells and then micrographs; seeds with the same reason share a row."""
+    parts = [summary.failures(result), summary.micrograph_failures(result)]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     groups = table.groupby(["dataset", "method", "status", "error"], sort=False)["seed"]
-    shown = groups.agg(lambda seeds: ", ".join(map(str, seeds))).reset_index()
-    shown["method"] = [summary.title(result, method) for method in shown["method"]]
+    shown = groups.agg(lambda seeds: ", ".join(f"{seed:.0f}" for seed in seeds if seed == seed)).reset_index()
+    shown["method"] = [_title(result, method) for method in shown["method"]]
     shown["dataset"] = [result["datasets"][name]["title"] for name in shown["dataset"]]
     shown = shown[["dataset", "method", "seed", "status", "error"]]
     return shown.rename(columns={"seed": "seeds", "status": "what", "error": "why"})
+
+
+def _title(result: Result, method: str) -> str:
+    return summary.title(result, method) if method else "all methods"
 
 
 def text(result: Result) -> str:
     """Return the scores on every dataset and the sentences on them as plain text, for the command line."""
     columns = ["method", "labels", "precision", "recall", "F1", "95 % interval", "AP", "own F1", *SHIFTS.values()]
     parts = []
+    lost = summary.micrograph_failures(result).drop_duplicates(["dataset", "method", "error"])
     for name, dataset in result["datasets"].items():
         micrographs = plural(len(dataset["micrographs"]["test"]), "micrograph")
         lines = [f"{dataset['title']}: {micrographs}, {plural(dataset['particles']['test'], 'particle')}"]
@@ -361,6 +367,8 @@ def text(result: Result) -> str:
         if len(shown):
             lines.append(formatted(shown).to_string(index=False))
         lines += [f"{row.title}: {row.status}: {row.error}" for row in table[table["error"] != ""].itertuples()]
+        failed = lost[lost["dataset"] == name]
+        lines += [f"{_title(result, row.method)}: {row.status}: {row.error}" for row in failed.itertuples()]
         parts.append("\n".join(lines))
     for heading, sentences in {**in_short(result), "Whole run": verdict.run(result)}.items():
         if sentences:

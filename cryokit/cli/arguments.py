@@ -124,7 +124,8 @@ def add_strip(group: argparse._ActionsContainer, of: str = "coordinate files") -
 
 
 def add_scale(group: argparse._ActionsContainer) -> None:
-    """Add the scale of coordinates, how the smaller micrographs were made, and a shift."""
+    """Add the order and the scale of coordinates, how the smaller micrographs were made, and a shift."""
+    group.add_argument("--swap-xy", action="store_true", help="exchange x and y: the input has the row first")
     group.add_argument(
         "--scale", type=float, default=1.0, metavar="F", help="factor on the input: 8 if it was downsampled by 8"
     )

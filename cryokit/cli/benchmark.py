@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="those of --picks that no labels went into; the others are ranked with methods that learned from labels",
     )
-    add_strip(comparison, "--picks")
+    add_strip(comparison, "--picks and of labels that are not those of a manifest,")
     real = parser.add_argument_group("real micrographs (besides those of cryokit data fetch)")
     real.add_argument(
         "--data",
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of datasets, each <name>/micrographs and <name>/labels; may be repeated",
     )
-    _add_pairs(real, "--labels", "DATASET=DIR", _path, "your own labels for a dataset")
+    _add_pairs(real, "--labels", "DATASET=PATH", _path, "your own labels for a dataset, file or folder in any format")
     help_of_diameter = "particle diameter in pixels, if the labels of a dataset do not say it or are boxes"
     _add_pairs(real, "--diameter", "DATASET=PX", positive, help_of_diameter)
     output = parser.add_argument_group("output")
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         return _compare(options)
     if options.json or options.margin:
         raise ArgumentError("--json and --margin are for --compare OLD NEW; give it, too, or leave them out")
-    from cryokit.benchmark import result_file, summary, tables
+    from cryokit.benchmark import result_file, tables
 
     place = options.result or options.out
     if place is None:
@@ -138,6 +138,7 @@ def run(options: argparse.Namespace) -> int:
             options.out,
             sources=options.data,
             labels_from=_unique(options.labels, "--labels"),
+            labels_reading=_reading(options),
             picks=_unique(options.picks, "--picks"),
             reading=_reading(options),
             unlabelled=options.unlabelled or (),
@@ -158,11 +159,31 @@ def run(options: argparse.Namespace) -> int:
         from cryokit.cli.benchmark_page import write_report
 
         logger.info("report: %s", write_report(place, options.report, data=options.data))
-    failed = summary.failures(result).query("status == @result_file.FAILED")
-    if len(failed) and not options.result:
-        lines = [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
-        raise CryokitError("\n".join([f"{len(failed)} of {len(result['cells'])} cells failed:", *lines]))
+    if not options.result and (problems := _problems(result)):
+        raise CryokitError("\n".join(problems))
     return 0
+
+
+def _problems(result: Mapping[str, Any]) -> list[str]:
+    """Return the lines that say which cells failed, and which micrographs could not be used."""
+    from cryokit.benchmark import summary
+    from cryokit.benchmark.result_file import FAILED
+
+    lines = []
+    failed = summary.failures(result)
+    failed = failed[failed["status"] == FAILED]
+    if len(failed):
+        lines = [f"{len(failed)} of {len(result['cells'])} cells failed:"]
+        lines += [f"  {row.method} on {row.dataset} (seed {row.seed}): {row.error}" for row in failed.itertuples()]
+    lost = summary.micrograph_failures(result)
+    if len(lost):
+        lines.append("micrographs that could not be used:")
+        columns = ["dataset", "method", "status", "error"]
+        for (dataset, method, status, error), rows in lost.groupby(columns, sort=False):
+            seeds = ", ".join(f"{seed:.0f}" for seed in rows["seed"].dropna())
+            who = f"{method} on {dataset} (seed {seeds})" if method else f"all methods on {dataset}"
+            lines.append(f"  {who}: {status}: {error}")
+    return lines
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -188,10 +209,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
-    """Return how picks are read, as far as options say."""
+    """Return how picks and labels are read, as far as options say."""
     given = {"endings": options.strip, "prefixes": options.strip_prefix}
-    if any(given.values()) and not options.picks:
-        raise ArgumentError("--strip and --strip-prefix are for --picks; give these, too")
+    if any(given.values()) and not (options.picks or options.labels or options.data):
+        raise ArgumentError("--strip and --strip-prefix are for --picks and labels of your own; give these, too")
     return {name: value for name, value in given.items() if value}
 
 

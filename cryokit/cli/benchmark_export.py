@@ -92,6 +92,7 @@ def numbers(result: Result) -> dict[str, pd.DataFrame]:
         "curves": pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
         "sweeps": summary.sweep(result),
         "failures": summary.failures(result),
+        "micrograph_failures": summary.micrograph_failures(result),
         "provenance": summary.provenance(result),
     }
     return {name: table for name, table in tables.items() if len(table)}

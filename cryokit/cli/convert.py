@@ -37,7 +37,7 @@ details:
   --out is one file for all picks if it has the suffix of a coordinate file or picture, otherwise a folder that gets one
     file per micrograph.
   --scale converts pixels of the input to pixels of the micrograph; all other lengths are in pixels of the micrograph.
-  --shift comes after --scale and before --flip-y; it turns corners of boxes into centres.
+  --shift comes after --swap-xy and --scale, and before --flip-y; it turns corners of boxes into centres.
   --strip and --strip-prefix take endings and beginnings off the names of the input files, and of the micrographs in
     them, to get those of --micrographs; a uid of cryoSPARC in front (21 digits) is recognised without them.
   --diameter replaces what the input says; in label pictures it is measured on the discs unless it is given.
@@ -102,6 +102,7 @@ def run(options: argparse.Namespace) -> int:
         problems=problems,
         scale=options.scale,
         blocks=options.blocks,
+        swap_xy=options.swap_xy,
         shift=options.shift,
         diameter=options.diameter,
         scores=options.scores_in,

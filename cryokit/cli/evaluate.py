@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
             raise ArgumentError(f"{option} {path}: would replace the input {inputs[real]}; choose another file")
     names = {"endings": options.strip, "prefixes": options.strip_prefix, "located": True}
     labels, labelled = read_folder(options.labels, options.labels_format, diameter=options.diameter, **names)
-    frame = {"scale": options.scale, "blocks": options.blocks, "shift": options.shift, "flip_y": options.flip_y}
+    frame = {name: getattr(options, name) for name in ("swap_xy", "scale", "blocks", "shift", "flip_y")}
     picked = {name: read_folder(path, options.format, **frame, **names) for name, path in sources.items()}
     # Called alike only when all are known with their folders.
     called = dict(zip(labelled, micrograph_names(labelled), strict=True))
@@ -182,7 +182,7 @@ def _warn_of_frame(source: str, picks: pd.DataFrame, labels: pd.DataFrame, optio
 
     if options.diameter is not None:
         labels = labels.assign(diameter=float(options.diameter))
-    used = Frame(options.scale, tuple(options.shift), options.flip_y)
+    used = Frame(options.scale, tuple(options.shift), options.flip_y, options.swap_xy)
     hint = wrong_frame(picks, labels, used=used)
     if hint is not None:
         logger.warning("%s: %s", source, hint.warning(given=used.options()))

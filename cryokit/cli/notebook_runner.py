@@ -26,7 +26,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,26 @@ def load(path: str | os.PathLike) -> NotebookNode:
         text = (cell.cell_type, cell.source)
         cell.id = hashlib.sha256(f"{cell.cell_type} {copies[text]} {cell.source}".encode()).hexdigest()[:8]
         copies[text] += 1
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+    return bare(notebook)
+
+
+def bare(notebook: NotebookNode, kept: Collection[str] = ("tags",)) -> NotebookNode:
+    """Strip a notebook, in place, of what running it adds: outputs, numbers of cells, the kernel's own metadata.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Notebook in format 4.
+    kept : collection of str
+        Keys of the cells' metadata to keep.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        The notebook, in format 4.5, for the kernel that every installation has.
+    """
+    for cell in notebook.cells:
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key in kept}
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
     notebook.metadata = {

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reading": ["read", "read_folder"],
         "renaming": ["renamed"],
         "star": ["write_list"],
-        "transforms": ["flip_y", "scale"],
+        "transforms": ["flip_y", "scale", "swap_xy"],
         "writing": ["coordinate_path", "write", "write_folder"],
     },
 )

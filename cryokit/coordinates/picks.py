@@ -139,17 +139,18 @@ def refuse_depths(z: Iterable[float], source: str | os.PathLike) -> None:
     Parameters
     ----------
     z : iterable of float
-        Third coordinates as `source` has them; NaN where it has none. One value for all is taken for a dummy.
+        Third coordinates as `source` has them; NaN where it has none. The first section for all is taken for a dummy.
     source : str or path-like
         Origin of the picks, for the message.
 
     Raises
     ------
     CoordinateError
-        If there are several values.
+        If there are several values, or one that is neither 0 nor 1.
     """
     depths = np.asarray(list(z), dtype=np.float64)
-    if len(np.unique(depths[~np.isnan(depths)])) > 1:
+    depths = np.unique(depths[~np.isnan(depths)])
+    if len(depths) > 1 or not set(depths) <= {0, 1}:
         raise CoordinateError(f"{source}: {TOMOGRAM}")
 
 

@@ -60,6 +60,7 @@ class ReadOptions(Checked):
     flip_y: int | Mapping[str, int] | None = checked(None, _height)
     diameter: float | None = number(None, 0, above=True, optional=True)
     scores: str | None = choice(None, None, *SCORES)
+    swap_xy: bool = False
 
     def apply(self, picks: pd.DataFrame, log_odds: bool) -> pd.DataFrame:
         """Convert picks as they are in a file whose scores are `log_odds` by default, or not."""
@@ -67,6 +68,8 @@ class ReadOptions(Checked):
             from scipy.special import expit  # not above: rarely needed, and slow to import
 
             picks = picks.assign(score=expit(picks["score"].to_numpy()))
+        if self.swap_xy:
+            picks = transforms.swap_xy(picks)
         if self.scale != 1:
             picks = transforms.scale(picks, self.scale, blocks=self.blocks)
         if any(self.shift):
@@ -89,6 +92,7 @@ def read(
     flip_y: int | Mapping[str, int] | None = None,
     diameter: float | None = None,
     scores: str | None = None,
+    swap_xy: bool = False,
 ) -> pd.DataFrame:
     r"""Read a coordinate file.
 
@@ -116,6 +120,8 @@ def read(
     scores : {"log-odds", "raw"}, optional
         "log-odds" converts the file's scores to probabilities, "raw" leaves them as they are. By default those of Topaz
         tables are converted and all others left.
+    swap_xy : bool
+        Whether to exchange x and y (before `scale`, `shift` and `flip_y`), for tables that have the row first.
 
     Returns
     -------
@@ -137,7 +143,7 @@ def read(
     >>> read(file)[["micrograph", "x", "y", "score", "diameter"]].values.tolist()
     [['mic_1', 130.0, 230.0, 0.9, 60.0]]
     """
-    options = ReadOptions(scale, blocks, shift, flip_y, diameter, scores)
+    options = ReadOptions(scale, blocks, shift, flip_y, diameter, scores, swap_xy)
     picks, names = _read(path, format, micrograph, options)
     if micrograph is not None:
         return options.flip(_of(picks, names, micrograph, path))

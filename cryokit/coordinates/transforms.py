@@ -53,6 +53,28 @@ def flip_y(picks: pd.DataFrame, height: int | Mapping[str, int]) -> pd.DataFrame
     return picks.assign(y=heights - 1 - picks["y"].to_numpy())
 
 
+def swap_xy(picks: pd.DataFrame) -> pd.DataFrame:
+    """Exchange x and y, for tables that have the row before the column; doing it twice restores the table.
+
+    Parameters
+    ----------
+    picks : pandas.DataFrame
+        Table of picks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table with x and y exchanged.
+
+    Examples
+    --------
+    >>> from cryokit.coordinates import table
+    >>> swap_xy(table("a", x=[5], y=[7]))[["x", "y"]].values.tolist()
+    [[7.0, 5.0]]
+    """
+    return picks.assign(x=picks["y"], y=picks["x"])
+
+
 def scale(picks: pd.DataFrame, factor: float, *, blocks: bool = False) -> pd.DataFrame:
     """Multiply centres and diameters, to convert between a micrograph and a smaller copy of it.
 

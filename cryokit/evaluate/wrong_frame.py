@@ -1,11 +1,11 @@
-"""Picks in a wrong frame: hardly a match as they are, but many with y reversed, another scale, or half a box further.
+"""Picks in a wrong frame: hardly a match as they are, but many with y reversed, axes exchanged or another scale.
 
 A hint is only given for what chance does not explain. What chance does is measured: the same picks, moved by a few
 diameters, keep their density everywhere but lose their particles.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +22,9 @@ HARDLY = 0.35  # share of matches from which a frame is taken for right
 BETTER = 2.0  # matches in another frame to those as they are, from which it is taken for the right one
 CHANCE = 3.0  # matches to those of chance, likewise
 SIGNIFICANT = 1e-3  # probability that chance gives as many matches in any of the frames that are tried
-_WHOLE = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
-SCALES = (1.0, *map(float, _WHOLE), *(1 / number for number in _WHOLE))
+# Binning; the fractions are those of Fourier cropping, such as super-resolution pixels binned by 1.5.
+_BINNED = (4 / 3, 3 / 2, 5 / 3, 2, 5 / 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
+SCALES = (1.0, *map(float, _BINNED), *(1 / number for number in _BINNED))
 _MOST_LABELS = 800  # looked at; more of them cost time and tell nothing new
 _MOST_ON_ONE = 500  # picks or labels of a micrograph
 _MOVES = [
@@ -43,19 +44,25 @@ class Frame:
         What is added to x and y after that, in pixels.
     flip_y : int, mapping of str to int, or None
         Height of the micrographs in pixels, of all or by name, if y is reversed.
+    swapped : bool
+        Whether x and y are exchanged, before all that.
     """
 
     scale: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
     flip_y: int | Mapping[str, int] | None = None
+    swapped: bool = False
 
     def placed(self, micrograph: str, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return coordinates of a micrograph in this frame; float, shape (n, 2)."""
-        return self._turned(micrograph, xy * self.scale + self.shift)
+        return self._turned(micrograph, self._ordered(xy) * self.scale + self.shift)
 
     def undone(self, micrograph: str, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return coordinates in this frame as they are in the file, the inverse of `placed`."""
-        return (self._turned(micrograph, xy) - self.shift) / self.scale
+        return self._ordered((self._turned(micrograph, xy) - self.shift) / self.scale)
+
+    def _ordered(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return xy[:, ::-1] if self.swapped else xy
 
     def _turned(self, micrograph: str, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.flip_y is None:
@@ -65,7 +72,8 @@ class Frame:
 
     def options(self) -> str:
         """Return the options of `cryokit convert` and `evaluate` that read picks in this frame; "" for none."""
-        words = [] if self.scale == 1 else [f"--scale {self.scale:g}"]
+        words = ["--swap-xy"] if self.swapped else []
+        words += [] if self.scale == 1 else [f"--scale {self.scale:g}"]
         words += [f"--shift {self.shift[0]:g} {self.shift[1]:g}"] if any(self.shift) else []
         if self.flip_y is not None:
             heights = set(self.flip_y.values()) if isinstance(self.flip_y, Mapping) else {self.flip_y}
@@ -112,7 +120,8 @@ class Hint:
 
     def _meaning(self) -> str:
         frame = self.frame
-        parts = ["the y axis points the other way"] if frame.flip_y is not None else []
+        parts = ["x and y are exchanged"] if frame.swapped else []
+        parts += ["the y axis points the other way"] if frame.flip_y is not None else []
         if frame.scale != 1:
             parts.append(f"coordinates are of micrographs {_times(frame.scale)}")
         if any(frame.shift):
@@ -145,8 +154,8 @@ def wrong_frame(
 ) -> Hint | None:
     """Find the frame in which picks match labels, if they hardly do in the frame that was used.
 
-    Tried are whole scales up to 16 and their inverses, each as it is and with y reversed, and constant shifts of both
-    coordinates as between the corners and the centres of boxes.
+    Tried are the scales in `SCALES`, each as it is and with y reversed, x and y exchanged, with y reversed and without,
+    and constant shifts of both coordinates as between the corners and the centres of boxes.
 
     Parameters
     ----------
@@ -192,7 +201,7 @@ def wrong_frame(
     chance = float(np.mean([_matches(points, hint.frame, move) for move in _MOVES]))
     # At least what picks and labels without any order would give.
     share = max(chance, _least(points)) / pairs
-    tries = len(SCALES) * _offsets_tried(points)
+    tries = (len(SCALES) + 1) * _offsets_tried(points)
     if hint.matches < CHANCE * chance or binom.sf(hint.matches - 1, pairs, min(share, 1.0)) * tries > SIGNIFICANT:
         return None
     return hint
@@ -244,32 +253,30 @@ def _offsets_tried(points: Sequence[_Points]) -> float:
 
 def _frames(points: Sequence[_Points], heights: Mapping[str, int] | None) -> Iterator[Frame]:
     """Yield the frames to try."""
-    yield Frame()
-    for scale in SCALES:
-        if scale != 1:
-            yield Frame(scale)
+    for frame in (*map(Frame, SCALES), Frame(swapped=True)):
+        yield frame
         if heights is not None and all(one.name in heights for one in points):
-            yield Frame(scale, flip_y={one.name: int(heights[one.name]) for one in points})
+            yield replace(frame, flip_y={one.name: int(heights[one.name]) for one in points})
             continue
-        total = _peak(_sums(points, scale), points)
+        total = _peak(_sums(points, frame), points)
         if total is not None and total >= 0:
-            yield Frame(scale, flip_y=round(total) + 1)
+            yield replace(frame, flip_y=round(total) + 1)
     shift = _peak(_diagonal_shifts(points), points)
     if shift is not None:
         yield Frame(shift=(float(round(shift)),) * 2)
 
 
-def _close(one: _Points, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _close(one: _Points, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return pick and label minus pick for all pairs of a micrograph, shape (picks, labels, 2)."""
-    placed = one.picks[:, None] * scale
+    placed = frame.placed(one.name, one.picks)[:, None]
     return np.broadcast_to(placed, (len(one.picks), len(one.labels), 2)), one.labels[None] - placed
 
 
-def _sums(points: Sequence[_Points], scale: float) -> NDArray[np.float64]:
+def _sums(points: Sequence[_Points], frame: Frame) -> NDArray[np.float64]:
     """Return y of pick plus y of label for pairs of the same x: where y is reversed, most are the height less 1."""
     sums = []
     for one in points:
-        placed, apart = _close(one, scale)
+        placed, apart = _close(one, frame)
         near = np.abs(apart[..., 0]) <= TOLERANCE * one.diameters
         sums.append((2 * placed[..., 1] + apart[..., 1])[near])
     return np.concatenate(sums)
@@ -279,7 +286,7 @@ def _diagonal_shifts(points: Sequence[_Points]) -> NDArray[np.float64]:
     """Return the distances along the diagonal of pairs that lie on one, as the corner and the centre of a box do."""
     shifts = []
     for one in points:
-        _, apart = _close(one, 1.0)
+        _, apart = _close(one, Frame())
         along, across = apart.mean(axis=2), apart[..., 0] - apart[..., 1]
         size = np.abs(along) / one.diameters
         near = (np.abs(across) <= TOLERANCE * one.diameters) & (size >= TOLERANCE) & (size <= 2)

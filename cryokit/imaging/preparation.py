@@ -111,7 +111,7 @@ def unusable_regions(micrograph: Micrograph) -> Picture:
 def _recording(micrograph: Micrograph) -> _Recorded:
     known = _known.get(micrograph)
     if known is None:
-        _check_values(micrograph)
+        check_values(micrograph)
         rows, columns = live_area(micrograph.data)
         area = micrograph.data[rows, columns]
         low, high = float(area.min()), float(area.max())
@@ -131,7 +131,19 @@ def _recording(micrograph: Micrograph) -> _Recorded:
     return known
 
 
-def _check_values(micrograph: Micrograph) -> None:
+def check_values(micrograph: Micrograph) -> None:
+    """Check that the pixels of a micrograph are numbers that can be calculated with.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Micrograph as stored.
+
+    Raises
+    ------
+    MicrographError
+        If pixels are NaN, infinite or beyond `LARGEST_VALUE`, or hardly differ.
+    """
     low, high = float(micrograph.data.min(initial=0)), float(micrograph.data.max(initial=0))
     problem = ""
     if not (np.isfinite(low) and np.isfinite(high)):

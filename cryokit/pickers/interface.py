@@ -552,6 +552,6 @@ def check_room(name: str, shape: tuple[int, ...], diameter: float) -> None:
     """
     if 2 * diameter > min(shape):
         raise PickerError(
-            f"{name}: {min(shape)} pixels are too few for particles of {diameter:g} pixels; give the diameter in "
+            f"{name}: {min(shape)} pixels are too few for particles of {diameter:.4g} pixels; give the diameter in "
             "pixels of the micrograph as stored"
         )

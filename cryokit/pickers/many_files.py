@@ -5,7 +5,7 @@ import functools
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from cryokit._util.names import micrograph_names
 from cryokit.coordinates import concatenate
 from cryokit.errors import CryokitError, PickerError, WriteError
 from cryokit.imaging.contrast import contrast_score
-from cryokit.imaging.preparation import recorded
-from cryokit.micrograph import pixel_size, read
+from cryokit.imaging.preparation import check_values, recorded
+from cryokit.micrograph import Micrograph, pixel_size, read
 from cryokit.pickers import registry
 from cryokit.pickers.engines import engine
 from cryokit.pickers.file_tasks import Draw, Item, Outputs, Result, Task
@@ -54,7 +54,12 @@ class Picked:
 
 
 def fit_files(
-    picker: Picker, paths: Sequence[Path], labels: pd.DataFrame | None = None, *, sum_frames: bool = False
+    picker: Picker,
+    paths: Sequence[Path],
+    labels: pd.DataFrame | None = None,
+    *,
+    names: Mapping[Path, str] | None = None,
+    sum_frames: bool = False,
 ) -> dict[str, str]:
     """Fit a picker to micrograph files; one that cannot be read or used is replaced by another.
 
@@ -69,6 +74,8 @@ def fit_files(
         Micrographs.
     labels : pandas.DataFrame, optional
         Table of picks of these micrographs. With labels all micrographs are used, otherwise `picker.max_micrographs`.
+    names : mapping of path-like to str, optional
+        Names of the micrographs, if they are part of a larger set; by default those of these alone.
     sum_frames : bool
         Whether to sum the frames of movies.
 
@@ -83,7 +90,8 @@ def fit_files(
         If no file can be used, or the picker can learn nothing from them.
     """
     most = len(paths) if labels is not None else picker.max_micrographs or len(paths)
-    names = dict(zip(paths, micrograph_names(paths), strict=True))
+    if names is None:
+        names = dict(zip(paths, micrograph_names(paths), strict=True))
     chosen = spread(list(paths), most)
     micrographs = Micrographs(chosen, names=[names[path] for path in chosen], sum_frames=sum_frames)
     try:
@@ -118,15 +126,34 @@ def _usable(
             break
         try:
             micrograph = read(path, sum_frames=sum_frames)
-            if diameter is None:
-                diameters_to_try(min(micrograph.data.shape))
-            else:
-                check_room(micrograph.name, micrograph.data.shape, diameter)
+            check_usable(micrograph, diameter)
             contrast_score(recorded(micrograph).data, diameter)
             usable.append(path)
         except Exception as error:
             problems[os.fspath(path)] = problem_of(path, error)
     return usable, problems
+
+
+def check_usable(micrograph: Micrograph, diameter: float | None) -> None:
+    """Check what no method can do without: pixels that are numbers and differ, and room for particles.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Micrograph as stored.
+    diameter : float or None
+        Particle diameter in pixels; None if it is to be estimated.
+
+    Raises
+    ------
+    MicrographError, PickerError
+        If the micrograph is of no use.
+    """
+    check_values(micrograph)
+    if diameter is None:
+        diameters_to_try(min(micrograph.data.shape))
+    else:
+        check_room(micrograph.name, micrograph.data.shape, diameter)
 
 
 def check_pixel_sizes(paths: Iterable[Path]) -> None:

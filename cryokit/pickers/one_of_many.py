@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from cryokit._util.names import is_utf8
+from cryokit._util.names import is_utf8, micrograph_name
 from cryokit._util.wording import shortened
 from cryokit.errors import CryokitError, MicrographError
 from cryokit.micrograph import Micrograph, read
@@ -40,4 +40,4 @@ def problem_of(path: Path, error: Exception) -> str:
     message = str(error) or type(error).__name__
     if not isinstance(error, (CryokitError, OSError, MemoryError)):
         message = f"cannot be used ({type(error).__name__}: {shortened(message, 200)})"
-    return message if os.fspath(path) in message else f"{path}: {message}"
+    return message if os.fspath(path) in message else f"{path}: {message.removeprefix(f'{micrograph_name(path)}: ')}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cryokit._util.resources import folder
 from cryokit._util.wording import did_you_mean
+from cryokit.cli.notebook_runner import bare
 from cryokit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -74,15 +75,7 @@ def load(name: str) -> NotebookNode:
     notebook = jupytext.reads(source(name).read_text(encoding="utf-8"), fmt="py:percent")
     for place, cell in enumerate(notebook.cells):
         cell.id = hashlib.sha256(f"{name} {place}".encode()).hexdigest()[:8]
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key in _KEPT}
-        if cell.cell_type == "code":
-            cell.update(outputs=[], execution_count=None)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    notebook.nbformat_minor = 5
-    return notebook
+    return bare(notebook, _KEPT)
 
 
 def tasks(notebook: NotebookNode) -> list[Task]:

@@ -25,7 +25,7 @@ from cryokit.evaluate.against_labels import check_diameters, check_scores
 from cryokit.evaluate.matching import TOLERANCES
 from cryokit.imaging.frame import Frame, Picture
 from cryokit.imaging.framed_files import covering, read_framed
-from cryokit.imaging.preparation import flattened, recorded, unusable_regions
+from cryokit.imaging.preparation import check_values, flattened, recorded, unusable_regions
 from cryokit.plot.drawing import CURVE_COLOURS, MASK_COLOUR
 from cryokit.plot.pictures import STYLES
 
@@ -235,6 +235,7 @@ def pictures(
         If the file of the scores cannot be read, or is of a micrograph of another shape.
     """
     made: dict[str, dict | None] = {}
+    check_values(micrograph)
     for kind in kinds:
         if kind == "grey":
             made[kind] = _layer(*_eight_bits(Picture(micrograph.data, Frame.whole(micrograph.data.shape))))
