@@ -6,7 +6,7 @@ from html_pages import remote_parts, without_alternative_text
 from cryokit import coordinates
 
 NOTEBOOK = "05_gpu_picking"
-QUICKER = {"width": 0.08, "micrographs": 4, "steps": 20}
+QUICKER = {"width": 0.08, "micrographs": 4}
 
 
 def test_table_4_follows_from_the_window_but_not_its_micrographs(results):

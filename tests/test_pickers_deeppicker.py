@@ -19,9 +19,9 @@ DIAMETER = 50.0  # of simulated ribosomes
 
 @pytest.fixture(scope="module", autouse=True)
 def few_others():
-    """A fifth of the other molecules: most of the time of these tests would go there."""
+    """A third of the other molecules: most of the time of these tests would go there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deeppicker, "OTHERS", 10)
+        patch.setattr(deeppicker, "OTHERS", 16)
         _forget()
         yield
     _forget()
@@ -35,13 +35,13 @@ def _forget():
 @pytest.fixture(scope="module")
 def taught(micrographs, labels):
     """Trained from labels on four micrographs, of which one tells the threshold; two more it has not seen."""
-    return DeepPicker(boxes=60).fit(micrographs[:4], labels)
+    return DeepPicker(boxes=100).fit(micrographs[:4], labels)
 
 
 @pytest.fixture(scope="module")
 def alone(micrographs):
     """Trained without labels."""
-    return DeepPicker(diameter=DIAMETER, boxes=60).fit(micrographs[:4])
+    return DeepPicker(diameter=DIAMETER, boxes=100).fit(micrographs[:4])
 
 
 def test_it_learns_from_labels(taught, micrographs, labels):
