@@ -220,7 +220,8 @@ def write_mrc(
     if bad:
         raise MicrographError(f"{path}: not written, {bad} of {data.size} pixels are NaN or infinite; replace them")
     with replacing(path) as temporary, mrcfile.new(temporary, compression=_COMPRESSION[suffix]) as mrc:
-        mrc.set_data(data)
+        with np.errstate(over="ignore"):  # the standard deviation in the header, of values near the limit of float32
+            mrc.set_data(data)
         mrc.voxel_size = (*sizes, sizes[0])
         mrc.header.origin.x, mrc.header.origin.y = origin
         # mrcfile's own label holds the time; without it the same array gives the same file.
