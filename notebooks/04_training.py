@@ -29,7 +29,7 @@ per_class = 0  # patches of each class; 0: 120 (quick) or 600 (full)
 klh = 8  # simulated KLH micrographs (the full profile has three times as many)
 unseen = 5  # ribosome micrographs for the last test, in addition to those of the split
 few = 6  # patches of each class where augmentation is tried
-draws = 0  # of these patches, each trained with in three ways; 0: 3 (quick) or 5 (full)
+draws = 0  # how often these patches are drawn anew; 0: 3 (quick) or 5 (full)
 output_dir = "out/04_training"  # where states and models go
 
 # %%

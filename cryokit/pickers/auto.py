@@ -44,7 +44,7 @@ OWN_VOICE = 2.0  # weight of the network's own picks in the second round, agains
 # The boundary of the trained network itself is 0.5. The distribution of its scores may move the threshold where they
 # leave room, not across what the network is sure of.
 THRESHOLDS = (0.4, 0.6)
-LABEL_STEPS, MORE_STEPS = 6, 2  # times the setting `steps`, with labels: before the threshold is chosen, and after it
+LABEL_STEPS, MORE_STEPS = 6, 2  # with labels, times `steps`: before the threshold is chosen, and after it
 HELD_OUT = 0.25  # share of labelled micrographs that the threshold is chosen on
 
 
@@ -80,8 +80,8 @@ class AutoPicker(MapPicker):
     max_micrographs : int
         Largest number of micrographs to learn from, spread evenly over those given. With labels, all are used.
     steps : int
-        Training steps of each of the two rounds; with labels, six times as many, and twice as many after the threshold
-        has been chosen.
+        Training steps in each of the two rounds. With labels, six times as many before the threshold is chosen, and
+        twice as many after it.
     margin : float
         Distance from the border, in diameters, within which there are no picks; 0.5 leaves out all particles that the
         border cuts.

@@ -34,7 +34,7 @@ CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 def edged(width: float) -> list[AbstractPathEffect]:
     """Return path effects that give a line of this width a dark edge, as in the explorer.
 
-    By its hue alone, not everybody can tell a line from a grey picture: a green one, for one, is grey to many.
+    Hue alone does not set a line off from a grey picture for everybody: to many people, green looks grey.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def set_title(ax: Axes, title: str | None) -> None:
 def legend_below(ax: Axes, handles: list, columns: int, *, dark: bool = False) -> None:
     """Put a legend of the handles, if any, below the axes, where it hides nothing; bright colours show on dark grey.
 
-    It has at most so many `columns`, fewer where it would be wider than the axes, which the layout would shrink for it.
+    It has up to `columns` columns, fewer where it would be wider than the axes: the layout would shrink them for it.
     """
     if not handles:
         return

@@ -180,7 +180,8 @@ def explore(
     ArgumentError
         If there are no micrographs, or two have the same name.
     CoordinateError
-        If a table cannot be shown, see `cryokit.plot.explorer.contents.Tables`, or no map is of a micrograph.
+        If a table cannot be shown, see `cryokit.plot.explorer.contents.Tables`, or if no score map belongs to a
+        micrograph.
     MicrographError
         If there are no files.
     """
