@@ -73,6 +73,19 @@ quick = profile == "quick"
 width = width or (0.125 if quick else 0.25)
 plot.show(plot.workflow(here="05"))
 
+
+# %%
+def seconds(work, repeats=3):
+    """Return the median time of some repetitions, after a first one in which the backend compiles."""
+    work()
+    took = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - start)
+    return float(np.median(took))
+
+
 # %% [markdown]
 # ## 1. The device (further)
 #
@@ -87,19 +100,6 @@ if gpu is None:
     plot.sentences("All times below are the CPU's. On a machine with a GPU the same cells use it, without any change.")
 record("gpu", gpu)
 record("device", there["device"])
-
-
-# %%
-def seconds(work, repeats=3):
-    """Return the median time of some repetitions, after a first one in which the backend compiles."""
-    work()
-    took = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return float(np.median(took))
-
 
 # %% [markdown]
 # ## 2. Two pickers, trained without labels (core)

@@ -1,11 +1,16 @@
 """Rules that every lesson keeps, and what notebooks/README.md says of them."""
 
+import ast
+import json
+import math
 import re
+from pathlib import Path
 
 import pytest
 
 from cryokit._util.resources import folder
 from cryokit.cli import notebook_runner
+from cryokit.cli.lesson_sections import sections
 
 LESSONS = notebook_runner.available()
 LINES = 25  # of a code cell
@@ -14,6 +19,14 @@ LINES = 25  # of a code cell
 @pytest.fixture(scope="module")
 def readme():
     return (folder("notebooks") / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def rehearsal():
+    """What `benchmarks/rehearsal.py` measured, by lesson."""
+    path = Path(__file__).resolve().parents[1] / "benchmarks" / "rehearsal.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    return {lesson["lesson"]: lesson for lesson in measured["lessons"]}
 
 
 def rows(readme, first):
@@ -33,6 +46,21 @@ def headings(name):
             plain = re.sub(r"^\d+\. ", "", words[: mark.start()] if mark else words)
             found[plain] = (len(hashes), mark[1] if mark else None)
     return found
+
+
+def names(source):
+    """Names that some code binds, and names that it uses."""
+    binds, uses = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (uses if isinstance(node.ctx, ast.Load) else binds).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            binds.add(node.name)
+        elif isinstance(node, ast.alias):
+            binds.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.arg):
+            binds.add(node.arg)
+    return binds, uses
 
 
 def references(readme):
@@ -77,6 +105,20 @@ class TestLesson:
         missing = {words for lesson, words in references(readme) if lesson == number} - set(headings(name))
         assert not missing
 
+    def test_no_core_section_needs_a_further_one(self, name):
+        bound, elsewhere, missing = set(), {}, []
+        for cell, heading, core in sections(notebook_runner.load(notebook_runner.find(name))):
+            if cell.cell_type != "code":
+                continue
+            binds, uses = names(cell.source)
+            if core:
+                missing += [(heading, word, elsewhere[word]) for word in uses - binds - bound if word in elsewhere]
+                bound |= binds
+            else:
+                elsewhere |= dict.fromkeys(binds, heading)
+        assert bound
+        assert not missing
+
     def test_core_sections_are_those_of_the_class(self, name, readme):
         number = name.split("_")[0]
         core = [words for words, (level, mark) in headings(name).items() if level == 2 and mark == "core"]
@@ -99,6 +141,20 @@ class TestReadme:
         core = sum(int(row[2]) for row in rows(readme, "lesson | core section") if row[0] == number)
         assert reading == "{} ({})".format(*told.groups())
         assert int(told[2]) == core
+
+    @pytest.mark.parametrize("name", LESSONS)
+    def test_minutes_to_compute_are_measured(self, name, readme, rehearsal):
+        number = name.split("_")[0]
+        table = rows(readme, "lesson | when you have done it, you can | reading | computing")
+        (computing,) = (row[3] for row in table if row[0].startswith(f"[{number} "))
+        whole, core = (math.ceil(rehearsal[name][key] / 60) for key in ("seconds", "core seconds"))
+        assert computing == f"{whole} ({core})"
+        opening = notebook_runner.load(notebook_runner.find(name)).cells[0].source
+        assert re.search(rf"\*\*Minutes\*\*: .*\), {whole} to compute( \(core sections {core}\))?", opening)
+
+    def test_class_computes_less_than_twelve_minutes(self, rehearsal):
+        assert tuple(rehearsal) == LESSONS
+        assert sum(lesson["core seconds"] for lesson in rehearsal.values()) < 12 * 60
 
     def test_class_takes_two_hours(self, readme):
         minutes = [int(row[2]) for row in rows(readme, "lesson | core section")]
