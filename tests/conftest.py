@@ -50,8 +50,8 @@ def pytest_collection_modifyitems(items):
     rank = {name: index for index, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
     for item in items:
-        if {"notebook", "run_notebook"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker("notebook")
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,13 +63,16 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_generate_tests(metafunc):
-    """Execute a notebook with the parameters that its module names in QUICKER; in the slow tests with its defaults."""
+    """Execute a notebook that trains networks with the parameters that its module names in QUICKER, and as shipped.
+
+    The former is slow, the latter long. Tests that are marked as long themselves are of the notebook as shipped alone.
+    """
     quicker = getattr(metafunc.module, "QUICKER", None)
     if quicker is None or "notebook" not in metafunc.fixturenames:
         return
-    runs = [pytest.param({}, id="defaults", marks=pytest.mark.slow)]
-    if metafunc.definition.get_closest_marker("slow") is None:
-        runs.insert(0, pytest.param(quicker, id="quicker"))
+    runs = [pytest.param({}, id="defaults", marks=pytest.mark.long)]
+    if metafunc.definition.get_closest_marker("long") is None:
+        runs.insert(0, pytest.param(quicker, id="quicker", marks=pytest.mark.slow))
     metafunc.parametrize("notebook", runs, indirect=True, scope="module")
 
 

@@ -51,7 +51,6 @@ def page(folder, tmp_path_factory):
     return out.read_text(encoding="utf-8")
 
 
-@pytest.mark.notebook
 class TestPage:
     def test_stands_alone(self, page):
         assert remote_parts(page) == []
@@ -107,7 +106,6 @@ class TestPage:
         assert link == "report_explorer_1.html"
 
 
-@pytest.mark.notebook
 def test_one_method_alone(tmp_path):
     """Picks as given, which have no other methods beside them, no sweep, no views and no micrographs."""
     alone = with_given(result())

@@ -114,7 +114,6 @@ class TestStudent:
         assert "cryokit[course]" in capsys.readouterr().err
 
 
-@pytest.mark.notebook
 class TestGrade:
     def test_marks(self, graded):
         course, status = graded

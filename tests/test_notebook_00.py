@@ -51,7 +51,7 @@ def test_warns_of_nothing(notebook):
     assert notebook.warnings == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_to_be_tried(run_notebook, tmp_path):
     """Half the signal: no picks, and the lesson goes on; double: hardly any error."""
     faint = run_notebook(NOTEBOOK, {"snr": 0.1, "data": "simulated"}, out=tmp_path / "faint").results
@@ -61,7 +61,7 @@ def test_what_is_to_be_tried(run_notebook, tmp_path):
     assert min(clear["precision"], clear["recall"]) > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.real
 def test_micrograph_of_your_own(real_data, run_notebook, tmp_path):
     folder = real_data("apoferritin_10146")
@@ -71,7 +71,7 @@ def test_micrograph_of_your_own(real_data, run_notebook, tmp_path):
     assert run_notebook(NOTEBOOK, parameters, out=tmp_path).results["f1"] > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.real
 def test_real_micrographs(shared, run_notebook, tmp_path):
     notebook = run_notebook(NOTEBOOK, {"data": str(shared / "data")}, out=tmp_path)

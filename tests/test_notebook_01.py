@@ -106,7 +106,7 @@ class TestPage:
         assert notebook.warnings == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_other_parameters(run_notebook, tmp_path):
     """Leave out all that can be left out, and bin particles to few pixels."""
     given = {
@@ -126,7 +126,7 @@ def test_other_parameters(run_notebook, tmp_path):
     assert stages["opened"] == pytest.approx(stages["restored"], abs=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.real
 def test_real_micrographs(shared, run_notebook, tmp_path):
     notebook = run_notebook(NOTEBOOK, {"data": str(shared / "data")}, out=tmp_path)

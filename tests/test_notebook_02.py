@@ -105,7 +105,7 @@ def test_warns_of_nothing(notebook):
     assert notebook.warnings == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.real
 def test_real_micrographs(shared, run_notebook, tmp_path):
     results = run_notebook(NOTEBOOK, {"data": str(shared / "data"), "shown": "apoferritin"}, out=tmp_path).results

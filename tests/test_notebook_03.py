@@ -84,7 +84,7 @@ class TestGoodParticleSelection:
     def test_warns_of_nothing(self, notebook):
         assert notebook.warnings == []
 
-    @pytest.mark.slow
+    @pytest.mark.long
     @pytest.mark.real
     def test_real_micrographs(self, shared, run_notebook, tmp_path):
         results = run_notebook(NOTEBOOK, {"data": str(shared / "data")}, out=tmp_path).results

@@ -7,7 +7,7 @@ from cryokit.networks import header
 from cryokit.networks.training.measures import PUBLISHED
 
 NOTEBOOK = "04_training"
-# What the narrow network learns is told by the slow tests, of a run with the defaults: this one learns too little.
+# What the narrow network learns is told by the long tests, of a run with the defaults: this one learns too little.
 QUICKER = {"width": 0.05, "epochs": [5], "per_class": 40, "few": 2, "draws": 1, "klh": 4, "unseen": 2}
 
 
@@ -24,7 +24,7 @@ class TestTraining:
         assert results["splits of a micrograph, at most"] == 1
         assert results["patches"]["test"] >= 0.2 * 5 * notebook.given.get("per_class", 120)
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_todays_settings_learn_faster(self, results):
         paper, today = "paper (SGD)", "today (Adam)"
         assert results[f"validation loss, {today}"] < results[f"validation loss, {paper}"] - 0.05
@@ -34,12 +34,12 @@ class TestTraining:
         # Five classes: a guess is right in a fifth of the cases.
         assert results[f"test accuracy, {paper}"] > 0.5
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_negatives_are_confused_and_all_else_is_not(self, results):
         assert results["mean recall of the other classes"] > 0.8  # 0.91 of 144 patches
         assert results["recall of negatives"] < results["mean recall of the other classes"] - 0.3
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_labels_are_wrong_where_the_network_seems_to_be(self, results):
         assert results["whole particles among the negatives of the test"] > 0.25
         # 10 of 16, and none of 20 where nothing is: with 5 of 16 the two would still differ at the level of 1 %.
@@ -52,11 +52,11 @@ class TestTraining:
     def test_the_class_can_be_read_from_the_grain(self, results):
         assert results["balanced accuracy of the grain alone"] > 0.98
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_smoothing_turns_no_square_into_a_ribosome(self, results):
         assert results["called by the grain's class when only the grain is changed"] < 0.2  # 0 of 71
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_background_is_the_easy_setting(self, results):
         found = {
             setting: results[f"test accuracy, {setting}, {epochs} epochs"]
@@ -67,13 +67,13 @@ class TestTraining:
         assert found["4 + background"] > max(found["4 + negative"], found["five classes"]) + 0.03
         assert min(found.values()) > 0.65
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_augmentation_helps_where_patches_are_few(self, results):
         accuracy = {way: results[f"few patches, test accuracy, {way}"] for way in ("the same", "turned", "filtered")}
         assert accuracy["turned"] > max(accuracy["the same"], accuracy["filtered"])
         assert results["few patches, training accuracy, the same"] > 0.97
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_some_filters_erase_the_particle(self, results):
         assert results["filtered patches that lose the particle"] > 0.05
 
@@ -81,7 +81,7 @@ class TestTraining:
         assert 3 <= results["epochs before the kill"] < results["epochs in the end"]
         assert results["largest difference of a weight"] < 1e-6
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_it_looks_at_the_particle(self, results):
         inside, area = (results[f"share of the {what} in the circle"] for what in ("saliency", "window"))
         assert inside > area + 0.08
@@ -93,7 +93,7 @@ class TestTraining:
         assert salient < at_random - 0.05
         assert at_random > left - 0.1
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_kernels_stay_near_their_start(self, results):
         assert 0 < results["least change of a kernel"] <= results["largest change of a kernel"] < 0.5
 
@@ -112,7 +112,7 @@ class TestTraining:
         assert 0.1 < kept["threshold"] < 0.95
         assert kept["working_diameter"] == 28
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_mistakes_show(self, results):
         accuracy = {
             name.rpartition(", ")[2]: value
@@ -132,7 +132,7 @@ class TestTraining:
     def test_warns_of_nothing(self, notebook):
         assert notebook.warnings == []
 
-    @pytest.mark.slow
+    @pytest.mark.long
     @pytest.mark.real
     def test_real_micrographs(self, shared, run_notebook, tmp_path):
         given = {"data": str(shared / "data"), "epochs": [6], "per_class": 60}

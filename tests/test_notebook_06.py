@@ -99,7 +99,7 @@ def test_few_micrographs_show_little(results):
     assert fewest > most
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_micrograph_turns_neighbours_around(results):
     assert results["turned around with one micrograph, at most"] > 0.2
 
@@ -144,7 +144,7 @@ def test_labels_are_the_ceiling_and_a_consensus_is_better(results):
     assert statistics.mean(results["agreement of two people"]) < statistics.mean(f1.values()) < consensus
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_finished_run_is_shown_without_computing(results, run, methods, run_notebook, tmp_path):
     before = (run / "result.json").read_bytes()
     again = run_notebook(NOTEBOOK, {"result": str(run)}, out=tmp_path).results
@@ -155,7 +155,7 @@ def test_finished_run_is_shown_without_computing(results, run, methods, run_note
     assert again["found by some method"] >= results["found by some method"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_result_alone_is_shown_too(results, run, run_notebook, tmp_path):
     content = result_files.reduced(result_files.load(run))
     result_files.write(content, tmp_path / "small.json")

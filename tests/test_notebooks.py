@@ -276,7 +276,6 @@ def done(tmp_path_factory):
         return notebook_runner.run(folder / "surroundings.py", given, profile="full", out=folder / "out")
 
 
-@pytest.mark.notebook
 class TestRun:
     def test_parameters_arrive(self, done):
         results = notebook_runner.recorded(done)
@@ -338,7 +337,6 @@ class TestRun:
 
 
 @pytest.mark.slow
-@pytest.mark.notebook
 def test_progress_is_shown_on_a_terminal(write, tmp_path):
     pty = pytest.importorskip("pty")
     source = write(PARAMETERS + "\n# %%\nimport time\ntime.sleep(2.5)\n", "long.py")
