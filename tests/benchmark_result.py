@@ -145,11 +145,14 @@ def described(dataset, micrographs=MICROGRAPHS, axes=None):
 @functools.cache
 def _result(many):
     methods = MORE if many else METHODS
-    datasets = {"klh_sim": described("klh_sim"), "apoferritin_sim": described("apoferritin_sim")}
+    datasets = {name: described(name) for name in (["klh_sim"] if many else ["klh_sim", "apoferritin_sim"])}
     cells = [
-        cell(method, dataset, seed, methods=methods) for dataset in datasets for method in methods for seed in (0, 1)
+        cell(method, dataset, seed, methods=methods)
+        for dataset in datasets
+        for method in methods
+        for seed in ((0,) if many else (0, 1))
     ]
-    for snr in SNR:
+    for snr in () if many else SNR:
         name = f"klh_snr_{snr:g}"
         datasets[name] = described(name, 3, {"snr": snr})
         cells += [cell(method, name, 0, snr, methods, 3) for method in methods]
@@ -184,5 +187,5 @@ def with_given(known, name="mine", like="template"):
 
 
 def result(many=False):
-    """A result of 6 (`many`: 14) methods on 2 datasets with 2 seeds and a sweep, a failed and a skipped cell."""
+    """A result of 6 methods on 2 datasets, with 2 seeds, a sweep, a failed and a skipped cell; or of `many` on one."""
     return copy.deepcopy(_result(many))

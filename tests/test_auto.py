@@ -21,7 +21,7 @@ def apoferritin():
 @pytest.fixture(scope="module")
 def fitted(apoferritin):
     # Learned on two, so that the third has never been seen.
-    return AutoPicker(diameter=76, contrast="dark", steps=25).fit([micrograph for micrograph, _ in apoferritin[:2]])
+    return AutoPicker(diameter=76, contrast="dark", steps=12).fit([micrograph for micrograph, _ in apoferritin[:2]])
 
 
 def score(picker, pairs, **settings):
@@ -54,10 +54,11 @@ def test_pretrained_picks_without_training(apoferritin):
 @pytest.mark.parametrize(
     ("protein", "diameter"),
     [
-        ("apoferritin", 12),
-        ("ms2", 18),
         ("klh", 90),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("ribosome", 30), ("t20s", 45), ("betagal", 70))),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("apoferritin", 12), ("ms2", 18), ("ribosome", 30), ("t20s", 45), ("betagal", 70))
+        ),
     ],
 )
 def test_the_network_tells_the_diameter(protein, diameter):
@@ -128,6 +129,7 @@ def test_score_map_lies_on_the_micrograph(fitted, apoferritin):
     assert scores.particle[row, column].mean() > 0.6 > 3 * scores.particle.mean()
 
 
+@pytest.mark.slow
 def test_with_labels_it_learns_from_them_and_takes_the_threshold_from_others(apoferritin):
     labels = concatenate(truth for _, truth in apoferritin[:2])
     picker = AutoPicker(steps=12).fit([micrograph for micrograph, _ in apoferritin[:2]], labels)

@@ -142,6 +142,7 @@ def case(script, tmp_path_factory):
     return {"diameter": 76.0, **script.picking(path, model, folder / "out", 2), "megabytes": megabytes}, folder
 
 
+@pytest.mark.slow
 def test_picking_is_divided_among_stages(script, case):
     case, folder = case
     assert case["shape"] == [512, 512]

@@ -106,6 +106,7 @@ class TestPage:
         assert link == "report_explorer_1.html"
 
 
+@pytest.mark.slow
 def test_one_method_alone(tmp_path):
     """Picks as given, which have no other methods beside them, no sweep, no views and no micrographs."""
     alone = with_given(result())

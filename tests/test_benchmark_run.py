@@ -274,6 +274,7 @@ def test_picks_under_other_names(copied_run, truth, tmp_path, added, reading):
     assert result["methods"]["mine"]["settings"] == {"path": "mine.csv", **reading}
 
 
+@pytest.mark.slow
 def test_picks_of_one_dataset_do_not_fail_on_the_others(copied_run, truth, tmp_path):
     other = {**SIMULATED, "protein": "ribosome", "seed": 10, "train": 0, "validation": 0, "test": 1}
     both = [{"name": "sim", "simulate": SIMULATED}, {"name": "new", "simulate": other}]

@@ -55,6 +55,7 @@ def test_simulated_patches_have_their_true_classes(script):
     assert patches.patches.shape[1:] == (32, 32)
 
 
+@pytest.mark.slow
 def test_both_kinds_of_data_and_both_presets(script, real, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "network", tiny)
     monkeypatch.setattr(script, "QUICK", {**script.QUICK, "epochs": [1], "side": 512, "per_class": 12})

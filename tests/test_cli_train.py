@@ -67,6 +67,7 @@ def test_model_of_labels_picks_what_the_picker_picks(session, trained, tmp_path)
     assert scores.data == pytest.approx(expected.particle, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_processes_load_a_copy_of_the_network_each(session, trained, tmp_path):
     options = ["--model", trained, "--threshold", 0, "--jobs", 2]
     assert run("pick", session / "micrographs", "--out", tmp_path, *options) == 0

@@ -465,7 +465,7 @@ def test_simulated_particles_are_covered(protein, gain):
     ("folder", "name", "gain"),
     [
         ("apoferritin_10146", "May08_05.24.39.png", 0.3),
-        ("betagal_10017", "Falcon_2012_06_12-16_48_06_0.jpg", 0.1),
+        pytest.param("betagal_10017", "Falcon_2012_06_12-16_48_06_0.jpg", 0.1, marks=pytest.mark.slow),
         ("klh", "01nov26b.008.001.001.002.png", 0.15),
         ("ribosome_10028", "ribosome.png", 0.25),
     ],

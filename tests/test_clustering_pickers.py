@@ -126,9 +126,9 @@ def assert_same(one, other):
     ("protein", "method", "least"),
     [
         ("apoferritin", "autocryopicker", 0.93),
-        ("klh", "autocryopicker", 0.8),
+        pytest.param("klh", "autocryopicker", 0.8, marks=pytest.mark.slow),
         ("ribosome", "supercryoempicker", 0.87),
-        ("betagal", "supercryoempicker", 0.8),
+        pytest.param("betagal", "supercryoempicker", 0.8, marks=pytest.mark.slow),
     ],
 )
 def test_particles_of_unseen_micrographs_are_found(protein, method, least):
@@ -372,7 +372,9 @@ def test_small_particles(method, diameter):
     assert picks.score.between(0, 1).all()
 
 
-@pytest.mark.parametrize(("shape", "diameter"), [((320, 400), 40), ((440, 500), 76)])
+@pytest.mark.parametrize(
+    ("shape", "diameter"), [((320, 400), 40), pytest.param((440, 500), 76, marks=pytest.mark.slow)]
+)
 def test_noise_alone_is_not_taken_for_particles(method, shape, diameter):
     picker = given(method, diameter)
     share = [len(picker.pick(noise(shape, seed))) / room(shape, diameter) for seed in range(3)]
@@ -652,7 +654,9 @@ SUITED = {
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("dataset", SUITED)
+@pytest.mark.parametrize(
+    "dataset", [name if name == "ribosome_10028" else pytest.param(name, marks=pytest.mark.slow) for name in SUITED]
+)
 def test_real_particles_are_found(real_data, dataset):
     method, least = SUITED[dataset]
     assert real_result(real_data, dataset, real_examinations(real_data, dataset, method)).f1 >= least
@@ -661,7 +665,13 @@ def test_real_particles_are_found(real_data, dataset):
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("dataset", "least"),
-    [("apoferritin_10146", 0.95), ("ribosome_10028", 0.95), ("klh", 0.9), ("klh_preprocessed", 0.9)],
+    [
+        ("ribosome_10028", 0.95),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("apoferritin_10146", 0.95), ("klh", 0.9), ("klh_preprocessed", 0.9))
+        ),
+    ],
 )
 def test_good_particles_of_real_micrographs_are_particles(real_data, dataset, least):
     examinations = real_examinations(real_data, dataset, SUITED[dataset][0])
@@ -670,6 +680,7 @@ def test_good_particles_of_real_micrographs_are_particles(real_data, dataset, le
     assert result.recall >= 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("dataset", ["apoferritin_10146", "klh", "klh_preprocessed", "ribosome_10028"])
 def test_better_than_published(real_data, dataset):
@@ -679,6 +690,7 @@ def test_better_than_published(real_data, dataset):
     assert real_result(real_data, dataset, ours).f1 > real_result(real_data, dataset, published).f1 + 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_particles_of_unknown_diameter(real_data):
     paths, _, diameter = real(real_data, "apoferritin_10146")
@@ -689,6 +701,7 @@ def test_real_particles_of_unknown_diameter(real_data):
     assert result.f1 >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_bright_copies_of_real_micrographs(real_data):
     paths, _, diameter = real(real_data, "apoferritin_10146")

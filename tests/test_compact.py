@@ -58,6 +58,7 @@ def blobs():
     return made
 
 
+@pytest.mark.slow
 def test_learns_from_one_picture_and_finds_the_same_on_another(blobs):
     config = create("compact", width=0.25)
     network = config.build()

@@ -28,7 +28,9 @@ def phantom(seed, diameter=40, particles=60, size=640, strength=-1.0):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("dataset", DIAMETERS)
+@pytest.mark.parametrize(
+    "dataset", [pytest.param(name, marks=pytest.mark.slow) if name == "betagal_10017" else name for name in DIAMETERS]
+)
 def test_real_micrographs_are_dark_and_their_negatives_bright(real_data, dataset, caplog):
     for path in find(real_data(dataset) / "micrographs"):
         data = read(path).data

@@ -63,6 +63,7 @@ FRAME = Frame.whole((640, 800))
 # --- what it finds -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
     picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.85
@@ -73,6 +74,7 @@ def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
     assert picks["score"].between(picker.threshold_, 1).all()
 
 
+@pytest.mark.slow
 def test_it_says_what_it_decided(micrographs, caplog):
     caplog.set_level(logging.INFO)
     picker = DeepCryoPicker(**TINY | dict(diameter=None)).fit(
@@ -88,6 +90,7 @@ def test_it_says_what_it_decided(micrographs, caplog):
     assert "threshold" in told
 
 
+@pytest.mark.slow
 def test_patches_are_cut_from_the_pictures_that_are_scored(taught, micrographs):
     picture, _ = taught._prepare(micrographs[0])
     table = taught.training_set_.table
@@ -104,6 +107,7 @@ def test_patches_are_cut_from_the_pictures_that_are_scored(taught, micrographs):
     assert window.std() == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.slow
 def test_same_seed_same_picks(taught, micrographs, labels):
     again = DeepCryoPicker(**TINY).fit(micrographs[:3], labels)
     pd.testing.assert_frame_equal(again.pick(micrographs[4]), taught.pick(micrographs[4]), check_exact=True)
@@ -122,6 +126,7 @@ def test_dense_and_sliding_scores_are_the_same(taught, micrographs):
     assert dense.frame == sliding.frame
 
 
+@pytest.mark.slow
 def test_score_map_is_in_pixels_of_the_micrograph(picker, micrographs, labels):
     scores = picker.score_map(micrographs[4])
     row, column = np.unravel_index(np.argmax(scores.particle), scores.particle.shape)
@@ -269,6 +274,7 @@ def test_classes_are_those_that_are_there(micrographs, labels, classes_setting, 
             assert nearest > (0.35 if off_centre else 0.9) * DIAMETER * scale
 
 
+@pytest.mark.slow
 def test_without_room_between_particles_negatives_are_the_background(micrographs):
     x, y = (axis.ravel() for axis in np.meshgrid(np.arange(25, 448, 44), np.arange(25, 448, 44)))
     crowded = pd.concat([table(each.name, x, y, diameter=DIAMETER, view="top") for each in micrographs[:2]])
@@ -279,6 +285,7 @@ def test_without_room_between_particles_negatives_are_the_background(micrographs
         DeepCryoPicker(**TINY | dict(off_centre=False)).fit(micrographs[:2], crowded)
 
 
+@pytest.mark.slow
 def test_nothing_need_be_held_out(micrographs, labels):
     picker = DeepCryoPicker(**TINY, validation=0)
     picker.diameter_, picker.contrast_, picker.factor_ = DIAMETER, "dark", 1.0
@@ -300,6 +307,7 @@ def test_labelled_with_a_single_micrograph(micrographs, labels):
     assert picker.history_.table["val_loss"].isna().all()
 
 
+@pytest.mark.slow
 def test_micrographs_as_paths(taught, micrographs, labels, tmp_path):
     paths = [tmp_path / f"{each.name}.mrc" for each in micrographs[:3]]
     for path, micrograph in zip(paths, micrographs, strict=False):

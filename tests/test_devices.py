@@ -74,6 +74,7 @@ print(json.dumps([keras.backend.backend(), late, os.environ["OMP_NUM_THREADS"], 
     assert tensorflow == (backend == "tensorflow")
 
 
+@pytest.mark.slow
 def test_keras_can_do_without_what_only_its_own_interfaces_need():
     code = """
 import json, sys

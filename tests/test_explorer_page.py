@@ -566,6 +566,7 @@ def test_bad_input_is_one_line(words, named, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_micrograph_does_not_stop_the_others(tmp_path, caplog):
     write_mrc(tmp_path / "mic.mrc", small("mic").data)
     (tmp_path / "broken.mrc").write_bytes(b"no micrograph")

@@ -13,6 +13,8 @@ from cryokit.simulate import simulate_set
 
 SIDE = 512
 
+pytestmark = pytest.mark.slow  # the size is estimated for every one of them
+
 
 @pytest.fixture(scope="module")
 def session():
@@ -53,15 +55,13 @@ DIRECTIONS = {
 }
 
 
-@pytest.mark.parametrize("change", [pytest.param("gain and offset", marks=pytest.mark.slow), "negative"])
+@pytest.mark.parametrize("change", GREY_VALUES)
 def test_grey_values(session, usual, change):
     micrographs, truth = session
     assert f1(changed(micrographs, GREY_VALUES[change]), truth) == pytest.approx(usual, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    "change", [name if name == "turned" else pytest.param(name, marks=pytest.mark.slow) for name in DIRECTIONS]
-)
+@pytest.mark.parametrize("change", DIRECTIONS)
 def test_direction(session, usual, change):
     micrographs, truth = session
     turn, places = DIRECTIONS[change]
@@ -69,7 +69,6 @@ def test_direction(session, usual, change):
     assert f1(changed(micrographs, turn), truth.assign(x=x, y=y)) == pytest.approx(usual, abs=0.01)
 
 
-@pytest.mark.slow
 def test_order(session, usual):
     micrographs, truth = session
     assert f1(micrographs[::-1], truth) == pytest.approx(usual, abs=0.01)

@@ -27,11 +27,22 @@ SETTINGS = {
     "relion_template": dict(particles=20, step=30),
     "deeppicker": TINY["deeppicker"] | dict(pretrain=True, rounds=1),
 }
+QUICK = {
+    ("auto", False),
+    ("deepem", True),
+    ("relion_template", True),
+}  # of the methods that train, those in `make test`
+
+
+def combination(method, labels):
+    """A method, with labels or without; slow if it trains a network."""
+    trains = method.name in SETTINGS and (method.with_labels if labels else method.without_labels)
+    marks = [pytest.mark.slow] if trains and (method.name, labels) not in QUICK else []
+    return pytest.param(method, labels, id=f"{method.name}-{'labels' if labels else 'alone'}", marks=marks)
+
+
 COMBINATIONS = [
-    pytest.param(method, labels, id=f"{method.name}-{'labels' if labels else 'alone'}")
-    for method in registry.built_in()
-    if not method.external
-    for labels in (False, True)
+    combination(method, labels) for method in registry.built_in() if not method.external for labels in (False, True)
 ]
 
 # A blob detector: all that a method of one's own has to be.

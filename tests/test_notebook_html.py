@@ -128,6 +128,7 @@ def _notebook(text):
     return to_html(v4.new_notebook(cells=[v4.new_code_cell(text, outputs=outputs)]), name=text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [_report, _triage, _notebook])
 def test_nothing_of_it_runs_in_a_browser(browser, tmp_path, written):
     """Whatever files may say, in every kind of report, in Chromium."""

@@ -94,7 +94,10 @@ def assert_same(one, other):
 # --- how well ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("protein", "least"), [("apoferritin", 0.93), ("ribosome", 0.9), ("betagal", 0.8)])
+@pytest.mark.parametrize(
+    ("protein", "least"),
+    [("apoferritin", 0.93), ("ribosome", 0.9), pytest.param("betagal", 0.8, marks=pytest.mark.slow)],
+)
 def test_particles_of_unseen_micrographs_are_found(protein, least):
     scene = SCENES[protein]
     assert scored(scene.picker(), scene.unseen, scene.truth).f1 >= least
@@ -476,7 +479,11 @@ def test_real_ribosome(real_data):
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("dataset", "diameter", "n", "least"),
-    [("klh", None, None, 0.85), ("klh_preprocessed", 170, None, 0.85), ("betagal_10017", 108, 2, 0.74)],
+    [
+        pytest.param("klh", None, None, 0.85, marks=pytest.mark.slow),
+        ("klh_preprocessed", 170, None, 0.85),
+        pytest.param("betagal_10017", 108, 2, 0.74, marks=pytest.mark.slow),
+    ],
 )
 def test_other_real_micrographs(real_data, dataset, diameter, n, least):
     paths, labels = real(real_data, dataset, n)

@@ -21,6 +21,7 @@ def picker(micrographs, labels):
     return DeepEM(box=41, boxes=100, epochs=5).fit(micrographs[:4], labels)
 
 
+@pytest.mark.slow
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
     picks, result = judged(picker, micrographs[4:], labels)
     assert result.f1 > 0.8
@@ -28,6 +29,7 @@ def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
     assert picks["score"].between(picker.threshold_, 1).all()
 
 
+@pytest.mark.slow
 def test_it_learns_from_its_mistakes(picker):
     assert len(picker.histories_) == 2
     assert sum("round 2" in decision for decision in picker.decisions_) == 1
@@ -48,6 +50,7 @@ def test_its_mistakes_are_among_the_negatives_of_the_next_round(micrographs, lab
     assert more - bad == 4 * 7  # each in four rotations
 
 
+@pytest.mark.slow
 def test_mistakes_are_picks_that_are_on_nothing_known(picker, micrographs):
     picture, _ = picker._prepare(micrographs[4])
     places, nobody = picker._find(picture, 0.6).places, ()
@@ -63,10 +66,12 @@ def test_mistakes_are_picks_that_are_on_nothing_known(picker, micrographs):
         np.testing.assert_array_equal(boxes, examples.cut(picture, expected, picker.box))
 
 
+@pytest.mark.slow
 def test_one_window_after_the_other_gives_the_same_scores(picker, micrographs):
     assert_windows_one_by_one_score_the_same(picker, micrographs[4], (60, 66), stride=6)
 
 
+@pytest.mark.slow
 def test_the_best_picks_are_kept(picker, micrographs, monkeypatch):
     picks = picker.pick(micrographs[4], threshold=0)
     assert len(picks) > 5

@@ -44,11 +44,13 @@ def alone(micrographs):
     return DeepPicker(diameter=DIAMETER, boxes=100).fit(micrographs[:4])
 
 
+@pytest.mark.slow
 def test_it_learns_from_labels(taught, micrographs, labels):
     assert judged(taught, micrographs[4:], labels)[1].f1 > 0.8
     assert "held out" in taught.decisions_[-1]
 
 
+@pytest.mark.slow
 def test_it_learns_without_labels(alone, micrographs, labels):
     assert judged(alone, micrographs[4:], labels)[1].f1 > 0.7
     assert alone.contrast_ == "dark"
@@ -58,12 +60,14 @@ def test_it_learns_without_labels(alone, micrographs, labels):
     assert all(any(f"round {turn}" in decision for decision in alone.decisions_) for turn in (1, 2))
 
 
+@pytest.mark.slow
 def test_its_own_picks_change_what_others_have_taught_it(alone):
     before = deeppicker._other_weights(alone._config, alone._settings)
     after = alone.model_.network.get_weights()
     assert any(not np.allclose(*weights) for weights in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 def test_bright_particles_are_found_to_be_bright(alone, micrographs):
     picker = DeepPicker(diameter=DIAMETER, rounds=0)
     picker.fit([Micrograph(-micrograph.data, name=micrograph.name) for micrograph in micrographs[:2]])
@@ -82,6 +86,7 @@ def test_the_diameter_is_estimated(micrographs):
     assert any("(estimated)" in decision for decision in picker.decisions_)
 
 
+@pytest.mark.slow
 def test_its_own_labels_are_the_better_half_of_its_picks(alone, micrographs):
     pictures = Pictures(Micrographs(micrographs[:2]), alone._prepare)
     candidates = [alone._find(picture.data, 0.3) for picture in pictures]
@@ -129,10 +134,12 @@ def test_the_papers_training_is_a_setting():
     assert DeepPicker(training="paper", epochs=3)._settings.epochs == 3
 
 
+@pytest.mark.slow
 def test_one_window_after_the_other_gives_the_same_scores(taught, micrographs):
     assert_windows_one_by_one_score_the_same(taught, micrographs[4], (90, 100), stride=8)
 
 
+@pytest.mark.slow
 def test_a_saved_picker_picks_the_same(alone, micrographs, tmp_path):
     again = DeepPicker.load(alone.save(tmp_path / "model"))
     pd.testing.assert_frame_equal(again.pick(micrographs[5]), alone.pick(micrographs[5]))

@@ -32,11 +32,13 @@ def spots():
     return scene(places, picture=picture)
 
 
+@pytest.mark.slow
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
     assert_finds_particles(picker, micrographs[4:], labels, off_centre=0.08 * DIAMETER)
     assert picker.pick(micrographs[4])["score"].is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_it_has_both_networks_and_tells_its_references(picker):
     assert set(picker.model_.companions) == {"judge"}
     assert set(picker.model_.provenance["references"]) == {"good", "background", "bad"}
@@ -45,6 +47,7 @@ def test_it_has_both_networks_and_tells_its_references(picker):
         assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_the_second_network_only_rejects(picker, micrographs, monkeypatch):
     with_judge = picker.pick(micrographs[4], threshold=0)
     monkeypatch.setattr(picker.model_, "companions", {})
@@ -53,12 +56,14 @@ def test_the_second_network_only_rejects(picker, micrographs, monkeypatch):
     assert len(kept) == len(with_judge) <= len(without)
 
 
+@pytest.mark.slow
 def test_the_second_network_can_reject_everything(picker, micrographs, monkeypatch):
     assert len(picker.pick(micrographs[4], threshold=0))
     monkeypatch.setattr(eman2_cnn, "GOOD", np.inf)
     assert not len(picker.pick(micrographs[4], threshold=0))
 
 
+@pytest.mark.slow
 def test_a_candidate_needs_the_deviations_and_the_score(picker, micrographs, monkeypatch):
     everything = picker.pick(micrographs[4], threshold=0)
     best = everything[everything["score"] >= picker.threshold_]
@@ -129,6 +134,7 @@ def test_the_published_size_is_a_setting():
     assert picker.working_diameter * 1.5 == picker.window == 64
 
 
+@pytest.mark.slow
 def test_an_even_micrograph_has_no_picks(picker):
     flat = Micrograph(np.full((448, 448), 7.0, np.float32), name="flat")
     assert len(picker.pick(flat)) == 0

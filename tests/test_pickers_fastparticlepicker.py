@@ -34,11 +34,13 @@ def batches():
     return _Batches(cuts, picker._config, picker.working_diameter, 3, first=30, steps=10)
 
 
+@pytest.mark.slow
 def test_it_picks_micrographs_that_it_has_not_seen(picker, micrographs, labels):
     assert_finds_particles(picker, micrographs[4:], labels, off_centre=0.1 * DIAMETER)
     assert len(picker.histories_[0].table) == 10
 
 
+@pytest.mark.slow
 def test_what_is_far_away_does_not_change_what_is_found(picker, micrographs):
     # The trunk sees the picture as a whole, and yet a box is judged by what is around it.
     picture, _ = picker._prepare(micrographs[4])
@@ -54,6 +56,7 @@ def test_what_is_far_away_does_not_change_what_is_found(picker, micrographs):
     assert np.abs(judged_before[:, ~left] - judged_after[:, ~left]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_boxes_lie_on_a_grid_over_the_whole_picture(picker, micrographs):
     picture, _ = picker._prepare(micrographs[4])
     judged_boxes, grid = picker._judged(picture)
@@ -64,6 +67,7 @@ def test_boxes_lie_on_a_grid_over_the_whole_picture(picker, micrographs):
     np.testing.assert_allclose(judged_boxes[..., :2].sum(axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_overlapping_boxes_are_suppressed(picker, micrographs):
     picks = picker.pick(micrographs[4], threshold=0)
     x, y = picks["x"].to_numpy(), picks["y"].to_numpy()

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_pickers import TINY
+from tiny_pickers import EACH_TINY, TINY
 
 from cryokit import pickers
 from cryokit.coordinates import table
@@ -152,7 +152,7 @@ def prepared(monkeypatch):
     return names
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", EACH_TINY)
 def test_networks_learn_without_room_for_pictures_and_in_half_precision(
     name, micrographs, labels, prepared, monkeypatch
 ):
@@ -182,6 +182,7 @@ def test_the_room_for_pictures_makes_no_difference(name, settings, micrographs, 
     assert_same_picks(*picks)
 
 
+@pytest.mark.slow
 def test_a_pass_reads_each_file_once_and_keeps_none(tmp_path, micrographs, labels, monkeypatch):
     paths = []
     for micrograph in micrographs[:4]:

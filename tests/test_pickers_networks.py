@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scenes import scene
-from tiny_pickers import TINY
+from tiny_pickers import EACH_TINY, TINY
 
 from cryokit import pickers
 from cryokit.errors import ArgumentError, PickerError
@@ -31,7 +31,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", EACH_TINY)
 def test_same_seed_same_picks_and_a_saved_picker_picks_the_same(name, micrographs, labels, tmp_path):
     picker, again = (pickers.create(name, **TINY[name]).fit(micrographs[:2], labels) for _ in range(2))
     picks = picker.pick(micrographs[4], threshold=0)

@@ -18,10 +18,12 @@ def trained(micrographs, labels):
     return PixerPicker(width=0.06, crops=32, per_class=80, epochs=5).fit(micrographs[:4], labels)
 
 
+@pytest.mark.slow
 def test_it_picks_micrographs_that_it_has_not_seen(trained, micrographs, labels):
     assert_finds_particles(trained, micrographs[4:], labels, off_centre=0.1 * DIAMETER)
 
 
+@pytest.mark.slow
 def test_densities_are_high_inside_particles(trained, micrographs, labels):
     micrograph = micrographs[5]
     picture, frame = trained._prepare(micrograph)
@@ -35,6 +37,7 @@ def test_densities_are_high_inside_particles(trained, micrographs, labels):
     assert densities[distance > 0.8].mean() < 0.3
 
 
+@pytest.mark.slow
 def test_densities_are_what_the_whole_network_gives(trained, micrographs):
     # Computed from the cells tile by tile; the network itself pads with zeros, which the middle does not see.
     keras = import_keras()
@@ -52,6 +55,7 @@ def test_densities_are_what_the_whole_network_gives(trained, micrographs):
     assert np.median(differences) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_second_network_lowers_scores_and_finds_nothing_new(trained, micrographs):
     picture, _ = trained._prepare(micrographs[4])
     maxima = trained._maxima(trained.model_.network, picture)

@@ -151,6 +151,7 @@ def test_saved_and_loaded_it_picks_the_same(picker, micrographs, tmp_path):
     pd.testing.assert_frame_equal(again.pick(micrographs[4], threshold=0), picker.pick(micrographs[4], threshold=0))
 
 
+@pytest.mark.slow
 def test_same_seed_same_references_and_limits_are_kept(micrographs, labels):
     settings = dict(particles=20, classes=2, step=30, validation=0)
     first, second, other = (
@@ -163,6 +164,7 @@ def test_same_seed_same_references_and_limits_are_kept(micrographs, labels):
     assert sum("20 particles" in decision for decision in first.decisions_) == 2
 
 
+@pytest.mark.slow
 def test_more_particles_make_more_classes_within_the_limit(micrographs, labels):
     plain = labels.assign(view=np.where(labels["view"] == IGNORE, IGNORE, ""))
     few, many = (RelionTemplatePicker(classes=n, step=30, validation=0).fit(micrographs[:3], plain) for n in (1, 4))

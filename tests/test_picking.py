@@ -282,7 +282,7 @@ def test_score_maps_are_written_beside_the_picks(paths, tmp_path):
 # --- what goes wrong -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_broken_micrograph_does_not_stop_the_others(picker, broken, tmp_path, caplog, jobs):
     result = pick_files(picker, broken, tmp_path / "out", jobs=jobs)
     assert result.micrographs == NAMES

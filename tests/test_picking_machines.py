@@ -159,6 +159,7 @@ def script(session, capsys, *more):
     return path
 
 
+@pytest.mark.slow
 def test_the_script_submits_fit_shards_and_lists(session, capsys, tmp_path, monkeypatch):
     expected = alone(session)
     path = script(session, capsys, "--shards", "2", "--gpu")
@@ -255,6 +256,7 @@ def test_no_cluster(session, capsys, monkeypatch):
     assert "cryokit[cluster]" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_cells_of_a_benchmark_on_a_cluster(dask, tmp_path):
     from small_benchmark import benchmark
 

@@ -382,8 +382,16 @@ def uninterrupted(tmp_path_factory):
     return {name: data for name, data in results(session.out).items() if name != "autopick.star"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("jobs", "number"),
+    [
+        *((1, signal.SIGKILL), (1, signal.SIGTERM), (2, signal.SIGKILL)),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((1, signal.SIGHUP), (2, signal.SIGTERM), (2, signal.SIGHUP))
+        ),
+    ],
+)
 def test_ended_by_a_signal_it_leaves_no_process_and_loses_nothing(session, uninterrupted, number, jobs):
     session.tell("wait", "m2")
     process = session.start("--overlays", "--jobs", jobs)
@@ -404,6 +412,7 @@ def test_ended_by_a_signal_it_leaves_no_process_and_loses_nothing(session, unint
     assert again == uninterrupted
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_nothing(session):
     session.tell("die", "m1")
     session.tell("always-die", "m2")

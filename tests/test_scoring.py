@@ -83,6 +83,7 @@ def trained():
     return network
 
 
+@pytest.mark.slow
 def test_same_padding_is_approximated(trained):
     discs = [(130, 140), (150, 330), (300, 230)]
     scene = _scene((420, 460), discs, np.random.default_rng(6))

@@ -657,7 +657,12 @@ def test_command_passes_settings_on_and_reports_errors(tmp_path, capsys):
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("protein", "folder"), [("klh", "klh"), ("apoferritin", "apoferritin_10146"), ("ribosome", "ribosome_10028")]
+    ("protein", "folder"),
+    [
+        pytest.param("klh", "klh", marks=pytest.mark.slow),
+        ("apoferritin", "apoferritin_10146"),
+        ("ribosome", "ribosome_10028"),
+    ],
 )
 def test_power_spectrum_and_grey_levels_are_like_real_ones(real_data, protein, folder):
     from cryokit.micrograph import find, read

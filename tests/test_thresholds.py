@@ -329,7 +329,7 @@ def labelled(seed=0, micrographs=4, particles=40, spurious=30):
     return concatenate(picks), concatenate(labels)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_threshold_of_labelled_picks_has_the_largest_f1(seed):
     picks, labels = labelled(seed)
     threshold = best_threshold(picks, labels)

@@ -187,6 +187,7 @@ def test_best_weights_are_kept_and_training_stops(training, doubtful):
     assert loss < history.table["val_loss"].iloc[-1]
 
 
+@pytest.mark.slow
 def test_mixed_precision_learns_and_leaves_no_trace(training):
     net = network()
     before = probabilities(net, training.x[:4])
@@ -242,6 +243,7 @@ def test_global_random_state_is_left_alone(training):
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
 def test_goes_on_exactly_after_a_kill(training, validation, tmp_path):
     code = f"import test_training; test_training.run_and_be_killed({str(tmp_path / 'state')!r})"
@@ -268,6 +270,7 @@ def test_goes_on_exactly_after_a_kill(training, validation, tmp_path):
     assert (tmp_path / "state" / "training_state.npz").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_an_error_within_an_epoch_loses_that_epoch_only(training, doubtful, tmp_path, monkeypatch):
     """Early stopping and its best weights survive, too."""
     from cryokit.networks.training import callbacks
@@ -294,6 +297,7 @@ def test_an_error_within_an_epoch_loses_that_epoch_only(training, doubtful, tmp_
     assert same(last, whole)
 
 
+@pytest.mark.slow
 def test_more_epochs_at_a_constant_rate_continue(training, tmp_path):
     settings = replace(QUICK, schedule="constant")
     train(network(), training, None, replace(settings, epochs=2), folder=tmp_path)
@@ -572,6 +576,7 @@ def training_set(classes, per_class=24):
     return TrainingSet(patches, tuple(classes), table)
 
 
+@pytest.mark.slow
 def test_table_3(monkeypatch):
     import keras
 

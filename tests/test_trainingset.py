@@ -643,6 +643,7 @@ def test_micrographs_given_twice_and_without_finite_pixels():
     assert "m2" not in set(built.table["micrograph"])
 
 
+@pytest.mark.slow
 def test_micrographs_are_gone_through_once_and_one_at_a_time():
     names = [f"m{i}" for i in range(6)]
     particles = scene()[1]

@@ -42,7 +42,10 @@ def test_gain_offset_and_sign_do_not_matter(clean):
     assert np.abs(overall - other_overall).max() < 0.05
 
 
-@pytest.mark.parametrize("artefact", ["beads", "aggregates", "foil", "beam_edge", "borders"])
+@pytest.mark.parametrize(
+    "artefact",
+    ["beads", "foil", *(pytest.param(name, marks=pytest.mark.slow) for name in ("aggregates", "beam_edge", "borders"))],
+)
 def test_artefacts_of_the_simulator_are_found(artefact):
     """On micrographs that the classifier was not trained on, most of the artefacts and hardly any of the ice."""
     found, lost = [], []
@@ -122,7 +125,13 @@ def test_constant_micrographs_have_nothing_masked():
     assert not unusable(np.full((300, 300), 7, np.float32)).data.any()
 
 
-@pytest.mark.parametrize("name", ["apoferritin_10146", "betagal_10017", "klh_preprocessed", "klh", "ribosome_10028"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("apoferritin_10146", "klh_preprocessed", "klh", "ribosome_10028"),
+        pytest.param("betagal_10017", marks=pytest.mark.slow),
+    ],
+)
 def test_labelled_particles_of_real_micrographs_are_not_masked(real_data, name):
     """The classifier has seen no real micrograph."""
     folder = real_data(name)

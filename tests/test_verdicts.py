@@ -111,6 +111,7 @@ def test_triage_sorts_a_folder_and_writes_a_page(folder, tmp_path):
     assert "broken.mrc" in page
 
 
+@pytest.mark.slow
 def test_an_empty_micrograph_among_others_gets_no_picks(folder, tmp_path):
     files = [str(path) for path in sorted(folder.glob("*.mrc")) if path.stem != "broken"]
     assert main(["pick", *files, "--out", str(tmp_path), "--pretrained", "--overlays"]) == 0

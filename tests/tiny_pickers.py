@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cryokit.coordinates import table
 from cryokit.pickers import Picker
@@ -17,6 +18,8 @@ TINY = {
     "fastparticlepicker": dict(width=0.02, steps=2),
     "pixer": dict(width=0.02, crops=8, per_class=16, epochs=1),
 }
+# In `make test` DeepEM, the quickest, stands for all of them.
+EACH_TINY = [name if name == "deepem" else pytest.param(name, marks=pytest.mark.slow) for name in TINY]
 OBEDIENT = f"{__file__}:Obedient"
 
 
