@@ -175,7 +175,7 @@ def test_the_script_submits_fit_shards_and_lists(session, capsys, tmp_path, monk
     assert "--fit-only" in fit
     assert "--gres=gpu:1" in fit
     assert "--array=1-2" in array
-    assert "--dependency=afterok:1 " in array
+    assert "--dependency=afterok:1 --kill-on-invalid-dep=yes " in array
     assert "--gres=gpu:1" in array
     assert "--dependency=afterany:2 " in last
     assert "gpu:1" not in last
@@ -204,12 +204,26 @@ def test_the_script_on_a_real_cluster(session, capsys, slurm):
     words = ["bash", path, f"--output={session.control / 'job-%A-%a'}"]
     said = subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
     assert re.search(r"array \d+, merge \d+", said)
+    jobs_end(environment)
+    assert results(session.out) == expected
+    assert session.picked() == {f"m{index}": 1 for index in range(5)}
+
+
+@pytest.mark.slow
+def test_a_fit_that_fails_on_a_real_cluster_ends_all_jobs(session, capsys, slurm):
+    path = script(session, capsys, "--shards", "2")
+    shutil.rmtree(session.folder)
+    environment = {**os.environ, **slurm, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(["bash", path, "--output=/dev/null"], check=True, capture_output=True, env=environment)
+    jobs_end(environment)
+    assert session.picked() == {}
+
+
+def jobs_end(environment):
     end = time.monotonic() + 5 * running.PATIENCE
     while subprocess.run(["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=True).stdout:
         assert time.monotonic() < end, "the jobs have not ended"
         time.sleep(0.5)
-    assert results(session.out) == expected
-    assert session.picked() == {f"m{index}": 1 for index in range(5)}
 
 
 # --- Dask ----------------------------------------------------------------------------------------------------------
