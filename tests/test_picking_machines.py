@@ -14,6 +14,7 @@ import pytest
 import running
 from running import REPOSITORY, Session, leftovers, results
 
+from cryokit._util import cluster as cluster_module
 from cryokit.cli import main
 from cryokit.cli.job_script import shard
 from cryokit.errors import CryokitError
@@ -258,6 +259,28 @@ def test_workers_of_a_cluster_make_what_one_process_makes(session, dask):
     assert leftovers(session.out) == []
     assert session.pick() == 0
     assert session.picked() == {}
+
+
+def test_a_worker_that_is_killed_while_it_gets_the_picker(session, dask):
+    expected = alone(session)
+    session.tell("die", "arriving")
+    assert session.pick("--dask", dask) == 0
+    assert not (session.control / "die-arriving").exists()
+    assert results(session.out) == expected
+
+
+def test_a_plugin_that_never_arrives(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    sent = []
+
+    class Client:
+        def register_plugin(self, plugin):
+            sent.append(plugin)
+            raise ConnectionResetError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        cluster_module.send(Client(), "plugin")
+    assert 1 < len(sent) < 20
 
 
 def test_no_cluster(session, capsys, monkeypatch):
