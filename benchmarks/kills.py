@@ -137,7 +137,7 @@ def commands(folder: Path, address: str) -> list[Command]:
     ]
 
 
-def started(command: Command, out: Path, token: str) -> int:
+def started(command: Command, out: Path, token: str, log: str | os.PathLike = os.devnull) -> int:
     """Run a command in a copy of this process, which has imported everything, and return its number."""
     child = os.fork()
     if child:
@@ -146,9 +146,9 @@ def started(command: Command, out: Path, token: str) -> int:
     try:
         os.setsid()
         os.environ.update({MARK: token, **command.environment(out)})
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
+        with open(log, "a") as said:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
         code = cryokit([str(word) for word in command.words(out)])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
@@ -241,6 +241,12 @@ def table_row(name: str, seconds: float, found: Sequence[dict[str, Any]]) -> dic
     }
 
 
+def with_others(rows: Sequence[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
+    """Return rows with those of other commands in a file of measurements, in the order of the file."""
+    known = json.loads(file.read_text(encoding="utf-8"))["table"] if file.is_file() else []
+    return list({row["command"]: row for row in (*known, *rows)}.values())
+
+
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve the files of a folder to this machine, and yield the address."""
@@ -290,10 +296,8 @@ def main() -> None:
     for row in measure(options.kills, only=options.only):
         rows.append(row)
         print(row, flush=True)
-    if options.only and options.out.is_file():  # those of the other commands stay
-        measured = {row["command"] for row in rows}
-        known = json.loads(options.out.read_text(encoding="utf-8"))["table"]
-        rows = [row for row in known if row["command"] not in measured] + rows
+    if options.only:
+        rows = with_others(rows, options.out)
     content = {
         "order": 1,
         "title": "Killed at random moments",

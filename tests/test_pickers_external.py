@@ -7,6 +7,7 @@ installed: give its path in the environment variable CRYOKIT_TOPAZ.
 
 import json
 import os
+import signal
 import stat
 import sys
 import textwrap
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import running
 
 from cryokit.coordinates import COLUMNS, IGNORE, concatenate, table
 from cryokit.errors import ArgumentError, MicrographError, PickerError
@@ -382,6 +384,38 @@ class TestFakes:
         assert TopazPicker(diameter=66, command=program(spaced, "topaz", TOPAZ)).command_line() == [
             str(spaced / "topaz")
         ]
+
+    def test_a_program_that_cannot_be_run_is_named(self, tmp_path, micrographs):
+        (tmp_path / "topaz").write_bytes(b"\x7fELF no program")
+        (tmp_path / "topaz").chmod(0o755)
+        picker = TopazPicker(diameter=66, command=str(tmp_path / "topaz")).fit(micrographs)
+        with pytest.raises(PickerError, match="topaz: cannot be run"):
+            picker.pick(micrographs[0])
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+    def test_a_program_ends_with_the_one_that_started_it(self, tmp_path, monkeypatch, number):
+        body = """
+        import subprocess, time
+        started = subprocess.Popen(["sleep", "1000"])
+        Path("started.txt").write_text(f"{os.getpid()} {started.pid}")
+        Path("started.txt").rename("processes.txt")
+        time.sleep(1000)
+        """
+        copies = tmp_path / "copies"
+        copies.mkdir()
+        monkeypatch.setenv("TMPDIR", str(copies))
+        monkeypatch.setenv("CRYOKIT_TOPAZ", program(tmp_path, "topaz", body))
+        write_mrc(tmp_path / "session" / "m.mrc", micrograph("m", [(20, 30, 9.0)]).data)
+        picking = running.start(
+            "pick", tmp_path / "session", "--out", tmp_path / "out", "--method", "topaz", "--diameter", 66
+        )
+        running.until(lambda: list(copies.glob("*/processes.txt")))
+        processes = [int(word) for word in next(copies.glob("*/processes.txt")).read_text().split()]
+        assert not any(running.gone(process) for process in processes)
+        picking.send_signal(number)
+        picking.communicate(timeout=running.PATIENCE)
+        running.until(lambda: all(running.gone(process) for process in processes))
+        running.until(lambda: not list(copies.iterdir()))
 
     def test_pixels_that_are_no_numbers_are_refused(self, topaz, micrographs):
         micrographs[0].data[3, 3] = np.nan

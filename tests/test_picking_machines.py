@@ -14,6 +14,7 @@ import pytest
 import running
 from running import REPOSITORY, Session, leftovers, results
 
+from cryokit._util import cluster as cluster_module
 from cryokit.cli import main
 from cryokit.cli.job_script import shard
 from cryokit.errors import CryokitError
@@ -176,7 +177,7 @@ def test_the_script_submits_fit_shards_and_lists(session, capsys, tmp_path, monk
     assert "--fit-only" in fit
     assert "--gres=gpu:1" in fit
     assert "--array=1-2" in array
-    assert "--dependency=afterok:1 " in array
+    assert "--dependency=afterok:1 --kill-on-invalid-dep=yes " in array
     assert "--gres=gpu:1" in array
     assert "--dependency=afterany:2 " in last
     assert "gpu:1" not in last
@@ -205,12 +206,26 @@ def test_the_script_on_a_real_cluster(session, capsys, slurm):
     words = ["bash", path, f"--output={session.control / 'job-%A-%a'}"]
     said = subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
     assert re.search(r"array \d+, merge \d+", said)
+    jobs_end(environment)
+    assert results(session.out) == expected
+    assert session.picked() == {f"m{index}": 1 for index in range(5)}
+
+
+@pytest.mark.slow
+def test_a_fit_that_fails_on_a_real_cluster_ends_all_jobs(session, capsys, slurm):
+    path = script(session, capsys, "--shards", "2")
+    shutil.rmtree(session.folder)
+    environment = {**os.environ, **slurm, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(["bash", path, "--output=/dev/null"], check=True, capture_output=True, env=environment)
+    jobs_end(environment)
+    assert session.picked() == {}
+
+
+def jobs_end(environment):
     end = time.monotonic() + 5 * running.PATIENCE
     while subprocess.run(["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=True).stdout:
         assert time.monotonic() < end, "the jobs have not ended"
         time.sleep(0.5)
-    assert results(session.out) == expected
-    assert session.picked() == {f"m{index}": 1 for index in range(5)}
 
 
 # --- Dask ----------------------------------------------------------------------------------------------------------
@@ -245,6 +260,28 @@ def test_workers_of_a_cluster_make_what_one_process_makes(session, dask):
     assert leftovers(session.out) == []
     assert session.pick() == 0
     assert session.picked() == {}
+
+
+def test_a_worker_that_is_killed_while_it_gets_the_picker(session, dask):
+    expected = alone(session)
+    session.tell("die", "arriving")
+    assert session.pick("--dask", dask) == 0
+    assert not (session.control / "die-arriving").exists()
+    assert results(session.out) == expected
+
+
+def test_a_plugin_that_never_arrives(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    sent = []
+
+    class Client:
+        def register_plugin(self, plugin):
+            sent.append(plugin)
+            raise ConnectionResetError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        cluster_module.send(Client(), "plugin")
+    assert 1 < len(sent) < 20
 
 
 def test_no_cluster(session, capsys, monkeypatch):

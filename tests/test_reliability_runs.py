@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import running
 import scripts
@@ -183,6 +184,17 @@ def test_the_page_is_what_its_files_make(tmp_path):
     text = page.generated(tmp_path)
     assert text.index("## First") < text.index("## Second")
     assert page.check(tmp_path, tmp_path / "none.md") != ""
+
+
+def test_every_broken_file_of_the_soak_is_a_micrograph_of_its_own(tmp_path):
+    from cryokit.micrograph import find, write_mrc
+
+    names = [f"m{index:02d}" for index in range(27)]
+    for name in names:
+        write_mrc(tmp_path / f"{name}.mrc", np.ones((4, 4), np.float32))
+    wrong = scripts.load("many_micrographs").damage(tmp_path, 1)
+    assert list(wrong.values()).count("link to nothing") == 2
+    assert [path.stem for path in find(tmp_path)] == names
 
 
 @pytest.mark.slow

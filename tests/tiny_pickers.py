@@ -28,6 +28,7 @@ class Obedient(Picker):
 
     Each micrograph is noted in ``picked-<name>`` with the process that picks it. Before it is picked, ``die-<name>``
     kills that process, once, ``always-die-<name>`` whenever it is tried, and ``wait-<name>`` makes it wait for ever.
+    ``die-arriving`` kills the first process to which the picker is sent.
     """
 
     name = "obedient"
@@ -35,6 +36,11 @@ class Obedient(Picker):
 
     def __init__(self, control="", number=3, diameter=10):
         self.control, self.number, self.diameter = control, number, diameter
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if self.control:
+            _die_once(Path(self.control) / "die-arriving")
 
     def fit(self, micrographs, labels=None):
         self.mean_ = float(np.mean([micrograph.data.mean() for micrograph in micrographs]))
@@ -53,10 +59,14 @@ class Obedient(Picker):
     def _obey(self, control, name):
         with open(control / f"picked-{name}", "a") as file:
             file.write(f"{os.getpid()}\n")
-        if (control / f"die-{name}").exists():
-            (control / f"die-{name}").unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+        _die_once(control / f"die-{name}")
         if (control / f"always-die-{name}").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         while (control / f"wait-{name}").exists():
             time.sleep(0.01)
+
+
+def _die_once(order):
+    if order.exists():
+        order.unlink(missing_ok=True)
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,14 +1,16 @@
 """Dask clusters: connecting to one, and telling what became of a task."""
 
+import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from cryokit.errors import ArgumentError, CryokitError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, WorkerPlugin
 
 _WAIT = 30  # seconds for the scheduler to answer
+_TRIES = 5  # times that a plugin is sent
 
 
 def connected(address: str) -> "Client":
@@ -39,6 +41,21 @@ def connected(address: str) -> "Client":
             f"--dask {address}: no scheduler answers ({type(error).__name__}); start one (dask scheduler) and workers "
             f"(dask worker {address}), or correct the address"
         ) from None
+
+
+def send(client: "Client", plugin: "WorkerPlugin") -> None:
+    """Send a plugin to all workers, and to those that join later.
+
+    If a worker ends meanwhile, Dask does not tell which of the others have got it, so all get it again.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            client.register_plugin(plugin)
+            return
+        except OSError:
+            if not left:
+                raise
+            time.sleep(1)
 
 
 def lost(error: Exception) -> str | None:

@@ -49,8 +49,14 @@ def follow(end: Connection) -> None:
     _watch(wait, lambda: os._exit(1))
 
 
-def follow_input() -> None:
-    """End this process, and what it has started, when its standard input ends: a pipe that its starter holds open."""
+def follow_input(first: Callable[[], None] | None = None) -> None:
+    """End this process, and what it has started, when its standard input ends: a pipe that its starter holds open.
+
+    Parameters
+    ----------
+    first : callable, optional
+        What to do before the end.
+    """
 
     def wait() -> None:
         with contextlib.suppress(OSError):
@@ -58,6 +64,8 @@ def follow_input() -> None:
                 pass
 
     def end() -> None:
+        if first is not None:
+            first()
         if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # nobody else's group
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)

@@ -97,7 +97,8 @@ def write_script(options: argparse.Namespace) -> int:
             folder=shlex.quote(os.getcwd()),
             pick=shlex.quote(words),
             fit=_FIT.format(gpu=gpu) if fits else "",
-            after='--dependency=afterok:"${fit%%;*}" ' if fits else "",
+            # Tasks that wait for a fit that has failed are cancelled, not left waiting for ever.
+            after='--dependency=afterok:"${fit%%;*}" --kill-on-invalid-dep=yes ' if fits else "",
             gpu=gpu,
             merge=shlex.quote(shlex.join([*command, "pick", "--merge", os.fspath(options.out)])),
         )

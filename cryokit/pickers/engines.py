@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from cryokit._util.cluster import connected, lost
+from cryokit._util.cluster import connected, lost, send
 from cryokit._util.cores import usable_cores
 from cryokit._util.lifeline import Lifeline, follow
 from cryokit._util.prefetch import ahead
@@ -180,7 +180,7 @@ class _Cluster:
     def __init__(self, task: Task, address: str) -> None:
         self._client = connected(address)
         self._key = f"cryokit-{uuid.uuid4().hex}"
-        self._client.register_plugin(_on_workers(self._key, *_sendable(task)))
+        send(self._client, _on_workers(self._key, *_sendable(task)))
 
     def pick(self, items: Sequence[Item]) -> Iterator[Result]:
         from distributed import as_completed

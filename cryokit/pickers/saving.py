@@ -86,8 +86,8 @@ def load(cls: type[Picker], path: str | os.PathLike) -> Picker:
     PickerError
         If there is none, it is damaged, or it is of another method.
     """
-    if _is_archive(path):
-        content, learned = _read(path)
+    if (archive := _archive(path)) is not None:
+        content, learned = _read(archive)
     else:
         from cryokit.networks import Model
         from cryokit.networks.devices import using
@@ -133,8 +133,8 @@ def method_of(path: str | os.PathLike) -> str:
     PickerError
         If there is none, it is damaged, or it is a network without a picker.
     """
-    if _is_archive(path):
-        return _read(path)[0]["method"]
+    if (archive := _archive(path)) is not None:
+        return _read(archive)[0]["method"]
     from cryokit.networks import header
 
     method = header(path)["method"]
@@ -148,15 +148,20 @@ def method_of(path: str | os.PathLike) -> str:
 
 def place(path: str | os.PathLike) -> Path:
     """Return the file or folder of a saved picker, which may be given as the name of one that comes with cryokit."""
-    if _is_archive(path):
-        return Path(path)
+    if (archive := _archive(path)) is not None:
+        return archive
     from cryokit.networks.model import locate
 
     return Path(locate(path))
 
 
-def _is_archive(path: str | os.PathLike) -> bool:
-    return Path(path).suffix == ".npz" and not Path(path).is_dir()
+def _archive(path: str | os.PathLike) -> Path | None:
+    """Return the file of a picker without a network, whose suffix `save` may have added; None for any other path."""
+    path = Path(path)
+    if path.suffix == ".npz" and not path.is_dir():
+        return path
+    longer = Path(f"{path}.npz")
+    return longer if longer.is_file() and not path.exists() else None
 
 
 def _same(saved: str, expected: str) -> bool:

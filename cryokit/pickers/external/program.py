@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from cryokit.coordinates import concatenate
 from cryokit.errors import MicrographError, PickerError
 from cryokit.imaging.peaks import inside
 from cryokit.micrograph import Micrograph, MicrographLike, write_mrc
+from cryokit.pickers.external import program_process
 from cryokit.pickers.interface import Micrographs, SizedPicker
 from cryokit.pickers.label_checks import labelled
 
@@ -209,14 +211,14 @@ class ExternalPicker(SizedPicker):
 
 
 def run(command: Sequence[Any], folder: Path) -> None:
-    """Run a program in a folder and wait for it.
+    """Run a program in a folder and wait for it; it ends when this process ends.
 
     Parameters
     ----------
     command : sequence
         Program and arguments; they are turned into text.
     folder : pathlib.Path
-        Working directory.
+        Working directory; if this process ends before the program, it is removed.
 
     Raises
     ------
@@ -225,22 +227,20 @@ def run(command: Sequence[Any], folder: Path) -> None:
     """
     words = [str(word) for word in command]
     logger.debug("in %s: %s", folder, shlex.join(words))
-    # The program has its own Python with its own packages.
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    try:
-        done = subprocess.run(
-            words,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        raise PickerError(f"{words[0]}: cannot be run ({error.strerror}); is it the program's executable?") from None
-    if done.returncode:
-        output = "\n".join(done.stdout.rstrip().splitlines()[-_LAST_LINES:]) or "nothing"
-        raise PickerError(f"{words[0]}: ended with status {done.returncode}; its last output:\n{output}")
+    # Leaving the block, also by Ctrl-C, closes the pipe that the process follows.
+    with subprocess.Popen(
+        [sys.executable, "-m", program_process.__name__, os.fspath(folder), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        said = process.stdout.read().rstrip()
+        status = process.wait()
+    if status == program_process.NOT_RUN:
+        raise PickerError(f"{words[0]}: {said}")
+    if status:
+        output = "\n".join(said.splitlines()[-_LAST_LINES:]) or "nothing"
+        raise PickerError(f"{words[0]}: ended with status {status}; its last output:\n{output}")
