@@ -1,6 +1,6 @@
 """Rehearse the class with a clock: how long each lesson computes, whole and with its core sections alone.
 
-    python benchmarks/rehearsal.py [--lessons 00 01 ...] [--out benchmarks/rehearsal.json]
+    python benchmarks/rehearsal.py [--lessons 00 01 ...] [--out out/rehearsal.json]
 
 Every lesson is executed with its default parameters on simulated micrographs. The time includes the start of Python and
 of the packages, as for a student who opens the lesson. That of the path of 120 minutes is the same without the cells of
@@ -28,8 +28,6 @@ from cryokit.cli.lesson_sections import sections
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-HERE = Path(__file__).resolve().parent
 
 
 def executed(source: str | Path, folder: Path) -> tuple[float, NotebookNode]:
@@ -69,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lessons", nargs="+", default=notebook_runner.available(), metavar="NAME", help="lessons")
-    parser.add_argument("--out", type=Path, default=HERE / "rehearsal.json", metavar="JSON", help="results")
+    parser.add_argument("--out", type=Path, default=Path("out/rehearsal.json"), metavar="JSON", help="results")
     parser.add_argument("--core", action="store_true", help="execute the core sections alone, and print the seconds")
     options = parser.parse_args(arguments)
     names = [notebook_runner.find(name).stem for name in options.lessons]

@@ -11,8 +11,8 @@
 #
 # **Before**: lesson 00 (precision, recall, coordinate files); lesson 05 (thresholds).
 #
-# **Minutes**: 55 to read (core sections 16), 3 or 4 to compute, nearly all of them in section 2. Run again in the same
-# folder, it keeps what is finished and takes seconds.
+# **Minutes**: 55 to read (core sections 16), 4 to compute (core sections 2), nearly all of them in section 2. Run
+# again in the same folder, it keeps what is finished and takes seconds.
 #
 # **In the paper**: "Comparing with the state-of-the-art approaches", "Experiments on unseen testing micrographs", the
 # discussion; tables 6 and 7; figures 4 to 7.
