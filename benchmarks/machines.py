@@ -416,10 +416,11 @@ def section(table: Sequence[dict[str, Any]], lacking: str) -> dict[str, Any]:
         "title": "Many machines",
         "command": "python benchmarks/machines.py --repeats N --only shards|dask|benchmark|slurm",
         "note": f"In each run, one to {MOST} processes were killed (SIGKILL) at moments drawn evenly from the whole "
-        f"duration of the work: shards, which were then started again before `--merge`; workers of a Dask cluster of "
-        f"processes, whose work the cluster did again by itself; tasks of a SLURM job array, after which the script "
-        f"was submitted once more. The result is that of {MICROGRAPHS} micrographs of {SIDE} x {SIDE} pixels, or of "
-        "three cells, and is compared, byte for byte, with what one undisturbed process makes.",
+        "duration of the work: shards, which were then started again before `--merge`; workers of a Dask cluster of "
+        "processes, whose work the cluster did again by itself; tasks of a SLURM job array, after which the script "
+        f"was submitted once more. What came of {MICROGRAPHS} micrographs of {SIDE} x {SIDE} pixels (coordinate files, "
+        "pictures and lists), or of a benchmark of three cells (micrographs, picks and scores), is compared, byte for "
+        "byte, with what one undisturbed process makes.",
         "provenance": result_file.provenance(),
         "table": list(table),
         "remarks": [f"The {SCRIPT} was not measured: {lacking or 'add it by --only slurm'}."] if without else [],
