@@ -320,8 +320,8 @@ def slurm_lacks() -> str:
     return "" if os.geteuid() == 0 else "its daemons need root"
 
 
-def measured(part: Part, command: kills.Command, folder: Path, repeats: int, seed: int) -> dict[str, Any]:
-    """Return the row of a part.
+def measured(part: Part, command: kills.Command, folder: Path, repeats: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield the row of a part after each of its runs.
 
     Parameters
     ----------
@@ -351,11 +351,11 @@ def measured(part: Part, command: kills.Command, folder: Path, repeats: int, see
             logging.warning("%s, run %d, killed at %s: %s\n%s", part.name, index, when, found[-1], said)
         else:
             shutil.rmtree(out)
-    return table_row(part, calm.seconds, found)
+        yield table_row(part, calm.seconds, found)
 
 
 def measure(names: Sequence[str], repeats: int | None = None, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield a row for each part."""
+    """Yield the row of each part, anew after each run."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cryokit-machines-")))
         many_micrographs.make(folder / "micrographs", MICROGRAPHS, SIDE)
@@ -397,7 +397,7 @@ def measure(names: Sequence[str], repeats: int | None = None, seed: int = 0) -> 
                 variables = stack.enter_context(node(daemons))
             place = folder / name
             place.mkdir()
-            yield measured(*parts[name], place, repeats or REPEATS[name], seed)
+            yield from measured(*parts[name], place, repeats or REPEATS[name], seed)
 
 
 def section(table: Sequence[dict[str, Any]], lacking: str) -> dict[str, Any]:
@@ -438,11 +438,12 @@ def main() -> None:
     names = [options.only] if options.only else list(REPEATS)
     if lacking := slurm_lacks():
         names = [name for name in names if name != "slurm"]
-    rows = []
+    rows = {}
     for row in measure(names, options.repeats, options.seed):
         print(row, flush=True)
-        rows.append(row)
-        table = kills.with_others(rows, options.out) if options.only else rows
+        rows[row["command"]] = row
+        # After each run: what was measured is kept.
+        table = kills.with_others(list(rows.values()), options.out) if options.only else list(rows.values())
         write_text(options.out, json_text(section(table, lacking)))
 
 
