@@ -374,6 +374,7 @@ _READERS: dict[str, Callable[[], Reader]] = {
     "box": lambda: Reader("a.box", (_written("box", ".box"), b"1 2 30 30 -1\n4 5 30 30 -2\n"), _picks(None), text=True),
     "cbox": lambda: Reader("a.cbox", (_written("cbox", ".cbox"), b"1 2 30 30 0.5 28 29\n"), _picks(None), text=True),
     "eman2": lambda: Reader("a_info.json", (_written("eman2", "_info.json"),), _picks(None), text=True),
+    "cs": lambda: Reader("a.cs", (_written("cs", ".cs", shape=(96, 128)),), _picks(None)),
     "topaz": lambda: Reader("a.tsv", (_written("topaz", ".tsv"),), _picks("topaz"), text=True),
     "csv": lambda: Reader("a.csv", (_written("csv", ".csv"), b"x,y,view\n1,2,top\n"), _picks("csv"), text=True),
     "any text": lambda: Reader(

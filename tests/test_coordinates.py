@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 
 import numpy as np
 import pandas as pd
@@ -883,6 +884,16 @@ def test_csv_holds_every_name(tmp_path):
     write(picks, tmp_path / "picks.csv")
     assert read(tmp_path / "picks.csv")["micrograph"].tolist() == NAMES
     assert not [line for line in (tmp_path / "picks.csv").read_text().splitlines() if line[:1] in "=+-@"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("format", [name for name, known in FORMATS.items() if not known.many and name != "pictures"])
+def test_names_that_are_no_text_are_refused_with_their_file(tmp_path, format, number):
+    path = coordinate_path(tmp_path, "a", format)
+    write(table(["a"] * number, [10.0] * number, [20.0] * number, diameter=8), path, format)
+    with pytest.raises(CoordinateError) as error:
+        read(path, format, micrograph=os.fsdecode(b"n_\xff"))
+    assert path.name in str(error.value)
 
 
 def test_what_topaz_cannot_hold_is_refused_by_name(tmp_path):

@@ -82,6 +82,14 @@ def test_marks_of_relative_paths_are_no_part_of_names(tmp_path):
     assert read(saved(tmp_path, records))["micrograph"].tolist() == ["a", "b"]
 
 
+def test_paths_that_are_no_text_are_refused(tmp_path):
+    records = made()
+    records["location/micrograph_path"][1] = b"J2/n_\xff.mrc"
+    with pytest.raises(CoordinateError) as error:
+        read(saved(tmp_path, records))
+    assert "picks.cs" in str(error.value)
+
+
 def test_many_fields_do_not_matter(tmp_path):
     fields = [*FIELDS, *((f"alignments3D/some_long_name_of_a_parameter_{number}", "<f4") for number in range(300))]
     assert len(read(saved(tmp_path, made(fields)))) == 2

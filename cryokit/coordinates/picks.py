@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from cryokit._util.names import is_utf8
 from cryokit._util.wording import plural, shortened, some
 from cryokit.errors import ArgumentError, CoordinateError
 
@@ -99,7 +100,7 @@ def validate(picks: pd.DataFrame, source: str | os.PathLike = "the table of pick
     Raises
     ------
     CoordinateError
-        If a column is missing, a value is not a number, or a centre is NaN or infinite.
+        If a column is missing, a value is not a number, a centre is NaN or infinite, or a micrograph's name is no text.
     """
     require_columns(picks.columns, ("micrograph", "x", "y"), source)
     columns = {}
@@ -115,7 +116,23 @@ def validate(picks: pd.DataFrame, source: str | os.PathLike = "the table of pick
     if bad.size:
         raise CoordinateError(f"{source}: pick {bad[0] + 1} has no finite centre; remove or repair it")
     view = picks["view"].fillna("").astype(str).to_numpy(object) if "view" in picks.columns else ""
-    return table(micrograph=picks["micrograph"].astype(str).to_numpy(object), view=view, **columns)
+    # One by one, since strings of pandas have to be UTF-8.
+    micrograph = [str(name) for name in picks["micrograph"]]
+    require_utf8(micrograph, source)
+    return table(micrograph, view=view, **columns)
+
+
+def require_utf8(names: Iterable[str], source: str | os.PathLike) -> None:
+    """Check that the names of micrographs are text, since tables and most files hold nothing else.
+
+    Raises
+    ------
+    CoordinateError
+        If one is not.
+    """
+    for name in dict.fromkeys(names):
+        if not is_utf8(name):
+            raise CoordinateError(f"{source}: the micrograph's name {name!r} is no UTF-8; rename the micrograph")
 
 
 def require_columns(columns: Iterable[str], needed: Iterable[str], source: str | os.PathLike) -> None:

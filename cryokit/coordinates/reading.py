@@ -22,7 +22,7 @@ from cryokit._util.validation import check_number
 from cryokit._util.wording import some
 from cryokit.coordinates import transforms
 from cryokit.coordinates.formats import FORMATS, SCORES, TEXT_SUFFIXES, detect, format_of_suffix, get_format, recognise
-from cryokit.coordinates.picks import concatenate
+from cryokit.coordinates.picks import concatenate, require_utf8
 from cryokit.coordinates.renaming import Additions, renamed
 from cryokit.coordinates.star import LISTS, listed_files
 from cryokit.coordinates.textfiles import read_columns
@@ -165,7 +165,13 @@ def _read(
         raise CoordinateError(f"{path}: {trouble}")
     known = get_format(format or detect(path))
     diameter = None if options.diameter is None else options.diameter / options.scale
-    picks, names = known.load().read(path, micrograph or coordinate_file_micrograph(path), diameter)
+    name = micrograph or coordinate_file_micrograph(path)
+    try:
+        picks, names = known.load().read(path, name, diameter)
+    except UnicodeEncodeError:  # of pandas; a file that names its micrographs may have any name itself
+        require_utf8([name], path)
+        raise
+    require_utf8(names, path)  # of micrographs without picks, too
     return options.apply(picks, known.log_odds), names
 
 
