@@ -12,8 +12,9 @@ from cryokit.benchmark import run_files
 from cryokit.evaluate import evaluate
 
 NOTEBOOK = "06_klh_precision_recall"
-QUICKER = {"methods": ["auto_pretrained", "template", "autocryopicker", "relion_template"]}  # none trains a network
-SEVEN = [*QUICKER["methods"], "deepcryopicker", "deepem", "deeppicker"]
+# None of these trains a network.
+QUICKER = {"methods": ["auto_pretrained", "template", "autocryopicker", "relion_template"], "joining": []}
+FIVE = [*QUICKER["methods"], "deepcryopicker"]
 WITH_LABELS = {"relion_template", "deepem", "deeppicker"}
 REPORTED = {"relion_template", "deepem", "deeppicker", "deepcryopicker"}
 LEAST = {"auto_pretrained": 0.85, "relion_template": 0.85, "template": 0.5, "BlobPicker": 0.4}
@@ -22,7 +23,13 @@ LEAST = {"auto_pretrained": 0.85, "relion_template": 0.85, "template": 0.5, "Blo
 @pytest.fixture(scope="module")
 def methods(notebook):
     """The methods that the notebook compares."""
-    return {*notebook.given.get("methods", SEVEN), "BlobPicker"}
+    return {*notebook.given.get("methods", FIVE), "BlobPicker"}
+
+
+@pytest.fixture(scope="module")
+def all_methods(notebook, methods):
+    """These, and those that join later."""
+    return methods | set(notebook.given.get("joining", ["deepem", "deeppicker"]))
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +38,19 @@ def run(notebook):
     return notebook.folder / "run"
 
 
-def test_all_methods_come_to_their_end(results, run, methods):
+def test_all_methods_come_to_their_end(results, run, methods, all_methods):
     assert results["methods"] == len(methods)
     assert results["failed or skipped"] == []
-    assert set(result_files.load(run)["methods"]) == {*methods, "by_hand"}
+    assert {*methods, *results["methods that joined"]} == all_methods
+    assert set(result_files.load(run)["methods"]) == {*all_methods, "by_hand"}
 
 
-def test_methods_pick(results, methods):
+def test_methods_pick(results, methods, all_methods):
     f1 = results["F1"]
+    with_joined = results["F1 with those that joined"]
+    assert set(with_joined) == all_methods
+    assert with_joined.items() >= f1.items()
+    assert all(with_joined[method] > 0.6 for method in all_methods - methods), with_joined
     assert set(f1) == methods
     assert all(f1[method] > LEAST.get(method, 0.6) for method in methods), f1
     assert max(f1.values()) == f1[results["first"]]
@@ -123,10 +135,10 @@ def test_own_picks_are_scored_as_they_were_made(results, notebook):
     assert len(names) == 6
 
 
-def test_finished_cells_are_kept(results, methods):
-    assert results["rows of the table with picks added"] == len(methods) + 1
+def test_finished_cells_are_kept(results, all_methods):
+    assert results["rows of the table with picks added"] == len(all_methods) + 1
     assert results["exit status of the command"] == 0
-    assert results["cells kept"] == len(methods)
+    assert results["cells kept"] == len(all_methods)
 
 
 def test_wrong_frames_score_next_to_nothing(results):
@@ -145,13 +157,13 @@ def test_labels_are_the_ceiling_and_a_consensus_is_better(results):
 
 
 @pytest.mark.long
-def test_finished_run_is_shown_without_computing(results, run, methods, run_notebook, tmp_path):
+def test_finished_run_is_shown_without_computing(results, run, all_methods, run_notebook, tmp_path):
     before = (run / "result.json").read_bytes()
     again = run_notebook(NOTEBOOK, {"result": str(run)}, out=tmp_path).results
     assert (run / "result.json").read_bytes() == before
     assert not (tmp_path / NOTEBOOK / "run").exists()
     assert again["F1"].items() > results["F1"].items()
-    assert again["methods"] == len(methods) + 1
+    assert again["methods"] == len(all_methods) + 1
     assert again["found by some method"] >= results["found by some method"]
 
 
