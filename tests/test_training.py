@@ -559,6 +559,10 @@ def test_confusion_matrix_counts():
         confusion_matrix(threshold_network(), samples, classes=("a", "b"))
 
 
+def test_no_picture_has_no_probabilities():
+    assert probabilities(threshold_network(), np.zeros((0, 2, 2, 1))).shape == (0, 3)
+
+
 def training_set(classes, per_class=24):
     """Patches that can be told apart: each class with a bright bar at its own place."""
     rng = np.random.default_rng(0)
@@ -576,16 +580,44 @@ def training_set(classes, per_class=24):
     return TrainingSet(patches, tuple(classes), table)
 
 
-@pytest.mark.slow
-def test_table_3(monkeypatch):
+def flat(classes):
     import keras
 
-    def flat(classes):
-        keras.utils.set_random_seed(0)
-        return keras.Sequential(
-            [keras.Input((SIZE, SIZE, 1)), keras.layers.Flatten(), keras.layers.Dense(len(classes), "softmax")]
-        )
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [keras.Input((SIZE, SIZE, 1)), keras.layers.Flatten(), keras.layers.Dense(len(classes), "softmax")]
+    )
 
+
+def test_a_network_of_table_3_that_is_trained_already_is_measured():
+    patches = training_set(("top", "background"), per_class=12)
+    settings = TrainingSettings(epochs=2, patience=None, batch_size=8, augmentation=False)
+    trained = flat(patches.classes)
+    samples = {split: Samples(*patches.arrays(split)) for split in ("train", "validation", "test")}
+    history = train(trained, samples["train"], samples["validation"], settings, seed=3)
+    built = []
+
+    def build(classes):
+        built.append(classes)
+        return flat(classes)
+
+    def table(**options):
+        options = {"epochs": (2,), "class_settings": {"both": patches.classes}, "seed": 3, **options}
+        return classification_table(patches, build, settings=settings, trained=[(trained, history)], **options)
+
+    row = table().iloc[0]
+    assert built == []
+    assert row["test"] == pytest.approx(accuracy(trained, samples["test"]))
+    assert (row["epochs_trained"], row["best_epoch"]) == (2, history.best_epoch)
+    for number, other in enumerate(
+        ({"seed": 4}, {"epochs": (1,)}, {"class_settings": {"turned": patches.classes[::-1]}}), start=1
+    ):
+        table(**other)
+        assert len(built) == number
+
+
+@pytest.mark.slow
+def test_table_3(monkeypatch):
     patches = training_set(("top", "side", "irregular", "negative", "background"))
     settings = TrainingSettings(
         optimizer="sgd", learning_rate=0.01, schedule="constant", patience=None, batch_size=8, augmentation=False

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from cryokit.errors import ArgumentError
 from cryokit.networks.devices import import_keras
 from cryokit.networks.patches.training_set import CLASS_SETTINGS, SPLITS, TrainingSet
-from cryokit.networks.training.loop import train
+from cryokit.networks.training.loop import History, train
 from cryokit.networks.training.samples import Samples, check_fit
 from cryokit.networks.training.settings import PAPER, PAPER_EPOCHS, TrainingSettings
 
@@ -50,9 +50,12 @@ def probabilities(network: keras.Model, pictures: ArrayLike, *, batch_size: int 
     """
     keras = import_keras()
 
+    pictures = np.asarray(pictures, np.float32)
+    if not len(pictures):  # Keras' `predict` fails without a batch
+        return np.zeros(network.compute_output_shape(pictures.shape), np.float32)
     # As in training: XLA only costs time with TensorFlow on the processor.
     network.jit_compile = keras.backend.backend() == "jax"
-    return network.predict(np.asarray(pictures, np.float32), batch_size=batch_size, verbose=0)
+    return network.predict(pictures, batch_size=batch_size, verbose=0)
 
 
 def confusion_matrix(
@@ -142,6 +145,7 @@ def classification_table(
     epochs: Sequence[int] = PAPER_EPOCHS,
     settings: TrainingSettings = PAPER,
     class_settings: Mapping[str, Sequence[str]] = CLASS_SETTINGS,
+    trained: Sequence[tuple[keras.Model, History]] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Measure the paper's table 3 anew: accuracy of patches by class setting and epochs.
@@ -165,6 +169,9 @@ def classification_table(
         epochs.
     class_settings : mapping of str to sequence of str
         Classes by the name of the setting.
+    trained : sequence of (keras.Model, History)
+        Networks that have been trained on the whole set, with all its classes in their order, and how; where settings,
+        epochs and seed are those asked for, they are measured instead of new ones.
     seed : int
         Random seed of the trainings.
 
@@ -192,16 +199,25 @@ def classification_table(
         samples = {split: Samples(*part.arrays(split)) for split in splits}
         with tempfile.TemporaryDirectory() as folder:
             for number in sorted(epochs):
-                network = build(classes)
-                history = train(
-                    network,
-                    samples["train"],
-                    samples.get("validation"),
-                    replace(settings, epochs=number),
-                    seed=seed,
-                    # A longer training continues with the weights of the shorter one.
-                    folder=folder if settings.schedule == "constant" else None,
-                )
+                wanted = replace(settings, epochs=number)
+                known = [
+                    (network, history)
+                    for network, history in trained
+                    if tuple(classes) == training_set.classes and (history.settings, history.seed) == (wanted, seed)
+                ]
+                if known:
+                    network, history = known[0]
+                else:
+                    network = build(classes)
+                    history = train(
+                        network,
+                        samples["train"],
+                        samples.get("validation"),
+                        wanted,
+                        seed=seed,
+                        # A longer training continues with the weights of the shorter one.
+                        folder=folder if settings.schedule == "constant" else None,
+                    )
                 accuracies = {split: accuracy(network, samples[split]) for split in splits}
                 rows.append(
                     {
