@@ -28,6 +28,8 @@ shown = "klh"  # the protein in the pictures of sections 2 to 5 and 8: klh, apof
 clusters = 4  # k, the number of clusters
 snr = 0.0  # signal-to-noise ratio of the simulation; 0: what each protein's microscope gives
 seed = 0  # another number gives other micrographs of the same kind
+cluster_numbers = []  # values of k in the curves of section 7; empty: five (quick) or nine (full)
+noise_levels = []  # signal-to-noise ratios in the curves of section 7; empty: four (quick) or seven (full)
 
 # %%
 import time
@@ -613,7 +615,9 @@ def all_methods(protein, views, pickers_views, labels, k):
 
 
 # %%
-several = {"quick": (2, 3, 4, 6, 8), "full": (2, 3, 4, 5, 6, 7, 8, 10, 12)}[profile]
+several = sorted(cluster_numbers) or {"quick": (2, 3, 4, 6, 8), "full": (2, 3, 4, 5, 6, 7, 8, 10, 12)}[profile]
+if several[-1] < 3:
+    raise ValueError(f"cluster_numbers needs a number above 2 (with two, all methods are poor), not {several}")
 points = []
 for protein, method in METHODS.items():
     views = seen[protein, method][:few]
@@ -650,7 +654,7 @@ for protein in images:
 # stays the same: the same particles in the same places.
 
 # %%
-ratios = {"quick": (0.1, 0.3, 1.0, 3.0), "full": (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)}[profile]
+ratios = sorted(noise_levels) or {"quick": (0.1, 0.3, 1.0, 3.0), "full": (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)}[profile]
 sizes = {"klh": {"shape": (1152, 1152), "n_particles": 18}}
 sizes |= {"apoferritin": {"shape": (512, 512)}, "ribosome": {"shape": (512, 512)}}
 points, noisy = [], {}
@@ -677,7 +681,7 @@ for protein in METHODS:
         record(f"F1 of the picker, {protein}, SNR {ratio:g}", own[ratio])
 
 # %%
-figure, axes = plot.subplots(2, len(ratios), height=17.6 / len(ratios) + 0.7)
+figure, axes = plot.subplots(2, len(ratios), height=17.6 / max(4, len(ratios)) + 0.7, squeeze=False)
 shares = []
 for ratio, (above, below) in zip(ratios, axes.T, strict=True):
     view = noisy["ribosome", ratio][0]
@@ -685,7 +689,7 @@ for ratio, (above, below) in zip(ratios, axes.T, strict=True):
     shares.append(float(mask.mean()))
     plot.show_micrograph(above, view.stages["binned"], title=f"SNR {ratio:g}")
     figures.show_mask(below, mask, f"mask: {shares[-1]:.0%}")
-plot.show(figure, "Simulated ribosomes at four signal-to-noise ratios, and the mask of each, which covers about "
+plot.show(figure, "Simulated ribosomes at rising signal-to-noise ratios, and the mask of each, which covers about "
           "the same share of the picture each time.")  # fmt: skip
 plot.sentences(f"The mask covers {min(shares):.0%} to {max(shares):.0%} of the picture, whatever the noise.")
 record("smallest share of the mask", min(shares))

@@ -258,13 +258,14 @@ def run_notebook():
 
 @pytest.fixture(scope="module")
 def notebook(request, tmp_path_factory, run_notebook) -> Executed:
-    """The notebook that the module names in NOTEBOOK, executed once: with its defaults, or see QUICKER above.
+    """The notebook that the module names in NOTEBOOK, executed once.
 
-    On simulated micrographs, whatever has been fetched.
+    It has its default parameters but for those in the module's GIVEN, if there are any; or see QUICKER above. The
+    micrographs are simulated, whatever has been fetched.
     """
     from cryokit.cli import notebook_runner
 
-    given = dict(getattr(request, "param", {}))
+    given = dict(getattr(request, "param", getattr(request.module, "GIVEN", {})))
     if "data" in notebook_runner.parameters(notebook_runner.load(notebook_runner.find(request.module.NOTEBOOK))):
         given.setdefault("data", "simulated")
     return run_notebook(request.module.NOTEBOOK, given, out=tmp_path_factory.mktemp("notebook"))

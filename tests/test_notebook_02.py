@@ -4,6 +4,7 @@ import pytest
 from html_pages import remote_parts, without_alternative_text
 
 NOTEBOOK = "02_clustering"
+GIVEN = {"cluster_numbers": [2, 4, 8], "noise_levels": [0.1, 3]}  # the ends of the curves, and the default k
 
 
 def test_kmeans_and_fuzzy_cmeans_are_nearly_the_same(results):
