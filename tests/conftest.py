@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import hypothesis
-import nbformat
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -227,6 +226,8 @@ class Executed:
     @property
     def warnings(self) -> list[str]:
         """What its cells wrote to standard error."""
+        import nbformat  # slow to import
+
         outputs = [output for cell in nbformat.read(self.path, 4).cells for output in cell.get("outputs", ())]
         return [output.text for output in outputs if output.get("name") == "stderr"]
 

@@ -27,11 +27,7 @@ SETTINGS = {
     "relion_template": dict(particles=20, step=30),
     "deeppicker": TINY["deeppicker"] | dict(pretrain=True, rounds=1),
 }
-QUICK = {
-    ("auto", False),
-    ("deepem", True),
-    ("relion_template", True),
-}  # of the methods that train, those in `make test`
+QUICK = {("deepem", True), ("relion_template", True)}  # of the methods that train, those in `make test`
 
 
 def combination(method, labels):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 from html.parser import HTMLParser
 
@@ -106,6 +107,12 @@ def test_empty_table_and_empty_report():
     report.table(pd.DataFrame({"a": []}))
     assert Page(report.to_html()).of("th") == ["a"]
     assert Page(Report("t").to_html()).of("h1") == ["t"]
+
+
+def test_names_that_are_no_text_are_shown(tmp_path):
+    report = Report("a title")
+    report.text(f"{os.fsdecode(b'n_' + bytes([255]))}.mrc: cannot be read")
+    assert r"n_\udcff.mrc" in report.write(tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_report_says_what_made_it():

@@ -93,8 +93,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_triage_sorts_a_folder_and_writes_a_page(folder, tmp_path):
-    assert main(["triage", str(folder), "--out", str(tmp_path)]) == 1  # one of them is broken
+@pytest.mark.parametrize("options", [["--diameter", "30"], pytest.param([], marks=pytest.mark.slow)])
+def test_triage_sorts_a_folder_and_writes_a_page(folder, tmp_path, options):
+    assert main(["triage", str(folder), "--out", str(tmp_path), *options]) == 1  # one of them is broken
     rows = pd.read_csv(tmp_path / "micrographs.csv").set_index("micrograph")
     assert rows.index.tolist() == ["apoferritin_001", "apoferritin_002", "noise"]
     assert rows["verdict"].tolist() == ["good", "good", "empty"]

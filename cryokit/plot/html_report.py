@@ -104,11 +104,13 @@ class Report:
         """Return the page as HTML."""
         title = html.escape(self.title)
         made_by = html.escape(", ".join(f"{name} {value}" for name, value in provenance().items()))
-        return (
+        page = (
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
             f"<body><h1>{title}</h1>\n" + "\n".join(self._parts) + f"\n<footer>{made_by}</footer></body></html>\n"
         )
+        # Names of files need be no text.
+        return page.encode(errors="backslashreplace").decode()
 
     def write(self, path: str | os.PathLike) -> Path:
         """Write the page, whole or not at all, and return its path."""
