@@ -139,6 +139,13 @@ def test_the_order_of_the_list_does_not_matter(candidates, seed):
     assert places(straight, np.arange(len(candidates))) == places(other, turned)
 
 
+def test_small_unsigned_numbers_do_not_wrap_around():
+    x, y, score, box = (np.array(values, np.uint8) for values in ([3, 1], [1, 3], [1, 2], [200, 200]))
+    assert nms_distance(x, y, score, 3).tolist() == [1]
+    assert nms_iou(x, y, box, score, limit=0.9).tolist() == [1]
+    assert nms_distance(x, y, score, 2.8).tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_none_and_one(n):
     zeros = np.zeros(n)
