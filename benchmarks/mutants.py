@@ -37,7 +37,7 @@ MODULES = {
     "coordinates/suppression": ("nms",),
     "coordinates/renaming": ("coordinates",),
     "coordinates/reading": ("coordinates",),
-    "coordinates/writing": ("coordinates",),
+    "coordinates/writing": ("coordinates", "coordinates_cs"),
     "coordinates/formats": ("coordinates", "coordinates_formats", "files_names"),
     "coordinates/headers": ("coordinates",),
     "coordinates/textfiles": ("coordinates",),
@@ -124,7 +124,7 @@ def measure(module: str, before: dict[str, Any] | None = None, again: Sequence[s
             "source_paths": ["cryokit"],
             "only_mutate": [f"cryokit/{module}.py"],
             "also_copy": ["benchmarks", "data_manifests", "notebooks"],
-            "pytest_add_cli_args": ["-m", "not slow", "-p", "no:cacheprovider"],
+            "pytest_add_cli_args": ["-m", "not slow", "-p", "no:cacheprovider", "-o", "addopts="],
             "pytest_add_cli_args_test_selection": [f"tests/test_{test}.py" for test in MODULES[module]],
         }
         lines = ["", "[tool.mutmut]", *(f"{key} = {json.dumps(value)}" for key, value in configuration.items()), ""]

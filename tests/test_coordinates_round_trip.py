@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from cryokit.coordinates import (
     read,
     read_folder,
     scale,
+    swap_xy,
     table,
     transforms,
     write,
@@ -144,7 +146,7 @@ def test_flipping_y_twice_changes_nothing(picks, height):
 
 @pytest.mark.parametrize("height", [0, 1.5, -3, {"a": 10, "b": 0}])
 def test_heights_are_whole_numbers_of_rows(height):
-    with pytest.raises(ArgumentError, match="height"):
+    with pytest.raises(ArgumentError, match=r"^height "):
         flip_y(table("a", [1], [2]), height)
     assert flip_y(table("a", [1], [0]), 1)["y"].tolist() == [0]
 
@@ -158,8 +160,22 @@ def test_each_micrograph_is_flipped_in_its_own_height():
 
 @pytest.mark.parametrize("factor", [0, -1, math.nan])
 def test_factors_are_positive(factor):
-    with pytest.raises(ArgumentError, match="factor"):
+    with pytest.raises(ArgumentError, match=r"^factor "):
         scale(table("a", [1], [2]), factor)
+
+
+def test_the_first_pixels_of_scaled_micrographs_have_one_centre_unless_blocks_are_averaged():
+    picks = table("a", [0, 10], [5, 0], diameter=20)
+    assert scale(picks, 4)[["x", "y", "diameter"]].to_numpy().tolist() == [[0, 20, 80], [40, 0, 80]]
+    assert scale(picks, 4, blocks=True)[["x", "y"]].to_numpy().tolist() == [[1.5, 21.5], [41.5, 1.5]]
+
+
+@few
+@given(one_micrograph("a"))
+def test_axes_are_exchanged(picks):
+    swapped = swap_xy(picks)
+    assert swapped["x"].tolist() == picks["y"].tolist()
+    pd.testing.assert_frame_equal(swap_xy(swapped), picks)
 
 
 def test_log_odds_are_of_probabilities_and_finite():

@@ -21,6 +21,7 @@ def test_single_values_are_repeated_and_columns_have_their_types():
     assert picks["score"].isna().all()
     assert table().dtypes.to_dict() == TYPES
     assert len(table()) == 0
+    assert table(x=[1], y=[2])["micrograph"].tolist() == [""]
     one = table("a", x=1, y=2, score=0.5, view="top")
     assert one.drop(columns="diameter").to_numpy().tolist() == [["a", 1.0, 2.0, 0.5, "top"]]
 
@@ -93,6 +94,7 @@ def test_depths_are_a_tomogram(depths):
 def test_sizes_are_one_for_all_or_those_of_the_picks():
     picks = table("a", x=[1, 2], y=[3, 4], diameter=[5, 6.5])
     assert sizes(picks, None, "a.box").tolist() == [5, 6.5]
+    assert sizes(picks, 0.5, "a.box").tolist() == [0.5, 0.5]
     same = sizes(picks, 8, "a.box")
     assert (same.tolist(), same.dtype) == ([8, 8], float)
     assert sizes(table(), None, "a.box").size == 0
@@ -119,6 +121,7 @@ def test_the_larger_of_two_labels_of_a_particle_stays(caplog):
         kept = without_repeats(labels, "labels.csv")
     assert kept[["micrograph", "x"]].to_numpy().tolist() == [["a", 11], ["b", 10], ["a", 50]]
     assert kept.index.tolist() == [0, 1, 2]
+    assert tuple(kept) == COLUMNS
     (message,) = caplog.messages
     assert message.startswith("labels.csv: 1 of 4 labels ")
     assert message.endswith(": a (1)")
@@ -156,3 +159,8 @@ def test_ignored_areas_and_unrepeated_labels_stay(caplog):
     twice = concatenate([areas, areas.iloc[:1].assign(view="side")])
     assert without_repeats(twice)["view"].tolist() == ["ignore", "ignore", "side"]
     assert len(caplog.messages) == 1
+
+
+def test_micrographs_with_repeats_are_named_in_their_order(caplog):
+    without_repeats(table(["b", "a", "b", "a", "a"], x=[1] * 5, y=[1] * 5, diameter=10))
+    assert caplog.messages[0].endswith(": b (1), a (2)")
