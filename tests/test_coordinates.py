@@ -166,12 +166,12 @@ def test_formats_given_go_before_suffixes(tmp_path):
 
 
 def test_a_folder_of_files_can_go_on_after_an_error(tmp_path):
-    picks = table(["b", "a", "c"], x=[1, 2, 3], y=4, diameter=[5, math.nan, 7])
+    picks = table(["c", "a", "b"], x=[1, 2, 3], y=[4] * 3, diameter=[5, math.nan, 7])
     with pytest.raises(CoordinateError, match=r"a\.box"):
         write_folder(picks, tmp_path / "one", "box")
     problems = []
-    files = write_folder(picks, tmp_path / "all", "box", micrographs=["empty", "b"], problems=problems)
-    assert list(files.items()) == [(name, tmp_path / "all" / f"{name}.box") for name in ("empty", "b", "c")]
+    files = write_folder(picks, tmp_path / "all", "box", micrographs=["empty"], problems=problems)
+    assert list(files.items()) == [(name, tmp_path / "all" / f"{name}.box") for name in ("empty", "c", "b")]
     assert len(problems) == 1
     assert "a.box" in problems[0]
     assert (tmp_path / "all" / "empty.box").read_text() == ""
@@ -343,6 +343,22 @@ def test_box_fifth_column_is_helix_code_or_score(tmp_path):
     assert scored["score"].tolist() == [-1, -2.5]
 
 
+def test_box_holds_whole_numbers_unless_fractions_are_asked_for(tmp_path):
+    picks = table("a", x=[10.25], y=[20.5], score=0.5, diameter=7.5)
+    write(picks, tmp_path / "a.box")
+    assert (tmp_path / "a.box").read_text().split() == ["6", "16", "8", "8", "0.5"]
+    write_folder(picks, tmp_path, "box", integers=False)
+    assert (tmp_path / "a.box").read_text().split() == ["6.5", "16.75", "7.5", "7.5", "0.5"]
+    write(picks, tmp_path / "a.box", box_size=0.5, integers=False)
+    assert (tmp_path / "a.box").read_text().split() == ["10", "20.25", "0.5", "0.5", "0.5"]
+
+
+@pytest.mark.parametrize("name", [".a", "A/.b", "", "A/"])
+def test_no_file_is_hidden(tmp_path, name):
+    with pytest.raises(CoordinateError):
+        coordinate_path(tmp_path, name, "star")
+
+
 def test_box_without_any_size_asks_for_one(tmp_path):
     picks = table("a", x=[1], y=[2])
     for format in ("box", "cbox"):
@@ -492,6 +508,7 @@ def test_csv_of_labels_takes_the_micrograph_from_its_name(tmp_path):
     picks = read(put(tmp_path, "May08_03.05.02.csv", "x,y,diameter,view\n918.3,513.7,76,top\n1,2,,ignore\n"))
     assert picks["micrograph"].unique().tolist() == ["May08_03.05.02"]
     assert picks["view"].tolist() == ["top", "ignore"]
+    assert read(tmp_path / "May08_03.05.02.csv", micrograph="a.b")["micrograph"].tolist() == ["a.b", "a.b"]
     assert picks["diameter"].tolist() == pytest.approx([76, math.nan], nan_ok=True)
 
 
@@ -838,8 +855,10 @@ def test_options_out_of_range_are_refused(tmp_path):
     for shift in (1, (1, 2, 3), (1, "two"), (1, math.inf)):
         with pytest.raises(ArgumentError, match="shift"):
             read(path, shift=shift)
-    with pytest.raises(ArgumentError, match=r"flip_y .*0"):
-        read(path, flip_y=0)
+    for height in (0, 1.5):
+        with pytest.raises(ArgumentError, match=rf"^flip_y .*{height}"):
+            read(path, flip_y=height)
+    assert read(path, flip_y=1)["y"].tolist() == [-7, -9]
     for size in (-3, 0, math.nan):
         with pytest.raises(ArgumentError, match=rf"^box_size .*{size}"):
             write(table("a"), path, box_size=size)
@@ -922,6 +941,8 @@ def test_several_sources_are_read_together(tmp_path):
     assert read_folder([tmp_path / "gone", one], problems=problems)[1] == ["a"]
     assert len(problems) == 1
     assert str(tmp_path / "gone") in problems[0]
+    with pytest.raises(CoordinateError, match=r"1/a\.csv and .*3/a\.csv"):
+        read_folder([one, put(tmp_path, "3/a.csv", GOOD["csv"])])
 
 
 def test_formats_given_go_before_what_files_look_like(tmp_path):
