@@ -22,6 +22,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 hypothesis.settings.register_profile(
     "fixed", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+# As `make test` draws them, for who wants to know only whether a test fails (`benchmarks/mutants.py`).
+hypothesis.settings.register_profile(
+    "unshrunk",
+    hypothesis.settings.get_profile("fixed"),
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+)
 hypothesis.settings.register_profile(
     "explore", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

@@ -144,6 +144,40 @@ def test_star_of_many_micrographs_names_them(tmp_path):
     assert read(tmp_path / "all.star")["micrograph"].tolist() == ["a.b", "c"]
 
 
+def test_files_that_are_not_named_after_their_micrograph_name_it(tmp_path):
+    picks = table("mic_1", x=[1], y=[2])
+    for name, joined, names in (
+        ("mic_1.csv", None, False),
+        ("mic_1_autopick.csv", None, False),
+        ("mic_10.csv", None, True),
+        ("mic_1.csv", True, True),
+        ("mic_10.csv", False, False),
+    ):
+        write(picks, tmp_path / name, joined=joined)
+        assert ("micrograph" in (tmp_path / name).read_text()) == names
+    write(picks.iloc[:0], tmp_path / "none.csv")
+    assert "micrograph" not in (tmp_path / "none.csv").read_text()
+
+
+def test_formats_given_go_before_suffixes(tmp_path):
+    write(table("mic", x=[1], y=[2]), tmp_path / "mic.txt", "star")
+    assert detect(tmp_path / "mic.txt") == "star"
+    write(table("mic", x=[1], y=[2], score=0.5), tmp_path / "mic.csv", "topaz", scores="log-odds")
+    assert read(tmp_path / "mic.csv", scores="raw")["score"].tolist() == [0]
+
+
+def test_a_folder_of_files_can_go_on_after_an_error(tmp_path):
+    picks = table(["c", "a", "b"], x=[1, 2, 3], y=[4] * 3, diameter=[5, math.nan, 7])
+    with pytest.raises(CoordinateError, match=r"a\.box"):
+        write_folder(picks, tmp_path / "one", "box")
+    problems = []
+    files = write_folder(picks, tmp_path / "all", "box", micrographs=["empty"], problems=problems)
+    assert list(files.items()) == [(name, tmp_path / "all" / f"{name}.box") for name in ("empty", "c", "b")]
+    assert len(problems) == 1
+    assert "a.box" in problems[0]
+    assert (tmp_path / "all" / "empty.box").read_text() == ""
+
+
 @pytest.mark.parametrize("name", ["two words", "it's", 'a"b', "a#b"])
 def test_star_refuses_names_that_would_not_come_back(tmp_path, name):
     with pytest.raises(CoordinateError, match=r"all\.star"):
@@ -183,6 +217,104 @@ def test_a_list_is_read_after_its_folder_was_renamed(tmp_path):
     assert centres(read_folder(moved)[0]) == [[9, 9], [2, 4]]
 
 
+LOOP = "loop_\n_rlnCoordinateX\n_rlnCoordinateY\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f"data_a\n{LOOP}1 2\n\ndata_b\n{LOOP}3 4\n", "data_a, data_b"),
+        ("data_a\nloop_\n_rlnX\n_rlnY\n1 2\n\ndata_b\n_rlnZ 1\n", "data_a: rlnX, rlnY; data_b: rlnZ"),
+        ("data_a\nloop_\n_rlnCoordinateX\n_rlnZ\n1 2\n", "rlnCoordinateX and rlnCoordinateY;"),
+        (f"data_\n{LOOP}_rlnMicrographName\n1 2 a.mrc\n3 4 <NA>\n", "row 2 "),
+        (f"data_picks\n{LOOP}_rlnCoordinateX\n1 2 3\n", "rlnCoordinateX of data_picks "),
+        (f"data_a\n{LOOP}1 2\n\ndata_b\nloop_\n_rlnTomoName\nt\n", "data_b has rlnTomoName"),
+        ("_rlnCoordinateX 1\n", "data_"),
+        ("data_coordinate_files\nloop_\n_rlnMicrographName\na.mrc\n", "rlnMicrographCoordinates; .* rlnMicrographName"),
+    ],
+)
+def test_errors_of_star_files_say_where(tmp_path, text, place):
+    path = put(tmp_path, "p.star", text)
+    with pytest.raises(CoordinateError, match=place) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_star_particles_go_before_other_blocks(tmp_path):
+    text = f"data_a\n{LOOP}1 2\n\ndata_particles\n{LOOP}_rlnDiameter\n3 4 50\n\ndata_b\n{LOOP}5 6\n"
+    picks = read(put(tmp_path, "p.star", text))
+    assert picks[["micrograph", "x", "y", "diameter"]].to_numpy().tolist() == [["p", 3, 4, 50]]
+    picks = read(put(tmp_path, "p.star", f"data_a\n_rlnX 1\n\ndata_b\n{LOOP}5 6\n"))
+    assert centres(picks) == [[5, 6]]
+
+
+def test_star_of_one_stack_is_named_after_the_file(tmp_path):
+    text = f"data_\n{LOOP}_rlnImageName\n1 2 1@s/a.mrcs\n3 4 2@s/{{}}.mrcs\n"
+    assert read(put(tmp_path, "p.star", text.format("a")))["micrograph"].tolist() == ["p", "p"]
+    assert read(put(tmp_path, "p.star", text.format("b_particles")))["micrograph"].tolist() == ["a", "b"]
+
+
+def test_star_has_nine_digits_and_relions_dummies(tmp_path):
+    write(table("a", x=[1 / 3, 7], y=[2, 12345.67891], score=[math.nan, 0.25]), tmp_path / "a.star")
+    first, *lines = (tmp_path / "a.star").read_text().splitlines()
+    assert first == "# version 30001"
+    rows = [line.split() for line in lines if line[:1].isdigit()]
+    assert rows == [["0.333333333", "2", "-999", "0", "0"], ["7", "12345.6789", "0.25", "0", "0"]]
+
+
+def test_a_list_has_paths_below_the_project_and_others_whole(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    files = {"Movies/a.mrc": "job/a.star", tmp_path / "b.mrc": tmp_path / "b.star", "_c.mrc": "data_c.star"}
+    write_list("autopick.star", files)
+    listed = starfile.read("autopick.star", always_dict=True)["coordinate_files"]
+    b = tmp_path.as_posix()
+    assert listed["rlnMicrographName"].tolist() == ["Movies/a.mrc", f"{b}/b.mrc", "./_c.mrc"]
+    assert listed["rlnMicrographCoordinates"].tolist() == ["job/a.star", f"{b}/b.star", "./data_c.star"]
+    assert (tmp_path / "project" / "autopick.star").read_text().startswith("# version 30001\n")
+
+
+def test_a_list_leaves_out_what_it_cannot_hold(tmp_path):
+    files = {tmp_path / "a b.mrc": tmp_path / "a.star", tmp_path / "c.mrc": tmp_path / "c.star"}
+    with pytest.raises(CoordinateError, match=r"^list\.star: .*a b"):
+        write_list("list.star", files, project=tmp_path)
+    problems = []
+    write_list(tmp_path / "list.star", files, project=tmp_path, problems=problems)
+    assert len(problems) == 1
+    assert "a b.mrc" in problems[0]
+    (listed,) = starfile.read(tmp_path / "list.star", always_dict=True).values()
+    assert listed["rlnMicrographName"].tolist() == ["c.mrc"]
+
+
+def test_a_list_names_all_files_that_cannot_be_read(tmp_path):
+    listing = "data_coordinate_files\nloop_\n_rlnMicrographName\n_rlnMicrographCoordinates\n"
+    put(tmp_path, "box.box", "1 2 10 10\n")
+    put(tmp_path, "bad.star", "data_\n_rlnX 1\n")
+    path = put(tmp_path, "autopick.star", f"{listing}a.mrc gone.star\nb.mrc box.box\nc.mrc bad.star\nd.mrc <NA>\n")
+    with pytest.raises(CoordinateError, match=r"3 of 4 .*gone.*; .*bad.*; .*rlnMicrographCoordinates") as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    picks, names = read_folder(put(tmp_path, "two.star", f"{listing}b.mrc box.box\na.mrc box.box\nb.mrc box.box\n"))
+    assert names == ["a", "b"]
+    assert picks[["micrograph", "x", "y"]].to_numpy().tolist() == [["a", 6, 7], ["b", 6, 7], ["b", 6, 7]]
+
+
+def test_files_that_a_list_cannot_hold_are_read_beside_it(tmp_path):
+    names = ["a", "S/f", "b c", "S/d e", "=x y", "old"]
+    files = write_folder(table(names, x=range(6), y=9), tmp_path, "star")
+    listed = {f"Movies/{name}.mrc": files[name] for name in ("a", "S/f")}
+    write_list(tmp_path / "autopick.star", listed, project=tmp_path.parent)
+    assert read_folder(tmp_path)[1] == ["a", "f"]
+    # Those of an earlier run stay out.
+    put(tmp_path, "micrographs.csv", "micrograph,n\na,1\nS/f,1\nb c,1\nS/d e,1\n'=x y,1\n../z,1\ngone,1\n")
+    for format in (None, "star"):
+        picks, found = read_folder(tmp_path, format)
+        assert found == ["=x y", "a", "b c", "d e", "f"]
+        assert sorted(picks["x"]) == [0, 1, 2, 3, 4]
+    with pytest.raises(CoordinateError, match="box"):
+        read_folder(tmp_path, "box")
+
+
 # --- box -------------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +342,22 @@ def test_box_fifth_column_is_helix_code_or_score(tmp_path):
     assert (tmp_path / "b.box").read_text().split() == text.split()
     scored = read(put(tmp_path, "c.box", "0 0 10 10 -1\n50 0 10 10 -2.5\n"))
     assert scored["score"].tolist() == [-1, -2.5]
+
+
+def test_box_holds_whole_numbers_unless_fractions_are_asked_for(tmp_path):
+    picks = table("a", x=[10.25], y=[20.5], score=0.5, diameter=7.5)
+    write(picks, tmp_path / "a.box")
+    assert (tmp_path / "a.box").read_text().split() == ["6", "16", "8", "8", "0.5"]
+    write_folder(picks, tmp_path, "box", integers=False)
+    assert (tmp_path / "a.box").read_text().split() == ["6.5", "16.75", "7.5", "7.5", "0.5"]
+    write(picks, tmp_path / "a.box", box_size=0.5, integers=False)
+    assert (tmp_path / "a.box").read_text().split() == ["10", "20.25", "0.5", "0.5", "0.5"]
+
+
+@pytest.mark.parametrize("name", [".a", "A/.b", "", "A/"])
+def test_no_file_is_hidden(tmp_path, name):
+    with pytest.raises(CoordinateError):
+        coordinate_path(tmp_path, name, "star")
 
 
 def test_box_without_any_size_asks_for_one(tmp_path):
@@ -361,6 +509,7 @@ def test_csv_of_labels_takes_the_micrograph_from_its_name(tmp_path):
     picks = read(put(tmp_path, "May08_03.05.02.csv", "x,y,diameter,view\n918.3,513.7,76,top\n1,2,,ignore\n"))
     assert picks["micrograph"].unique().tolist() == ["May08_03.05.02"]
     assert picks["view"].tolist() == ["top", "ignore"]
+    assert read(tmp_path / "May08_03.05.02.csv", micrograph="a.b")["micrograph"].tolist() == ["a.b", "a.b"]
     assert picks["diameter"].tolist() == pytest.approx([76, math.nan], nan_ok=True)
 
 
@@ -402,6 +551,66 @@ def test_csv_of_boxes_asks_whether_these_are_corners(tmp_path, caplog):
     path = put(tmp_path, "a.csv", "x,y,width,height\n10,20,60,60\n")
     assert centres(read(path, shift=(30, 30))) == [[40, 50]]
     assert "--shift" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("a.box", "1 2 10 10\n\n# note\n1 2 x 10\n", "'x' .* 3 of line 4 "),
+        ("a.box", "1 2 10 10\n1 2 10 10 0.5 7\n", "line 2 .* 6 .* 4 to 5"),
+        ("a.cbox", "1 2 10 10 0.5\n1 2 10\n", "line 2 .* 3 .* 5 to 7"),
+        ("a.csv", "x,y\n1,2\n3,four\n", "'four' .*'y' of pick 2 "),
+        ("a.csv", "x,y\n\n1,2,3\n", "line 3 .* 3 .* 2"),
+        ("a.csv", "x,y\n1,2\n1\n", "line 3 .* 1 .* 2"),
+        ("a.csv", f"x,y\n1,{'9' * 200_000}\n", "line 2: "),
+        ("a.csv", "x,y,note,x,note\n1,2,3,4,5\n", " x "),
+        ("a.csv", "x,y,score\n1,2,high\n", "'high' .*'score' of pick 1 "),
+        ("a.csv", "x;y\n1;2\n", "';' .*','"),
+        ("a.tsv", "image_name,x_coord,y_coord\na,1,2\n", r"',' .*'\\t'"),
+        ("a.tsv", "image_name\tx_coord\ty_coord\na\t1\t2\na\tone\t2\n", "'one' .*'x_coord' of pick 2 "),
+        ("a.tsv", "image_name\tx_coord\ty_coord\tscore\na\t1\t2\tlow\n", "'low' .*'score' of pick 1 "),
+        ("a.tsv", "image_name\tx_coord\ty_coord\tz_coord\na\t1\t2\tdeep\n", "'deep' .*'z_coord' of pick 1 "),
+    ],
+)
+def test_errors_of_text_files_say_where(tmp_path, name, text, place):
+    path = put(tmp_path, name, text)
+    with pytest.raises(CoordinateError, match=place) as caught:
+        read(path, {"a.tsv": "topaz"}.get(name))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < len(str(path)) + 200
+
+
+def test_lines_without_numbers_and_missing_numbers(tmp_path):
+    picks = read(put(tmp_path, "a.box", "# x y w h\n\n1 2 10 10 <NA>\n  \n  # 7 7 7 7\n3 4 10 10 0.5\n"))
+    assert centres(picks) == [[6, 7], [8, 9]]
+    assert picks["score"].tolist() == pytest.approx([math.nan, 0.5], nan_ok=True)
+    picks = read(put(tmp_path, "a.csv", "x,y,score\n , ,\n1,2, \n3,4,0.5\n"))
+    assert picks["score"].tolist() == pytest.approx([math.nan, 0.5], nan_ok=True)
+
+
+def test_tables_may_have_a_thousand_columns(tmp_path):
+    header, row = ["x", "y", *(f"c{number}" for number in range(998))], ["1"] * 1000
+    assert len(read(put(tmp_path, "a.csv", f"{','.join(header)}\n{','.join(row)}\n"))) == 1
+    with pytest.raises(CoordinateError, match="1000"):
+        read(put(tmp_path, "a.csv", f"{','.join(header)},more\n{','.join(row)},1\n"))
+
+
+def test_columns_without_a_name_may_repeat(tmp_path):
+    assert centres(read(put(tmp_path, "a.csv", "x,,y,\n1,7,2,7\n"))) == [[1, 2]]
+
+
+def test_quoted_fields_are_texts_of_any_kind(tmp_path):
+    path = put(tmp_path, "a.txt", '\n \n" X" ,"y","micrograph"\n"1","2","a,b"\n3,4,"c\nd"\n')
+    assert detect(path) == "csv"
+    picks = read(path)
+    assert centres(picks) == [[1, 2], [3, 4]]
+    assert picks["micrograph"].tolist() == ["a,b", "c\nd"]
+
+
+def test_text_with_a_mark_at_its_beginning(tmp_path):
+    for format, text in GOOD.items():
+        path = put(tmp_path, f"a{SUFFIX[format]}", f"\ufeff{text}")
+        assert centres(read(path, format)) == centres(read(put(tmp_path, f"b{SUFFIX[format]}", text), format))
 
 
 # --- tomograms -------------------------------------------------------------------------------------------------------
@@ -487,6 +696,33 @@ def test_images_in_a_stack_belong_to_the_stack(tmp_path):
 
 def test_what_was_added_is_in_the_last_part_of_names_with_folders():
     assert Additions(["_x"], ["J1_"]).removed("J1_A/J1_a_x") == "J1_A/a"
+    assert Additions([], ["J"]).removed("J_A/J_a") == "J_A/_a"
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("_mask", "_"), ("A/a_mask_mask", "A/a_mask"), ("J1_a", "a"), ("J1_", "_"), ("J1", "J1"), ("xx", "xx"), ("", "")],
+)
+def test_something_is_left_of_every_name(name, left):
+    # The first pattern fits every name, and mostly matches nothing.
+    assert Additions(["_mask", "mask"], ["x*", "J1_", "J1"]).removed(name) == left
+
+
+def test_renamed_micrographs_stay_objects():
+    picks = table(["a", "b", "a"], x=[1, 2, 3], y=[4, 5, 6])
+    for rows in (picks, picks.iloc[:0]):
+        found = renamed(rows, {"a": "A/a", "b": "b", "c": "d"})
+        assert found["micrograph"].dtype == object
+        assert found["x"].tolist() == rows["x"].tolist()
+    assert renamed(picks, {"a": "A/a", "b": "b"})["micrograph"].tolist() == ["A/a", "b", "A/a"]
+    assert renamed(picks.iloc[[2, 1]], {"a": "A/a", "b": "c"})["micrograph"].to_dict() == {2: "A/a", 1: "c"}
+
+
+def test_tables_that_are_read_have_the_types_of_a_table_of_picks(tmp_path):
+    path = put(tmp_path, "p.star", RELION_31)
+    for picks in (read(path), read(path, micrograph="mic_1"), read(path, micrograph="none"), read_folder(path)[0]):
+        assert picks.dtypes.to_dict() == table().dtypes.to_dict()
+        assert picks.index.tolist() == list(range(len(picks)))
 
 
 def test_two_micrographs_do_not_become_one(tmp_path):
@@ -602,6 +838,9 @@ def test_formats_are_recognised_by_content_where_the_suffix_says_nothing(tmp_pat
 def test_shift_comes_between_scale_and_flip(tmp_path):
     path = put(tmp_path, "a.csv", GOOD["csv"])
     assert centres(read(path, scale=10, shift=(3, -1), flip_y=100)) == [[13, 80], [33, 60]]
+    assert centres(read(path, scale=10, shift=(3, -1), flip_y={"a": 100, "b": 5})) == [[13, 80], [33, 60]]
+    assert centres(read(path, shift=(0, 2), swap_xy=True)) == [[2, 3], [4, 5]]
+    assert centres(read(path, shift=(2, 0), scale=0.5, blocks=True)) == [[2.25, 0.75], [3.25, 1.75]]
 
 
 def test_options_out_of_range_are_refused(tmp_path):
@@ -617,10 +856,15 @@ def test_options_out_of_range_are_refused(tmp_path):
     for shift in (1, (1, 2, 3), (1, "two"), (1, math.inf)):
         with pytest.raises(ArgumentError, match="shift"):
             read(path, shift=shift)
-    with pytest.raises(ArgumentError, match=r"flip_y .*0"):
-        read(path, flip_y=0)
-    with pytest.raises(ArgumentError, match=r"box_size .*-3"):
-        write(table("a"), path, box_size=-3)
+    for height in (0, 1.5):
+        with pytest.raises(ArgumentError, match=rf"^flip_y .*{height}"):
+            read(path, flip_y=height)
+    assert read(path, flip_y=1)["y"].tolist() == [-7, -9]
+    for size in (-3, 0, math.nan):
+        with pytest.raises(ArgumentError, match=rf"^box_size .*{size}"):
+            write(table("a"), path, box_size=size)
+    with pytest.raises(ArgumentError, match=r"^scores .*'percent'"):
+        write(table("a"), path, scores="percent")
     with pytest.raises(CoordinateError, match="micrograph a "):
         read(path, flip_y={"a.b": 100})
 
@@ -679,6 +923,8 @@ def test_folder_names_every_bad_file_and_can_go_on(tmp_path):
 
 def test_folder_skips_other_files(tmp_path, caplog):
     put(tmp_path, "a.csv", GOOD["csv"])
+    read_folder(tmp_path)
+    assert not caplog.messages
     put(tmp_path, "notes.txt", "Dear reader,\n")
     put(tmp_path, "settings.json", "{}")
     put(tmp_path, ".hidden.csv", GOOD["csv"])
@@ -686,6 +932,63 @@ def test_folder_skips_other_files(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert read_folder(tmp_path)[1] == ["a"]
     assert "notes.txt" in caplog.text
+
+
+def test_several_sources_are_read_together(tmp_path):
+    one, two = put(tmp_path, "1/a.csv", GOOD["csv"]), put(tmp_path, "2/b.csv", GOOD["csv"])
+    assert read_folder([one, two.parent])[1] == ["a", "b"]
+    assert read_folder(path for path in (one, str(two)))[1] == ["a", "b"]
+    problems = []
+    assert read_folder([tmp_path / "gone", one], problems=problems)[1] == ["a"]
+    assert len(problems) == 1
+    assert str(tmp_path / "gone") in problems[0]
+    with pytest.raises(CoordinateError, match=r"1/a\.csv and .*3/a\.csv"):
+        read_folder([one, put(tmp_path, "3/a.csv", GOOD["csv"])])
+
+
+def test_formats_given_go_before_what_files_look_like(tmp_path):
+    path = put(tmp_path, "a.csv", TOPAZ)
+    assert read_folder(path)[1] == ["mic.1", "mic.10"]
+    with pytest.raises(CoordinateError, match=r"a\.csv"):
+        read_folder(path, "csv")
+    assert read_folder(put(tmp_path, "b.csv", TOPAZ.splitlines()[0]))[1] == []
+
+
+def test_it_is_said_when_a_folder_has_several_formats(tmp_path, caplog):
+    put(tmp_path, "a.csv", GOOD["csv"])
+    with caplog.at_level(logging.INFO):
+        read_folder(tmp_path)
+        assert not caplog.messages
+        put(tmp_path, "b.box", GOOD["box"])
+        assert read_folder(tmp_path)[1] == ["a", "b"]
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path}: box, csv ")
+
+
+def test_folders_inside_are_read_if_there_is_nothing_above(tmp_path):
+    put(tmp_path, "A/a.csv", GOOD["csv"])
+    put(tmp_path, "B/C/b.box", GOOD["box"])
+    put(tmp_path, ".hidden/c.csv", GOOD["csv"])
+    assert read_folder(tmp_path)[1] == ["a", "b"]
+    assert read_folder(tmp_path, "box")[1] == ["b"]
+    assert read_folder(tmp_path, "csv", located=True)[1] == ["A/a"]
+
+
+def test_label_pictures_are_read_if_there_is_nothing_else(tmp_path):
+    write(table("a", x=[20], y=[30], diameter=12), tmp_path / "in" / "a.png", shape=(60, 50))
+    assert read_folder(tmp_path / "in")[1] == ["a"]
+    with pytest.raises(CoordinateError, match=tmp_path.name):
+        read_folder(tmp_path)
+    assert read_folder(tmp_path, "pictures")[1] == ["a"]
+    put(tmp_path, "in/b.csv", GOOD["csv"])
+    assert read_folder(tmp_path / "in")[1] == ["b"]
+    assert read_folder(tmp_path / "in", "pictures")[1] == ["a"]
+
+
+def test_a_name_that_is_there_whole_goes_before_one_with_a_folder(tmp_path):
+    path = put(tmp_path, "p.csv", "micrograph,x,y\nA/001,1,2\n001,3,4\nB/002,5,6\n")
+    assert centres(read(path, micrograph="001")) == [[3, 4]]
+    assert read(path, micrograph="002")[["micrograph", "x"]].to_numpy().tolist() == [["002", 5]]
 
 
 def test_folder_without_coordinates_is_an_error(tmp_path):
@@ -815,11 +1118,15 @@ def test_real_topaz_scores_become_probabilities_and_rank_alike(shared):
     assert f1(sure.assign(y=1199 - sure["y"]), labels, 0.25 * 76) < 0.25
 
 
-def test_a_micrograph_called_like_the_list_does_not_take_its_file(tmp_path):
-    file = coordinate_path(tmp_path, "autopick", "star")
-    assert file.name != "autopick.star"
-    write(table("autopick", x=[1], y=[2]), file, "star", joined=False)
-    assert read(file)["micrograph"].tolist() == ["autopick"]
+@pytest.mark.parametrize(
+    ("name", "format"), [("autopick", "star"), ("manualpick", "star"), ("micrographs", "csv"), ("micrographs", "star")]
+)
+def test_a_micrograph_called_like_a_list_does_not_take_its_file(tmp_path, name, format):
+    file = coordinate_path(tmp_path, name, format)
+    assert file.name not in ("autopick.star", "manualpick.star", "micrographs.csv")
+    write(table(name, x=[1], y=[2]), file, format, joined=False)
+    assert read(file)["micrograph"].tolist() == [name]
+    assert read_folder(tmp_path)[1] == [name]
 
 
 # --- micrographs with the same file name ---------------------------------------------------------------------------

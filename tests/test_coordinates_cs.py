@@ -119,6 +119,8 @@ def test_written_as_cryosparc_writes(tmp_path):
 def test_the_shape_of_every_micrograph_is_needed(tmp_path):
     with pytest.raises(CoordinateError, match=r"out\.cs: .* b .*--micrographs"):
         write(table(["a", "b"], [1, 2], [3, 4]), tmp_path / "out.cs", shape={"a": (10, 10)})
+    with pytest.raises(CoordinateError, match=r"out\.cs: .* a .*--micrographs"):
+        write(table("a", [1], [3]), tmp_path / "out.cs")
     assert not list(tmp_path.iterdir())
 
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,11 +21,13 @@ from cryokit.coordinates import (
     read,
     read_folder,
     scale,
+    swap_xy,
     table,
     transforms,
     write,
     write_folder,
 )
+from cryokit.errors import ArgumentError, CoordinateError
 
 # What a format keeps: the columns besides the centre, and the error allowed (absolute, relative).
 KEPT = {
@@ -139,6 +142,48 @@ def test_flipping_y_twice_changes_nothing(picks, height):
     flipped = flip_y(picks, height)
     np.testing.assert_allclose(flipped["y"] + picks["y"], height - 1, atol=1e-9)
     np.testing.assert_allclose(flip_y(flipped, {"a": height})["y"], picks["y"], atol=1e-9)
+
+
+@pytest.mark.parametrize("height", [0, 1.5, -3, {"a": 10, "b": 0}])
+def test_heights_are_whole_numbers_of_rows(height):
+    with pytest.raises(ArgumentError, match=r"^height "):
+        flip_y(table("a", [1], [2]), height)
+    assert flip_y(table("a", [1], [0]), 1)["y"].tolist() == [0]
+
+
+def test_each_micrograph_is_flipped_in_its_own_height():
+    picks = table(["a", "b", "a"], x=[1, 2, 3], y=[0, 1, 2])
+    assert flip_y(picks, {"a": 10, "b": 5, "c": 7})["y"].tolist() == [9, 3, 7]
+    with pytest.raises(CoordinateError, match="micrograph b "):
+        flip_y(table(["c", "b", "a"], [1] * 3, [2] * 3), {"a": 10})
+
+
+@pytest.mark.parametrize("factor", [0, -1, math.nan])
+def test_factors_are_positive(factor):
+    with pytest.raises(ArgumentError, match=r"^factor "):
+        scale(table("a", [1], [2]), factor)
+
+
+def test_the_first_pixels_of_scaled_micrographs_have_one_centre_unless_blocks_are_averaged():
+    picks = table("a", [0, 10], [5, 0], diameter=20)
+    assert scale(picks, 4)[["x", "y", "diameter"]].to_numpy().tolist() == [[0, 20, 80], [40, 0, 80]]
+    assert scale(picks, 4, blocks=True)[["x", "y"]].to_numpy().tolist() == [[1.5, 21.5], [41.5, 1.5]]
+
+
+@few
+@given(one_micrograph("a"))
+def test_axes_are_exchanged(picks):
+    swapped = swap_xy(picks)
+    assert swapped["x"].tolist() == picks["y"].tolist()
+    pd.testing.assert_frame_equal(swap_xy(swapped), picks)
+
+
+def test_log_odds_are_of_probabilities_and_finite():
+    found = transforms.log_odds([0, 0.25, 1])
+    np.testing.assert_allclose(found, [math.log(5e-324), -math.log(3), 53 * math.log(2)], rtol=1e-6)
+    for outside in (-1e-9, 1.5):
+        with pytest.raises(CoordinateError, match=f"{outside:g} "):
+            transforms.log_odds(np.array([0.5, outside, 7]))
 
 
 @few

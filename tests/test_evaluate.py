@@ -329,6 +329,38 @@ def test_interval_of_two_micrographs_by_hand():
         assert result.intervals[name] == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("steps", [2048, 3])
+def test_intervals_are_those_of_micrographs_drawn_again_with_all_their_picks(steps, monkeypatch):
+    monkeypatch.setattr(metrics, "STEPS", steps)
+    rng = np.random.default_rng(2)
+    counts = rng.integers(1, 20, (5, 3))
+    score, true, micrograph = rng.integers(0, 10, 60) / 10, rng.random(60) < 0.5, rng.integers(0, 5, 60)
+    found = metrics.bootstrap(counts, score, true, micrograph, replicates=40, seed=7)
+    values = []
+    for times in np.random.default_rng(7).multinomial(5, np.full(5, 0.2), size=40):
+        tp, fp, fn = times @ counts
+        drawn = np.repeat(np.arange(60), times[micrograph])
+        area = metrics.average_precision(metrics.curve(score[drawn], true[drawn], tp + fn))
+        values.append({**metrics.rates(tp, fp, fn), "average_precision": area})
+    for name, interval in pd.DataFrame(values).quantile([0.025, 0.975]).items():
+        assert found[name] == pytest.approx(tuple(interval), rel=1e-5)
+    assert len(found) == 5
+    usual = metrics.bootstrap(counts, score, true, micrograph)
+    assert usual == metrics.bootstrap(counts, score, true, micrograph, replicates=1000, seed=0)
+
+
+def test_one_draw_is_enough_for_an_interval_of_one_point():
+    once = metrics.bootstrap(np.array([[1, 1, 2], [3, 0, 1]]), *np.zeros((3, 0), int), replicates=1)
+    assert all(low == high for low, high in once.values())
+    assert set(once) == {"precision", "recall", "f1", "accuracy", "average_precision"}
+
+
+def test_ratios_without_a_denominator_are_zero():
+    assert metrics.ratio(1, [0, 2]).tolist() == [0.0, 0.5]
+    assert metrics.ratio([1, 2], 0).tolist() == [0.0, 0.0]
+    assert metrics.ratio([[1], [2]], [2, 4]).tolist() == [[0.5, 0.25], [1.0, 0.5]]
+
+
 def test_one_micrograph_has_no_interval():
     picks, labels = crowd(0, micrographs=1)
     assert evaluate(picks, labels).intervals == {}

@@ -148,7 +148,8 @@ def test_no_picks_or_no_labels():
     nothing, point = np.empty((0, 2)), np.zeros((1, 2))
     for criterion in ("distance", "iou"):
         assert len(candidates(nothing, point, np.ones(1), criterion=criterion).pick) == 0
-        assert len(candidates(point, nothing, np.ones(0), criterion=criterion).pick) == 0
+        found = candidates(point, nothing, np.ones(0), criterion=criterion)
+        assert [(values.dtype.kind, len(values)) for values in found] == [("i", 0), ("i", 0), ("f", 0)]
     assert len(match(candidates(nothing, nothing, np.ones(0)), np.ones(0)).pick) == 0
     assert near_any(point, nothing, np.ones(0)).tolist() == [False]
 
@@ -161,7 +162,9 @@ def test_duplicates_and_coinciding_centres():
 
 def test_near_any_is_inclusive_and_uses_each_radius():
     picks = np.array([[10.0, 0.0], [10.1, 0.0], [65.0, 0.0]])
-    assert near_any(picks, np.array([[0.0, 0.0], [60.0, 0.0]]), np.array([10.0, 5.0])).tolist() == [True, False, True]
+    near = near_any(picks, np.array([[0.0, 0.0], [60.0, 0.0]]), np.array([10.0, 5.0]))
+    assert near.dtype == bool
+    assert near.tolist() == [True, False, True]
 
 
 def test_as_many_pairs_as_there_can_be_where_all_compete():

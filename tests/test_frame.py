@@ -54,7 +54,7 @@ def test_a_composed_frame_does_both_steps(chain, xy):
 
 
 def test_frames_of_different_pictures_do_not_fit_together():
-    with pytest.raises(ArgumentError, match="30 x 40"):
+    with pytest.raises(ArgumentError, match=r"30 x 40.*20 x 30"):
         Frame.whole((20, 30)).then(Frame.whole((30, 40)))
 
 
@@ -63,6 +63,19 @@ def test_crops_and_paddings_shift_positions(top, left, rows, columns):
     frame = Frame.whole((100, 120)).crop(slice(top, top + rows), slice(left, left + columns))
     assert frame.shape == (rows, columns)
     assert tuple(map(float, frame.to_source(0, 0))) == (left, top)
+
+
+def test_moving_a_frame_moves_its_positions_in_the_source():
+    frame = Frame((10, 20), (60, 100), 3.0, 5.0, 4.0, 2.0).moved(0.5, -7)
+    assert (frame.shape, frame.source, frame.step) == ((10, 20), (60, 100), pytest.approx(8**0.5))
+    assert [values.tolist() for values in frame.to_source([0, 2], [0, 3])] == [[3.5, 11.5], [-2, 4]]
+
+
+def test_positions_are_doubles_whatever_they_were():
+    single = np.array([0.1], np.float32)
+    frame = Frame.whole((5, 5))
+    for values in (*frame.to_source(single, single), *frame.from_source(single, single)):
+        assert values.dtype == np.float64
 
 
 def blobs(shape, places, sigma):

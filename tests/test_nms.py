@@ -112,6 +112,14 @@ def test_the_limit_itself_stays():
     assert nms_iou([0, 1], [0, 0], 4, [1, 0.5], limit=0.599).tolist() == [0]
 
 
+def test_boxes_that_share_a_corner_or_nothing():
+    for limit in (0, 0.005):  # one pixel of 199
+        assert nms_iou([0, 9], [0, 9], 10, [1, 0.5], limit=limit).tolist() == [0]
+    # A large box elsewhere widens the search for all.
+    assert nms_iou([0, 5, 100], [0, 0, 0], [2, 2, 20], [3, 2, 1], limit=0.1).tolist() == [0, 1, 2]
+    assert nms_iou([0, 0, 100], [0, 5, 0], [2, 2, 20], [3, 2, 1], limit=0.1).tolist() == [0, 1, 2]
+
+
 def test_a_suppressed_candidate_suppresses_nothing():
     assert nms_distance([0, 4, 8], [0, 0, 0], [0.9, 0.8, 0.7], 5).tolist() == [0, 2]
     assert nms_iou([0, 4, 8], [0, 0, 0], 10, [0.9, 0.8, 0.7], limit=0.2).tolist() == [0, 2]
@@ -139,6 +147,14 @@ def test_the_order_of_the_list_does_not_matter(candidates, seed):
     assert places(straight, np.arange(len(candidates))) == places(other, turned)
 
 
+def test_small_unsigned_numbers_do_not_wrap_around():
+    x, y, score, box = (np.array(values, np.uint8) for values in ([3, 1], [1, 3], [1, 2], [200, 200]))
+    assert nms_distance(x, y, score, 3).tolist() == [1]
+    assert nms_iou(x, y, box, score, limit=0.9).tolist() == [1]
+    assert nms_iou(x, y, box, score, limit=0.97).tolist() == [1, 0]
+    assert nms_distance(x, y, score, 2.8).tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_none_and_one(n):
     zeros = np.zeros(n)
@@ -149,15 +165,15 @@ def test_none_and_one(n):
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: nms_distance([0], [0], [1], -1), "distance.*-1"),
-        (lambda: nms_distance([0, 1], [0], [1, 2], 1), "y.*1.*2"),
-        (lambda: nms_distance([0, 1], [0, 1], [1], 1), "score.*1.*2"),
-        (lambda: nms_distance([0], [0], [1], 1, classes=["a", "b"]), "classes.*2.*1"),
-        (lambda: nms_distance([0], [np.nan], [1], 1), "x and y"),
-        (lambda: nms_distance([0], [0], [np.nan], 1), "score"),
-        (lambda: nms_iou([0], [0], 0, [1]), "box"),
-        (lambda: nms_iou([0], [0], [1, 2], [1]), "box.*2.*1"),
-        (lambda: nms_iou([0], [0], 1, [1], limit=1.1), r"limit.*1\.1"),
+        (lambda: nms_distance([0], [0], [1], -1), r"^distance .*-1"),
+        (lambda: nms_distance([0, 1], [0], [1, 2], 1), r"^y .*1.*2"),
+        (lambda: nms_distance([0, 1], [0, 1], [1], 1), r"^score .*1.*2"),
+        (lambda: nms_distance([0], [0], [1], 1, classes=["a", "b"]), r"^classes .*2.*1"),
+        (lambda: nms_distance([0], [np.nan], [1], 1), "^x and y "),
+        (lambda: nms_distance([0], [0], [np.nan], 1), "^score "),
+        (lambda: nms_iou([0], [0], 0, [1]), "^box "),
+        (lambda: nms_iou([0], [0], [1, 2], [1]), r"^box .*2.*1"),
+        (lambda: nms_iou([0], [0], 1, [1], limit=1.1), r"^limit .*1\.1"),
     ],
 )
 def test_wrong_arguments_are_refused(call, named):

@@ -102,6 +102,23 @@ def test_nan_is_never_a_peak_and_hides_no_other():
     assert pixels(np.full((5, 5), np.nan), 2) == []
 
 
+@pytest.mark.parametrize("place", list(np.ndindex(5, 5)))
+def test_nan_on_any_side_hides_no_peak(place):
+    scores = np.zeros((5, 5))
+    scores[2, 2] = 1
+    scores[place] = np.nan
+    assert pixels(scores, 3, 0.5) == ([] if place == (2, 2) else [(2, 2)])
+
+
+def test_what_is_lower_than_a_pixel_of_its_square_is_no_peak():
+    # The square is 15 pixels wide. The second is suppressed by the first, and is in the square of the third.
+    scores = np.zeros((20, 40))
+    scores[10, [5, 14, 20]] = 3, 2, 1
+    assert pixels(scores, 10, 0.5) == [(10, 5)]
+    scores[10, [20, 22]] = 0, 1
+    assert pixels(scores, 10, 0.5) == [(10, 5), (10, 22)]
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 7), (7, 0)])
 def test_empty_map(shape):
     assert [values.shape for values in find_peaks(np.zeros(shape), 3)] == [(0,)] * 3
@@ -146,7 +163,7 @@ def test_maxima_on_the_border_stay_on_it_and_move_along_it():
     top = -((columns - 4.25) ** 2) - rows.astype(float)
     x, y = refine(top, np.array([0]), np.array([4]))
     assert (x[0], y[0]) == pytest.approx((4.25, 0))
-    corner = -(columns + rows).astype(float)
+    corner = -1.0 - columns - rows
     for flip in (1, -1), (-1, 1), (-1, -1), (1, 1):
         turned = corner[:: flip[0], :: flip[1]]
         (x,), (y,), _ = find_peaks(turned, 20)
@@ -156,9 +173,10 @@ def test_maxima_on_the_border_stay_on_it_and_move_along_it():
 def test_refinement_stays_within_half_a_pixel_and_finite():
     flat = np.ones((5, 5))
     assert [values.tolist() for values in refine(flat, np.array([2]), np.array([2]))] == [[2.0], [2.0]]
-    slope = np.tile(np.arange(5.0) ** 2, (5, 1))  # no maximum at all along x
-    x, y = refine(slope, np.array([2]), np.array([2]))
-    assert (x[0], y[0]) == (2, 2)
+    for slope, shift in ((np.arange(5.0) ** 2, 0), (np.arange(5.0), 0), (np.arange(5.0) ** 0.3, 0.5)):
+        for turned, sign in ((slope, 1), (slope[::-1], -1)):  # no maximum at all along x
+            x, y = refine(np.tile(turned, (5, 1)), np.array([2]), np.array([2]))
+            assert (x[0], y[0]) == (2 + sign * shift, 2)
     beside_nan = np.array([[0, 0, 0], [np.nan, 3, 2], [0, 1, 0.0]])
     x, y = refine(beside_nan, np.array([1]), np.array([1]))
     assert x[0] == 1
@@ -217,6 +235,27 @@ def test_the_peak_of_a_score_that_has_reached_one_is_in_the_middle_of_the_flat(x
     (found_x,), (found_y,), (score,) = find_peaks(scores, 25, 0.5)
     assert score == 1
     assert math.hypot(found_x - x, found_y - y) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("flat", "middle"),
+    [(([4, 5], [4, 5]), (4.5, 4.5)), ((4, slice(3, 7)), (4.5, 4)), ((slice(2, 6), slice(2, 6)), (3.5, 3.5))],
+)
+def test_a_flat_top_as_wide_as_the_distance_is_one_peak_in_its_middle(flat, middle):
+    scores = np.zeros((10, 12))
+    scores[flat] = 1
+    assert [values.tolist() for values in find_peaks(scores, 4, 0.5)] == [[middle[0]], [middle[1]], [1]]
+
+
+def test_flats_are_thinned_from_their_first_pixel():
+    assert sorted(pixels(np.ones((1, 5)), 2)) == [(0, 0), (0, 2), (0, 4)]
+    assert sorted(pixels(np.ones((5, 1)), 2)) == [(0, 0), (2, 0), (4, 0)]
+
+
+def test_distances_below_a_pixel():
+    scores = np.zeros((3, 7))
+    scores[1, 2:5] = 1  # the outer ones lean inwards by half a pixel
+    assert find_peaks(scores, 0.4, 0.5)[0].tolist() == [2.5, 3, 3.5]
 
 
 def test_flats_wider_than_the_distance_are_thinned():
@@ -278,11 +317,11 @@ def test_excluded_pixels_are_no_peaks_but_still_count_as_neighbours():
 
 def test_wrong_arguments_are_named():
     for distance in (0, -1, np.nan, np.inf):
-        with pytest.raises(ArgumentError, match=f"min_distance.*{distance}"):
+        with pytest.raises(ArgumentError, match=rf"^min_distance .*{distance}"):
             find_peaks(np.zeros((4, 4)), distance)
     with pytest.raises(ArgumentError, match=r"allowed.*\(4, 5\)"):
         find_peaks(np.zeros((4, 4)), 2, allowed=np.ones((4, 5), bool))
-    with pytest.raises(ArgumentError, match=r"scores.*\(4, 4, 2\)"):
+    with pytest.raises(ArgumentError, match=r"^scores .*\(4, 4, 2\)"):
         find_peaks(np.zeros((4, 4, 2)), 2)
 
 

@@ -26,12 +26,10 @@ from cryokit.coordinates.picks import concatenate, require_utf8
 from cryokit.coordinates.renaming import Additions, renamed
 from cryokit.coordinates.star import LISTS, listed_files
 from cryokit.coordinates.textfiles import read_columns
-from cryokit.coordinates.writing import coordinate_path
+from cryokit.coordinates.writing import QUALITIES, coordinate_path
 from cryokit.errors import ArgumentError, CoordinateError
 
 logger = logging.getLogger(__name__)
-
-QUALITIES = "micrographs.csv"  # that cryokit pick writes beside the picks
 
 
 def _height(name: str, value: int | Mapping[str, int] | None) -> int | Mapping[str, int] | None:
@@ -155,7 +153,8 @@ def _of(picks: pd.DataFrame, names: list[str], micrograph: str, path: str | os.P
     wanted = [micrograph] if micrograph in names else [name for name in names if same_micrograph(name, micrograph)]
     if len(wanted) > 1:
         raise CoordinateError(f"{path}: micrograph {micrograph} can be {' or '.join(wanted)}; give its folder as well")
-    return picks[picks["micrograph"].isin(wanted)].assign(micrograph=micrograph).reset_index(drop=True)
+    own = picks[picks["micrograph"].isin(wanted)].reset_index(drop=True)
+    return renamed(own, dict.fromkeys(wanted, micrograph))
 
 
 def _read(

@@ -4,7 +4,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pandas as pd
 
 from cryokit.errors import ArgumentError, CoordinateError
@@ -20,7 +19,9 @@ def renamed(picks: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     names : mapping of str to str
         New name of each micrograph by the old one.
     """
-    return picks.assign(micrograph=np.array([names[name] for name in picks["micrograph"]], dtype=object))
+    # pandas 3 would make strings of its own of an array.
+    new = pd.Series([names[name] for name in picks["micrograph"]], index=picks.index, dtype=object)
+    return picks.assign(micrograph=new)
 
 
 class Additions:

@@ -282,7 +282,7 @@ def _path_text(file: str | os.PathLike, path: str | os.PathLike) -> str:
     text = Path(file).as_posix()
     if not is_utf8(text):
         raise CoordinateError(f"{path}: a STAR file cannot hold the path {text!r}, which is no UTF-8; rename it")
-    if re.search(r"[\s\"'#]", text) or not text:
+    if re.search(r"[\s\"'#]", text):
         raise CoordinateError(
             f"{path}: a STAR file cannot hold the path {text!r} (no spaces, quotes or #); rename the file or its folder"
         )

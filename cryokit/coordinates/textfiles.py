@@ -102,12 +102,12 @@ def read_number_rows(path: str | os.PathLike, columns: Sequence[int], volume: Se
             hint = f"; are these x y z? If so, the file {TOMOGRAM}" if len(fields) in volume else ""
             raise CoordinateError(f"{path}: line {line} has {len(fields)} columns instead of {allowed}{hint}")
         fields += ["nan"] * (columns[-1] - len(fields))
-        rows.append(numbers(("nan" if field == "<NA>" else field for field in fields), path, f"line {line}"))
+        rows.append(numbers(("nan" if field == "<NA>" else field for field in fields), path, line=line))
     return np.array(rows, dtype=np.float64).reshape(-1, columns[-1])
 
 
-def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.ndarray:
-    """Convert a column of text to float64; empty fields become NaN.
+def numbers(values: Iterable[str], path: str | os.PathLike, column: str = "", *, line: int | None = None) -> np.ndarray:
+    """Convert a column of text, or the fields of a line, to float64; empty fields become NaN.
 
     Raises
     ------
@@ -119,7 +119,6 @@ def numbers(values: Iterable[str], path: str | os.PathLike, column: str) -> np.n
         try:
             result.append(float(value) if value.strip() else np.nan)
         except ValueError:
-            raise CoordinateError(
-                f"{path}: {shortened(value)!r} in column {shortened(column)!r} of pick {row} is not a number"
-            ) from None
+            place = f"column {shortened(column)!r} of pick {row}" if line is None else f"column {row} of line {line}"
+            raise CoordinateError(f"{path}: {shortened(value)!r} in {place} is not a number") from None
     return np.array(result, dtype=np.float64)

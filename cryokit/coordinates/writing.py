@@ -15,6 +15,8 @@ from cryokit.coordinates.picks import validate
 from cryokit.coordinates.star import LISTS
 from cryokit.errors import CoordinateError
 
+QUALITIES = "micrographs.csv"  # that cryokit pick writes beside the picks
+
 
 def write(
     picks: pd.DataFrame,
@@ -179,7 +181,7 @@ def coordinate_path(folder: str | os.PathLike, micrograph: str, format: str) -> 
     ending = get_format(format).ending
     parent, stem = os.path.split(micrograph)
     for name in (f"{stem}{ending}", f"{stem}_autopick{ending}"):
-        if name in LISTS:  # RELION's list of the folder has this name
+        if name in (*LISTS, QUALITIES):  # lists of the folder have these names
             continue
         if Path(name).name == name and name[0] != "." and coordinate_file_micrograph(name) == stem:
             return inside(folder, f"{parent}/{name}" if parent else name, CoordinateError)
