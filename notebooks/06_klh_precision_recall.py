@@ -24,8 +24,8 @@
 profile = "quick"  # quick: a few methods, small micrographs; full: all methods, real KLH or as many simulated (hours)
 seed = 0  # another number gives other micrographs, and other networks
 data = "auto"  # full: a folder with klh/micrographs and klh/labels; auto: what `cryokit data fetch klh` has brought
-methods = []  # names of rows, such as ["auto", "template"], beside one of your own; []: five (quick) or all (full)
-joining = ["deepem", "deeppicker"]  # methods of section 7, whose trainings take minutes (quick); []: none
+methods = []  # names of rows, such as ["auto", "template"], beside one of your own; []: four (quick) or all (full)
+joining = ["deepcryopicker", "deepem", "deeppicker"]  # methods of section 7, trained for minutes (quick); []: none
 test = 6  # micrographs to test on (quick)
 snr = 0.8  # signal-to-noise ratio of the simulation (quick); that of recorded KLH micrographs is about 1.3
 carbon = False  # True: the edge of the carbon film shows on every micrograph (quick)
@@ -100,11 +100,11 @@ plot.show(plot.workflow(here="06"))
 # | `auto_pretrained` | a small, fully convolutional network that comes with the package | nothing here |
 # | `template` | correlation with a reference, averaged over all rotations | the training micrographs |
 # | `autocryopicker` | clusters grey values, looks for circles and squares | nothing: each micrograph by itself |
-# | `deepcryopicker` | the paper's: good picks of the row above train a network | its own picks |
 # | `relion_template` | correlation with averages of labelled particles, in many rotations | **labels** |
-# | `deepem` | a network on windows; its first round's false picks are the second's negatives | **labels** |
-# | `deeppicker` | a network on windows | **labels** |
 # | `BlobPicker` | dark blobs, in the lines below | nothing |
+# | in section 7: `deepcryopicker` | the paper's: good picks of `autocryopicker` train a network | its own picks |
+# | in section 7: `deepem` | a network on windows; the first round's false picks are the second's negatives | **labels** |
+# | in section 7: `deeppicker` | a network on windows | **labels** |
 #
 # ### A picker of your own
 #
@@ -147,13 +147,13 @@ output.mkdir(parents=True, exist_ok=True)
 picker_file = output / "my_picker.py"
 picker_file.write_text(MY_PICKER.lstrip(), encoding="utf-8")
 own_picker = f"{picker_file.resolve()}:BlobPicker"
-FIVE = ["auto_pretrained", "template", "autocryopicker", "deepcryopicker", "relion_template"]
+FOUR = ["auto_pretrained", "template", "autocryopicker", "relion_template"]  # none of them trains a network
 micrographs = {"protein": "klh", "train": 4, "validation": 2, "test": test, "seed": seed, "shape": [1024, 1024]}
 micrographs |= {"pixel_size": 4.4, "n_particles": 40, "snr": snr, "carbon": carbon}
 asked = {
     "name": "klh_class",
     "title": "KLH, for a class",
-    "methods": [*(methods or FIVE), own_picker],
+    "methods": [*(methods or FOUR), own_picker],
     "datasets": [{"name": "klh_simulated", "title": "KLH, simulated", "simulate": micrographs}],
     "timeout": 20,
 }
@@ -607,8 +607,8 @@ record("methods with reported numbers", int(beside["method"].nunique()))
 # %% [markdown]
 # May the two be compared? Not as numbers. The paper's are from 20 recorded micrographs, with labels made by people and
 # a matching rule that it does not give; ours are from simulated ones at another signal-to-noise ratio, with networks
-# trained on four micrographs. What can be compared is a *claim*: is DeepCryoPicker ahead of RELION-2, and of DeepEM and
-# DeepPicker, which join in section 7? The table says what holds here, and section 5 how sure that is. If it does not
+# trained on four micrographs. What can be compared is a *claim*: is DeepCryoPicker ahead of DeepEM, DeepPicker and
+# RELION-2? Section 7 adds the first three, and the test of section 5 says how sure the answer is. If the claim does not
 # hold here, that does not refute the paper: it says that the claim depends on micrographs, training or settings, and
 # that somebody should find out on which.
 #
@@ -689,10 +689,11 @@ record("lead in recall, in standard errors", lead / apart)
 # on other proteins, and DeepCryoPicker on KLH's own micrographs without labels.
 
 # %% [markdown]
-# ## 7. Two networks join in (further)
+# ## 7. Three networks join in (further)
 #
-# DeepEM and DeepPicker train a network with the labelled particles, for minutes. Nothing is run twice for them: a run
-# takes new methods in, and keeps the cells that are finished.
+# DeepCryoPicker trains its network with what component 1 finds, DeepEM and DeepPicker theirs with the labelled
+# particles, all for minutes. Nothing is run twice for them: a run takes new methods in, and keeps the cells that are
+# finished.
 
 # %%
 joined = [name for name in joining if name not in found["methods"]] if quick and not result else []
@@ -711,8 +712,8 @@ record("methods that joined", joined)
 record("F1 with those that joined", scored["f1"].to_dict())
 
 # %% [markdown]
-# Look at the column of seconds before the one of F1: a correlation with averages learns from the same labels in a
-# fraction of the time. Then ask the question of section 5 of the new pairs:
+# Look at the column of seconds before the one of F1: a correlation with averages learns from the labels in a fraction
+# of the time. Then ask the question of section 5 of the new pairs:
 
 # %%
 if joined:
