@@ -12,7 +12,7 @@
 #
 # **Before**: lesson 03 (training sets); what a gradient is.
 #
-# **Minutes**: 50 to read (core sections 18), 7 to compute (core sections 5).
+# **Minutes**: 50 to read (core sections 18), 8 to compute (core sections 5).
 #
 # **In the paper**: "Experiments on training deep learning classification models", component 2; equations 7 to 10;
 # tables 3 and 9; figures 2, 8 and 18.

@@ -11,7 +11,7 @@
 #
 # **Before**: Lesson 04 (a trained network), lesson 00 (precision and recall).
 #
-# **Minutes**: 50 to read (core sections 16), 4 to compute (core sections 3), most of them for training.
+# **Minutes**: 50 to read (core sections 16), 5 to compute (core sections 4), most of them for training.
 #
 # **In the paper**: "Experiments on fully automated single particle picking", tables 4, 5 and 8, figures 3 and 18b.
 #

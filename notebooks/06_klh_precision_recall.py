@@ -11,7 +11,7 @@
 #
 # **Before**: lesson 00 (precision, recall, coordinate files); lesson 05 (thresholds).
 #
-# **Minutes**: 55 to read (core sections 16), 4 to compute (core sections 2), nearly all of them in section 2. Run
+# **Minutes**: 55 to read (core sections 16), 11 to compute (core sections 2), nearly all of them in section 2. Run
 # again in the same folder, it keeps what is finished and takes seconds.
 #
 # **In the paper**: "Comparing with the state-of-the-art approaches", "Experiments on unseen testing micrographs", the
@@ -103,7 +103,7 @@ plot.show(plot.workflow(here="06"))
 # | `relion_template` | correlation with averages of labelled particles, in many rotations | **labels** |
 # | `BlobPicker` | dark blobs, in the lines below | nothing |
 # | in section 7: `deepcryopicker` | the paper's: good picks of `autocryopicker` train a network | its own picks |
-# | in section 7: `deepem` | a network on windows; the first round's false picks are the second's negatives | **labels** |
+# | in section 7: `deepem` | a network on windows, trained again with its own false picks | **labels** |
 # | in section 7: `deeppicker` | a network on windows | **labels** |
 #
 # ### A picker of your own
