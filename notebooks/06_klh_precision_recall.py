@@ -11,7 +11,7 @@
 #
 # **Before**: lesson 00 (precision, recall, coordinate files); lesson 05 (thresholds).
 #
-# **Minutes**: 55 to read (core sections 16), 11 to compute (core sections 2), nearly all of them in section 2. Run
+# **Minutes**: 55 to read (core sections 16), 11 to compute (core sections 2), most of them in section 7. Run
 # again in the same folder, it keeps what is finished and takes seconds.
 #
 # **In the paper**: "Comparing with the state-of-the-art approaches", "Experiments on unseen testing micrographs", the

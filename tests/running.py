@@ -78,8 +78,9 @@ def start(*words):
 
 
 def _heeding_signals():
-    """Undo what `nohup` has done, under which the tests may run."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Undo what `nohup` has done, and what shells do to commands in the background, as which the tests may run."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def until(condition):

@@ -80,6 +80,7 @@ def test_bright_particles_are_found_to_be_bright(alone, micrographs):
     )
 
 
+@pytest.mark.slow
 def test_the_diameter_is_estimated(micrographs):
     picker = DeepPicker(rounds=0).fit(micrographs[:1])
     assert DIAMETER / 1.7 < picker.diameter_ < DIAMETER * 1.7
